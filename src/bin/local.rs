@@ -1,0 +1,104 @@
+//! `cargo dev`: the development stack.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use organization_invitations::{
+    invitation::TenantId,
+    local::{
+        banner::{CLIENT, LIFETIME_SECONDS},
+        demo,
+        invoke::invoke,
+        issuer,
+        serve::{ServeOptions, serve},
+        stack::StackOptions,
+    },
+    timestamp::Timestamp,
+};
+use tracing_subscriber::EnvFilter;
+
+/// Organization invitations on this machine: the API, DynamoDB, SES and an inbox, in one process. The function's
+/// settings are read from the environment; AWS credentials and endpoints are not.
+#[derive(Debug, Parser)]
+#[command(name = "cargo dev", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// The port of the API and the inbox
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// The port of DynamoDB
+    #[arg(long, default_value_t = 8000)]
+    dynamodb_port: u16,
+    /// The port of SES
+    #[arg(long, default_value_t = 8025)]
+    ses_port: u16,
+    /// Keep DynamoDB's data in this file; mail is never kept
+    #[arg(long, value_name = "FILE")]
+    persist: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay one event over a fresh stack, and print the answer and the mail
+    Invoke {
+        /// A file of API Gateway's JSON, such as events/create.json
+        event: PathBuf,
+    },
+    /// Print a token, good for seven days
+    Token {
+        /// The tenant that it is for
+        #[arg(long, default_value = demo::TENANT, value_parser = tenant)]
+        tenant: TenantId,
+        /// Its scopes, separated by spaces
+        #[arg(long, default_value = "all")]
+        scope: String,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,organization_invitations=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), String> {
+    match cli.command {
+        None => serve(cli.serve.into()).await.map_err(|error| error.to_string()),
+        Some(Command::Invoke { event }) => {
+            let shown = invoke(&event).await.map_err(|error| error.to_string())?;
+            print!("{shown}");
+            Ok(())
+        }
+        Some(Command::Token { tenant, scope }) => {
+            println!("{}", issuer::token(&tenant, CLIENT, &scope, Timestamp::now(), LIFETIME_SECONDS));
+            Ok(())
+        }
+    }
+}
+
+impl From<Serve> for ServeOptions {
+    fn from(options: Serve) -> Self {
+        let Serve { port, dynamodb_port, ses_port, persist } = options;
+        Self { port, stack: StackOptions { persist, dynamodb_port, ses_port } }
+    }
+}
+
+fn tenant(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text)
+        .ok_or_else(|| "a tenant's name has up to 64 letters, digits, underscores and hyphens".to_owned())
+}

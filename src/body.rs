@@ -1,0 +1,244 @@
+//! From the bytes of a request body to typed fields, with every violation found at once.
+//!
+//! A body is first taken apart into raw JSON values by key. Each field is then read by itself as a [`Field`], which
+//! remembers a wrong type instead of failing, so that garde can judge the whole body in one go. garde's errors are
+//! plain texts, so each begins with its zod code: [`violation`] writes it, [`validate`] reads it back.
+
+use std::{collections::BTreeMap, fmt::Display};
+
+use garde::{Report, Valid, Validate, error::Path};
+use lambda_http::http::{HeaderMap, header::CONTENT_TYPE};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::{
+    error::{Error, Issue, IssueCode, PathSegment},
+    event::Event,
+    timestamp::Timestamp,
+};
+
+/// The largest body that is read, in bytes after base64 decoding.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// The most violations that one answer lists, so that an answer to a huge body stays small.
+pub const MAX_ISSUES: usize = 100;
+
+/// The fields of a JSON object, still raw. Of a key that occurs twice the last value stays, as in JavaScript.
+pub type RawFields<'a> = BTreeMap<String, &'a RawValue>;
+
+/// One field of a body: its value, or what was found in its place.
+#[derive(Debug)]
+pub enum Field<T> {
+    /// The key is not there.
+    Absent,
+    /// The key is there with a value of the right type.
+    Present(T),
+    /// The key is there with something else: its JSON type.
+    Mistyped(&'static str),
+}
+
+impl<T> Field<T> {
+    /// The value, where there is one.
+    pub fn into_value(self) -> Option<T> {
+        match self {
+            Self::Present(value) => Some(value),
+            Self::Absent | Self::Mistyped(_) => None,
+        }
+    }
+
+    /// The value of a field that has to be there.
+    ///
+    /// # Errors
+    /// The violation of its being absent or of another type than `expected`.
+    pub fn required(&self, expected: &str) -> Result<&T, garde::Error> {
+        match self {
+            Self::Present(value) => Ok(value),
+            Self::Absent => Err(violation(IssueCode::InvalidType, "Required")),
+            Self::Mistyped(found) => Err(wrong_type(expected, found)),
+        }
+    }
+}
+
+/// A JSON number of any size: one beyond the range of `f64` is infinite, as in JavaScript.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Number(f64);
+
+impl Number {
+    /// The moment that this many milliseconds are, without a fraction, as far as one can be that early or late.
+    pub fn to_timestamp(self) -> Timestamp {
+        #[expect(clippy::cast_possible_truncation, reason = "the conversion drops the fraction and stops at the ends")]
+        Timestamp::from_millis(self.0 as i64)
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        raw.get().parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Takes the body of `event` apart.
+///
+/// # Errors
+/// [`Error::BodyTooLarge`] over [`MAX_BODY_BYTES`]; [`Error::UnreadableBody`] where it is not UTF-8 JSON or says that
+/// it is something else; [`Error::InvalidBody`] where it is JSON, but not an object.
+pub fn fields(event: &Event) -> Result<RawFields<'_>, Error> {
+    let bytes = event.body.as_ref().map_err(|error| unreadable(&error))?;
+    if bytes.len() > MAX_BODY_BYTES {
+        return Err(Error::BodyTooLarge);
+    }
+    if bytes.is_empty() {
+        return Ok(RawFields::new());
+    }
+    if !has_json_content_type(&event.headers) {
+        return Err(unreadable(&"the content type is not JSON"));
+    }
+    let text = str::from_utf8(bytes).map_err(|error| unreadable(&error))?;
+    let value: &RawValue = parse(text)?;
+    match json_type(value) {
+        "object" => parse(text),
+        other => {
+            let message = format!("Expected object, received {other}");
+            Err(Error::InvalidBody { issues: vec![Issue { code: IssueCode::InvalidType, path: vec![], message }] })
+        }
+    }
+}
+
+/// The field `key` of `fields`, which should be of the JSON type `expected`.
+///
+/// # Errors
+/// [`Error::UnreadableBody`] where it is, but cannot be read, as a text with half a surrogate pair.
+pub fn field<'a, T: Deserialize<'a>>(fields: &RawFields<'a>, key: &str, expected: &str) -> Result<Field<T>, Error> {
+    fields.get(key).map_or(Ok(Field::Absent), |raw| element(raw, expected))
+}
+
+/// A value, which should be of the JSON type `expected`.
+///
+/// # Errors
+/// As [`field`].
+pub fn element<'a, T: Deserialize<'a>>(raw: &'a RawValue, expected: &str) -> Result<Field<T>, Error> {
+    match json_type(raw) {
+        found if found == expected => parse(raw.get()).map(Field::Present),
+        found => Ok(Field::Mistyped(found)),
+    }
+}
+
+/// The JSON type of a raw value, as its first character tells it.
+pub fn json_type(raw: &RawValue) -> &'static str {
+    match raw.get().as_bytes().first() {
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b'"') => "string",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        _ => "number",
+    }
+}
+
+/// Judges a body as a whole.
+///
+/// # Errors
+/// [`Error::InvalidBody`] with every violation, in the order of `keys`: garde goes by the alphabet.
+pub fn validate<B: Validate>(body: B, context: &B::Context, keys: &[&str]) -> Result<Valid<B>, Error> {
+    let judged = garde::Unvalidated::new(body).validate_with(context);
+    judged.map_err(|report| Error::InvalidBody { issues: issues(&report, keys) })
+}
+
+/// A violation, for a garde rule to return.
+pub fn violation(code: IssueCode, message: impl Display) -> garde::Error {
+    garde::Error::new(format_args!("{} {message}", code.as_str()))
+}
+
+/// The violation of a value being of another JSON type than it should.
+pub fn wrong_type(expected: &str, found: &str) -> garde::Error {
+    violation(IssueCode::InvalidType, format_args!("Expected {expected}, received {found}"))
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(reason: &dyn Display) -> Error {
+    Error::UnreadableBody { details: format!("Cannot read the body: {reason}.") }
+}
+
+/// `application/json` or `application/*+json`, with any parameters, or nothing said at all.
+fn has_json_content_type(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    let subtype = essence.strip_prefix("application/").unwrap_or_default();
+    subtype == "json" || subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty())
+}
+
+fn issues(report: &Report, keys: &[&str]) -> Vec<Issue> {
+    let mut issues: Vec<Issue> =
+        report.iter().take(MAX_ISSUES).map(|(path, error)| issue(path, error.message())).collect();
+    issues.sort_by_key(|issue| match issue.path.first() {
+        Some(PathSegment::Key(first)) => keys.iter().position(|key| key == first),
+        _ => None,
+    });
+    issues
+}
+
+fn issue(path: &Path, text: &str) -> Issue {
+    let (code, message) = text.split_once(' ').unwrap_or(("", text));
+    Issue { code: IssueCode::parse(code), path: segments(path), message: message.to_owned() }
+}
+
+/// garde writes a path as `field_of_rust.b[0].c`; the keys of our bodies contain neither dots nor brackets.
+fn segments(path: &Path) -> Vec<PathSegment> {
+    let text = path.to_string();
+    let parts = text.split(['.', '[']).filter(|part| !part.is_empty());
+    parts
+        .map(|part| match part.strip_suffix(']').and_then(|index| index.parse().ok()) {
+            Some(index) => PathSegment::Index(index),
+            None => PathSegment::Key(camel_case(part)),
+        })
+        .collect()
+}
+
+/// The key of a body that a field is read from.
+fn camel_case(field: &str) -> String {
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |key, word| {
+        let (initial, rest) = word.split_at(word.len().min(1));
+        key + &initial.to_ascii_uppercase() + rest
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_recognized_by_its_content_type() {
+        for (content_type, is_json) in [
+            ("application/json", true),
+            ("application/json; charset=utf-8", true),
+            ("Application/JSON;charset=latin1", true),
+            ("application/vnd.api+json", true),
+            ("application/+json", false),
+            ("text/json", false),
+            ("application/jsonp", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]);
+            assert_eq!(has_json_content_type(&headers), is_json, "{content_type:?}");
+        }
+        assert!(has_json_content_type(&HeaderMap::new()), "absent");
+    }
+
+    #[test]
+    fn a_path_is_told_in_the_bodys_own_keys_and_indices() {
+        let path = Path::new("organization_role_ids").join(3).join("name");
+        let expected = [
+            PathSegment::Key("organizationRoleIds".to_owned()),
+            PathSegment::Index(3),
+            PathSegment::Key("name".to_owned()),
+        ];
+        assert_eq!(segments(&path), expected);
+    }
+}

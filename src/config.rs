@@ -1,0 +1,202 @@
+//! Every setting of the function, read once from the environment when it starts.
+//!
+//! A setting that makes no sense stops the start with a message that names its variable; nothing is guessed.
+
+use std::{collections::BTreeMap, fmt::Display, str::FromStr};
+
+use crate::directory::EmailConnector;
+
+/// The function's settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `TABLE_NAME` (required): the DynamoDB table.
+    pub table_name: String,
+    /// `ID_MAX_LENGTH` (21; 1 to 128): the longest identifier of an organization, role or user, in UTF-16 units. 21
+    /// is Logto's length; a Cognito `sub` has 36.
+    pub id_max_length: usize,
+    /// `REFERENCE_CHECKS` (`enforce`): whether organization, inviter and roles must be in the directory.
+    pub reference_checks: ReferenceChecks,
+    /// `DIRECTORY_CACHE_SECONDS` (30; 0 to 3600; 0 turns it off): how long a warm function remembers a directory row
+    /// that it found. Kept in **milliseconds**.
+    pub directory_cache_millis: i64,
+    /// `RETENTION_DAYS` (30; 0 to 3650): how long an invitation is kept after its `expiresAt`. Kept in **seconds**.
+    pub retention_seconds: i64,
+    /// `ALLOWED_SCOPES` (`all`): the scopes, separated by white space, any of which lets a caller in.
+    pub allowed_scopes: Vec<String>,
+    /// `ALLOWED_GROUPS` (none): the groups, separated by commas, any of which lets a caller in.
+    pub allowed_groups: Vec<String>,
+    /// `TENANT_CLAIMS` (`tenant_id,custom:tenant_id`): the claims that may name the tenant. The first that is present
+    /// decides.
+    pub tenant_claims: Vec<String>,
+    /// `MESSAGE_RATE_LIMIT` and `MESSAGE_RATE_WINDOW_SECONDS`: how much mail one recipient may get.
+    pub message_rate: MessageRate,
+    /// `DEFAULT_FROM_EMAIL_ADDRESS`, `DEFAULT_REPLY_TO`, `DEFAULT_CONFIGURATION_SET_NAME` and `DEFAULT_LOCALE`: the
+    /// email connector of tenants that have none of their own. Without the first there is no such connector.
+    pub default_connector: Option<EmailConnector>,
+}
+
+/// Whether references into the directory are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferenceChecks {
+    /// A missing organization, inviter or role is an error.
+    Enforce,
+    /// The caller's word is taken; a role's name is its id. For teams who keep their directory elsewhere.
+    Trust,
+}
+
+/// How many messages one recipient may get in a sliding window, across all organizations of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageRate {
+    /// `MESSAGE_RATE_LIMIT` (10; 1 to 100): the most messages in a window.
+    pub limit: usize,
+    /// `MESSAGE_RATE_WINDOW_SECONDS` (600; 1 to 86400): the window's length. Kept in **milliseconds**.
+    pub window_millis: i64,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// A required variable is absent or empty.
+    #[error("{0} is not set")]
+    Missing(&'static str),
+    /// A variable has a value that its setting cannot have.
+    #[error("{name} is `{value}`, but has to be {expected}")]
+    Invalid {
+        /// The variable.
+        name: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What it could be set to.
+        expected: String,
+    },
+}
+
+impl Config {
+    /// The settings in the process's environment.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// The settings that `lookup` gives by variable name. An empty value counts as none.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let settings = Settings { lookup };
+        let config = Self {
+            table_name: settings.text("TABLE_NAME").ok_or(ConfigError::Missing("TABLE_NAME"))?,
+            id_max_length: settings.number("ID_MAX_LENGTH", 21, 1, 128)?,
+            reference_checks: settings.reference_checks()?,
+            directory_cache_millis: 1000 * settings.number("DIRECTORY_CACHE_SECONDS", 30, 0, 3600)?,
+            retention_seconds: 86_400 * settings.number("RETENTION_DAYS", 30, 0, 3650)?,
+            allowed_scopes: settings.list("ALLOWED_SCOPES", "all", char::is_whitespace),
+            allowed_groups: settings.list("ALLOWED_GROUPS", "", |c| c == ','),
+            tenant_claims: settings.list("TENANT_CLAIMS", "tenant_id,custom:tenant_id", |c| c == ','),
+            message_rate: MessageRate {
+                limit: settings.number("MESSAGE_RATE_LIMIT", 10, 1, 100)?,
+                window_millis: 1000 * settings.number("MESSAGE_RATE_WINDOW_SECONDS", 600, 1, 86_400)?,
+            },
+            default_connector: settings.default_connector(),
+        };
+        if config.tenant_claims.is_empty() {
+            return Err(invalid("TENANT_CLAIMS", &settings, "a list of claim names separated by commas"));
+        }
+        Ok(config)
+    }
+}
+
+/// Reads single settings.
+struct Settings<F> {
+    lookup: F,
+}
+
+impl<F: Fn(&str) -> Option<String>> Settings<F> {
+    fn text(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    fn number<N>(&self, name: &'static str, default: N, least: N, most: N) -> Result<N, ConfigError>
+    where
+        N: FromStr + PartialOrd + Display + Copy,
+    {
+        let Some(value) = self.text(name) else { return Ok(default) };
+        let number = value.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| invalid(name, self, &format!("a whole number from {least} to {most}")))
+    }
+
+    fn list(&self, name: &str, default: &str, separator: impl Fn(char) -> bool) -> Vec<String> {
+        let value = (self.lookup)(name).unwrap_or_else(|| default.to_owned());
+        value.split(separator).map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn reference_checks(&self) -> Result<ReferenceChecks, ConfigError> {
+        match self.text("REFERENCE_CHECKS").as_deref() {
+            None | Some("enforce") => Ok(ReferenceChecks::Enforce),
+            Some("trust") => Ok(ReferenceChecks::Trust),
+            Some(_) => Err(invalid("REFERENCE_CHECKS", self, "`enforce` or `trust`")),
+        }
+    }
+
+    fn default_connector(&self) -> Option<EmailConnector> {
+        Some(EmailConnector {
+            from_email_address: self.text("DEFAULT_FROM_EMAIL_ADDRESS")?,
+            from_email_address_identity_arn: None,
+            reply_to: self.text("DEFAULT_REPLY_TO").into_iter().collect(),
+            feedback_forwarding_email_address: None,
+            configuration_set_name: self.text("DEFAULT_CONFIGURATION_SET_NAME"),
+            default_locale: self.text("DEFAULT_LOCALE").unwrap_or_else(|| "en".to_owned()),
+            templates: BTreeMap::new(),
+            allowed_link_hosts: Vec::new(),
+        })
+    }
+}
+
+fn invalid<F: Fn(&str) -> Option<String>>(name: &'static str, settings: &Settings<F>, expected: &str) -> ConfigError {
+    let value = (settings.lookup)(name).unwrap_or_default();
+    ConfigError::Invalid { name, value, expected: expected.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_lookup(|name| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned()).or_else(|| (name == "TABLE_NAME").then(|| "t".to_owned()))
+        })
+    }
+
+    #[test]
+    fn a_setting_that_makes_no_sense_is_refused_by_name() {
+        for (name, value) in [
+            ("TABLE_NAME", ""),
+            ("ID_MAX_LENGTH", "0"),
+            ("ID_MAX_LENGTH", "129"),
+            ("ID_MAX_LENGTH", "twenty"),
+            ("REFERENCE_CHECKS", "maybe"),
+            ("DIRECTORY_CACHE_SECONDS", "-1"),
+            ("RETENTION_DAYS", "1.5"),
+            ("MESSAGE_RATE_LIMIT", "0"),
+            ("MESSAGE_RATE_WINDOW_SECONDS", "86401"),
+            ("TENANT_CLAIMS", " , "),
+        ] {
+            let message = config(&[(name, value)]).unwrap_err().to_string();
+            assert!(message.contains(name), "{name}={value}: {message}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.id_max_length, 21);
+        assert_eq!(config.message_rate, MessageRate { limit: 10, window_millis: 600_000 });
+        assert_eq!(config.tenant_claims, ["tenant_id", "custom:tenant_id"]);
+        assert_eq!(config.allowed_scopes, ["all"]);
+        assert!(config.default_connector.is_none());
+    }
+
+    #[test]
+    fn an_empty_list_of_scopes_leaves_the_groups_to_decide() {
+        let config = config(&[("ALLOWED_SCOPES", ""), ("ALLOWED_GROUPS", "admins, inviters")]).unwrap();
+        assert!(config.allowed_scopes.is_empty());
+        assert_eq!(config.allowed_groups, ["admins", "inviters"]);
+    }
+}

@@ -1,0 +1,107 @@
+//! The address of an invitee: what is accepted, and how two are compared.
+
+use std::fmt;
+
+/// The longest address that is stored, in characters (Logto's column width).
+pub const MAX_LENGTH: usize = 256;
+
+/// An e-mail address that passed the contract's rule: kept as it was typed, compared case-folded.
+///
+/// Its `Debug` form is masked, so that an address cannot reach a log by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EmailAddress(String);
+
+/// Why a text is not an address that an invitation can be sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmailAddressError {
+    /// It is not of the accepted form.
+    Malformed,
+    /// It is of the accepted form, but longer than [`MAX_LENGTH`].
+    TooLong,
+}
+
+impl EmailAddress {
+    /// Accepts ASCII addresses: a local part of `[A-Za-z0-9_'+\-.]` with no leading dot, no `..` and not ending in
+    /// `.` or `'`; a dotted domain of letter-digit-hyphen labels; a top-level domain of two letters or more, or an
+    /// `xn--` one. The rule is that of the clients' own form validation (zod 3), so what they accept we accept.
+    pub fn parse(text: &str) -> Result<Self, EmailAddressError> {
+        let (local, domain) = text.rsplit_once('@').ok_or(EmailAddressError::Malformed)?;
+        if !is_local_part(local) || !is_domain(domain) {
+            return Err(EmailAddressError::Malformed);
+        }
+        if text.len() > MAX_LENGTH {
+            return Err(EmailAddressError::TooLong);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The address as it was typed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form that is compared and that keys are made of. Addresses are ASCII, so folding is exact.
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl fmt::Debug for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EmailAddress(***)")
+    }
+}
+
+fn is_local_part(local: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_'+-.".contains(&byte);
+    !local.is_empty()
+        && local.bytes().all(allowed)
+        && !local.starts_with('.')
+        && !local.ends_with(['.', '\''])
+        && !local.contains("..")
+}
+
+fn is_domain(domain: &str) -> bool {
+    domain.rsplit_once('.').is_some_and(|(labels, top)| labels.split('.').all(is_label) && is_top_level(top))
+}
+
+fn is_label(label: &str) -> bool {
+    !label.is_empty()
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+fn is_top_level(label: &str) -> bool {
+    let is_word = label.len() >= 2 && label.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_punycode =
+        label.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--")) && label.len() > 4 && is_label(label);
+    is_word || is_punycode
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_compared_without_case_and_returned_as_typed() {
+        let typed = EmailAddress::parse("Ada.Lovelace+X@Example.COM").unwrap();
+        assert_eq!(typed.as_str(), "Ada.Lovelace+X@Example.COM");
+        assert_eq!(typed.folded(), "ada.lovelace+x@example.com");
+    }
+
+    #[test]
+    fn the_form_is_judged_before_the_length() {
+        let long = format!("{}@example.com", "a".repeat(260));
+        assert_eq!(EmailAddress::parse(&long), Err(EmailAddressError::TooLong));
+        assert_eq!(EmailAddress::parse(&format!(".{long}")), Err(EmailAddressError::Malformed));
+        let longest = format!("{}@example.com", "a".repeat(MAX_LENGTH - "@example.com".len()));
+        assert!(EmailAddress::parse(&longest).is_ok());
+    }
+
+    #[test]
+    fn an_address_does_not_show_itself_in_debug_output() {
+        let address = EmailAddress::parse("ada@example.com").unwrap();
+        assert!(!format!("{address:?}").contains("ada"));
+    }
+}

@@ -1,0 +1,188 @@
+//! The body of a create: the contract's table, row by row.
+
+use std::collections::BTreeSet;
+
+use garde::{Report, Validate, error::Path};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::{
+    body::{Field, MAX_ISSUES, Number, RawFields, element, field, violation, wrong_type},
+    config::Config,
+    directory::utf16_length,
+    email_address::{EmailAddress, EmailAddressError},
+    error::{Error, IssueCode},
+    mail::MessagePayload,
+    timestamp::Timestamp,
+};
+
+/// The most distinct roles of one invitation.
+const MOST_ROLES: usize = 50;
+
+/// The body, as far as its fields could be read.
+#[derive(Debug, Validate)]
+#[garde(context(Config))]
+pub(super) struct CreateBody {
+    /// Who invites. An empty text means nobody, as null does.
+    #[garde(custom(is_optional_id))]
+    pub(super) inviter_id: Field<String>,
+    /// Who is invited.
+    #[garde(custom(is_address))]
+    pub(super) invitee: Field<String>,
+    /// What they are invited to.
+    #[garde(custom(is_id))]
+    pub(super) organization_id: Field<String>,
+    /// When the invitation expires, in milliseconds since the epoch. Whether that is in the future is not the body's
+    /// matter.
+    #[garde(custom(is_moment))]
+    pub(super) expires_at: Field<Number>,
+    /// The roles that accepting gives.
+    #[garde(dive)]
+    pub(super) organization_role_ids: RoleIds,
+    /// Whether and how to mail.
+    #[garde(dive)]
+    pub(super) message_payload: PayloadField,
+}
+
+/// `organizationRoleIds`: an array of texts, or absent.
+#[derive(Debug)]
+pub(super) struct RoleIds(Field<Vec<Field<String>>>);
+
+/// `messagePayload`: an object means mail; `false`, or nothing, means none.
+#[derive(Debug)]
+pub(super) enum PayloadField {
+    /// No mail.
+    Unwanted,
+    /// Mail, with these variables.
+    Wanted(MessagePayload),
+    /// Neither.
+    Mistyped,
+}
+
+impl CreateBody {
+    /// The keys, in the order of the contract's table.
+    pub(super) const KEYS: [&str; 6] =
+        ["inviterId", "invitee", "organizationId", "expiresAt", "organizationRoleIds", "messagePayload"];
+
+    /// Reads the fields.
+    ///
+    /// # Errors
+    /// Where one is not readable JSON, which the field's type has nothing to do with.
+    pub(super) fn read(fields: &RawFields<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            inviter_id: field(fields, "inviterId", "string")?,
+            invitee: field(fields, "invitee", "string")?,
+            organization_id: field(fields, "organizationId", "string")?,
+            expires_at: field(fields, "expiresAt", "number")?,
+            organization_role_ids: RoleIds::read(fields)?,
+            message_payload: PayloadField::read(fields)?,
+        })
+    }
+}
+
+impl RoleIds {
+    fn read(fields: &RawFields<'_>) -> Result<Self, Error> {
+        Ok(Self(match field::<Vec<&RawValue>>(fields, "organizationRoleIds", "array")? {
+            Field::Present(entries) => {
+                let entries = entries.into_iter().map(|entry| element(entry, "string"));
+                Field::Present(entries.collect::<Result<_, _>>()?)
+            }
+            Field::Absent => Field::Absent,
+            Field::Mistyped(found) => Field::Mistyped(found),
+        }))
+    }
+
+    /// The identifiers: distinct, sorted.
+    pub(super) fn into_distinct(self) -> Vec<String> {
+        let entries = self.0.into_value().unwrap_or_default().into_iter();
+        entries.filter_map(Field::into_value).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+impl Validate for RoleIds {
+    type Context = Config;
+
+    fn validate_into(&self, _: &Config, parent: &mut dyn FnMut() -> Path, report: &mut Report) {
+        let entries = match &self.0 {
+            Field::Absent => return,
+            Field::Mistyped(found) => return report.append(parent(), wrong_type("array", found)),
+            Field::Present(entries) => entries,
+        };
+        let wrong = entries.iter().enumerate().filter_map(|(index, id)| Some((index, id.required("string").err()?)));
+        wrong.take(MAX_ISSUES).for_each(|(index, error)| report.append(parent().join(index), error));
+        let distinct: BTreeSet<&String> = entries.iter().filter_map(|id| id.required("string").ok()).collect();
+        if distinct.len() > MOST_ROLES {
+            let message = format!("Array must contain at most {MOST_ROLES} distinct elements");
+            report.append(parent(), violation(IssueCode::TooBig, message));
+        }
+    }
+}
+
+impl PayloadField {
+    fn read(fields: &RawFields<'_>) -> Result<Self, Error> {
+        let Some(raw) = fields.get("messagePayload") else { return Ok(Self::Unwanted) };
+        if raw.get() == "false" {
+            return Ok(Self::Unwanted);
+        }
+        let payload = element::<Map<String, Value>>(raw, "object")?.into_value();
+        Ok(payload.map_or(Self::Mistyped, |fields| Self::Wanted(MessagePayload(fields))))
+    }
+
+    /// The variables, where mail is wanted.
+    pub(super) fn into_payload(self) -> Option<MessagePayload> {
+        match self {
+            Self::Wanted(payload) => Some(payload),
+            Self::Unwanted | Self::Mistyped => None,
+        }
+    }
+}
+
+impl Validate for PayloadField {
+    type Context = Config;
+
+    fn validate_into(&self, _: &Config, parent: &mut dyn FnMut() -> Path, report: &mut Report) {
+        match self {
+            Self::Unwanted => {}
+            Self::Wanted(payload) => payload.validate_into(&(), parent, report),
+            Self::Mistyped => report.append(parent(), violation(IssueCode::InvalidUnion, "Expected object or false")),
+        }
+    }
+}
+
+fn is_optional_id(inviter_id: &Field<String>, config: &Config) -> garde::Result {
+    match inviter_id {
+        Field::Absent | Field::Mistyped("null") => Ok(()),
+        given => is_short_enough(given.required("string")?, config),
+    }
+}
+
+fn is_id(organization_id: &Field<String>, config: &Config) -> garde::Result {
+    let id = organization_id.required("string")?;
+    if id.is_empty() {
+        return Err(violation(IssueCode::TooSmall, "String must contain at least 1 character"));
+    }
+    is_short_enough(id, config)
+}
+
+fn is_short_enough(id: &str, config: &Config) -> garde::Result {
+    let most = config.id_max_length;
+    if utf16_length(id) > most {
+        return Err(violation(IssueCode::TooBig, format_args!("String must contain at most {most} characters")));
+    }
+    Ok(())
+}
+
+/// An address that is only too long passes: that is told with a status of its own.
+fn is_address(invitee: &Field<String>, _: &Config) -> garde::Result {
+    match EmailAddress::parse(invitee.required("string")?) {
+        Ok(_) | Err(EmailAddressError::TooLong) => Ok(()),
+        Err(EmailAddressError::Malformed) => Err(violation(IssueCode::InvalidString, "Invalid email")),
+    }
+}
+
+fn is_moment(expires_at: &Field<Number>, _: &Config) -> garde::Result {
+    if expires_at.required("number")?.to_timestamp() > Timestamp::MAX {
+        let most = Timestamp::MAX.as_millis();
+        return Err(violation(IssueCode::TooBig, format_args!("Number must be at most {most}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,311 @@
+//! Every way in which a request can fail, and the one table that turns each into a status, a code and a message.
+//!
+//! The rows follow the contract's "Outcomes, in the order in which they are decided". A message is written for the
+//! caller; what only the operator should see travels in `cause` and is logged, once, by the handler.
+
+use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::invitation::InvitationId;
+
+/// A failed request.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No authorizer ran in front of the function.
+    #[error("The request is not authenticated.")]
+    Unauthorized,
+    /// The caller's claims name no tenant, or no possible one.
+    #[error("The token does not name a tenant.")]
+    NoTenant,
+    /// The caller holds none of the scopes and groups that may use the API.
+    #[error("The token does not allow this.")]
+    Forbidden,
+    /// No such path.
+    #[error("There is nothing at this path.")]
+    UnknownPath,
+    /// The path exists, but not with this method.
+    #[error("This path does not support the method.")]
+    MethodNotAllowed {
+        /// The methods that the path supports, as the `Allow` header lists them.
+        allow: &'static str,
+    },
+    /// The body is larger than 1 MiB.
+    #[error("The request body is larger than 1 MiB.")]
+    BodyTooLarge,
+    /// The body cannot be read as JSON.
+    #[error("The request body is not valid JSON.")]
+    UnreadableBody {
+        /// What is wrong, and where.
+        details: String,
+    },
+    /// The body is JSON, but not what the operation takes.
+    #[error("The request body is invalid.")]
+    InvalidBody {
+        /// Every violation, in the order of the contract's body table.
+        issues: Vec<Issue>,
+    },
+    /// `expiresAt` is not in the future.
+    #[error("The expiration date must be in the future.")]
+    ExpiresInPast,
+    /// The invitee's address is longer than can be stored.
+    #[error("The e-mail address is longer than 256 characters.")]
+    AddressTooLong,
+    /// The invitee is a member already.
+    #[error("The invitee is already a member of the organization.")]
+    AlreadyMember,
+    /// A pending invitation for the same invitee and organization exists.
+    #[error("A pending invitation for this invitee and organization already exists.")]
+    AlreadyInvited {
+        /// That invitation, where the table tells.
+        invitation_id: Option<InvitationId>,
+    },
+    /// Something that the request refers to does not exist in the tenant.
+    #[error("The request refers to something that does not exist.")]
+    UnknownReferences(UnknownReferences),
+    /// Mail was asked for and nothing is configured to send it.
+    #[error("No email connector is configured for the tenant.")]
+    NoConnector,
+    /// The connector has no template for the locale asked for, nor for its default locale.
+    #[error("The email connector has no template for this message.")]
+    NoTemplate,
+    /// The connector's template cannot be rendered.
+    #[error("The email connector's template is invalid.")]
+    InvalidTemplate {
+        /// What is wrong with it, for the operator.
+        cause: String,
+    },
+    /// The recipient has had as much mail as one may get for now.
+    #[error("Too many messages have been sent to this recipient.")]
+    MessageRateLimited {
+        /// Seconds until one more message may be sent.
+        retry_after: u64,
+    },
+    /// The template needs variables that the payload lacks.
+    #[error("The message payload lacks variables that the template needs.")]
+    MissingVariables {
+        /// Their names, as dotted paths.
+        names: Vec<String>,
+    },
+    /// The link is not on one of the hosts that the connector allows.
+    #[error("The link does not lead to a host that the email connector allows.")]
+    LinkNotAllowed,
+    /// SES will not accept the message, however often it is sent.
+    #[error("The email service refused the message.")]
+    MailRefused {
+        /// What SES said, for the operator.
+        cause: String,
+    },
+    /// SES is accepting less mail than is being sent.
+    #[error("The email service is accepting no more messages at the moment.")]
+    MailThrottled {
+        /// What SES said, for the operator.
+        cause: String,
+    },
+    /// SES cannot be reached, or fails.
+    #[error("The email service is not available.")]
+    MailUnavailable {
+        /// What happened, for the operator.
+        cause: String,
+    },
+    /// DynamoDB throttles, fails or cannot be reached.
+    #[error("The service is temporarily unavailable.")]
+    StoreUnavailable {
+        /// What happened, for the operator.
+        cause: String,
+    },
+}
+
+/// One violation of what a body must look like, in the form of the clients' validation library (zod).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Issue {
+    /// zod's name for the kind of violation.
+    pub code: IssueCode,
+    /// The way to the value: object keys and array indices.
+    pub path: Vec<PathSegment>,
+    /// One sentence about it.
+    pub message: String,
+}
+
+/// zod's names for kinds of violations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are zod's and say it all")]
+pub enum IssueCode {
+    InvalidType,
+    InvalidString,
+    TooSmall,
+    TooBig,
+    InvalidEnumValue,
+    InvalidUnion,
+}
+
+impl IssueCode {
+    /// The code as it is written in an answer.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidType => "invalid_type",
+            Self::InvalidString => "invalid_string",
+            Self::TooSmall => "too_small",
+            Self::TooBig => "too_big",
+            Self::InvalidEnumValue => "invalid_enum_value",
+            Self::InvalidUnion => "invalid_union",
+        }
+    }
+
+    /// The code that is written so. Every rule of ours writes one of them.
+    pub fn parse(text: &str) -> Self {
+        use IssueCode::{InvalidEnumValue, InvalidString, InvalidType, InvalidUnion, TooBig, TooSmall};
+        let codes = [InvalidString, TooSmall, TooBig, InvalidEnumValue, InvalidUnion];
+        codes.into_iter().find(|code| code.as_str() == text).unwrap_or(InvalidType)
+    }
+}
+
+/// One step on the way to a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum PathSegment {
+    /// A key of an object.
+    Key(String),
+    /// An index of an array.
+    Index(usize),
+}
+
+/// What a request refers to in vain. Serialized as the `data` of the answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnknownReferences {
+    /// The organization, when it does not exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization_id: Option<String>,
+    /// The inviter, when they do not exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inviter_id: Option<String>,
+    /// The roles that do not exist.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub organization_role_ids: Vec<String>,
+}
+
+impl UnknownReferences {
+    /// Whether everything exists.
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
+    }
+}
+
+/// The JSON of a failed request. Absent keys are absent, not null.
+#[derive(Debug, Serialize)]
+pub struct ErrorBody {
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<String>,
+}
+
+/// Seconds that a caller should wait after a failure that may pass at any moment.
+const RETRY_SOON: u64 = 1;
+
+impl Error {
+    /// The status and the code of the answer: the table.
+    pub const fn status_and_code(&self) -> (StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::Unauthorized => (S::UNAUTHORIZED, "auth.unauthorized"),
+            Self::NoTenant => (S::FORBIDDEN, "guard.can_not_get_tenant_id"),
+            Self::Forbidden => (S::FORBIDDEN, "auth.forbidden"),
+            Self::UnknownPath => (S::NOT_FOUND, "entity.not_found"),
+            Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "request.method_not_allowed"),
+            Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "request.invalid_input"),
+            Self::UnreadableBody { .. } | Self::ExpiresInPast => (S::BAD_REQUEST, "request.invalid_input"),
+            Self::InvalidBody { .. } => (S::BAD_REQUEST, "guard.invalid_input"),
+            Self::AddressTooLong => (S::UNPROCESSABLE_ENTITY, "entity.value_too_long"),
+            Self::AlreadyMember => (S::UNPROCESSABLE_ENTITY, "request.invalid_input"),
+            Self::AlreadyInvited { .. } => (S::UNPROCESSABLE_ENTITY, "entity.unique_integrity_violation"),
+            Self::UnknownReferences(_) => (S::UNPROCESSABLE_ENTITY, "entity.relation_foreign_key_not_found"),
+            Self::NoConnector => (S::NOT_IMPLEMENTED, "connector.not_found"),
+            Self::NoTemplate => (S::NOT_IMPLEMENTED, "connector.template_not_found"),
+            Self::InvalidTemplate { .. } => (S::BAD_REQUEST, "connector.invalid_config"),
+            Self::MessageRateLimited { .. } => (S::TOO_MANY_REQUESTS, "request.message_rate_limited"),
+            Self::MissingVariables { .. } => (S::BAD_REQUEST, "connector.insufficient_request_parameters"),
+            Self::LinkNotAllowed => (S::BAD_REQUEST, "connector.invalid_request_parameters"),
+            Self::MailRefused { .. } => (S::BAD_REQUEST, "connector.invalid_response"),
+            Self::MailThrottled { .. } => (S::TOO_MANY_REQUESTS, "connector.rate_limit_exceeded"),
+            Self::MailUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "connector.general"),
+            Self::StoreUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "service.unavailable"),
+        }
+    }
+
+    /// The body of the answer.
+    pub fn body(&self) -> ErrorBody {
+        let code = self.status_and_code().1;
+        ErrorBody { code, message: self.to_string(), data: self.data(), details: self.details() }
+    }
+
+    /// A header that belongs to the answer, where there is one.
+    pub fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::Unauthorized => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::MethodNotAllowed { allow } => Some((header::ALLOW, HeaderValue::from_static(allow))),
+            _ => self.retry_after().map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))),
+        }
+    }
+
+    /// What only the operator should see.
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::InvalidTemplate { cause }
+            | Self::MailRefused { cause }
+            | Self::MailThrottled { cause }
+            | Self::MailUnavailable { cause }
+            | Self::StoreUnavailable { cause } => Some(cause),
+            _ => None,
+        }
+    }
+
+    /// Seconds after which the same request may succeed.
+    const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::MessageRateLimited { retry_after } => Some(*retry_after),
+            Self::MailThrottled { .. } | Self::MailUnavailable { .. } | Self::StoreUnavailable { .. } => {
+                Some(RETRY_SOON)
+            }
+            _ => None,
+        }
+    }
+
+    fn data(&self) -> Option<Value> {
+        match self {
+            Self::InvalidBody { issues } => Some(json!({ "issues": issues })),
+            Self::AlreadyInvited { invitation_id: Some(id) } => Some(json!({ "invitationId": id })),
+            Self::UnknownReferences(references) => Some(json!(references)),
+            Self::MissingVariables { names } => Some(json!({ "missing": names })),
+            _ => None,
+        }
+    }
+
+    fn details(&self) -> Option<String> {
+        match self {
+            Self::UnreadableBody { details } => Some(details.clone()),
+            Self::InvalidBody { issues } => Some(issues.iter().map(Issue::line).collect::<Vec<_>>().join("\n")),
+            _ => None,
+        }
+    }
+}
+
+impl Issue {
+    fn line(&self) -> String {
+        let path: Vec<String> = self.path.iter().map(PathSegment::to_string).collect();
+        format!("Error in key path \"{}\": ({}) {}", path.join("."), self.code.as_str(), self.message)
+    }
+}
+
+impl std::fmt::Display for PathSegment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(key),
+            Self::Index(index) => index.fmt(f),
+        }
+    }
+}

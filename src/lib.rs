@@ -1,0 +1,35 @@
+//! Organization invitations for multi-tenant applications on AWS: one Lambda function behind API Gateway.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`config`] | every setting, from the environment |
+//! | [`app`] | [`app::App`]: the settings, the store, the mailer; clients are built once |
+//! | [`handler`] | event → route → endpoint → answer; infallible; logs once |
+//! | [`event`] | the two forms of API Gateway's events and answers |
+//! | [`caller`] | the authorizers' findings → [`caller::Caller`] |
+//! | [`body`] | bytes → typed fields, every violation at once |
+//! | [`error`] | [`error::Error`], and the one table to status, code and message |
+//! | [`endpoints`] | one file per operation |
+//! | [`mail`] | template choice, rendering, SES |
+//! | [`store`] | access patterns, keys, items, cancellation reasons |
+//! | [`sdk_error`] | what may be said of a failed AWS call |
+//! | [`invitation`], [`email_address`], [`directory`], [`timestamp`] | the domain: no AWS, no HTTP |
+//! | `local` (feature `local`) | gateway, token issuer, DynamoDB emulator, SES stand-in, inbox page |
+
+pub mod app;
+pub mod body;
+pub mod caller;
+pub mod config;
+pub mod directory;
+pub mod email_address;
+pub mod endpoints;
+pub mod error;
+pub mod event;
+pub mod handler;
+pub mod invitation;
+#[cfg(feature = "local")]
+pub mod local;
+pub mod mail;
+pub mod sdk_error;
+pub mod store;
+pub mod timestamp;

@@ -1,0 +1,25 @@
+//! The development stack (`cargo dev`): everything around the function, in one process, without an account and
+//! without a network. The tests run against the same parts.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`stack`] | the DynamoDB emulator and the SES stand-in, and the one way to reach them |
+//! | [`table`] | the table, made from `template.yaml` |
+//! | [`ses`] | the SES stand-in |
+//! | [`demo`] | the tenants that are there from the start |
+//! | [`issuer`] | development tokens, and their verification |
+//! | [`gateway`] | HTTP request → event → handler → HTTP response |
+//! | [`inbox`] | the page on which mail is read |
+//! | [`serve`], [`invoke`] | what `cargo dev` and `cargo dev invoke` do |
+//! | [`banner`] | what `cargo dev` says |
+
+pub mod banner;
+pub mod demo;
+pub mod gateway;
+pub mod inbox;
+pub mod invoke;
+pub mod issuer;
+pub mod serve;
+pub mod ses;
+pub mod stack;
+pub mod table;

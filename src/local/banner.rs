@@ -1,0 +1,90 @@
+//! What `cargo dev` says: where everything is, and what to do first.
+
+use std::fmt::Write;
+
+use super::{
+    demo, issuer,
+    stack::{ACCESS_KEY, REGION},
+};
+use crate::{handler::INVITATIONS_PATH, invitation::TenantId, timestamp::Timestamp};
+
+/// How long the tokens are good for that are made to be pasted: long enough not to be in the way.
+pub const LIFETIME_SECONDS: i64 = 7 * 24 * 3600;
+/// The client that those tokens are for.
+pub const CLIENT: &str = "cargo-dev";
+
+/// Where everything is.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// The gateway, and the inbox page.
+    pub gateway: String,
+    /// DynamoDB.
+    pub dynamodb: String,
+    /// SES.
+    pub ses: String,
+    /// The table.
+    pub table: String,
+    /// Where the data is kept, in words.
+    pub storage: String,
+}
+
+/// The banner. With `color`, headings stand out.
+pub fn banner(addresses: &Addresses, now: Timestamp, color: bool) -> String {
+    let (bold, dim, plain) = if color { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    let Addresses { gateway, dynamodb, ses, table, storage } = addresses;
+    let token = token(now);
+    let curl = curl(gateway, now);
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "
+  {bold}Organization invitations{plain} {dim}on this machine; nothing reaches AWS{plain}
+
+    API       {gateway}{INVITATIONS_PATH}
+    Inbox     {bold}{gateway}/inbox{plain}
+    DynamoDB  {dynamodb}  {dim}table {table}, {storage}{plain}
+    SES       {ses}
+
+  {bold}Invite somebody{plain}, then look into the inbox:
+
+{curl}
+
+  {bold}The token{plain} of that line {dim}(seven days; another: cargo dev token --tenant T --scope S){plain}
+
+export TOKEN={token}
+
+  {bold}For the aws CLI{plain}, cargo lambda watch or sam local:
+
+export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={ACCESS_KEY} AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}
+export AWS_ENDPOINT_URL_DYNAMODB={dynamodb} AWS_ENDPOINT_URL_SESV2={ses} TABLE_NAME={table}
+
+  {dim}Ctrl-C ends it.{plain}
+"
+    );
+    text
+}
+
+/// A command that creates an invitation and mails it, as it can be pasted into bash or zsh.
+pub fn curl(gateway: &str, now: Timestamp) -> String {
+    let expires_at = now.plus_millis(LIFETIME_SECONDS * 1000).as_millis();
+    let token = token(now);
+    format!(
+        "curl -iw '\n' {gateway}{INVITATIONS_PATH} \\
+  -H 'authorization: Bearer {token}' \\
+  -H 'content-type: application/json' \\
+  -d '{{
+    \"inviterId\": \"ada\",
+    \"invitee\": \"grace@example.com\",
+    \"organizationId\": \"acme\",
+    \"expiresAt\": {expires_at},
+    \"organizationRoleIds\": [\"member\"],
+    \"messagePayload\": {{ \"link\": \"https://app.example.com/invitations/{{invitationId}}\" }}
+  }}'"
+    )
+}
+
+fn token(now: Timestamp) -> String {
+    let tenant = TenantId::parse(demo::TENANT).expect("the demo's tenants are well named");
+    issuer::token(&tenant, CLIENT, "all", now, LIFETIME_SECONDS)
+}

@@ -1,0 +1,169 @@
+//! The HTTP API in front of the function: HTTP request → event → handler → HTTP response.
+//!
+//! It does what API Gateway does with an HTTP API, payload format 2.0, a `$default` route and a JWT authorizer, so
+//! that the function cannot tell the difference.
+
+mod event;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
+
+use super::issuer::{self, Claims};
+use crate::{
+    app::App,
+    handler,
+    timestamp::{Moment, Timestamp},
+};
+
+/// API Gateway's limit of a request's body.
+const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+/// How long API Gateway waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(29);
+
+/// Hands every request that is not for one of `pages` to the function.
+pub fn router(app: Arc<App>, pages: Router) -> Router {
+    Router::new().merge(pages.with_state(())).fallback(forward).with_state(app)
+}
+
+async fn forward(State(app): State<Arc<App>>, request: Request) -> Response {
+    let now = Timestamp::now();
+    let claims = match authorize(request.headers(), now) {
+        Ok(claims) => claims,
+        Err(challenge) => return unauthorized(&challenge),
+    };
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
+        return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+    };
+    let request_id = request_id(now);
+    let event = event::event(&parts, &body, &claims, &request_id, now);
+    let answer = handler::handle(&app, &event.to_string(), Moment::with_budget(PATIENCE)).await;
+    let answer = serde_json::to_value(&answer).ok().as_ref().and_then(response);
+    let mut response = answer.unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"));
+    if let Ok(id) = HeaderValue::try_from(request_id) {
+        response.headers_mut().insert("apigw-requestid", id);
+    }
+    response
+}
+
+/// The claims of the bearer token, or the challenge that answers its lack.
+fn authorize(headers: &HeaderMap, now: Timestamp) -> Result<Claims, String> {
+    let Some(authorization) = headers.get(header::AUTHORIZATION) else { return Err("Bearer".to_owned()) };
+    let token = authorization.to_str().ok().and_then(|text| text.split_once(' '));
+    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let claims = issuer::verify(token.unwrap_or_default(), now);
+    claims.map_err(|reason| format!(r#"Bearer scope="" error="invalid_token" error_description="{reason}""#))
+}
+
+fn unauthorized(challenge: &str) -> Response {
+    let mut response = message(StatusCode::UNAUTHORIZED, "Unauthorized");
+    if let Ok(challenge) = HeaderValue::from_str(challenge) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// An answer of API Gateway's own.
+fn message(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({ "message": message }))).into_response()
+}
+
+/// As API Gateway's look: sixteen characters of base64.
+fn request_id(now: Timestamp) -> String {
+    let mut bytes = [0; 11];
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes[..8].copy_from_slice(&now.as_millis().to_be_bytes());
+    }
+    BASE64_STANDARD.encode(bytes)
+}
+
+/// The function's answer as an HTTP response; `None` when API Gateway could not make one of it.
+fn response(answer: &Value) -> Option<Response> {
+    let status = u16::try_from(answer.get("statusCode")?.as_u64()?).ok()?;
+    let mut response = Response::new(Body::from(body(answer)?));
+    *response.status_mut() = StatusCode::from_u16(status).ok()?;
+    for (name, value) in headers(answer) {
+        response.headers_mut().append(HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?);
+    }
+    Some(response)
+}
+
+fn body(answer: &Value) -> Option<Vec<u8>> {
+    let text = answer.get("body").and_then(Value::as_str).unwrap_or_default();
+    if answer.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or_default() {
+        return BASE64_STANDARD.decode(text).ok();
+    }
+    Some(text.as_bytes().to_vec())
+}
+
+/// `multiValueHeaders` wins over the header of the same name in `headers`; cookies are headers of their own.
+fn headers(answer: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let fields = |name: &str| answer.get(name).and_then(Value::as_object).into_iter().flatten();
+    let is_multiple = move |name: &str| fields("multiValueHeaders").any(|(other, _)| other.eq_ignore_ascii_case(name));
+    let single = fields("headers").filter(move |(name, _)| !is_multiple(name));
+    let single = single.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    let multiple = fields("multiValueHeaders").flat_map(|(name, values)| {
+        values.as_array().into_iter().flatten().filter_map(|value| Some((name.as_str(), value.as_str()?)))
+    });
+    let cookies = answer.get("cookies").and_then(Value::as_array).into_iter().flatten();
+    let cookies = cookies.filter_map(|cookie| Some(("set-cookie", cookie.as_str()?)));
+    single.chain(multiple).chain(cookies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_becomes_a_response() {
+        let answer = json!({
+            "statusCode": 201,
+            "headers": { "content-type": "text/plain", "x-many": "ignored" },
+            "multiValueHeaders": { "X-Many": ["a", "b"] },
+            "cookies": ["c=1", "d=2"],
+            "body": "aGk=",
+            "isBase64Encoded": true,
+        });
+        let response = response(&answer).unwrap();
+        assert_eq!(response.status(), 201);
+        assert_eq!(response.headers()["content-type"], "text/plain");
+        assert_eq!(response.headers().get_all("x-many").iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
+        assert_eq!(to_bytes(response.into_body(), 10).await.unwrap(), "hi");
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_sense_becomes_none() {
+        for answer in [
+            json!(null),
+            json!({ "statusCode": 20 }),
+            json!({ "statusCode": "200" }),
+            json!({ "statusCode": 200, "headers": { "a b": "c" } }),
+            json!({ "statusCode": 200, "headers": { "a": "b\n" } }),
+            json!({ "statusCode": 200, "body": "%", "isBase64Encoded": true }),
+        ] {
+            assert!(response(&answer).is_none(), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_good_token_is_challenged() {
+        let challenge = |authorization: Option<&str>| {
+            let value = authorization.map(|text| (header::AUTHORIZATION, text.parse().unwrap()));
+            authorize(&HeaderMap::from_iter(value), Timestamp::now()).unwrap_err()
+        };
+        assert_eq!(challenge(None), "Bearer");
+        for authorization in ["", "Bearer", "Bearer ", "Bearer x", "Basic YTpi"] {
+            assert!(challenge(Some(authorization)).contains("invalid_token"), "{authorization}");
+        }
+    }
+}

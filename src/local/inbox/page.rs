@@ -1,0 +1,241 @@
+//! The markup of the inbox. `maud` escapes whatever is put into it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
+use maud::{DOCTYPE, Markup, html};
+
+use crate::{
+    local::ses::{Mail, RenderingFailure},
+    timestamp::Timestamp,
+};
+
+/// All mail, newest first, and what could not be rendered. Without any, what to do: `example`.
+pub(super) fn list(mails: &[Mail], failures: &[RenderingFailure], example: &str) -> Markup {
+    let body = html! {
+        header.bar { h1 { "Inbox" } p.count { (count(mails.len())) } }
+        // What the script replaces when there is news.
+        div #news aria-live="polite" {
+            @if !failures.is_empty() { (failed(failures)) }
+            @if mails.is_empty() && failures.is_empty() { (empty(example)) }
+            @if !mails.is_empty() {
+                ol.mails { @for mail in mails { li { (row(mail)) } } }
+            }
+        }
+    };
+    frame("Inbox", &body)
+}
+
+/// One mail: as it is seen, as text, and its headers.
+pub(super) fn mail(mail: &Mail) -> Markup {
+    let body = html! {
+        nav { a.back href="/inbox" { span aria-hidden="true" { "← " } "Inbox" } }
+        article {
+            h1 { (subject(&mail.subject)) }
+            dl.envelope {
+                dt { "From" } dd { (mail.from) }
+                dt { "To" } dd { (mail.to) }
+                dt { "Sent" } dd { (time(mail.at)) }
+            }
+            fieldset.tabs {
+                legend.unseen { "Show" }
+                (tab("html", "HTML", true)) (tab("text", "Text", false)) (tab("headers", "Headers", false))
+                section.html aria-label="HTML part" { (html_part(mail)) }
+                section.text aria-label="Text part" { (text_part(mail)) }
+                section.headers aria-label="Headers" { (headers(mail)) }
+            }
+        }
+    };
+    frame(&mail.subject, &body)
+}
+
+/// For an address that leads to no mail.
+pub(super) fn missing() -> Markup {
+    let body = html! {
+        div.empty {
+            h1 { "This mail is gone" }
+            p { "Mail is kept until the server stops. " a href="/inbox" { "Back to the inbox" } }
+        }
+    };
+    frame("No such mail", &body)
+}
+
+fn frame(title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href="/inbox.css";
+                script src="/inbox.js" defer {}
+            }
+            body { main { (body) } }
+        }
+    }
+}
+
+fn row(mail: &Mail) -> Markup {
+    html! {
+        a.row id={ "mail-" (mail.id) } href={ "/inbox/" (mail.id) } {
+            span.to { (mail.to) }
+            span.subject { (subject(&mail.subject)) }
+            (time(mail.at))
+            @if !mail.tags.is_empty() { (tags(&mail.tags)) }
+        }
+    }
+}
+
+fn failed(failures: &[RenderingFailure]) -> Markup {
+    html! {
+        section.failures aria-label="Mail that was never delivered" {
+            @for failure in failures {
+                div.failure role="note" {
+                    p.what {
+                        strong { "Accepted, but never delivered" }
+                        " to " (failure.to) " " (time(failure.at))
+                    }
+                    p {
+                        @if failure.template.is_empty() { "Its template" }
+                        @else { "The template " code { (failure.template) } }
+                        " could not be rendered. SES tells the sender so only by an event. "
+                        code { (failure.reason) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn empty(example: &str) -> Markup {
+    html! {
+        div.empty {
+            h2 { "No mail yet" }
+            p { "Paste this into a terminal. The invitation’s mail appears here by itself." }
+            pre tabindex="0" aria-label="Command that sends an invitation" { code { (example) } }
+        }
+    }
+}
+
+fn tab(name: &str, label: &str, checked: bool) -> Markup {
+    html! {
+        input type="radio" name="part" id={ "show-" (name) } checked[checked];
+        label for={ "show-" (name) } { (label) }
+    }
+}
+
+fn html_part(mail: &Mail) -> Markup {
+    html! {
+        @if mail.html.is_empty() { p.none { "This mail has no HTML part." } }
+        @else {
+            // Without `allow-scripts`, nothing in the mail runs; with `allow-same-origin`, the page can measure it.
+            iframe title={ "HTML part of: " (mail.subject) } srcdoc=(in_new_tabs(&mail.html))
+                sandbox="allow-same-origin allow-popups allow-popups-to-escape-sandbox" {}
+        }
+    }
+}
+
+fn text_part(mail: &Mail) -> Markup {
+    html! {
+        @if mail.text.is_empty() { p.none { "This mail has no text part." } }
+        @else { pre tabindex="0" { (mail.text) } }
+    }
+}
+
+fn headers(mail: &Mail) -> Markup {
+    html! {
+        dl.fields {
+            @for (name, value) in &mail.headers { dt { (name) } dd { (value) } }
+            dt { "SES message id" } dd { (mail.id) }
+        }
+        h2 { "Message tags" }
+        @if mail.tags.is_empty() { p.none { "None." } }
+        @else { dl.fields { @for (name, value) in &mail.tags { dt { (name) } dd { (value) } } } }
+    }
+}
+
+fn tags(tags: &BTreeMap<String, String>) -> Markup {
+    html! { span.tags { @for (name, value) in tags { span.tag { (name) "=" (value) } } } }
+}
+
+/// Links of a mail open beside the inbox, not inside the frame.
+fn in_new_tabs(html: &str) -> String {
+    const BASE: &str = r#"<base target="_blank">"#;
+    match html.to_ascii_lowercase().find("<head>") {
+        Some(start) => {
+            let (before, after) = html.split_at(start + "<head>".len());
+            format!("{before}{BASE}{after}")
+        }
+        None if html.trim_start().starts_with("<!") => html.to_owned(),
+        None => format!("<!doctype html>{BASE}{html}"),
+    }
+}
+
+fn subject(text: &str) -> &str {
+    if text.is_empty() { "(no subject)" } else { text }
+}
+
+fn count(mails: usize) -> String {
+    match mails {
+        0 => String::new(),
+        1 => "1 mail".to_owned(),
+        _ => format!("{mails} mails"),
+    }
+}
+
+/// UTC here; the script shows the reader's own time.
+fn time(at: Timestamp) -> Markup {
+    let machine = DateTime::from_millis(at.as_millis()).fmt(DateTimeFormat::DateTime).unwrap_or_default();
+    let human = machine.get(..19).unwrap_or(&machine).replace('T', " ");
+    html! { time datetime=(machine) { (human) " UTC" } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hostile() -> Mail {
+        let evil = "<script>alert(1)</script>\"'&";
+        let map = BTreeMap::from([(evil.to_owned(), evil.to_owned())]);
+        Mail {
+            id: "1".to_owned(),
+            at: Timestamp::from_millis(0),
+            to: evil.to_owned(),
+            from: evil.to_owned(),
+            subject: evil.to_owned(),
+            html: format!("<head></head>{evil}"),
+            text: evil.to_owned(),
+            headers: map.clone(),
+            tags: map,
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_mail_becomes_markup_of_the_page() {
+        let failure = RenderingFailure {
+            id: "2".to_owned(),
+            at: Timestamp::from_millis(0),
+            to: "<script>".to_owned(),
+            template: "<script>".to_owned(),
+            reason: "<script>".to_owned(),
+        };
+        let pages = [mail(&hostile()), list(&[hostile()], &[failure], "<script>"), list(&[], &[], "<script>")];
+        for page in pages.map(Markup::into_string) {
+            assert_eq!(page.matches("<script").count(), 1, "only the page's own: {page}");
+        }
+    }
+
+    #[test]
+    fn links_open_in_new_tabs_whatever_the_html_looks_like() {
+        for (html, expected) in [
+            ("<html><HEAD><title>", "<html><HEAD><base target=\"_blank\"><title>"),
+            ("<p>Hi", "<!doctype html><base target=\"_blank\"><p>Hi"),
+            ("<!doctype html><p>İ", "<!doctype html><p>İ"),
+        ] {
+            assert_eq!(in_new_tabs(html), expected);
+        }
+    }
+}

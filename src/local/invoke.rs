@@ -1,0 +1,91 @@
+//! `cargo dev invoke`: replays one event over a fresh stack, and shows the answer and the mail.
+
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{
+    ses::{Mail, RenderingFailure},
+    stack::{Stack, StackError, StackOptions},
+};
+use crate::{handler, timestamp::Moment};
+
+/// As long as API Gateway waits.
+const PATIENCE: Duration = Duration::from_secs(29);
+
+/// Why an event cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum InvokeError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// The stack does not start.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+}
+
+/// Replays the event in the file `path`. Returns what is to be shown.
+pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
+    let event = read(path)?;
+    let stack = Stack::start(StackOptions::default()).await?;
+    let app = stack.app(|name| std::env::var(name).ok()).await?;
+    let answer = handler::handle(&app, &event, Moment::with_budget(PATIENCE)).await;
+    let mut shown = show_answer(&serde_json::to_value(&answer).unwrap_or_default());
+    // Oldest first, as they were sent.
+    stack.ses.mails().iter().rev().for_each(|mail| shown.push_str(&show_mail(mail)));
+    stack.ses.rendering_failures().iter().rev().for_each(|failure| shown.push_str(&show_failure(failure)));
+    drop(app);
+    stack.stop().await;
+    Ok(shown)
+}
+
+/// The event, which has to be JSON: whatever else the function would answer to it, the caller means another file.
+fn read(path: &Path) -> Result<String, InvokeError> {
+    let unreadable = |reason: String| InvokeError::Unreadable { path: path.to_owned(), reason };
+    let event = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    serde_json::from_str::<Value>(&event).map_err(|error| unreadable(format!("it is not JSON: {error}")))?;
+    Ok(event)
+}
+
+fn show_answer(answer: &Value) -> String {
+    let mut shown = format!("{}\n", answer["statusCode"]);
+    let single = answer["headers"].as_object().into_iter().flatten();
+    for (name, value) in single.chain(answer["multiValueHeaders"].as_object().into_iter().flatten()) {
+        for value in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
+            push_line(&mut shown, name, value.as_str().unwrap_or_default());
+        }
+    }
+    let body = answer["body"].as_str().unwrap_or_default();
+    let pretty = serde_json::from_str::<Value>(body).and_then(|body| serde_json::to_string_pretty(&body));
+    let body = pretty.unwrap_or_else(|_| body.to_owned());
+    if !body.is_empty() {
+        let _ = write!(shown, "\n{body}\n");
+    }
+    shown
+}
+
+fn show_mail(mail: &Mail) -> String {
+    let mut shown = "\n--- mail ---\n".to_owned();
+    mail.headers.iter().for_each(|(name, value)| push_line(&mut shown, name, value));
+    let _ = write!(shown, "\n{}\n", mail.text.trim_end());
+    shown
+}
+
+fn show_failure(failure: &RenderingFailure) -> String {
+    let RenderingFailure { to, reason, .. } = failure;
+    format!("\n--- mail to {to}: accepted by SES, but never delivered ---\n{reason}\n")
+}
+
+fn push_line(shown: &mut String, name: &str, value: &str) {
+    let _ = writeln!(shown, "{name}: {value}");
+}

@@ -1,0 +1,88 @@
+//! `cargo dev`: the whole stack, until somebody ends it.
+
+use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::Router;
+
+use super::{
+    banner::{Addresses, banner},
+    gateway, inbox, issuer,
+    ses::SesStandIn,
+    stack::{Stack, StackError, StackOptions, listen},
+};
+use crate::{app::App, timestamp::Timestamp};
+
+/// DynamoDB itself takes up to a few days.
+const SWEEP_PERIOD: Duration = Duration::from_mins(1);
+
+/// What the command line says.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The gateway's port.
+    pub port: u16,
+    /// Those of the services.
+    pub stack: StackOptions,
+}
+
+/// Starts everything, says where it is, and waits for Ctrl-C or SIGTERM.
+#[expect(clippy::print_stdout, reason = "the banner is the command's output")]
+pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
+    // First of all, so that a second `cargo dev` ends before it touches the data of the first.
+    let (listener, gateway) = listen(options.port, "--port").await?;
+    let storage = storage(options.stack.persist.as_ref());
+    let mut stack = Stack::start(options.stack).await?;
+    let app = Arc::new(stack.app(|name| std::env::var(name).ok()).await?);
+    let addresses = Addresses {
+        gateway: gateway.clone(),
+        dynamodb: stack.dynamodb_url.clone(),
+        ses: stack.ses_url.clone(),
+        table: app.config.table_name.clone(),
+        storage,
+    };
+    stack.serve(listener, router(app, Arc::clone(&stack.ses), gateway));
+    stack.sweep_every(SWEEP_PERIOD);
+    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    println!("{}", banner(&addresses, Timestamp::now(), color));
+    interrupted().await;
+    stack.stop().await;
+    println!("\nGoodbye.");
+    Ok(())
+}
+
+/// The gateway at `url` with its pages: the inbox and the token endpoint.
+pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, url: String) -> Router {
+    gateway::router(app, issuer::router().merge(inbox::router(ses, url)))
+}
+
+fn storage(persist: Option<&PathBuf>) -> String {
+    persist.map_or_else(|| "in memory".to_owned(), |path| format!("in {}", path.display()))
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn interrupted() {
+    let ctrl_c = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = ctrl_c => {}
+        () = terminated() => {}
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut signals) => {
+            signals.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
+}

@@ -1,0 +1,93 @@
+//! The faults that a test asks for: every error that SES v2 documents for `SendEmail`, and the failures of a network.
+
+use std::{io, time::Duration};
+
+use axum::{
+    body::Body,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+use super::refusal::Refusal;
+
+/// How a `SendEmail` call fails. Only the variants that say so keep the mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SesFault {
+    /// The account may no longer send.
+    AccountSuspended,
+    /// Sending is paused for the account or the configuration set.
+    SendingPaused,
+    /// The MAIL FROM domain is not verified.
+    MailFromDomainNotVerified,
+    /// The message is refused for what it is, as one from an address that is not verified.
+    MessageRejected,
+    /// More resources than allowed.
+    LimitExceeded,
+    /// More requests than allowed.
+    TooManyRequests,
+    /// A resource, such as the configuration set, does not exist.
+    NotFound,
+    /// The input is not valid.
+    BadRequest,
+    /// A failure inside SES, with status 500.
+    InternalFailure,
+    /// SES is not available: status 503.
+    ServiceUnavailable,
+    /// The connection is closed without an answer.
+    Disconnect {
+        /// Whether SES accepts the mail all the same.
+        accepts: bool,
+    },
+    /// No answer ever comes.
+    Silence {
+        /// Whether SES accepts the mail all the same.
+        accepts: bool,
+    },
+    /// The usual answer, this much later.
+    Delay(Duration),
+}
+
+impl SesFault {
+    /// Whether the mail is accepted, whatever the sender gets to hear.
+    pub(super) const fn accepts(self) -> bool {
+        matches!(self, Self::Disconnect { accepts: true } | Self::Silence { accepts: true } | Self::Delay(_))
+    }
+
+    /// What the sender gets to hear, where `usual` is the answer that they would have got.
+    pub(super) async fn answer(self, usual: Response) -> Response {
+        match self {
+            Self::Delay(time) => tokio::time::sleep(time).await,
+            Self::Silence { .. } => std::future::pending().await,
+            // A body that fails before its first byte makes the server drop the connection with nothing written.
+            Self::Disconnect { .. } => {
+                let failure = io::Error::other("the fault that a test asked for");
+                return Body::from_stream(tokio_stream::once(Err::<&[u8], _>(failure))).into_response();
+            }
+            _ => return self.refusal().into_response(),
+        }
+        usual
+    }
+
+    fn refusal(self) -> Refusal {
+        const BAD: StatusCode = StatusCode::BAD_REQUEST;
+        let (status, error_type, message) = match self {
+            Self::AccountSuspended => (BAD, "AccountSuspendedException", "Your account is suspended."),
+            Self::SendingPaused => (BAD, "SendingPausedException", "Sending is paused for this account."),
+            Self::MailFromDomainNotVerified => {
+                (BAD, "MailFromDomainNotVerifiedException", "The MAIL FROM domain is not verified.")
+            }
+            Self::MessageRejected => (BAD, "MessageRejected", "Email address is not verified."),
+            Self::LimitExceeded => (BAD, "LimitExceededException", "Too many resources."),
+            Self::TooManyRequests => {
+                (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Maximum sending rate exceeded.")
+            }
+            Self::NotFound => (StatusCode::NOT_FOUND, "NotFoundException", "Configuration set does not exist."),
+            Self::BadRequest => (BAD, "BadRequestException", "The request is invalid."),
+            Self::ServiceUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service is temporarily unavailable.")
+            }
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", "An internal error occurred."),
+        };
+        Refusal::new(status, error_type, message)
+    }
+}

@@ -1,0 +1,157 @@
+//! `SendEmail`: from a request to a mail.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::{
+    Mail, RenderingFailure, SesStandIn, check,
+    refusal::Refusal,
+    templates::{self, Rendered},
+    wire::{Content, Message, NameAndValue, Payload, SendEmail, Template},
+};
+use crate::timestamp::Timestamp;
+
+/// `SendEmail`, with the next of the faults that a test asked for.
+pub(super) async fn send(State(ses): State<Arc<SesStandIn>>, request: Result<Payload<SendEmail>, Refusal>) -> Response {
+    let (call, fault) = {
+        let mut account = ses.account();
+        account.calls += 1;
+        (account.calls, account.faults.pop_front())
+    };
+    if let Some(fault) = fault.filter(|fault| !fault.accepts()) {
+        return fault.answer(Response::default()).await;
+    }
+    let accepted = request.and_then(|Payload(request)| accept(&ses, &request, call));
+    let usual = accepted.map(|id| Json(json!({ "MessageId": id }))).into_response();
+    match fault {
+        Some(fault) => fault.answer(usual).await,
+        None => usual,
+    }
+}
+
+/// Keeps the mail, or the failure to render it, and gives it an id.
+fn accept(ses: &SesStandIn, request: &SendEmail, call: usize) -> Result<String, Refusal> {
+    let from = check_envelope(request)?;
+    let composed = Composed::new(ses, request)?;
+    let at = Timestamp::now();
+    let id = format!("{:016x}-{call:08}-000000", at.as_millis());
+    let to = request.destination.to.join(", ");
+    match composed.content {
+        Ok(content) => {
+            let headers = headers(request, &content.subject, composed.headers);
+            let tags = request.email_tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect();
+            let Rendered { subject, html, text } = content;
+            let from = from.to_owned();
+            ses.account().deliver(Mail { id: id.clone(), at, to, from, subject, html, text, headers, tags });
+        }
+        Err(reason) => {
+            let failure = RenderingFailure { id: id.clone(), at, to, template: composed.template.to_owned(), reason };
+            ses.account().give_up_on(failure);
+        }
+    }
+    Ok(id)
+}
+
+/// Everything but the content. Returns the sender.
+fn check_envelope(request: &SendEmail) -> Result<&str, Refusal> {
+    let from = request.from_email_address.as_deref().ok_or_else(|| Refusal::bad_request("There is no sender."))?;
+    check::address("From", from)?;
+    let destination = &request.destination;
+    let copies = destination.cc.iter().chain(&destination.bcc);
+    check::recipients(destination.to.iter().chain(copies))?;
+    request.reply_to_addresses.iter().try_for_each(|address| check::address("Reply-To", address))?;
+    if let Some(address) = &request.feedback_forwarding_email_address {
+        check::address("feedback forwarding", address)?;
+    }
+    if let Some(name) = &request.configuration_set_name {
+        check::resource_name("configuration set", name)?;
+    }
+    check::tags(&request.email_tags)?;
+    Ok(from)
+}
+
+/// A message with its content, or with the reason why it has none.
+struct Composed<'a> {
+    content: Result<Rendered, String>,
+    headers: &'a [NameAndValue],
+    template: &'a str,
+}
+
+impl<'a> Composed<'a> {
+    fn new(ses: &SesStandIn, request: &'a SendEmail) -> Result<Self, Refusal> {
+        let content = request.content.as_ref().ok_or_else(|| Refusal::bad_request("There is no content."))?;
+        let composed = match (&content.simple, &content.template, &content.raw) {
+            (Some(message), None, None) => Self::simple(message)?,
+            (None, Some(template), None) => Self::templated(ses, template)?,
+            (None, None, Some(_)) => {
+                return Err(Refusal::bad_request("The local stand-in for SES knows no raw messages."));
+            }
+            _ => return Err(Refusal::bad_request("The content has to be one of Simple, Raw and Template.")),
+        };
+        check::headers(composed.headers)?;
+        Ok(composed)
+    }
+
+    fn simple(message: &'a Message) -> Result<Self, Refusal> {
+        let subject = message.subject.as_ref().ok_or_else(|| Refusal::bad_request("There is no subject."))?;
+        let parts = message.body.as_ref().map(|body| [body.html.as_ref(), body.text.as_ref()]).unwrap_or_default();
+        for content in [Some(subject)].into_iter().chain(parts).flatten() {
+            check::charset(content)?;
+        }
+        check::subject(&subject.data)?;
+        let [html, text] = parts.map(|part| part.map(|part: &Content| part.data.clone()).unwrap_or_default());
+        if html.is_empty() && text.is_empty() {
+            return Err(Refusal::bad_request("The message has neither an HTML nor a text part."));
+        }
+        let content = Ok(Rendered { subject: subject.data.clone(), html, text });
+        Ok(Self { content, headers: &message.headers, template: "" })
+    }
+
+    fn templated(ses: &SesStandIn, template: &'a Template) -> Result<Self, Refusal> {
+        let named = |name: &'a str| Ok::<_, Refusal>((templates::find(ses, name)?, name));
+        let (content, name) = match (&template.name, &template.arn, &template.content) {
+            (Some(name), None, None) => named(name)?,
+            (None, Some(arn), None) => named(name_in(arn)?)?,
+            (None, None, Some(content)) => {
+                templates::validate(content)?;
+                (content.clone(), "")
+            }
+            _ => {
+                let message = "A template is given by one of TemplateName, TemplateArn and TemplateContent.";
+                return Err(Refusal::bad_request(message));
+            }
+        };
+        let data = templates::template_data(template.data.as_deref())?;
+        Ok(Self { content: templates::render(&content, &data), headers: &template.headers, template: name })
+    }
+}
+
+/// The name in `arn:aws:ses:<region>:<account>:template/<name>`.
+fn name_in(arn: &str) -> Result<&str, Refusal> {
+    let name = arn.strip_prefix("arn:").and_then(|rest| rest.split_once(":template/")).map(|(_, name)| name);
+    name.ok_or_else(|| Refusal::bad_request(format!("Invalid template ARN: {arn:?}.")))
+}
+
+/// The headers that the request decides, and those that carry the rest of it.
+fn headers(request: &SendEmail, subject: &str, custom: &[NameAndValue]) -> BTreeMap<String, String> {
+    let list = |addresses: &[String]| (!addresses.is_empty()).then(|| addresses.join(", "));
+    let destination = &request.destination;
+    let own = [
+        ("From", request.from_email_address.clone()),
+        ("To", list(&destination.to)),
+        ("Cc", list(&destination.cc)),
+        ("Reply-To", list(&request.reply_to_addresses)),
+        ("Return-Path", request.feedback_forwarding_email_address.clone()),
+        ("Subject", Some(subject.to_owned())),
+        ("X-SES-CONFIGURATION-SET", request.configuration_set_name.clone()),
+        ("X-SES-SOURCE-ARN", request.from_email_address_identity_arn.clone()),
+    ];
+    let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    own.chain(custom.iter().map(|header| (header.name.clone(), header.value.clone()))).collect()
+}

@@ -1,0 +1,306 @@
+//! The services that the function talks to, each on a loopback port of its own, and the one way to reach them.
+//!
+//! Nothing here reads the process's AWS settings: whatever account the developer is signed in to, the stack does not
+//! know it.
+
+use std::{
+    future::Future,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use dynoxide::Database;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+use super::{
+    demo,
+    ses::SesStandIn,
+    table::{self, TableError},
+};
+use crate::{
+    app::App,
+    config::{Config, ConfigError},
+    store::StoreError,
+};
+
+/// The region that the services claim to be in.
+pub const REGION: &str = "us-east-1";
+/// The access key, and the secret, that reach them; any others do as well.
+pub const ACCESS_KEY: &str = "local";
+/// The table's name, unless `TABLE_NAME` says otherwise.
+pub const TABLE_NAME: &str = "organization-invitations";
+
+/// How long requests in flight may take when the stack stops.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where the services listen, and where the data is kept. By default: on free ports, and in memory.
+#[derive(Clone, Debug, Default)]
+pub struct StackOptions {
+    /// The file that keeps DynamoDB's data from one run to the next. Mail and SES templates are never kept.
+    pub persist: Option<PathBuf>,
+    /// DynamoDB's port; 0 means any that is free.
+    pub dynamodb_port: u16,
+    /// SES's port; 0 means any that is free.
+    pub ses_port: u16,
+}
+
+/// The running services. Dropping the stack stops them.
+pub struct Stack {
+    /// What the function's clients are built from.
+    pub sdk: SdkConfig,
+    /// The SES stand-in: its mail, its templates, its faults.
+    pub ses: Arc<SesStandIn>,
+    /// The DynamoDB emulator's data.
+    pub database: Database,
+    /// Where DynamoDB listens.
+    pub dynamodb_url: String,
+    /// Where SES listens.
+    pub ses_url: String,
+    servers: Servers,
+}
+
+/// Why the stack does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// A port cannot be had.
+    #[error("cannot listen on port {port}: {reason}; choose another with {option}")]
+    Port {
+        /// The port.
+        port: u16,
+        /// The option that changes it.
+        option: &'static str,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// The file that should keep the data cannot be used.
+    #[error("cannot keep the data in {}: {reason}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// The table cannot be made.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The demo tenants cannot be written.
+    #[error(transparent)]
+    Demo(#[from] StoreError),
+    /// A setting makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl Stack {
+    /// Starts the services.
+    pub async fn start(options: StackOptions) -> Result<Self, StackError> {
+        let database = open(options.persist.as_deref())?;
+        let ses = SesStandIn::new();
+        let (dynamodb, dynamodb_url) = listen(options.dynamodb_port, "--dynamodb-port").await?;
+        let (outbound, ses_url) = listen(options.ses_port, "--ses-port").await?;
+        let mut servers = Servers::default();
+        let shutdown = servers.shutdown();
+        let emulator = dynoxide::server::serve_with_shutdown(dynamodb, database.clone(), shutdown);
+        servers.spawn(async { emulator.await.unwrap_or_else(|error| tracing::error!(error, "DynamoDB stopped")) });
+        servers.serve(outbound, Arc::clone(&ses).router());
+        let sdk = sdk_config(&dynamodb_url, &ses_url);
+        Ok(Self { sdk, ses, database, dynamodb_url, ses_url, servers })
+    }
+
+    /// The function over these services, with its table and the demo tenants. `lookup` gives the settings.
+    pub async fn app(&self, lookup: impl Fn(&str) -> Option<String>) -> Result<App, StackError> {
+        let config = Config::from_lookup(|name| lookup(name).or_else(|| default_setting(name)))?;
+        table::create(&aws_sdk_dynamodb::Client::new(&self.sdk), &config.table_name).await?;
+        let app = App::new(config, &self.sdk);
+        demo::load(&app.store, &self.ses).await?;
+        Ok(app)
+    }
+
+    /// Serves `router` for as long as the stack runs.
+    pub fn serve(&mut self, listener: TcpListener, router: axum::Router) {
+        self.servers.serve(listener, router);
+    }
+
+    /// Deletes expired rows every `period`, as DynamoDB would do within days.
+    pub fn sweep_every(&mut self, period: Duration) {
+        let database = self.database.clone();
+        self.servers.spawn_until_shutdown(async move {
+            let mut ticks = tokio::time::interval(period);
+            loop {
+                ticks.tick().await;
+                let database = database.clone();
+                let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
+                if let Ok(Err(error)) = swept {
+                    tracing::warn!(%error, "expired rows could not be deleted");
+                }
+            }
+        });
+    }
+
+    /// Stops the services once they have answered what they were asked, and closes the database.
+    pub async fn stop(self) {
+        let Self { servers, database, sdk, .. } = self;
+        // The clients' idle connections would otherwise be waited for.
+        drop(sdk);
+        servers.stop().await;
+        drop(database);
+    }
+}
+
+/// Listens on a loopback port, and says where. `option` is the command line's name for the port.
+pub async fn listen(port: u16, option: &'static str) -> Result<(TcpListener, String), StackError> {
+    let refused = |error: std::io::Error| {
+        let reason = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "it is already in use".to_owned(),
+            _ => error.to_string(),
+        };
+        StackError::Port { port, option, reason }
+    };
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, format!("http://{address}")))
+}
+
+/// The settings that differ from the function's own defaults.
+fn default_setting(name: &str) -> Option<String> {
+    match name {
+        "TABLE_NAME" => Some(TABLE_NAME.to_owned()),
+        "ALLOWED_GROUPS" => Some("inviters".to_owned()),
+        _ => None,
+    }
+}
+
+fn open(persist: Option<&Path>) -> Result<Database, StackError> {
+    let path = persist.unwrap_or(Path::new(":memory:"));
+    let failed = |reason: String| StackError::Database { path: path.to_owned(), reason };
+    let opened = match persist {
+        None => Database::memory(),
+        Some(path) => Database::new(path.to_str().ok_or_else(|| failed("its name is not UTF-8".to_owned()))?),
+    };
+    opened.map_err(|error| failed(error.to_string()))
+}
+
+/// What clients are built from that find DynamoDB and SES at these addresses, and know of no account.
+pub fn sdk_config(dynamodb_url: &str, ses_url: &str) -> SdkConfig {
+    let endpoints = Endpoints { dynamodb: dynamodb_url.to_owned(), ses: ses_url.to_owned() };
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            ACCESS_KEY, ACCESS_KEY, None, None, "local",
+        )))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(RetryConfig::standard())
+        .service_config(endpoints)
+        .build()
+}
+
+/// Tells the clients where their services are, as `AWS_ENDPOINT_URL_DYNAMODB` and `AWS_ENDPOINT_URL_SESV2` would.
+#[derive(Debug)]
+struct Endpoints {
+    dynamodb: String,
+    ses: String,
+}
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        match (key.service_id(), key.env()) {
+            ("DynamoDB", "AWS_ENDPOINT_URL") => Some(self.dynamodb.clone()),
+            ("SESv2", "AWS_ENDPOINT_URL") => Some(self.ses.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// Servers that end together.
+#[derive(Debug, Default)]
+struct Servers {
+    running: JoinSet<()>,
+    /// Dropping it is the signal.
+    shutdown: watch::Sender<()>,
+}
+
+impl Servers {
+    fn shutdown(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut receiver = self.shutdown.subscribe();
+        async move { while receiver.changed().await.is_ok() {} }
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.running.spawn(task);
+    }
+
+    fn spawn_until_shutdown(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        let shutdown = self.shutdown();
+        self.spawn(async {
+            tokio::select! {
+                () = task => {}
+                () = shutdown => {}
+            }
+        });
+    }
+
+    fn serve(&mut self, listener: TcpListener, router: axum::Router) {
+        let shutdown = self.shutdown();
+        self.spawn(async {
+            let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
+            served.unwrap_or_else(|error| tracing::error!(%error, "a server stopped"));
+        });
+    }
+
+    async fn stop(self) {
+        let Self { mut running, shutdown } = self;
+        drop(shutdown);
+        let finished = async { while running.join_next().await.is_some() {} };
+        // A request that takes longer is cut off when `running` is dropped.
+        let _ = tokio::time::timeout(PATIENCE, finished).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn stacks_are_independent_and_loading_the_demo_twice_changes_nothing() {
+        let (one, other) = (StackOptions::default(), StackOptions::default());
+        let (one, other) = (Stack::start(one).await.unwrap(), Stack::start(other).await.unwrap());
+        let app = one.app(|_| None).await.unwrap();
+        one.app(|_| None).await.unwrap();
+        assert_eq!(app.config.table_name, TABLE_NAME);
+        assert_eq!(one.database.table_count().unwrap(), 1);
+        assert_eq!(other.database.table_count().unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_with_the_option_that_changes_it() {
+        let stack = Stack::start(StackOptions::default()).await.unwrap();
+        let taken: u16 = stack.ses_url.rsplit_once(':').unwrap().1.parse().unwrap();
+        let options = StackOptions { ses_port: taken, ..StackOptions::default() };
+        let message = Stack::start(options).await.err().unwrap().to_string();
+        assert_eq!(
+            message,
+            format!("cannot listen on port {taken}: it is already in use; choose another with --ses-port")
+        );
+    }
+
+    #[tokio::test]
+    async fn data_outlives_the_stack_in_a_file() {
+        let directory = std::env::temp_dir().join(format!("stack-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let options = StackOptions { persist: Some(directory.join("data.db")), ..StackOptions::default() };
+        let stack = Stack::start(options.clone()).await.unwrap();
+        stack.app(|_| None).await.unwrap();
+        stack.stop().await;
+        let stack = Stack::start(options).await.unwrap();
+        assert_eq!(stack.database.table_count().unwrap(), 1);
+        stack.app(|_| None).await.unwrap();
+        stack.stop().await;
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}

@@ -1,0 +1,194 @@
+//! The table, made from `template.yaml`, so that it is described in one place only.
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{BuildError, DisplayErrorContext, SdkError},
+    operation::create_table::{CreateTableError, CreateTableInput},
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+        ScalarAttributeType, TimeToLiveSpecification,
+    },
+};
+use serde::Deserialize;
+use serde_yaml_ng::Value;
+
+const TEMPLATE: &str = include_str!("../../template.yaml");
+
+/// Why the table could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The template is not YAML, or its table is not described as expected.
+    #[error("template.yaml: {0}")]
+    Template(#[from] serde_yaml_ng::Error),
+    /// The template has no `InvitationsTable`.
+    #[error("template.yaml has no Resources.InvitationsTable.Properties")]
+    NoTable,
+    /// The template's table lacks something that DynamoDB needs.
+    #[error("template.yaml: {0}")]
+    Incomplete(#[from] BuildError),
+    /// DynamoDB refused, or could not be reached.
+    #[error("DynamoDB: {0}")]
+    Request(String),
+}
+
+/// Creates the template's table under the name `name`, unless there is a table of that name.
+pub async fn create(client: &Client, name: &str) -> Result<(), TableError> {
+    let properties = properties(TEMPLATE)?;
+    let time_to_live = properties.time_to_live_specification.clone();
+    let created = properties.into_request(name)?.send_with(client).await;
+    match created {
+        Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => Ok(()),
+        Err(error) => Err(request_error(error)),
+        Ok(_) => turn_on(client, name, &time_to_live).await,
+    }
+}
+
+async fn turn_on(client: &Client, name: &str, time_to_live: &TimeToLive) -> Result<(), TableError> {
+    let specification = TimeToLiveSpecification::builder()
+        .attribute_name(&time_to_live.attribute_name)
+        .enabled(time_to_live.enabled)
+        .build()?;
+    let request = client.update_time_to_live().table_name(name).time_to_live_specification(specification);
+    request.send().await.map(drop).map_err(request_error)
+}
+
+fn request_error<E: std::error::Error + 'static>(error: SdkError<E>) -> TableError {
+    TableError::Request(DisplayErrorContext(error).to_string())
+}
+
+/// The part of the table's properties that an emulator can honour. What else there is (names, tags, backups,
+/// encryption) may hold functions of the template language and is passed over.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Properties {
+    key_schema: Vec<Key>,
+    attribute_definitions: Vec<Attribute>,
+    #[serde(default)]
+    global_secondary_indexes: Vec<Index>,
+    time_to_live_specification: TimeToLive,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Key {
+    attribute_name: String,
+    key_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attribute {
+    attribute_name: String,
+    attribute_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Index {
+    #[serde(rename = "IndexName")]
+    name: String,
+    key_schema: Vec<Key>,
+    projection: Projected,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Projected {
+    projection_type: String,
+    non_key_attributes: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TimeToLive {
+    attribute_name: String,
+    enabled: bool,
+}
+
+fn properties(template: &str) -> Result<Properties, TableError> {
+    let mut template: Value = serde_yaml_ng::from_str(template)?;
+    let path = ["Resources", "InvitationsTable", "Properties"];
+    let properties = path.iter().try_fold(&mut template, |value, key| value.get_mut(key)).ok_or(TableError::NoTable)?;
+    Ok(serde_yaml_ng::from_value(std::mem::take(properties))?)
+}
+
+impl Properties {
+    fn into_request(
+        self,
+        name: &str,
+    ) -> Result<aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder, BuildError> {
+        let attributes = self.attribute_definitions.into_iter().map(Attribute::build).collect::<Result<_, _>>()?;
+        let indexes = self.global_secondary_indexes.into_iter().map(Index::build).collect::<Result<Vec<_>, _>>()?;
+        Ok(CreateTableInput::builder()
+            .table_name(name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_key_schema(Some(key_schema(self.key_schema)?))
+            .set_attribute_definitions(Some(attributes))
+            .set_global_secondary_indexes((!indexes.is_empty()).then_some(indexes)))
+    }
+}
+
+impl Attribute {
+    fn build(self) -> Result<AttributeDefinition, BuildError> {
+        let kind = ScalarAttributeType::from(self.attribute_type.as_str());
+        AttributeDefinition::builder().attribute_name(self.attribute_name).attribute_type(kind).build()
+    }
+}
+
+impl Index {
+    fn build(self) -> Result<GlobalSecondaryIndex, BuildError> {
+        let projection = Projection::builder()
+            .projection_type(ProjectionType::from(self.projection.projection_type.as_str()))
+            .set_non_key_attributes(self.projection.non_key_attributes)
+            .build();
+        GlobalSecondaryIndex::builder()
+            .index_name(self.name)
+            .set_key_schema(Some(key_schema(self.key_schema)?))
+            .projection(projection)
+            .build()
+    }
+}
+
+fn key_schema(keys: Vec<Key>) -> Result<Vec<KeySchemaElement>, BuildError> {
+    let build = |key: Key| {
+        let kind = KeyType::from(key.key_type.as_str());
+        KeySchemaElement::builder().attribute_name(key.attribute_name).key_type(kind).build()
+    };
+    keys.into_iter().map(build).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_functions_of_cloudformation_do_not_get_in_the_way() {
+        let template = "
+Resources:
+  InvitationsTable:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: !Sub '${AWS::StackName}-invitations'
+      SSESpecification: !If [UseKey, { SSEEnabled: true, KMSMasterKeyId: !Ref Key }, !Ref AWS::NoValue]
+      KeySchema: [{ AttributeName: pk, KeyType: HASH }]
+      AttributeDefinitions: [{ AttributeName: pk, AttributeType: S }]
+      TimeToLiveSpecification: { AttributeName: ttl, Enabled: true }
+";
+        let properties = properties(template).unwrap();
+        assert_eq!(properties.key_schema[0].attribute_name, "pk");
+        assert!(properties.time_to_live_specification.enabled);
+    }
+
+    #[test]
+    fn the_template_describes_a_table_that_expires_rows() {
+        let properties = properties(TEMPLATE).unwrap();
+        assert_eq!(properties.time_to_live_specification.attribute_name, crate::store::items::TTL);
+        assert!(properties.into_request("t").is_ok());
+    }
+
+    #[test]
+    fn a_template_without_the_table_is_an_error() {
+        assert!(matches!(properties("Resources: {}"), Err(TableError::NoTable)));
+        assert!(matches!(properties("Resources: ["), Err(TableError::Template(_))));
+    }
+}

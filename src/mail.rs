@@ -1,0 +1,53 @@
+//! Mail: what an invitation's message says, and its way to SES.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`payload`] | the caller's `messagePayload` |
+//! | [`template`] | which template: by locale, the connector's or the built-in ones |
+//! | [`compose`] | the variables, the checks, the message |
+//! | [`render`] | Handlebars |
+//! | [`ses`] | the call of SES, its retries and its refusals |
+
+pub mod compose;
+pub mod payload;
+pub mod render;
+pub mod ses;
+pub mod template;
+
+pub use compose::{Invited, compose};
+pub use payload::MessagePayload;
+pub use ses::{Mailer, SendError};
+
+use crate::invitation::{InvitationId, TenantId};
+
+/// A message that is ready to be sent to its one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The recipient's address.
+    pub to: String,
+    /// What it says.
+    pub content: Content,
+    /// The tenant that it is sent for, and the invitation that it is about: its tags.
+    pub about: (TenantId, InvitationId),
+}
+
+/// The words of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Rendered here.
+    Rendered {
+        /// The subject line, without control characters.
+        subject: String,
+        /// The HTML part.
+        html: String,
+        /// The plain-text part.
+        text: String,
+    },
+    /// To be rendered by SES.
+    Stored {
+        /// The template's name in SES.
+        template: String,
+        /// Its variables, as a JSON object.
+        data: String,
+    },
+}

@@ -1,0 +1,43 @@
+//! The caller's `messagePayload`: variables for the template, four of which have a meaning of their own.
+
+use garde::{Report, Validate, error::Path};
+use serde_json::{Map, Value};
+
+use crate::body::wrong_type;
+
+/// The keys that have to be texts where they are present.
+const TEXT_KEYS: [&str; 4] = ["code", "link", "locale", "uiLocales"];
+
+/// What the caller wants the message to say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MessagePayload(pub Map<String, Value>);
+
+impl MessagePayload {
+    /// The locale that the message should be in.
+    pub fn locale(&self) -> Option<&str> {
+        self.0.get("locale").and_then(Value::as_str)
+    }
+
+    /// Where the invitee should go.
+    pub fn link(&self) -> Option<&str> {
+        self.0.get("link").and_then(Value::as_str)
+    }
+}
+
+impl Validate for MessagePayload {
+    type Context = ();
+
+    fn validate_into(&self, (): &(), parent: &mut dyn FnMut() -> Path, report: &mut Report) {
+        for key in TEXT_KEYS {
+            let found = match self.0.get(key) {
+                None | Some(Value::String(_)) => continue,
+                Some(Value::Null) => "null",
+                Some(Value::Bool(_)) => "boolean",
+                Some(Value::Number(_)) => "number",
+                Some(Value::Array(_)) => "array",
+                Some(Value::Object(_)) => "object",
+            };
+            report.append(parent().join(key), wrong_type("string", found));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The call of SES: what is sent, when it may be sent again, and what a refusal means.
+
+use std::time::Duration;
+
+use aws_config::{SdkConfig, retry::RetryConfig};
+use aws_sdk_sesv2::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::send_email::{SendEmailError, builders::SendEmailFluentBuilder},
+    types::{Body, Content as Part, Destination, EmailContent, Message as SesMessage, MessageTag, Template},
+};
+use tokio::time::{Instant, sleep};
+
+use super::{Content, Message};
+use crate::{directory::EmailConnector, error::Error, sdk_error};
+
+/// The waits between attempts: this, then twice this.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const MOST_ATTEMPTS: u32 = 3;
+const CHARSET: &str = "UTF-8";
+
+/// Access to SES.
+#[derive(Debug)]
+pub struct Mailer {
+    client: Client,
+}
+
+/// Why a message was not sent. Each tells the operator SES's code, which names nobody.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// SES will not accept it, however often it is sent.
+    Refused(String),
+    /// SES accepts less than is being sent.
+    Throttled(String),
+    /// SES fails or cannot be reached; the message may have been accepted all the same.
+    Unavailable(String),
+}
+
+impl Mailer {
+    /// Access to SES as `sdk` describes it, but for the retries: SES has no request token, so that a message must be
+    /// sent again only where it certainly was not accepted, which [`Mailer::send`] sees to.
+    pub fn new(sdk: &SdkConfig) -> Self {
+        let config = aws_sdk_sesv2::config::Builder::from(sdk).retry_config(RetryConfig::disabled());
+        Self { client: Client::from_conf(config.build()) }
+    }
+
+    /// Sends `message` as `connector` says. A message that was throttled, or never arrived because no connection came
+    /// about, is sent again while there is time before `deadline`.
+    pub async fn send(
+        &self,
+        message: &Message,
+        connector: &EmailConnector,
+        deadline: Instant,
+    ) -> Result<(), SendError> {
+        let mut wait = FIRST_WAIT;
+        for attempt in 1.. {
+            let Err(error) = self.request(message, connector).send().await else { break };
+            let failure = SendError::from(&error);
+            let may_repeat = matches!(failure, SendError::Throttled(_)) || sdk_error::never_arrived(&error);
+            if !may_repeat || attempt == MOST_ATTEMPTS || Instant::now() + wait >= deadline {
+                return Err(failure);
+            }
+            sleep(wait).await;
+            wait *= 2;
+        }
+        Ok(())
+    }
+
+    fn request(&self, message: &Message, connector: &EmailConnector) -> SendEmailFluentBuilder {
+        let reply_to = (!connector.reply_to.is_empty()).then(|| connector.reply_to.clone());
+        let (tenant, invitation_id) = &message.about;
+        self.client
+            .send_email()
+            .from_email_address(&connector.from_email_address)
+            .set_from_email_address_identity_arn(connector.from_email_address_identity_arn.clone())
+            .destination(Destination::builder().to_addresses(&message.to).build())
+            .set_reply_to_addresses(reply_to)
+            .set_feedback_forwarding_email_address(connector.feedback_forwarding_email_address.clone())
+            .set_configuration_set_name(connector.configuration_set_name.clone())
+            .content(content(&message.content))
+            .email_tags(tag("tenant", tenant.as_str()))
+            .email_tags(tag("invitation", invitation_id.as_str()))
+    }
+}
+
+impl From<&SdkError<SendEmailError>> for SendError {
+    fn from(error: &SdkError<SendEmailError>) -> Self {
+        const FOR_GOOD: [&str; 6] = [
+            "AccountSuspendedException",
+            "BadRequestException",
+            "MailFromDomainNotVerifiedException",
+            "MessageRejected",
+            "NotFoundException",
+            "SendingPausedException",
+        ];
+        const THROTTLED: [&str; 4] =
+            ["LimitExceededException", "Throttling", "ThrottlingException", "TooManyRequestsException"];
+        let cause = sdk_error::describe("SES", error);
+        match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+            Some(code) if FOR_GOOD.contains(&code) => Self::Refused(cause),
+            Some(code) if THROTTLED.contains(&code) => Self::Throttled(cause),
+            _ => Self::Unavailable(cause),
+        }
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Refused(cause) => Self::MailRefused { cause },
+            SendError::Throttled(cause) => Self::MailThrottled { cause },
+            SendError::Unavailable(cause) => Self::MailUnavailable { cause },
+        }
+    }
+}
+
+fn content(content: &Content) -> EmailContent {
+    match content {
+        Content::Rendered { subject, html, text } => {
+            let body = Body::builder().html(part(html)).text(part(text)).build();
+            EmailContent::builder().simple(SesMessage::builder().subject(part(subject)).body(body).build()).build()
+        }
+        Content::Stored { template, data } => {
+            let template = Template::builder().template_name(template).template_data(data).build();
+            EmailContent::builder().template(template).build()
+        }
+    }
+}
+
+fn part(text: &str) -> Part {
+    Part::builder().data(text).charset(CHARSET).build().expect("data is set")
+}
+
+fn tag(name: &str, value: &str) -> MessageTag {
+    MessageTag::builder().name(name).value(value).build().expect("name and value are set")
+}

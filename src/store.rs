@@ -1,0 +1,72 @@
+//! The table: access patterns over one DynamoDB table, all of them within one tenant.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`keys`] | how keys are made |
+//! | [`items`] | how items are written and read |
+//! | [`directory`] | the read of directory rows, its cache, and their writing |
+//! | [`create`] | creating an invitation, and taking one back |
+//! | [`send_window`] | how much mail a recipient has had |
+//! | [`transaction`] | one transaction: its retries, and why it was cancelled |
+
+pub mod create;
+pub mod directory;
+pub mod items;
+pub mod keys;
+pub mod send_window;
+pub mod transaction;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    types::AttributeValue,
+};
+
+use crate::{config::Config, sdk_error};
+
+/// A row of the table.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// Access to the table. Cheap to share; the directory's cache is inside.
+#[derive(Debug)]
+pub struct Store {
+    client: Client,
+    table: String,
+    retention_seconds: i64,
+    rules: directory::Rules,
+    directory_cache: directory::Cache,
+}
+
+/// DynamoDB throttles, fails or cannot be reached, and goes on doing so for as long as there was time to try.
+///
+/// The text names the kind of failure and nothing of the data.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreError(String);
+
+impl Store {
+    /// Access to the table of `config` through `client`.
+    pub fn new(client: Client, config: &Config) -> Self {
+        Self {
+            client,
+            table: config.table_name.clone(),
+            retention_seconds: config.retention_seconds,
+            rules: directory::Rules::new(config),
+            directory_cache: directory::Cache::new(config.directory_cache_millis),
+        }
+    }
+}
+
+impl From<StoreError> for crate::error::Error {
+    fn from(error: StoreError) -> Self {
+        Self::StoreUnavailable { cause: error.0 }
+    }
+}
+
+impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<SdkError<E>> for StoreError {
+    fn from(error: SdkError<E>) -> Self {
+        Self(sdk_error::describe("DynamoDB", &error))
+    }
+}

@@ -1,0 +1,172 @@
+//! Creating an invitation in one transaction, and taking one back whose mail could not be sent.
+//!
+//! Every part of the transaction is keyed by this one invitee, so that different invitations never wait for each
+//! other. There is no condition on the organization or a role on purpose: concurrent transactions on one shared row
+//! cancel each other, and inviting many people to one organization at once would fail.
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+
+use super::{
+    Item, Store, StoreError,
+    items::{self, Standing, number, string},
+    keys,
+    send_window::SendWindow,
+    transaction::Transacted,
+};
+use crate::{
+    config::MessageRate,
+    invitation::{Invitation, InvitationId, Status},
+    timestamp::{Moment, Timestamp},
+};
+
+/// The positions of the transaction's parts.
+const STANDING: usize = 0;
+const INVITATION: usize = 1;
+const SEND_WINDOW: usize = 2;
+
+/// What became of a create.
+#[derive(Debug)]
+pub enum Creation {
+    /// The invitation exists; with the recipient's window, where a send was counted.
+    Created(Option<SendWindow>),
+    /// It does not, because something stands against it.
+    Refused(Refusal),
+}
+
+/// What can stand against an invitation in the table, in the order in which it is told.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The invitee is a member already.
+    AlreadyMember,
+    /// The invitee has a pending invitation to this organization.
+    AlreadyInvited(Option<InvitationId>),
+    /// The recipient has had as much mail as one may get for now.
+    MessageRateLimited {
+        /// Seconds until one more message may be sent.
+        retry_after: u64,
+    },
+}
+
+impl Store {
+    /// Creates `invitation`, and counts a send to the invitee where `rate` is given.
+    pub async fn create(
+        &self,
+        invitation: &Invitation,
+        rate: Option<MessageRate>,
+        moment: Moment,
+    ) -> Result<Creation, StoreError> {
+        let mut seen = rate.map(|rate| SendWindow::unseen(&invitation.tenant, &invitation.invitee.folded(), rate));
+        loop {
+            let counted = seen.as_ref().map(|window| window.with_send(moment.now, invitation.id.as_str()));
+            let mut parts = vec![self.put_standing(invitation, moment.now), self.put_invitation(invitation)];
+            if let (Some(old), Some(new)) = (&seen, &counted) {
+                parts.push(self.replace_send_window(old, new, moment.now));
+            }
+            let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else {
+                return Ok(Creation::Created(counted));
+            };
+            if let Some(standing) = failed.at(STANDING) {
+                return Ok(Creation::Refused(Standing::read(standing).into()));
+            }
+            let Some(window) = seen.zip(failed.at(SEND_WINDOW)).map(|(window, row)| window.seen(row)) else {
+                return Err(StoreError("DynamoDB: a new invitation's identifier is taken".to_owned()));
+            };
+            if let Some(retry_after) = window.seconds_until_free(moment.now) {
+                return Ok(Creation::Refused(Refusal::MessageRateLimited { retry_after }));
+            }
+            seen = Some(window);
+        }
+    }
+
+    /// What stands against `invitation` in the table right now, if anything. Asked only where the request fails
+    /// anyway, to tell the caller first what the contract decides first.
+    pub async fn refusal(
+        &self,
+        invitation: &Invitation,
+        rate: Option<MessageRate>,
+        moment: Moment,
+    ) -> Result<Option<Refusal>, StoreError> {
+        let (tenant, invitee) = (&invitation.tenant, invitation.invitee.folded());
+        let standing_key = keys::standing(&invitation.organization_id, &invitee);
+        let mut wanted = vec![standing_key.clone()];
+        wanted.extend(rate.is_some().then(|| keys::send_window(&invitee)));
+        let rows = self.batch_get(tenant, wanted, moment.deadline).await?;
+        let (standings, windows): (Vec<_>, Vec<_>) =
+            rows.iter().partition(|row| items::text(row, keys::SK) == Some(standing_key.as_str()));
+        let standing = standings.into_iter().map(Standing::read).find(|standing| standing.holds(moment.now));
+        let full = || {
+            let window = SendWindow::unseen(tenant, &invitee, rate?).seen(windows.first()?);
+            window.seconds_until_free(moment.now)
+        };
+        Ok(standing
+            .map(Refusal::from)
+            .or_else(|| full().map(|retry_after| Refusal::MessageRateLimited { retry_after })))
+    }
+
+    /// Takes back a created invitation whose mail could not be sent, so that the same call can be made again, and
+    /// gives back the send that was counted in `window`. Where the invitation has changed since, it stays.
+    pub async fn take_back(
+        &self,
+        invitation: &Invitation,
+        mut window: SendWindow,
+        moment: Moment,
+    ) -> Result<(), StoreError> {
+        let version = format!("{}-unsent", invitation.id);
+        loop {
+            let restored = window.without_send(moment.now, &version);
+            let parts = [
+                self.delete_standing(invitation),
+                self.delete_invitation(invitation),
+                self.replace_send_window(&window, &restored, moment.now),
+            ];
+            let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else { return Ok(()) };
+            match failed.at(SEND_WINDOW) {
+                Some(row) if failed.at(STANDING).or(failed.at(INVITATION)).is_none() => window = window.seen(row),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn put_standing(&self, invitation: &Invitation, now: Timestamp) -> TransactWriteItem {
+        let put = self
+            .put(items::pending_standing(invitation))
+            .condition_expression("attribute_not_exists(pk) OR (#state = :pending AND expiresAt <= :now)")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":pending", string(Standing::PENDING))
+            .expression_attribute_values(":now", number(now.as_millis()));
+        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+
+    fn put_invitation(&self, invitation: &Invitation) -> TransactWriteItem {
+        let item = items::invitation(invitation, self.retention_seconds);
+        let put = self.put(item).condition_expression("attribute_not_exists(pk)");
+        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+
+    fn delete_standing(&self, invitation: &Invitation) -> TransactWriteItem {
+        let sk = keys::standing(&invitation.organization_id, &invitation.invitee.folded());
+        let delete = self
+            .delete(Item::from(keys::primary(&invitation.tenant, sk)))
+            .condition_expression("invitationId = :id")
+            .expression_attribute_values(":id", string(invitation.id.as_str()));
+        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+    }
+
+    fn delete_invitation(&self, invitation: &Invitation) -> TransactWriteItem {
+        let delete = self
+            .delete(Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id))))
+            .condition_expression("#status = :pending")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", string(Status::Pending.as_str()));
+        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+    }
+}
+
+impl From<Standing> for Refusal {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Member => Self::AlreadyMember,
+            Standing::Pending { invitation_id, .. } => Self::AlreadyInvited(invitation_id),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The read of directory rows: all that a request needs in one strongly consistent `BatchGetItem`, less what a warm
+//! function remembers. Only rows that were found are remembered, for a short, set time: a row that is missing now
+//! may be there in a moment, and a bulk invitation should not fail for it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep};
+
+use super::{Item, Store, StoreError, items, keys, transaction::jittered};
+use crate::{
+    config::{Config, ReferenceChecks},
+    directory::{EmailConnector, Organization, OrganizationRole, User, could_exist},
+    invitation::TenantId,
+    timestamp::{Moment, Timestamp},
+};
+
+/// The most rows that are remembered. When there are more, all are forgotten, which is simple and rare.
+const CACHE_CAPACITY: usize = 10_000;
+
+/// What `BatchGetItem` did not get to is asked for again after at most this long.
+const UNPROCESSED_WAIT: Duration = Duration::from_millis(50);
+
+/// The rows that a request needs.
+#[derive(Clone, Copy, Debug)]
+pub struct References<'a> {
+    /// The organization, by its identifier.
+    pub organization_id: Option<&'a str>,
+    /// The inviter, by their identifier.
+    pub inviter_id: Option<&'a str>,
+    /// The roles, by their identifiers.
+    pub role_ids: &'a [String],
+    /// Whether the tenant's email connector is needed.
+    pub connector: bool,
+}
+
+/// What the directory says of a request's references.
+#[derive(Debug)]
+pub struct Directory {
+    rows: HashMap<String, Arc<Value>>,
+    rules: Rules,
+}
+
+/// How references are looked up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    checks: ReferenceChecks,
+    id_max_length: usize,
+}
+
+/// The rows that a warm function remembers, by tenant and sort key.
+#[derive(Debug)]
+pub(super) struct Cache {
+    lifetime_millis: i64,
+    rows: Mutex<HashMap<(TenantId, String), Remembered>>,
+}
+
+/// A row, and when it was read.
+type Remembered = (Timestamp, Arc<Value>);
+
+impl Directory {
+    /// The organization with that identifier.
+    pub fn organization(&self, id: &str) -> Option<Organization> {
+        let trusted = || Organization { id: id.to_owned(), name: id.to_owned(), branding: Map::new() };
+        self.reference(id, &keys::organization(id), trusted)
+    }
+
+    /// The role with that identifier.
+    pub fn role(&self, id: &str) -> Option<OrganizationRole> {
+        self.reference(id, &keys::role(id), || OrganizationRole { id: id.to_owned(), name: id.to_owned() })
+    }
+
+    /// The user with that identifier.
+    pub fn user(&self, id: &str) -> Option<User> {
+        let trusted = || User { id: id.to_owned(), name: None, primary_email: None, avatar: None };
+        self.reference(id, &keys::user(id), trusted)
+    }
+
+    /// The tenant's email connector.
+    pub fn connector(&self) -> Option<EmailConnector> {
+        self.row(keys::EMAIL_CONNECTOR)
+    }
+
+    fn reference<T: DeserializeOwned>(&self, id: &str, sk: &str, trusted: impl FnOnce() -> T) -> Option<T> {
+        match self.rules.checks {
+            ReferenceChecks::Enforce => self.row(sk),
+            ReferenceChecks::Trust => could_exist(id, self.rules.id_max_length).then(trusted),
+        }
+    }
+
+    /// A row that does not have the form of its kind is as good as missing.
+    fn row<T: DeserializeOwned>(&self, sk: &str) -> Option<T> {
+        let row = self.rows.get(sk)?;
+        T::deserialize(row.as_ref()).inspect_err(|_| tracing::warn!(kind = kind(sk), "unreadable directory row")).ok()
+    }
+}
+
+impl Rules {
+    pub(super) fn new(config: &Config) -> Self {
+        Self { checks: config.reference_checks, id_max_length: config.id_max_length }
+    }
+
+    /// The rows to read. One that could not exist is not looked for, since its key could mean something else.
+    fn sort_keys(self, references: References<'_>) -> Vec<String> {
+        let is_checked = |id: &&str| self.checks == ReferenceChecks::Enforce && could_exist(id, self.id_max_length);
+        let organization = references.organization_id.filter(is_checked).map(keys::organization);
+        let inviter = references.inviter_id.filter(is_checked).map(keys::user);
+        let roles = references.role_ids.iter().map(String::as_str).filter(is_checked).map(keys::role);
+        let connector = references.connector.then(|| keys::EMAIL_CONNECTOR.to_owned());
+        organization.into_iter().chain(inviter).chain(roles).chain(connector).collect()
+    }
+}
+
+impl Store {
+    /// Reads what `references` names, as far as it is there.
+    pub async fn directory(
+        &self,
+        tenant: &TenantId,
+        references: References<'_>,
+        moment: Moment,
+    ) -> Result<Directory, StoreError> {
+        let mut directory = Directory { rows: HashMap::new(), rules: self.rules };
+        let mut wanted = self.rules.sort_keys(references);
+        wanted.retain(|sk| match self.directory_cache.get(tenant, sk, moment.now) {
+            Some(row) => directory.rows.insert(sk.clone(), row).is_some(),
+            None => true,
+        });
+        for item in self.batch_get(tenant, wanted, moment.deadline).await? {
+            let Some(sk) = items::text(&item, keys::SK).map(str::to_owned) else { continue };
+            let row = Arc::new(items::to_json(item));
+            self.directory_cache.put(tenant, &sk, &row, moment.now);
+            directory.rows.insert(sk, row);
+        }
+        Ok(directory)
+    }
+
+    /// Writes an organization into the directory.
+    pub async fn put_organization(&self, tenant: &TenantId, organization: &Organization) -> Result<(), StoreError> {
+        self.put_row(tenant, &keys::organization(&organization.id), organization).await
+    }
+
+    /// Writes a role into the directory.
+    pub async fn put_role(&self, tenant: &TenantId, role: &OrganizationRole) -> Result<(), StoreError> {
+        self.put_row(tenant, &keys::role(&role.id), role).await
+    }
+
+    /// Writes a user into the directory.
+    pub async fn put_user(&self, tenant: &TenantId, user: &User) -> Result<(), StoreError> {
+        self.put_row(tenant, &keys::user(&user.id), user).await
+    }
+
+    /// Writes the tenant's email connector.
+    pub async fn put_connector(&self, tenant: &TenantId, connector: &EmailConnector) -> Result<(), StoreError> {
+        self.put_row(tenant, keys::EMAIL_CONNECTOR, connector).await
+    }
+
+    async fn put_row(&self, tenant: &TenantId, sk: &str, row: &impl Serialize) -> Result<(), StoreError> {
+        let row = serde_json::to_value(row).map_err(|error| StoreError(format!("{} row: {error}", kind(sk))))?;
+        let mut item = items::from_json(row);
+        item.extend(keys::primary(tenant, sk));
+        self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
+        Ok(())
+    }
+
+    /// Reads rows of one tenant, strongly consistent; asks again for what DynamoDB did not get to.
+    pub(super) async fn batch_get(
+        &self,
+        tenant: &TenantId,
+        sort_keys: Vec<String>,
+        deadline: Instant,
+    ) -> Result<Vec<Item>, StoreError> {
+        let mut wanted: Vec<Item> = sort_keys.into_iter().map(|sk| Item::from(keys::primary(tenant, sk))).collect();
+        let mut found = Vec::with_capacity(wanted.len());
+        while !wanted.is_empty() {
+            let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true);
+            let keys = keys.build().expect("keys are set");
+            let answer = self.client.batch_get_item().request_items(&self.table, keys).send().await?;
+            found.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
+            wanted = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
+            if !wanted.is_empty() {
+                if Instant::now() + UNPROCESSED_WAIT >= deadline {
+                    return Err(StoreError("DynamoDB: UnprocessedKeys".to_owned()));
+                }
+                sleep(jittered(UNPROCESSED_WAIT)).await;
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Cache {
+    pub(super) fn new(lifetime_millis: i64) -> Self {
+        Self { lifetime_millis, rows: Mutex::default() }
+    }
+
+    fn get(&self, tenant: &TenantId, sk: &str, now: Timestamp) -> Option<Arc<Value>> {
+        if self.lifetime_millis == 0 {
+            return None;
+        }
+        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read_at, row) = rows.get(&(tenant.clone(), sk.to_owned()))?;
+        // Also not when the row was read in what is now the future: a clock was set back.
+        (*read_at..read_at.plus_millis(self.lifetime_millis)).contains(&now).then(|| Arc::clone(row))
+    }
+
+    fn put(&self, tenant: &TenantId, sk: &str, row: &Arc<Value>, now: Timestamp) {
+        if self.lifetime_millis == 0 {
+            return;
+        }
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if rows.len() >= CACHE_CAPACITY {
+            rows.clear();
+        }
+        rows.insert((tenant.clone(), sk.to_owned()), (now, Arc::clone(row)));
+    }
+}
+
+/// The part of a sort key that names nobody.
+fn kind(sk: &str) -> &str {
+    sk.split('#').next().unwrap_or_default()
+}

@@ -1,0 +1,78 @@
+//! How keys are made: the only place that spells them.
+//!
+//! Every partition key, of the table and of every index, begins with the tenant. No part of a key contains `#`.
+
+use std::fmt::Display;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::invitation::{InvitationId, TenantId};
+
+/// The table's partition key.
+pub const PK: &str = "pk";
+/// The sort key of the table and of the indexes.
+pub const SK: &str = "sk";
+/// Partition key of the index by organization.
+pub const ORGANIZATION_KEY: &str = "organizationKey";
+/// Partition key of the index by invitee.
+pub const INVITEE_KEY: &str = "inviteeKey";
+/// Partition key of the index by inviter.
+pub const INVITER_KEY: &str = "inviterKey";
+
+/// The sort key of the tenant's email connector.
+pub const EMAIL_CONNECTOR: &str = "CONNECTOR#Email";
+
+/// The partition of everything that belongs to a tenant.
+pub fn tenant(tenant: &TenantId) -> String {
+    format!("TENANT#{tenant}")
+}
+
+/// The invitation itself.
+pub fn invitation(id: &InvitationId) -> String {
+    format!("INVITATION#{id}")
+}
+
+/// What an address is to an organization.
+pub fn standing(organization_id: &str, folded_address: &str) -> String {
+    format!("ORG#{organization_id}#INVITEE#{folded_address}")
+}
+
+/// The last messages to an address.
+pub fn send_window(folded_address: &str) -> String {
+    format!("SENDS#{folded_address}")
+}
+
+/// An organization of the directory.
+pub fn organization(id: &str) -> String {
+    format!("ORGANIZATION#{id}")
+}
+
+/// A role of the directory.
+pub fn role(id: &str) -> String {
+    format!("ROLE#{id}")
+}
+
+/// A user of the directory.
+pub fn user(id: &str) -> String {
+    format!("USER#{id}")
+}
+
+/// Index partition: the invitations to an organization.
+pub fn by_organization(tenant: &TenantId, organization_id: &str) -> String {
+    format!("TENANT#{tenant}#ORG#{organization_id}")
+}
+
+/// Index partition: the invitations of an address.
+pub fn by_invitee(tenant: &TenantId, folded_address: &str) -> String {
+    format!("TENANT#{tenant}#INVITEE#{folded_address}")
+}
+
+/// Index partition: the invitations that somebody made.
+pub fn by_inviter(tenant: &TenantId, inviter_id: &str) -> String {
+    format!("TENANT#{tenant}#INVITER#{inviter_id}")
+}
+
+/// The primary key of a row.
+pub fn primary(tenant_id: &TenantId, sk: impl Display) -> [(String, AttributeValue); 2] {
+    [(PK.to_owned(), AttributeValue::S(tenant(tenant_id))), (SK.to_owned(), AttributeValue::S(sk.to_string()))]
+}

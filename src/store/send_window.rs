@@ -1,0 +1,150 @@
+//! How much mail a recipient has had: an exact sliding window, kept as the times of the last sends.
+//!
+//! The usual recipient has had nothing in the window, so the first attempt to count a send assumes that, and fails
+//! where it is not so. The failure brings the row along, from which the next attempt computes the new list,
+//! conditioned on the row's version. So the usual case needs no read, and no two sends are counted as one.
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+
+use super::{
+    Item, Store,
+    items::{TTL, millis, number, string, text, ttl},
+    keys,
+};
+use crate::{config::MessageRate, invitation::TenantId, timestamp::Timestamp};
+
+/// The sends to one recipient of one tenant.
+#[derive(Clone, Debug)]
+pub struct SendWindow {
+    tenant: TenantId,
+    folded_address: String,
+    rate: MessageRate,
+    /// The times of the sends, oldest first.
+    sends: Vec<Timestamp>,
+    /// Changes with every write of the row; none as long as the row has not been seen.
+    version: Option<String>,
+}
+
+impl SendWindow {
+    /// The window of a recipient of whom nothing is known yet.
+    pub fn unseen(tenant: &TenantId, folded_address: &str, rate: MessageRate) -> Self {
+        let (tenant, folded_address) = (tenant.clone(), folded_address.to_owned());
+        Self { tenant, folded_address, rate, sends: Vec::new(), version: None }
+    }
+
+    /// The same recipient's window, as `row` tells it. An empty row tells of nothing.
+    #[must_use]
+    pub fn seen(&self, row: &Item) -> Self {
+        let sends = row.get("sends").and_then(|list| list.as_l().ok());
+        let mut sends: Vec<Timestamp> = sends.into_iter().flatten().filter_map(millis).collect();
+        sends.sort_unstable();
+        Self { sends, version: text(row, "version").map(str::to_owned), ..self.clone() }
+    }
+
+    /// The seconds until one more message may be sent; `None` when one may be sent now.
+    pub fn seconds_until_free(&self, now: Timestamp) -> Option<u64> {
+        let recent = self.sends_within(now);
+        let blocking = recent.get(recent.len().checked_sub(self.rate.limit)?)?;
+        let wait = blocking.as_millis() + self.rate.window_millis - now.as_millis();
+        Some(u64::try_from(wait).unwrap_or_default().div_ceil(1000).max(1))
+    }
+
+    /// The window after one more send, at `now`.
+    #[must_use]
+    pub fn with_send(&self, now: Timestamp, version: &str) -> Self {
+        let mut sends = self.sends_within(now);
+        sends.push(now);
+        sends.sort_unstable();
+        Self { sends, version: Some(version.to_owned()), ..self.clone() }
+    }
+
+    /// The window without the send that was counted at `sent`, because nothing was sent after all.
+    #[must_use]
+    pub fn without_send(&self, sent: Timestamp, version: &str) -> Self {
+        let mut sends = self.sends.clone();
+        if let Some(index) = sends.iter().position(|send| *send == sent) {
+            sends.remove(index);
+        }
+        Self { sends, version: Some(version.to_owned()), ..self.clone() }
+    }
+
+    /// The primary key of the row.
+    pub(super) fn key(&self) -> Item {
+        Item::from(keys::primary(&self.tenant, keys::send_window(&self.folded_address)))
+    }
+
+    fn sends_within(&self, now: Timestamp) -> Vec<Timestamp> {
+        let start = self.start(now);
+        self.sends.iter().copied().filter(|send| *send > start).collect()
+    }
+
+    fn start(&self, now: Timestamp) -> Timestamp {
+        now.plus_millis(-self.rate.window_millis)
+    }
+
+    fn row(&self) -> Item {
+        let latest = self.sends.last().copied().unwrap_or(Timestamp::from_millis(0));
+        let sends = self.sends.iter().map(|send| number(send.as_millis())).collect();
+        let mut row = self.key();
+        let attributes = [
+            ("sends", AttributeValue::L(sends)),
+            ("latestSend", number(latest.as_millis())),
+            ("version", string(self.version.as_deref().unwrap_or_default())),
+            (TTL, ttl(latest.plus_millis(self.rate.window_millis), 0)),
+        ];
+        row.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+        row
+    }
+}
+
+impl Store {
+    /// The part of a transaction that turns the window `old` into `new`, if the row still is what `old` took it for.
+    pub(super) fn replace_send_window(&self, old: &SendWindow, new: &SendWindow, now: Timestamp) -> TransactWriteItem {
+        let put = self.put(new.row());
+        let put = match &old.version {
+            Some(version) => put
+                .condition_expression("#version = :version")
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_values(":version", string(version)),
+            None => put
+                .condition_expression("attribute_not_exists(pk) OR latestSend <= :windowStart")
+                .expression_attribute_values(":windowStart", number(old.start(now).as_millis())),
+        };
+        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(sends: &[i64]) -> SendWindow {
+        let rate = MessageRate { limit: 3, window_millis: 10_000 };
+        let sends = sends.iter().map(|millis| Timestamp::from_millis(*millis)).collect();
+        let tenant = TenantId::parse("t").unwrap();
+        SendWindow { sends, ..SendWindow::unseen(&tenant, "a@example.com", rate) }
+    }
+
+    #[test]
+    fn a_send_has_to_wait_until_fewer_than_the_limit_are_in_the_window() {
+        for (sends, wait, reason) in [
+            (&[][..], None, "nothing sent"),
+            (&[99_000, 99_500], None, "one below the limit"),
+            (&[91_000, 99_000, 99_500], Some(1), "the oldest leaves in a second"),
+            (&[90_001, 99_000, 99_500], Some(1), "it leaves in a millisecond, but a header counts seconds"),
+            (&[90_000, 99_000, 99_500], None, "the oldest has just left"),
+            (&[92_000, 93_000, 99_000, 99_500], Some(3), "more than the limit: the second has to leave too"),
+            (&[100_500, 101_000, 102_000], Some(11), "another machine's clock is ahead"),
+        ] {
+            assert_eq!(window(sends).seconds_until_free(Timestamp::from_millis(100_000)), wait, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_send_that_did_not_happen_is_given_back() {
+        let now = Timestamp::from_millis(100_000);
+        let counted = window(&[80_000, 95_000]).with_send(now, "v1");
+        assert_eq!(counted.sends, window(&[95_000, 100_000]).sends, "what left the window is dropped");
+        assert_eq!(counted.without_send(now, "v2").sends, window(&[95_000]).sends);
+    }
+}

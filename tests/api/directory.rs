@@ -1,0 +1,64 @@
+//! The directory's cache: what is remembered, for how long, and what never is.
+
+use serde_json::json;
+
+use crate::{
+    helpers::{NOW, TestApp, body, with},
+    proxy::Intervention,
+};
+
+#[tokio::test]
+async fn a_warm_function_remembers_what_it_found_for_the_set_time() {
+    let app = TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "30")]).await;
+    assert_eq!(app.create_at(NOW, &body("a@example.com")).await.status, 201);
+    app.delete_row("default", "ROLE#member").await;
+    assert_eq!(app.create_at(NOW + 29_999, &body("b@example.com")).await.status, 201, "remembered");
+    let answer = app.create_at(NOW + 30_000, &body("c@example.com")).await;
+    answer.assert_refused(422, "entity.relation_foreign_key_not_found");
+}
+
+#[tokio::test]
+async fn what_was_missing_is_found_as_soon_as_it_is_there() {
+    let app = TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "30")]).await;
+    let elsewhere = with(body("a@example.com"), json!({ "organizationId": "later" }));
+    app.create_at(NOW, &elsewhere).await.assert_refused(422, "entity.relation_foreign_key_not_found");
+    app.add_organization("later").await;
+    assert_eq!(app.create_at(NOW, &elsewhere).await.status, 201);
+}
+
+#[tokio::test]
+async fn the_cache_is_kept_apart_by_tenant() {
+    let app = TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "30")]).await;
+    assert_eq!(app.create_as("default", &body("a@example.com")).await.status, 201);
+    let answer = app.create_as("no-mail", &body("a@example.com")).await;
+    answer.assert_refused(422, "entity.relation_foreign_key_not_found");
+}
+
+#[tokio::test]
+async fn with_the_cache_off_every_request_reads() {
+    let app = TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "0")]).await;
+    assert_eq!(app.create_at(NOW, &body("a@example.com")).await.status, 201);
+    app.delete_row("default", "ROLE#member").await;
+    let answer = app.create_at(NOW, &body("b@example.com")).await;
+    answer.assert_refused(422, "entity.relation_foreign_key_not_found");
+}
+
+#[tokio::test]
+async fn keys_that_dynamodb_did_not_get_to_are_asked_for_again() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    app.proxy().next("BatchGetItem", Intervention::LeaveUnprocessed);
+    let answer = app.create_at(NOW, &body("a@example.com")).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(app.proxy().count("BatchGetItem"), 2);
+}
+
+#[tokio::test]
+async fn a_create_reads_the_directory_once_and_a_warm_one_not_at_all() {
+    let app = TestApp::start_behind_proxy(&[("DIRECTORY_CACHE_SECONDS", "30")]).await;
+    let mailed = |invitee: &str| with(body(invitee), json!({ "messagePayload": {} }));
+    assert_eq!(app.create_at(NOW, &mailed("a@example.com")).await.status, 201);
+    assert_eq!((app.proxy().count("BatchGetItem"), app.proxy().count("TransactWriteItems")), (1, 1), "cold");
+    assert_eq!(app.create_at(NOW, &mailed("b@example.com")).await.status, 201);
+    assert_eq!((app.proxy().count("BatchGetItem"), app.proxy().count("TransactWriteItems")), (1, 2), "warm");
+    assert_eq!(app.proxy().total(), 3, "and nothing else");
+}

@@ -1,0 +1,232 @@
+//! Replays every event of `events/` and holds the answer against one row of a table.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use serde_json::Value;
+
+use crate::helpers::{Answer, TestApp};
+
+/// What one file is expected to bring about.
+struct Row {
+    file: &'static str,
+    status: u16,
+    code: &'static str,
+    mails: usize,
+    reason: &'static str,
+}
+
+const fn created(file: &'static str, reason: &'static str) -> Row {
+    refused(file, 201, "", reason)
+}
+
+const fn mailed(file: &'static str, reason: &'static str) -> Row {
+    Row { mails: 1, ..created(file, reason) }
+}
+
+const fn refused(file: &'static str, status: u16, code: &'static str, reason: &'static str) -> Row {
+    Row { file, status, code, mails: 0, reason }
+}
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    // What is asked for
+    mailed("create", "the example of the README"),
+    created("create-without-mail", "a payload of false asks for no mail"),
+    created("create-without-inviter-and-roles", "only three fields are required"),
+    mailed("create-with-empty-payload", "an empty object still asks for mail"),
+    mailed("create-with-localised-mail", "de-AT falls back to de, and that to the default"),
+    mailed("create-with-strict-template", "all variables that the template needs are there"),
+    mailed("create-with-idempotency-key", "the header changes nothing for a first call"),
+    mailed("create-logto-reference", "the request of Logto's reference, with a time to come"),
+    created("create-fractional-expiry", "a fraction of a millisecond is dropped"),
+    created("create-ignores-foreign-keys", "tenantId, id and status are not the caller's to choose"),
+    created("create-tenant-without-connector", "without mail no connector is needed"),
+
+    // How it arrives
+    created("create-trailing-slash", "a trailing slash is accepted"),
+    created("create-rest-trailing-slash", "a trailing slash is accepted"),
+    mailed("create-named-stage", "an HTTP API puts a named stage before the path"),
+    mailed("create-rest-stage", "a REST API keeps the stage out of the path"),
+    mailed("create-base64", "an HTTP API encodes what it does not know as text"),
+    mailed("create-rest-base64", "a REST API encodes every binary media type"),
+    mailed("create-payload-format-1", "an HTTP API may speak the REST format"),
+
+    // Who calls
+    mailed("create-cognito-groups", "an HTTP API renders a list as [a b]"),
+    created("create-cognito-groups-without-mail", "an HTTP API renders a list as [a b]"),
+    mailed("create-strange-claims", "claims of every JSON type are read past"),
+    created("create-strange-claims-without-mail", "claims of every JSON type are read past"),
+    mailed("create-lambda-authorizer", "strings from a Lambda authorizer"),
+    created("create-lambda-authorizer-without-mail", "strings from a Lambda authorizer"),
+    mailed("create-lambda-authorizer-mixed-types", "an HTTP API passes a context on as it is"),
+    created("create-lambda-authorizer-mixed-types-without-mail", "an HTTP API passes a context on as it is"),
+    mailed("create-rest-cognito", "a REST API renders groups as a,b"),
+    created("create-rest-cognito-without-mail", "a REST API renders groups as a,b"),
+    mailed("create-rest-lambda-authorizer", "the context lies beside principalId"),
+    created("create-rest-lambda-authorizer-without-mail", "the context lies beside principalId"),
+
+    // What is refused
+    refused("fails-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
+    refused("fails-no-authorizer-rest", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
+    refused("fails-no-tenant", 403, "guard.can_not_get_tenant_id", "no claim names the tenant"),
+    refused("fails-bad-tenant", 403, "guard.can_not_get_tenant_id", "a tenant that would reach into other keys"),
+    refused("fails-missing-scope", 403, "auth.forbidden", "scopes match as whole tokens"),
+    refused("fails-missing-group", 403, "auth.forbidden", "groups match as a whole"),
+    refused("fails-not-json", 400, "request.invalid_input", "the body breaks off"),
+    refused("fails-wrong-content-type", 400, "request.invalid_input", "what curl says when it is told nothing"),
+    refused("fails-empty-body", 400, "guard.invalid_input", "no body counts as {}"),
+    refused("fails-empty-body-rest", 400, "guard.invalid_input", "no body counts as {}"),
+    refused("fails-many-violations", 400, "guard.invalid_input", "each field is wrong in its own way"),
+    refused("fails-expires-in-the-past", 400, "request.invalid_input", "2020 is over"),
+    refused("fails-logto-reference-expired", 400, "request.invalid_input", "Logto's reference, verbatim, expires in 1970"),
+    refused("fails-unknown-organization", 422, "entity.relation_foreign_key_not_found", "no such organization"),
+    refused("fails-unknown-inviter", 422, "entity.relation_foreign_key_not_found", "no such user"),
+    refused("fails-unknown-role", 422, "entity.relation_foreign_key_not_found", "one of two roles is unknown"),
+    refused("fails-unknown-everything", 422, "entity.relation_foreign_key_not_found", "three kinds at once"),
+    refused("fails-role-of-another-tenant", 422, "entity.relation_foreign_key_not_found", "another tenant's role is no role"),
+    refused("fails-address-too-long", 422, "entity.value_too_long", "257 characters"),
+    refused("fails-no-connector", 501, "connector.not_found", "mail is asked for, and nothing could send it"),
+    refused("fails-missing-variable", 400, "connector.insufficient_request_parameters", "the template needs a link"),
+    refused("fails-unknown-path", 404, "entity.not_found", "the collection has an s at its end"),
+    refused("fails-wrong-method", 405, "request.method_not_allowed", "nothing to patch on the collection"),
+];
+
+#[tokio::test]
+async fn every_event_is_answered_as_its_row_says() {
+    let app = TestApp::start().await;
+    let mut complaints = Vec::new();
+    for row in ROWS {
+        let already_sent = app.mails().len();
+        let answer = app.invoke(&read(row.file)).await;
+        let sent = app.mails().len() - already_sent;
+        if let Err(complaint) = judge(row, &answer, sent) {
+            complaints
+                .push(format!("{} ({}): {complaint}\n    {} {}", row.file, row.reason, answer.status, answer.text));
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[tokio::test]
+async fn a_mail_goes_to_the_invitee_and_to_nobody_else() {
+    let app = TestApp::start().await;
+    for row in ROWS.iter().filter(|row| row.mails == 1) {
+        let entity = app.invoke(&read(row.file)).await.json();
+        let newest = app.mails().into_iter().next().expect(row.file);
+        assert_eq!(newest.to, entity["invitee"], "{}", row.file);
+    }
+}
+
+#[tokio::test]
+async fn all_violations_are_reported_at_once_and_in_order() {
+    let app = TestApp::start().await;
+    let answer = app.invoke(&read("fails-many-violations")).await.json();
+    let issues = answer["data"]["issues"].as_array().expect("issues");
+    let codes: Vec<_> = issues.iter().map(|issue| (issue["path"][0].clone(), issue["code"].clone())).collect();
+    let expected = [
+        ("inviterId", "invalid_type"),
+        ("invitee", "invalid_string"),
+        ("organizationId", "too_small"),
+        ("expiresAt", "invalid_type"),
+        ("organizationRoleIds", "invalid_type"),
+        ("messagePayload", "invalid_type"),
+    ];
+    assert_eq!(codes, expected.map(|(key, code)| (key.into(), code.into())));
+}
+
+#[tokio::test]
+async fn an_answer_names_what_is_missing() {
+    let app = TestApp::start().await;
+    let expectations: [(&str, &[&str]); 5] = [
+        ("fails-unknown-organization", &["atlantis"]),
+        ("fails-unknown-inviter", &["nobody"]),
+        ("fails-unknown-role", &["emperor"]),
+        ("fails-unknown-everything", &["atlantis", "nobody", "emperor"]),
+        ("fails-missing-variable", &["link"]),
+    ];
+    for (file, missing) in expectations {
+        let data = app.invoke(&read(file)).await.json()["data"].to_string();
+        for name in missing {
+            assert!(data.contains(name), "{file}: {name} is not in {data}");
+        }
+    }
+}
+
+#[test]
+fn every_event_has_a_row_and_every_row_an_event() {
+    let files: BTreeSet<String> = fs::read_dir(folder())
+        .expect("the folder of events")
+        .map(|entry| entry.expect("an entry").file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    let rows: BTreeSet<String> = ROWS.iter().map(|row| format!("{}.json", row.file)).collect();
+    assert_eq!(files, rows);
+    assert_eq!(rows.len(), ROWS.len(), "a file has two rows");
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("events")
+}
+
+fn read(file: &str) -> String {
+    let path = folder().join(file).with_extension("json");
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn judge(row: &Row, answer: &Answer, sent: usize) -> Result<(), String> {
+    let body: Value = serde_json::from_str(&answer.text).map_err(|error| error.to_string())?;
+    let code = body["code"].as_str().unwrap_or_default();
+    if answer.status != row.status || code != row.code {
+        return Err(format!("expected {} {:?}", row.status, row.code));
+    }
+    if sent != row.mails {
+        return Err(format!("expected {} mails, {sent} were sent", row.mails));
+    }
+    match answer.status {
+        201 => judge_entity(&body, &answer.text),
+        405 if !names_post(answer) => Err("expected Allow to name POST".into()),
+        _ => Ok(()),
+    }
+}
+
+fn names_post(answer: &Answer) -> bool {
+    let allow = answer.headers.get("allow").map_or("", String::as_str);
+    allow.split(',').any(|method| method.trim() == "POST")
+}
+
+/// The keys of an invitation, in the order in which they are answered.
+const KEYS: [&str; 11] = [
+    "tenantId",
+    "id",
+    "inviterId",
+    "invitee",
+    "acceptedUserId",
+    "organizationId",
+    "status",
+    "createdAt",
+    "updatedAt",
+    "expiresAt",
+    "organizationRoles",
+];
+
+fn judge_entity(entity: &Value, text: &str) -> Result<(), String> {
+    let mut rest = text;
+    for key in KEYS {
+        let quoted = format!("\"{key}\":");
+        let (_, after) = rest.split_once(&quoted).ok_or_else(|| format!("expected {key} in its place"))?;
+        rest = after;
+    }
+    let count = entity.as_object().map_or(0, |keys| keys.len());
+    if count != KEYS.len() {
+        return Err("expected no other keys".into());
+    }
+    for key in ["createdAt", "updatedAt", "expiresAt"] {
+        if !entity[key].is_u64() {
+            return Err(format!("expected {key} in whole milliseconds"));
+        }
+    }
+    match entity["status"] == "Pending" && entity["acceptedUserId"].is_null() {
+        true => Ok(()),
+        false => Err("expected a pending invitation".into()),
+    }
+}

@@ -1,0 +1,114 @@
+//! AWS failing: what the caller is told, and that nothing is half-written.
+
+use organization_invitations::local::ses::SesFault;
+use serde_json::{Value, json};
+
+use crate::{
+    helpers::{NOW, TestApp, body, with},
+    proxy::Intervention,
+};
+
+fn mailed(invitee: &str) -> Value {
+    with(body(invitee), json!({ "messagePayload": { "link": "https://app.example.com/{invitationId}" } }))
+}
+
+fn invitations_and_standings(rows: &[Value]) -> usize {
+    let sort_keys = rows.iter().filter_map(|row| row["sk"].as_str());
+    sort_keys.filter(|sk| sk.starts_with("INVITATION#") || sk.starts_with("ORG#")).count()
+}
+
+#[tokio::test]
+async fn a_transaction_in_the_way_of_others_is_repeated() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    for _ in 0..3 {
+        app.proxy().next("TransactWriteItems", Intervention::CancelWith("TransactionConflict"));
+    }
+    let answer = app.create_at(NOW, &mailed("a@example.com")).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(app.proxy().count("TransactWriteItems"), 4);
+    assert_eq!(app.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_transaction_whose_answer_was_lost_is_not_done_twice() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    app.proxy().next("TransactWriteItems", Intervention::LoseAnswer);
+    let answer = app.create_at(NOW, &mailed("a@example.com")).await;
+    assert_eq!(answer.status, 201, "the request token tells that it was done: {answer:?}");
+    assert_eq!(app.mails().len(), 1);
+    assert_eq!(invitations_and_standings(&app.rows().await), 2);
+}
+
+#[tokio::test]
+async fn a_database_that_fails_is_a_503_and_nothing_is_written() {
+    for operation in ["BatchGetItem", "TransactWriteItems"] {
+        let app = TestApp::start_behind_proxy(&[]).await;
+        let before = app.rows().await;
+        for _ in 0..3 {
+            app.proxy().next(operation, Intervention::Fail(500, "InternalServerError"));
+        }
+        let answer = app.create_at(NOW, &mailed("a@example.com")).await;
+        answer.assert_refused(503, "service.unavailable");
+        assert_eq!(answer.headers["retry-after"], "1", "{operation}");
+        assert_eq!(app.rows().await, before, "{operation}");
+        assert!(app.mails().is_empty(), "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_reached_is_a_503() {
+    let app = TestApp::start_without_database().await;
+    let answer = app.create_at(NOW, &body("a@example.com")).await;
+    answer.assert_refused(503, "service.unavailable");
+    assert_eq!(answer.headers["retry-after"], "1");
+}
+
+#[tokio::test]
+async fn an_invitation_whose_mail_ses_refuses_is_taken_back_and_can_be_made_again() {
+    for (fault, times, status, code, retry_after) in [
+        (SesFault::MessageRejected, 1, 400, "connector.invalid_response", None),
+        (SesFault::BadRequest, 1, 400, "connector.invalid_response", None),
+        (SesFault::NotFound, 1, 400, "connector.invalid_response", None),
+        (SesFault::AccountSuspended, 1, 400, "connector.invalid_response", None),
+        (SesFault::SendingPaused, 1, 400, "connector.invalid_response", None),
+        (SesFault::MailFromDomainNotVerified, 1, 400, "connector.invalid_response", None),
+        (SesFault::TooManyRequests, 3, 429, "connector.rate_limit_exceeded", Some("1")),
+        (SesFault::LimitExceeded, 3, 429, "connector.rate_limit_exceeded", Some("1")),
+        (SesFault::InternalFailure, 1, 503, "connector.general", Some("1")),
+        (SesFault::ServiceUnavailable, 1, 503, "connector.general", Some("1")),
+        (SesFault::Disconnect { accepts: false }, 1, 503, "connector.general", Some("1")),
+    ] {
+        let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
+        (0..times).for_each(|_| app.stack.ses.fail_next(fault));
+        let refused = app.create_at(NOW, &mailed("a@example.com")).await;
+        refused.assert_refused(status, code);
+        assert_eq!(refused.headers.get("retry-after").map(String::as_str), retry_after, "{fault:?}");
+        assert_eq!(invitations_and_standings(&app.rows().await), 0, "{fault:?}");
+        let again = app.create_at(NOW, &mailed("a@example.com")).await;
+        assert_eq!(again.status, 201, "the send was given back too, {fault:?}: {again:?}");
+        assert_eq!(app.mails().len(), 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_message_is_sent_again_and_a_failed_one_is_not() {
+    for (fault, calls, status) in [(SesFault::TooManyRequests, 2, 201), (SesFault::InternalFailure, 1, 503)] {
+        let app = TestApp::start().await;
+        app.stack.ses.fail_next(fault);
+        assert_eq!(app.create_at(NOW, &mailed("a@example.com")).await.status, status, "{fault:?}");
+        assert_eq!(app.stack.ses.calls(), calls, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_tells_the_caller_nothing_of_what_is_inside() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    for _ in 0..3 {
+        app.proxy().next("TransactWriteItems", Intervention::Fail(400, "AccessDeniedException"));
+    }
+    let answer = app.create_at(NOW, &body("a@example.com")).await;
+    answer.assert_refused(503, "service.unavailable");
+    for word in ["DynamoDB", "AccessDenied", "table", "arn:"] {
+        assert!(!answer.text.contains(word), "{word}: {answer:?}");
+    }
+}

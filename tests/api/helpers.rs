@@ -1,0 +1,279 @@
+//! What every test starts from: the function with an emulator, a stand-in and the demo directory of its own.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use organization_invitations::{
+    app::App,
+    directory::{EmailConnector, Organization, OrganizationRole, User},
+    handler,
+    invitation::TenantId,
+    local::{
+        ses::Mail,
+        stack::{self, Stack, StackOptions},
+    },
+    store::items,
+    timestamp::{Moment, Timestamp},
+};
+use serde_json::{Map, Value, json};
+
+use crate::proxy::Proxy;
+
+/// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
+pub const NOW: i64 = 1_767_225_600_000;
+/// When the tests' invitations expire: 2100-01-01T00:00:00Z, in milliseconds.
+pub const FAR_FUTURE: i64 = 4_102_444_800_000;
+
+/// Longer than any test waits for an answer.
+const BUDGET: Duration = Duration::from_secs(20);
+
+/// The function, and all that it talks to.
+pub struct TestApp {
+    pub app: App,
+    pub stack: Stack,
+    proxy: Option<Proxy>,
+}
+
+/// An answer, as API Gateway gets it.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub text: String,
+}
+
+/// The body of a create without mail.
+pub fn body(invitee: &str) -> Value {
+    json!({
+        "inviterId": "ada",
+        "invitee": invitee,
+        "organizationId": "acme",
+        "expiresAt": FAR_FUTURE,
+        "organizationRoleIds": ["member"],
+        "messagePayload": false,
+    })
+}
+
+/// `body` with some of its fields changed.
+pub fn with(mut body: Value, changes: Value) -> Value {
+    let Value::Object(changes) = changes else { panic!("changes are an object") };
+    body.as_object_mut().unwrap().extend(changes);
+    body
+}
+
+/// An event of an HTTP API with a JWT authorizer, for a create.
+pub fn create_event(tenant: &str, content_type: Option<&str>, body: &str, is_base64: bool) -> Value {
+    let mut headers = json!({ "host": "api.example.com" });
+    if let Some(content_type) = content_type {
+        headers["content-type"] = content_type.into();
+    }
+    json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/api/organization-invitations",
+        "rawQueryString": "",
+        "headers": headers,
+        "requestContext": {
+            "authorizer": { "jwt": { "claims": { "sub": "s", "tenant_id": tenant, "scope": "all" }, "scopes": null } },
+            "http": { "method": "POST", "path": "/api/organization-invitations", "protocol": "HTTP/1.1" },
+            "requestId": "test",
+            "stage": "$default",
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    })
+}
+
+impl TestApp {
+    /// With the default settings, but for the directory's cache, which is off: tests change the directory.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With some settings of its own.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let stack = Stack::start(StackOptions::default()).await.unwrap();
+        let app = stack.app(lookup(settings)).await.unwrap();
+        Self { app, stack, proxy: None }.with_reference_ids().await
+    }
+
+    /// With a proxy in front of DynamoDB that can interfere.
+    pub async fn start_behind_proxy(settings: &[(&str, &str)]) -> Self {
+        let mut app = Self::start_with(settings).await;
+        let proxy = Proxy::start(&app.stack.dynamodb_url).await;
+        let sdk = stack::sdk_config(proxy.url(), &app.stack.ses_url);
+        app.app = App::new(app.app.config.clone(), &sdk);
+        app.proxy = Some(proxy);
+        app
+    }
+
+    /// With nothing where DynamoDB should be.
+    pub async fn start_without_database() -> Self {
+        let mut app = Self::start().await;
+        let (listener, nowhere) = stack::listen(0, "").await.unwrap();
+        drop(listener);
+        app.app = App::new(app.app.config.clone(), &stack::sdk_config(&nowhere, &app.stack.ses_url));
+        app
+    }
+
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("started behind a proxy")
+    }
+
+    /// Hands an event to the function, now.
+    pub async fn invoke(&self, event: &str) -> Answer {
+        self.invoke_at(Timestamp::now().as_millis(), event).await
+    }
+
+    /// Hands an event to the function as if it were that time.
+    pub async fn invoke_at(&self, now: i64, event: &str) -> Answer {
+        let moment = Moment { now: Timestamp::from_millis(now), ..Moment::with_budget(BUDGET) };
+        let answer = handler::handle(&self.app, event, moment).await;
+        Answer::from_lambda(&serde_json::to_value(answer).unwrap())
+    }
+
+    /// Creates in the tenant `default`, as if it were the time `now`.
+    pub async fn create_at(&self, now: i64, body: &Value) -> Answer {
+        let event = create_event("default", Some("application/json"), &body.to_string(), false);
+        self.invoke_at(now, &event.to_string()).await
+    }
+
+    /// Creates in that tenant, at [`NOW`].
+    pub async fn create_as(&self, tenant: &str, body: &Value) -> Answer {
+        let event = create_event(tenant, Some("application/json"), &body.to_string(), false);
+        self.invoke_at(NOW, &event.to_string()).await
+    }
+
+    /// Creates with exactly these bytes, which API Gateway encodes where they are not text.
+    pub async fn create_bytes(&self, content_type: Option<&str>, body: &[u8]) -> Answer {
+        match str::from_utf8(body) {
+            Ok(text) => self.invoke(&create_event("default", content_type, text, false).to_string()).await,
+            Err(_) => self.create_base64(content_type, body).await,
+        }
+    }
+
+    /// Creates with exactly these bytes, encoded.
+    pub async fn create_base64(&self, content_type: Option<&str>, body: &[u8]) -> Answer {
+        use base64::{Engine, prelude::BASE64_STANDARD};
+        let body = BASE64_STANDARD.encode(body);
+        self.invoke(&create_event("default", content_type, &body, true).to_string()).await
+    }
+
+    /// The mail that was delivered, newest first.
+    pub fn mails(&self) -> Vec<Mail> {
+        self.stack.ses.mails()
+    }
+
+    /// Adds an organization to the tenant `default`.
+    pub async fn add_organization(&self, id: &str) {
+        let organization = Organization { id: id.to_owned(), name: id.to_owned(), branding: Map::new() };
+        self.app.store.put_organization(&tenant("default"), &organization).await.unwrap();
+    }
+
+    /// Replaces the email connector of the tenant `default`.
+    pub async fn set_connector(&self, connector: &EmailConnector) {
+        self.app.store.put_connector(&tenant("default"), connector).await.unwrap();
+    }
+
+    /// Makes an address a member of an organization of the tenant `default`, as accepting does.
+    pub async fn make_member(&self, organization: &str, folded_address: &str) {
+        let put = self.client().put_item().table_name(self.table());
+        let put = put.item("pk", AttributeValue::S("TENANT#default".to_owned()));
+        let put = put.item("sk", AttributeValue::S(format!("ORG#{organization}#INVITEE#{folded_address}")));
+        let put = put.item("state", AttributeValue::S("member".to_owned()));
+        put.item("userId", AttributeValue::S("somebody".to_owned())).send().await.unwrap();
+    }
+
+    /// A row of the table, as JSON.
+    pub async fn row(&self, tenant: &str, sk: &str) -> Option<Value> {
+        let rows = self.rows_of(tenant).await;
+        rows.into_iter().find(|row| row["sk"] == sk)
+    }
+
+    /// The rows of a tenant, as JSON, in the order of their keys.
+    pub async fn rows_of(&self, tenant: &str) -> Vec<Value> {
+        let rows = self.rows().await;
+        rows.into_iter().filter(|row| row["pk"] == format!("TENANT#{tenant}")).collect()
+    }
+
+    /// The whole table, as JSON, in the order of its keys.
+    pub async fn rows(&self) -> Vec<Value> {
+        let scan = self.client().scan().table_name(self.table()).send().await.unwrap();
+        let mut rows: Vec<Value> = scan.items.unwrap_or_default().into_iter().map(items::to_json).collect();
+        rows.sort_by_key(|row| (row["pk"].to_string(), row["sk"].to_string()));
+        rows
+    }
+
+    /// What an index finds under a key, as JSON.
+    pub async fn query_index(&self, index: &str, attribute: &str, key: &str) -> Vec<Value> {
+        let query = self.client().query().table_name(self.table()).index_name(index);
+        let query = query.key_condition_expression("#key = :key").expression_attribute_names("#key", attribute);
+        let query = query.expression_attribute_values(":key", AttributeValue::S(key.to_owned()));
+        query.send().await.unwrap().items.unwrap_or_default().into_iter().map(items::to_json).collect()
+    }
+
+    /// Deletes a row of the table.
+    pub async fn delete_row(&self, tenant: &str, sk: &str) {
+        let delete = self.client().delete_item().table_name(self.table());
+        let delete = delete.key("pk", AttributeValue::S(format!("TENANT#{tenant}")));
+        delete.key("sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
+    }
+
+    /// A client of the emulator itself, whatever stands between it and the function.
+    fn client(&self) -> Client {
+        Client::new(&self.stack.sdk)
+    }
+
+    fn table(&self) -> &str {
+        &self.app.config.table_name
+    }
+
+    /// The identifiers that Logto's reference uses in its example.
+    async fn with_reference_ids(self) -> Self {
+        self.add_organization("string").await;
+        let (tenant, id) = (tenant("default"), "string".to_owned());
+        let role = OrganizationRole { id: id.clone(), name: id.clone() };
+        self.app.store.put_role(&tenant, &role).await.unwrap();
+        let user = User { id, name: None, primary_email: None, avatar: None };
+        self.app.store.put_user(&tenant, &user).await.unwrap();
+        self
+    }
+}
+
+impl Answer {
+    /// The answer in what a Lambda function returns to API Gateway.
+    pub fn from_lambda(answer: &Value) -> Self {
+        let headers = answer["headers"].as_object().unwrap().iter();
+        Self {
+            status: answer["statusCode"].as_u64().unwrap().try_into().unwrap(),
+            headers: headers.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect(),
+            text: answer["body"].as_str().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// The body.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The code of an error; empty where there is none.
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    #[track_caller]
+    pub fn assert_refused(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.code().as_str()), (status, code), "{self:?}");
+    }
+}
+
+pub fn tenant(name: &str) -> TenantId {
+    TenantId::parse(name).unwrap()
+}
+
+fn lookup(settings: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+    |name| {
+        let own = settings.iter().find(|(setting, _)| *setting == name).map(|(_, value)| (*value).to_owned());
+        own.or_else(|| (name == "DIRECTORY_CACHE_SECONDS").then(|| "0".to_owned()))
+    }
+}

@@ -1,0 +1,252 @@
+//! The release binary as Lambda runs it: a process that asks the Runtime API for events and posts its answers.
+
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    process::{Output, Stdio},
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderName},
+    routing::{get, post},
+};
+use organization_invitations::{
+    local::stack::{self, Stack},
+    timestamp::Timestamp,
+};
+use serde_json::Value;
+use tokio::{
+    process::{Child, Command},
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::helpers::{Answer, TestApp, body, create_event, with};
+
+/// How long the function may take to answer one event, its start included.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_release_binary_creates_and_mails() {
+    let app = TestApp::start().await;
+    let mut function = Function::start(&app.stack).await;
+    let event = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/events/create.json")).unwrap();
+    let answer = function.invoke(&event).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let mail = app.mails().remove(0);
+    assert_eq!(mail.to, answer.json()["invitee"]);
+    function.invoke(&event).await.assert_refused(422, "entity.unique_integrity_violation");
+    let log = function.stop().await;
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert_eq!(lines.len(), 2, "one line for each request: {log}");
+    assert_eq!((lines[0]["status"].as_u64(), lines[1]["status"].as_u64()), (Some(201), Some(422)));
+    assert_eq!(lines[1]["code"], "entity.unique_integrity_violation");
+    assert!(!log.contains('@'), "the log names nobody: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_release_binary_survives_whatever_it_is_handed() {
+    let app = TestApp::start().await;
+    let mut function = Function::start(&app.stack).await;
+    let valid = create_event("default", Some("application/json"), &body("x@example.com").to_string(), false);
+    let bad_base64 = create_event("default", None, "%%%", true);
+    let mut bad_path = valid.clone();
+    bad_path["rawPath"] = "/ <%zz>\u{0}\n".into();
+    let mut bad_headers = valid.clone();
+    bad_headers["headers"]["bad name\n"] = "bad\r\nvalue".into();
+    bad_headers["body"] = with(body("y@example.com"), serde_json::json!({ "expiresAt": 1 })).to_string().into();
+    let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    for (event, status, reason) in [
+        ("{}", 401, "an empty object"),
+        ("null", 401, "null"),
+        ("[1]", 401, "an array"),
+        (nested.as_str(), 401, "deeply nested"),
+        (&bad_base64.to_string(), 400, "a body that is not base64"),
+        (&bad_path.to_string(), 404, "a path that no URI could have"),
+        (&bad_headers.to_string(), 400, "a header that HTTP does not allow"),
+        (&valid.to_string(), 201, "a valid event, after all of that"),
+    ] {
+        let answer = function.invoke(event).await;
+        assert_eq!(answer.status, status, "{reason}: {answer:?}");
+    }
+    function.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_release_binary_takes_a_deadline_in_1970_for_none() {
+    let app = TestApp::start().await;
+    let mut function = Function::start(&app.stack).await;
+    let event = create_event("default", None, &body("x@example.com").to_string(), false).to_string();
+    let answer = function.invoke_with_deadline(&event, 1).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    function.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_release_binary_does_not_start_with_a_setting_that_makes_no_sense() {
+    for (name, value) in [("TABLE_NAME", ""), ("MESSAGE_RATE_LIMIT", "many")] {
+        let runtime = RuntimeApi::start().await;
+        let output = command(&runtime.address, &[]).env(name, value).output();
+        let output = timeout(PATIENCE, output).await.unwrap().unwrap();
+        assert!(!output.status.success(), "{name}");
+        assert!(text(&output).contains(name), "{name} is named: {}", text(&output));
+    }
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|stream| String::from_utf8_lossy(stream)).concat()
+}
+
+/// A running function, and the Runtime API that it is attached to.
+struct Function {
+    process: Child,
+    runtime: RuntimeApi,
+}
+
+impl Function {
+    async fn start(stack: &Stack) -> Self {
+        let runtime = RuntimeApi::start().await;
+        let endpoints =
+            [("AWS_ENDPOINT_URL_DYNAMODB", &stack.dynamodb_url), ("AWS_ENDPOINT_URL_SESV2", &stack.ses_url)];
+        let process = command(&runtime.address, &endpoints).spawn().unwrap();
+        Self { process, runtime }
+    }
+
+    async fn invoke(&mut self, event: &str) -> Answer {
+        let deadline = Timestamp::now().plus_millis(10_000).as_millis();
+        self.invoke_with_deadline(event, deadline).await
+    }
+
+    async fn invoke_with_deadline(&mut self, event: &str, deadline_millis: i64) -> Answer {
+        self.runtime.shared.push(event.to_owned(), deadline_millis);
+        let answer = timeout(PATIENCE, self.runtime.answers.recv()).await;
+        let answer =
+            answer.expect("an answer in time").expect("the Runtime API runs").expect("an answer, not an error");
+        Answer::from_lambda(&answer)
+    }
+
+    /// Ends the function, and returns what it logged.
+    async fn stop(mut self) -> String {
+        self.process.start_kill().unwrap();
+        text(&self.process.wait_with_output().await.unwrap())
+    }
+}
+
+/// The part of the Lambda Runtime API that a function needs (AWS Lambda developer guide, "Using the Lambda runtime
+/// API").
+struct RuntimeApi {
+    address: String,
+    shared: Arc<Events>,
+    answers: mpsc::UnboundedReceiver<Result<Value, String>>,
+    server: JoinHandle<()>,
+}
+
+/// The events that wait to be asked for.
+struct Events {
+    waiting: Mutex<VecDeque<(String, i64)>>,
+    arrival: Notify,
+    answers: mpsc::UnboundedSender<Result<Value, String>>,
+}
+
+impl RuntimeApi {
+    async fn start() -> Self {
+        let (sender, answers) = mpsc::unbounded_channel();
+        let shared = Arc::new(Events { waiting: Mutex::default(), arrival: Notify::new(), answers: sender });
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/init/error", post(init_error))
+            .with_state(Arc::clone(&shared));
+        let (listener, url) = stack::listen(0, "").await.unwrap();
+        let server = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+        Self { address: url.trim_start_matches("http://").to_owned(), shared, answers, server }
+    }
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Events {
+    fn push(&self, event: String, deadline_millis: i64) {
+        self.waiting.lock().unwrap().push_back((event, deadline_millis));
+        self.arrival.notify_one();
+    }
+}
+
+async fn next(State(events): State<Arc<Events>>) -> (HeaderMap, String) {
+    loop {
+        let waiting = events.waiting.lock().unwrap().pop_front();
+        if let Some((event, deadline_millis)) = waiting {
+            let headers = [
+                ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
+                ("lambda-runtime-deadline-ms", deadline_millis.to_string()),
+                ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:f".to_owned()),
+                ("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0".to_owned()),
+            ];
+            let headers = headers.map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+            return (headers.into_iter().collect(), event);
+        }
+        events.arrival.notified().await;
+    }
+}
+
+async fn response(State(events): State<Arc<Events>>, Path(_): Path<String>, answer: Json<Value>) {
+    events.answers.send(Ok(answer.0)).unwrap();
+}
+
+async fn error(State(events): State<Arc<Events>>, Path(_): Path<String>, error: Bytes) {
+    events.answers.send(Err(String::from_utf8_lossy(&error).into_owned())).unwrap();
+}
+
+async fn init_error(error: Bytes) {
+    panic!("the function did not start: {}", String::from_utf8_lossy(&error));
+}
+
+fn command(runtime_api: &str, endpoints: &[(&str, &String)]) -> Command {
+    let mut command = Command::new(release_binary());
+    command
+        .env_clear()
+        .envs([
+            ("AWS_LAMBDA_RUNTIME_API", runtime_api),
+            ("AWS_LAMBDA_FUNCTION_NAME", "organization-invitations"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_REGION", stack::REGION),
+            ("AWS_ACCESS_KEY_ID", stack::ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", stack::ACCESS_KEY),
+            ("TABLE_NAME", stack::TABLE_NAME),
+        ])
+        .envs(endpoints.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// The binary that would be deployed: release profile, no features. It is built here, once, because `cargo test`
+/// itself builds only its own profile.
+fn release_binary() -> &'static PathBuf {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let built = std::process::Command::new(env!("CARGO"))
+            .args(["build", "--release", "--locked", "--quiet", "--bin", "organization-invitations"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .expect("cargo runs");
+        assert!(built.success(), "the release build failed");
+        let debug = PathBuf::from(env!("CARGO_BIN_EXE_organization-invitations"));
+        let target = debug.parent().and_then(std::path::Path::parent).expect("target/debug/…");
+        target.join("release").join("organization-invitations")
+    })
+}

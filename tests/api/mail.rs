@@ -1,0 +1,230 @@
+//! Mail: what it says, in which language, to whom, and what keeps it from being sent.
+
+use std::collections::BTreeMap;
+
+use organization_invitations::directory::{EmailConnector, EmailTemplate};
+use serde_json::{Value, json};
+
+use crate::helpers::{Answer, NOW, TestApp, body, with};
+
+fn mailed(invitee: &str, payload: Value) -> Value {
+    with(body(invitee), json!({ "messagePayload": payload }))
+}
+
+fn connector() -> EmailConnector {
+    EmailConnector {
+        from_email_address: "Tests <tests@acme.example>".to_owned(),
+        from_email_address_identity_arn: None,
+        reply_to: vec!["help@acme.example".to_owned()],
+        feedback_forwarding_email_address: Some("bounces@acme.example".to_owned()),
+        configuration_set_name: Some("tests".to_owned()),
+        default_locale: "en".to_owned(),
+        templates: BTreeMap::new(),
+        allowed_link_hosts: Vec::new(),
+    }
+}
+
+fn inline(subject: &str, html: &str, text: &str) -> EmailConnector {
+    let [subject, html, text] = [subject, html, text].map(str::to_owned);
+    let template = EmailTemplate::Inline { subject, html, text };
+    EmailConnector { templates: BTreeMap::from([("en".to_owned(), template)]), ..connector() }
+}
+
+fn stored(name: &str, variables: &[&str], escape_html: bool) -> EmailConnector {
+    let variables = variables.iter().map(|name| (*name).to_owned()).collect();
+    let template = EmailTemplate::Stored { name: name.to_owned(), variables, escape_html };
+    EmailConnector { templates: BTreeMap::from([("en".to_owned(), template)]), ..connector() }
+}
+
+/// The answer's invitation, where the snapshot should say `[id]`.
+fn without_id(text: &str, answer: &Answer) -> String {
+    text.replace(answer.json()["id"].as_str().unwrap(), "[id]")
+}
+
+#[tokio::test]
+async fn the_built_in_mail_says_in_every_language_who_invites_to_what_and_until_when() {
+    let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "100")]).await;
+    app.set_connector(&connector()).await;
+    for locale in ["ar", "de", "en", "es", "fr", "it", "ja", "pt"] {
+        let payload =
+            json!({ "locale": locale, "link": "https://app.example.com/join/{invitationId}", "code": "482 915" });
+        let answer = app.create_at(NOW, &mailed(&format!("{locale}@example.com"), payload)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let mail = app.mails().remove(0);
+        let shown = format!("{}\n\n{}", mail.subject, mail.text);
+        insta::assert_snapshot!(format!("built_in_{locale}"), without_id(&shown, &answer));
+        for part in ["Acme Corporation", "Ada Lovelace", "Member", "482 915", "2100-01-01 00:00 UTC"] {
+            assert!(mail.html.contains(part) && mail.text.contains(part), "{locale} lacks {part}");
+        }
+        assert!(!mail.html.contains("<img") && !mail.html.contains("src="), "{locale} loads something");
+    }
+}
+
+#[tokio::test]
+async fn the_built_in_html_is_as_it_was_designed() {
+    let app = TestApp::start().await;
+    app.set_connector(&connector()).await;
+    let payload = json!({ "link": "https://app.example.com/join/{invitationId}?a=1&b=2" });
+    let answer = app.create_at(NOW, &mailed("someone@example.com", payload)).await;
+    insta::assert_snapshot!(without_id(&app.mails()[0].html, &answer));
+}
+
+#[tokio::test]
+async fn a_mail_without_inviter_link_and_code_still_makes_sense() {
+    let app = TestApp::start().await;
+    app.set_connector(&connector()).await;
+    let anonymous =
+        with(mailed("someone@example.com", json!({})), json!({ "inviterId": null, "organizationRoleIds": [] }));
+    assert_eq!(app.create_at(NOW, &anonymous).await.status, 201);
+    let mail = app.mails().remove(0);
+    insta::assert_snapshot!(format!("{}\n\n{}", mail.subject, mail.text));
+}
+
+#[tokio::test]
+async fn a_mail_goes_out_as_its_connector_says_and_is_tagged_without_naming_anybody() {
+    let app = TestApp::start().await;
+    app.set_connector(&connector()).await;
+    let answer = app.create_at(NOW, &mailed("Someone@Example.com", json!({}))).await;
+    let mail = app.mails().remove(0);
+    assert_eq!(mail.to, "Someone@Example.com", "as typed: some mail servers tell case apart");
+    assert_eq!(mail.from, "Tests <tests@acme.example>");
+    assert_eq!(mail.headers["Reply-To"], "help@acme.example");
+    let tags = [("invitation", answer.json()["id"].as_str().unwrap().to_owned()), ("tenant", "default".to_owned())];
+    assert_eq!(mail.tags, tags.map(|(name, value)| (name.to_owned(), value)).into());
+}
+
+#[tokio::test]
+async fn the_template_follows_the_locale_then_its_language_then_the_default() {
+    let app = TestApp::start().await;
+    app.set_connector(&EmailConnector { default_locale: "fr".to_owned(), ..connector() }).await;
+    for (n, (locale, word)) in
+        [("de-AT", "Rollen"), ("xx", "Rôles"), ("ja", "ロール"), ("", "Rôles")].iter().enumerate()
+    {
+        let payload = json!({ "locale": locale });
+        assert_eq!(app.create_at(NOW, &mailed(&format!("p{n}@example.com"), payload)).await.status, 201);
+        let text = app.mails().remove(0).text;
+        assert!(text.contains(word), "{locale}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn values_are_escaped_in_html_and_cannot_add_headers_or_templates() {
+    let app = TestApp::start().await;
+    let parts = "{{name}}|{{organization.id}}|{{inviter.name}}|{{invitation.invitee}}";
+    app.set_connector(&inline(parts, parts, parts)).await;
+    let payload = json!({
+        "name": "<b>&\r\nBcc: victim@example.com\u{0} {{organization.name}}",
+        "organization": { "id": "forged" },
+        "inviter": "forged",
+        "invitation": null,
+    });
+    assert_eq!(app.create_at(NOW, &mailed("someone@example.com", payload)).await.status, 201);
+    let mail = app.mails().remove(0);
+    let trusted = "|acme|Ada Lovelace|someone@example.com";
+    let name = "<b>&  Bcc: victim@example.com  {{organization.name}}";
+    assert_eq!(mail.subject, format!("{name}{trusted}"));
+    assert_eq!(mail.text, format!("<b>&\r\nBcc: victim@example.com\u{0} {{{{organization.name}}}}{trusted}"));
+    assert!(mail.html.starts_with("&lt;b&gt;&amp;\r\nBcc:"), "{}", mail.html);
+    assert_eq!(mail.headers["To"], "someone@example.com");
+    assert!(!mail.headers.contains_key("Bcc"));
+}
+
+#[tokio::test]
+async fn a_stored_template_is_rendered_by_ses_with_escaped_values() {
+    let app = TestApp::start().await;
+    for (escape_html, name) in [(true, "&lt;i&gt; &amp; co"), (false, "<i> & co")] {
+        app.stack.ses.put_template("t", "For {{name}}", "<p>{{name}}</p>", "{{name}} {{link}}");
+        app.set_connector(&stored("t", &["name", "link"], escape_html)).await;
+        let payload = json!({ "name": "<i> & co", "link": "https://e.co/{invitationId}" });
+        let answer = app.create_at(NOW, &mailed(&format!("a{escape_html}@example.com"), payload)).await;
+        let mail = app.mails().remove(0);
+        assert_eq!(mail.html, format!("<p>{name}</p>"));
+        assert_eq!(without_id(&mail.text, &answer), format!("{name} https://e.co/[id]"));
+    }
+}
+
+#[tokio::test]
+async fn variables_that_a_template_needs_are_told_before_anything_is_written() {
+    let app = TestApp::start().await;
+    app.stack.ses.put_template("t", "", "", "{{link}}{{a.b}}");
+    for (connector, missing) in [
+        (stored("t", &["link", "a.b", "organization.name"], true), json!(["link", "a.b"])),
+        (inline("{{a.b}}", "{{link}}", "{{link}}{{organization.name}}"), json!(["a.b", "link"])),
+    ] {
+        app.set_connector(&connector).await;
+        let before = app.rows().await;
+        let answer = app.create_at(NOW, &mailed("someone@example.com", json!({ "a": {} }))).await;
+        answer.assert_refused(400, "connector.insufficient_request_parameters");
+        assert_eq!(answer.json()["data"], json!({ "missing": missing }));
+        assert_eq!(app.rows().await, before);
+        assert_eq!(app.stack.ses.calls(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_connector_that_cannot_be_used_is_told_before_anything_is_written() {
+    let app = TestApp::start().await;
+    let hosts = EmailConnector { allowed_link_hosts: vec!["app.example.com".to_owned()], ..connector() };
+    let no_default = EmailConnector { default_locale: "fr".to_owned(), ..inline("s", "h", "t") };
+    for (connector, status, code) in [
+        (hosts, 400, "connector.invalid_request_parameters"),
+        (no_default, 501, "connector.template_not_found"),
+        (inline("{{#if a}}", "h", "t"), 400, "connector.invalid_config"),
+    ] {
+        app.set_connector(&connector).await;
+        let before = app.rows().await;
+        let payload = json!({ "link": "https://elsewhere.example.org/", "locale": "it" });
+        app.create_at(NOW, &mailed("someone@example.com", payload)).await.assert_refused(status, code);
+        assert_eq!(app.rows().await, before, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_stored_template_that_ses_does_not_know_is_refused_and_the_invitation_taken_back() {
+    let app = TestApp::start().await;
+    app.set_connector(&stored("gone", &[], true)).await;
+    let answer = app.create_at(NOW, &mailed("someone@example.com", json!({}))).await;
+    answer.assert_refused(400, "connector.invalid_response");
+    assert!(app.row("default", "ORG#acme#INVITEE#someone@example.com").await.is_none());
+}
+
+#[tokio::test]
+async fn a_tenant_without_a_connector_uses_the_stacks_where_there_is_one() {
+    let settings = [("DEFAULT_FROM_EMAIL_ADDRESS", "stack@example.com"), ("DEFAULT_LOCALE", "de")];
+    let app = TestApp::start_with(&settings).await;
+    let body = with(mailed("someone@example.com", json!({})), json!({ "inviterId": null }));
+    assert_eq!(app.create_as("no-mail", &body).await.status, 201);
+    let mail = app.mails().remove(0);
+    assert_eq!(mail.from, "stack@example.com");
+    assert!(mail.text.contains("Rollen"), "{}", mail.text);
+}
+
+#[tokio::test]
+async fn a_recipient_gets_no_more_than_the_limit_in_a_sliding_window() {
+    let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "2"), ("MESSAGE_RATE_WINDOW_SECONDS", "60")]).await;
+    for organization in ["a", "b", "c", "d"] {
+        app.add_organization(organization).await;
+    }
+    let to = |organization: &str, payload: Value| {
+        with(mailed("Busy@Example.com", payload), json!({ "organizationId": organization }))
+    };
+    assert_eq!(app.create_at(NOW, &to("a", json!({}))).await.status, 201);
+    assert_eq!(app.create_at(NOW + 20_000, &to("b", json!({}))).await.status, 201);
+    let lower_case = with(to("c", json!({})), json!({ "invitee": "busy@example.com" }));
+    let refused = app.create_at(NOW + 30_000, &lower_case).await;
+    refused.assert_refused(429, "request.message_rate_limited");
+    assert_eq!(refused.headers["retry-after"], "30", "until the first send leaves the window");
+    assert!(app.row("default", "ORG#c#INVITEE#busy@example.com").await.is_none(), "nothing is written");
+    assert_eq!(app.create_at(NOW + 30_000, &to("d", json!(false))).await.status, 201, "without mail there is no limit");
+    assert_eq!(app.create_at(NOW + 60_000, &to("c", json!({}))).await.status, 201, "the first send has left");
+    assert_eq!(app.mails().len(), 3);
+}
+
+#[tokio::test]
+async fn a_recipient_is_counted_in_each_tenant_by_itself() {
+    let app =
+        TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1"), ("DEFAULT_FROM_EMAIL_ADDRESS", "s@example.com")]).await;
+    let body = with(mailed("someone@example.com", json!({})), json!({ "inviterId": null }));
+    assert_eq!(app.create_as("default", &body).await.status, 201);
+    assert_eq!(app.create_as("no-mail", &body).await.status, 201);
+}
