@@ -20,7 +20,7 @@ use tracing_subscriber::EnvFilter;
 /// Organization invitations on this machine: the API, DynamoDB, SES and an inbox, in one process. The function's
 /// settings are read from the environment; AWS credentials and endpoints are not.
 #[derive(Debug, Parser)]
-#[command(name = "cargo dev", version, args_conflicts_with_subcommands = true)]
+#[command(name = "organization-invitations", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -31,13 +31,13 @@ struct Cli {
 #[derive(Debug, Args)]
 struct Serve {
     /// The port of the API and the inbox
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, value_name = "PORT", default_value_t = 3000)]
     port: u16,
     /// The port of DynamoDB
-    #[arg(long, default_value_t = 8000)]
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
     dynamodb_port: u16,
     /// The port of SES
-    #[arg(long, default_value_t = 8025)]
+    #[arg(long, value_name = "PORT", default_value_t = 8025)]
     ses_port: u16,
     /// Keep DynamoDB's data in this file; mail is never kept
     #[arg(long, value_name = "FILE")]

@@ -70,7 +70,7 @@ pub fn curl(gateway: &str, now: Timestamp) -> String {
     let expires_at = now.plus_millis(LIFETIME_SECONDS * 1000).as_millis();
     let token = token(now);
     format!(
-        "curl -iw '\n' {gateway}{INVITATIONS_PATH} \\
+        "curl -iw '\\n' {gateway}{INVITATIONS_PATH} \\
   -H 'authorization: Bearer {token}' \\
   -H 'content-type: application/json' \\
   -d '{{

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::{
@@ -66,10 +67,38 @@ fn show_answer(answer: &Value) -> String {
         }
     }
     let body = answer["body"].as_str().unwrap_or_default();
-    let pretty = serde_json::from_str::<Value>(body).and_then(|body| serde_json::to_string_pretty(&body));
-    let body = pretty.unwrap_or_else(|_| body.to_owned());
+    let is_json = serde_json::from_str::<IgnoredAny>(body).is_ok();
     if !body.is_empty() {
-        let _ = write!(shown, "\n{body}\n");
+        let _ = write!(shown, "\n{}\n", if is_json { indented(body) } else { body.to_owned() });
+    }
+    shown
+}
+
+/// Compact JSON with line breaks. Its keys stay in the order of the answer, which [`Value`] would not keep.
+fn indented(json: &str) -> String {
+    let (mut shown, mut depth, mut in_string, mut escaped) = (String::new(), 0, false, false);
+    let break_line = |shown: &mut String, depth: usize| {
+        shown.push('\n');
+        shown.push_str(&"  ".repeat(depth));
+    };
+    for c in json.chars() {
+        let closes = !in_string && matches!(c, '}' | ']');
+        if closes {
+            depth = usize::saturating_sub(depth, 1);
+        }
+        let after_opening = !in_string && shown.ends_with(['{', '[']);
+        if (after_opening && !closes) || (closes && !after_opening) {
+            break_line(&mut shown, depth);
+        }
+        shown.push(c);
+        match c {
+            '"' if !escaped => in_string = !in_string,
+            '{' | '[' if !in_string => depth += 1,
+            ',' if !in_string => break_line(&mut shown, depth),
+            ':' if !in_string => shown.push(' '),
+            _ => {}
+        }
+        escaped = in_string && c == '\\' && !escaped;
     }
     shown
 }
@@ -88,4 +117,24 @@ fn show_failure(failure: &RenderingFailure) -> String {
 
 fn push_line(shown: &mut String, name: &str, value: &str) {
     let _ = writeln!(shown, "{name}: {value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_indented_without_a_change_of_order_or_content() {
+        for json in [
+            r#"{"b":1,"a":[1,{"c":"x{[,:\"\\"}],"e":{},"f":[],"g":"[","h":null}"#,
+            r#"["{",[[]],"\\\""]"#,
+            r#""{,""#,
+            "7",
+        ] {
+            let shown = indented(json);
+            let again: Value = serde_json::from_str(&shown).unwrap();
+            assert_eq!(again, serde_json::from_str::<Value>(json).unwrap(), "{shown}");
+        }
+        assert_eq!(indented(r#"{"b":[1,{}],"a":""}"#), "{\n  \"b\": [\n    1,\n    {}\n  ],\n  \"a\": \"\"\n}");
+    }
 }

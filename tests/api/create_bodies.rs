@@ -134,9 +134,10 @@ impl Row {
     }
 
     async fn send(&self, app: &TestApp) -> Answer {
-        match self.base64 {
-            true => app.create_base64(self.content_type, &self.body).await,
-            false => app.create_bytes(self.content_type, &self.body).await,
+        if self.base64 {
+            app.create_base64(self.content_type, &self.body).await
+        } else {
+            app.create_bytes(self.content_type, &self.body).await
         }
     }
 }
@@ -160,10 +161,7 @@ fn judge(row: &Row, answer: &Answer) -> Result<(), String> {
     if let Some(name) = row.names.iter().find(|name| !data.contains(**name)) {
         return Err(format!("expected data to name {name}"));
     }
-    match row.explains && !body["details"].is_string() {
-        true => Err("expected details".into()),
-        false => Ok(()),
-    }
+    if row.explains && !body["details"].is_string() { Err("expected details".into()) } else { Ok(()) }
 }
 
 /// Whatever the body said, the invitation is new, pending, and the caller's tenant's.
@@ -181,9 +179,10 @@ fn judge_entity(entity: &Value) -> Result<(), String> {
     }
     let roles = entity["organizationRoles"].as_array().ok_or("expected roles")?;
     let names: Vec<_> = roles.iter().map(|role| role["name"].as_str()).collect();
-    match names.is_sorted_by(|one, next| one < next) {
-        true => Ok(()),
-        false => Err("expected distinct roles, sorted by name".into()),
+    if names.is_sorted_by(|one, next| one < next) {
+        Ok(())
+    } else {
+        Err("expected distinct roles, sorted by name".into())
     }
 }
 
@@ -227,9 +226,10 @@ fn judge_issues(expected: &[(&str, &str)], body: &Value) -> Result<(), String> {
         let start = format!("Error in key path \"{path}\": ({code}) ");
         lines.next().is_some_and(|line| line.starts_with(&start))
     };
-    match expected.iter().all(in_line) && lines.next().is_none() {
-        true => Ok(()),
-        false => Err("expected details with one line for each issue".into()),
+    if expected.iter().all(in_line) && lines.next().is_none() {
+        Ok(())
+    } else {
+        Err("expected details with one line for each issue".into())
     }
 }
 

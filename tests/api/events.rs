@@ -216,7 +216,7 @@ fn judge_entity(entity: &Value, text: &str) -> Result<(), String> {
         let (_, after) = rest.split_once(&quoted).ok_or_else(|| format!("expected {key} in its place"))?;
         rest = after;
     }
-    let count = entity.as_object().map_or(0, |keys| keys.len());
+    let count = entity.as_object().map_or(0, serde_json::Map::len);
     if count != KEYS.len() {
         return Err("expected no other keys".into());
     }
@@ -225,8 +225,9 @@ fn judge_entity(entity: &Value, text: &str) -> Result<(), String> {
             return Err(format!("expected {key} in whole milliseconds"));
         }
     }
-    match entity["status"] == "Pending" && entity["acceptedUserId"].is_null() {
-        true => Ok(()),
-        false => Err("expected a pending invitation".into()),
+    if entity["status"] == "Pending" && entity["acceptedUserId"].is_null() {
+        Ok(())
+    } else {
+        Err("expected a pending invitation".into())
     }
 }

@@ -9,10 +9,10 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Router,
     body::Bytes,
-    extract::{Path, State},
-    http::{HeaderMap, HeaderName},
+    extract::State,
+    http::{HeaderMap, HeaderName, StatusCode},
     routing::{get, post},
 };
 use organization_invitations::{
@@ -200,12 +200,14 @@ async fn next(State(events): State<Arc<Events>>) -> (HeaderMap, String) {
     }
 }
 
-async fn response(State(events): State<Arc<Events>>, Path(_): Path<String>, answer: Json<Value>) {
-    events.answers.send(Ok(answer.0)).unwrap();
+async fn response(State(events): State<Arc<Events>>, answer: Bytes) -> StatusCode {
+    events.answers.send(serde_json::from_slice(&answer).map_err(|error| error.to_string())).unwrap();
+    StatusCode::ACCEPTED
 }
 
-async fn error(State(events): State<Arc<Events>>, Path(_): Path<String>, error: Bytes) {
+async fn error(State(events): State<Arc<Events>>, error: Bytes) -> StatusCode {
     events.answers.send(Err(String::from_utf8_lossy(&error).into_owned())).unwrap();
+    StatusCode::ACCEPTED
 }
 
 async fn init_error(error: Bytes) {

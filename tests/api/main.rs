@@ -1,6 +1,10 @@
 //! The behaviour of the whole function: real events through the real handler and real SDK clients, against an
 //! embedded DynamoDB emulator and an SES stand-in on loopback. Every test has its own.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used,
+    reason = "a test may be brief, and stops when it cannot go on"
+)]
 
 mod concurrency;
 mod create;

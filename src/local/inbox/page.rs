@@ -31,7 +31,7 @@ pub(super) fn mail(mail: &Mail) -> Markup {
     let body = html! {
         nav { a.back href="/inbox" { span aria-hidden="true" { "← " } "Inbox" } }
         article {
-            h1 { (subject(&mail.subject)) }
+            h1 { bdi { (subject(&mail.subject)) } }
             dl.envelope {
                 dt { "From" } dd { (mail.from) }
                 dt { "To" } dd { (mail.to) }
@@ -82,7 +82,7 @@ fn row(mail: &Mail) -> Markup {
     html! {
         a.row id={ "mail-" (mail.id) } href={ "/inbox/" (mail.id) } {
             span.to { (mail.to) }
-            span.subject { (subject(&mail.subject)) }
+            span.subject { bdi { (subject(&mail.subject)) } }
             (time(mail.at))
             @if !mail.tags.is_empty() { (tags(&mail.tags)) }
         }
@@ -141,7 +141,7 @@ fn html_part(mail: &Mail) -> Markup {
 fn text_part(mail: &Mail) -> Markup {
     html! {
         @if mail.text.is_empty() { p.none { "This mail has no text part." } }
-        @else { pre tabindex="0" { (mail.text) } }
+        @else { pre tabindex="0" dir="auto" { (mail.text) } }
     }
 }
 

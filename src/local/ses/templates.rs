@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use handlebars::{Handlebars, no_escape};
+use handlebars::{Handlebars, RenderError, RenderErrorReason, no_escape};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -137,11 +137,18 @@ pub(super) fn render(content: &TemplateContent, data: &Map<String, Value>) -> Re
         if !engine.has_template(name) {
             return Ok(String::new());
         }
-        engine.render(name, data).map_err(|error| format!("{name}: {}", error.reason()))
+        engine.render(name, data).map_err(|error| format!("{name}: {}", reason(&error)))
     };
     let rendered = Rendered { subject: part("subject")?, html: part("html")?, text: part("text")? };
     check::subject(&rendered.subject).map_err(|refusal| refusal.message)?;
     Ok(rendered)
+}
+
+fn reason(error: &RenderError) -> String {
+    match error.reason() {
+        RenderErrorReason::MissingVariable(Some(path)) => format!("{path} is not in the template data"),
+        reason => reason.to_string(),
+    }
 }
 
 fn engine(content: &TemplateContent) -> Result<Handlebars<'static>, Refusal> {

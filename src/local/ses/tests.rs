@@ -96,7 +96,7 @@ async fn what_ses_refuses_is_refused() {
         let message = Message::builder().subject(text("s")).body(Body::builder().text(content).build()).build();
         request().content(EmailContent::builder().simple(message).build())
     };
-    for (request, expected, reason) in [
+    let rows = vec![
         (request(), "sent", "nothing is wrong"),
         (header("b"), "sent", "a custom header"),
         (charset(None, "hi"), "sent", "ASCII needs no charset"),
@@ -122,7 +122,8 @@ async fn what_ses_refuses_is_refused() {
         (charset(Some("nonsense"), "hi"), "BadRequestException", "an unknown charset"),
         (charset(None, "hällo"), "BadRequestException", "not ASCII, without a charset"),
         (request().content(stored("{}")), "NotFoundException", "an unknown template"),
-    ] {
+    ];
+    for (request, expected, reason) in rows {
         assert_eq!(code(request).await, expected, "{reason}");
     }
     assert_eq!(stack.ses.mails().len(), 4);
@@ -210,7 +211,9 @@ async fn faults_come_in_the_order_in_which_they_were_asked_for() {
         (SesFault::Silence { accepts: true }, "no answer", 2),
         (SesFault::Delay(Duration::from_millis(10)), "sent", 3),
     ];
-    faults.iter().for_each(|(fault, ..)| stack.ses.fail_next(*fault));
+    for (fault, ..) in faults {
+        stack.ses.fail_next(fault);
+    }
     for (fault, expected, mails) in faults {
         assert_eq!(code(mail(&client)).await, expected, "{fault:?}");
         assert_eq!(stack.ses.mails().len(), mails, "{fault:?}");
