@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt::Display};
 use garde::{Report, Valid, Validate, error::Path};
 use lambda_http::http::{HeaderMap, header::CONTENT_TYPE};
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     error::{Error, Issue, IssueCode, PathSegment},
@@ -103,6 +103,14 @@ pub fn fields(event: &Event) -> Result<RawFields<'_>, Error> {
             Err(Error::InvalidBody { issues: vec![Issue { code: IssueCode::InvalidType, path: vec![], message }] })
         }
     }
+}
+
+/// All of `fields`, read.
+///
+/// # Errors
+/// As [`field`].
+pub fn object(fields: &RawFields<'_>) -> Result<Map<String, Value>, Error> {
+    fields.iter().map(|(key, raw)| Ok((key.clone(), parse(raw.get())?))).collect()
 }
 
 /// The field `key` of `fields`, which should be of the JSON type `expected`.

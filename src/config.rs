@@ -30,6 +30,9 @@ pub struct Config {
     pub tenant_claims: Vec<String>,
     /// `MESSAGE_RATE_LIMIT` and `MESSAGE_RATE_WINDOW_SECONDS`: how much mail one recipient may get.
     pub message_rate: MessageRate,
+    /// `CURSOR_KEY` (the table's name): what the cursors of paged lists are sealed with. All functions over one table
+    /// need the same.
+    pub cursor_key: String,
     /// `DEFAULT_FROM_EMAIL_ADDRESS`, `DEFAULT_REPLY_TO`, `DEFAULT_CONFIGURATION_SET_NAME` and `DEFAULT_LOCALE`: the
     /// email connector of tenants that have none of their own. Without the first there is no such connector.
     pub default_connector: Option<EmailConnector>,
@@ -80,8 +83,10 @@ impl Config {
     /// The settings that `lookup` gives by variable name. An empty value counts as none.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let settings = Settings { lookup };
+        let table_name = settings.text("TABLE_NAME").ok_or(ConfigError::Missing("TABLE_NAME"))?;
         let config = Self {
-            table_name: settings.text("TABLE_NAME").ok_or(ConfigError::Missing("TABLE_NAME"))?,
+            cursor_key: settings.text("CURSOR_KEY").unwrap_or_else(|| table_name.clone()),
+            table_name,
             id_max_length: settings.number("ID_MAX_LENGTH", 21, 1, 128)?,
             reference_checks: settings.reference_checks()?,
             directory_cache_millis: 1000 * settings.number("DIRECTORY_CACHE_SECONDS", 30, 0, 3600)?,

@@ -19,6 +19,13 @@ pub struct Organization {
     pub branding: Map<String, Value>,
 }
 
+impl Organization {
+    /// An organization of which only the identifier is known.
+    pub fn unnamed(id: &str) -> Self {
+        Self { id: id.to_owned(), name: id.to_owned(), branding: Map::new() }
+    }
+}
+
 /// A role that a member of an organization can have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OrganizationRole {
@@ -43,6 +50,13 @@ pub struct User {
     /// The address of a picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar: Option<String>,
+}
+
+impl User {
+    /// A user of whom only the identifier is known.
+    pub fn unnamed(id: &str) -> Self {
+        Self { id: id.to_owned(), name: None, primary_email: None, avatar: None }
+    }
 }
 
 /// How a tenant's mail is sent: who it is from, and what it says in which language.

@@ -1,6 +1,11 @@
 //! The operations of the API, one file for each, and what they have in common.
 
 pub mod create;
+pub mod delete;
+pub mod get;
+pub mod list;
+pub mod message;
+pub mod status;
 
 use lambda_http::{
     Body,
@@ -8,7 +13,17 @@ use lambda_http::{
 };
 use serde::Serialize;
 
-use crate::{caller::Caller, event::Event, timestamp::Moment};
+use crate::{
+    app::App,
+    caller::Caller,
+    config::Config,
+    directory::EmailConnector,
+    error::Error,
+    event::Event,
+    invitation::{Invitation, InvitationId},
+    store::directory::Directory,
+    timestamp::Moment,
+};
 
 /// A request that has been let in.
 #[derive(Debug)]
@@ -31,4 +46,22 @@ pub fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Body
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     response
+}
+
+/// The response of what has nothing to say.
+fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// The invitation with that identifier, in the caller's tenant. `None` is an identifier that no invitation could have.
+async fn find(app: &App, request: &Request<'_>, id: Option<&InvitationId>) -> Result<Invitation, Error> {
+    let id = id.ok_or(Error::UnknownInvitation)?;
+    app.store.get(&request.caller.tenant, id).await?.ok_or(Error::UnknownInvitation)
+}
+
+/// The tenant's email connector, or else the stack's.
+fn connector(directory: &Directory, config: &Config) -> Result<EmailConnector, Error> {
+    directory.connector().or_else(|| config.default_connector.clone()).ok_or(Error::NoConnector)
 }

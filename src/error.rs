@@ -30,6 +30,27 @@ pub enum Error {
         /// The methods that the path supports, as the `Allow` header lists them.
         allow: &'static str,
     },
+    /// `page_size` or `cursor` is not one that a list can use.
+    #[error("The page size or the cursor is invalid.")]
+    InvalidPagination,
+    /// An unpaged list is longer than one answer can be.
+    #[error("The list is too long for one answer; ask for pages with page_size.")]
+    ListTooLong,
+    /// The tenant has no such invitation.
+    #[error("The invitation does not exist.")]
+    UnknownInvitation,
+    /// The invitation is accepted, expired or revoked.
+    #[error("The invitation has already been accepted or revoked, or has expired.")]
+    InvitationEnded,
+    /// An invitation was to be accepted by nobody.
+    #[error("Accepting an invitation takes the id of the user who accepts it.")]
+    NoAcceptingUser,
+    /// The tenant has no such user.
+    #[error("The user does not exist.")]
+    UnknownUser,
+    /// The user who accepts has another address than the one that was invited.
+    #[error("The invitation is for another e-mail address than the user's.")]
+    AnotherInvitee,
     /// The body is larger than 1 MiB.
     #[error("The request body is larger than 1 MiB.")]
     BodyTooLarge,
@@ -215,13 +236,16 @@ impl Error {
             Self::Unauthorized => (S::UNAUTHORIZED, "auth.unauthorized"),
             Self::NoTenant => (S::FORBIDDEN, "guard.can_not_get_tenant_id"),
             Self::Forbidden => (S::FORBIDDEN, "auth.forbidden"),
-            Self::UnknownPath => (S::NOT_FOUND, "entity.not_found"),
+            Self::UnknownPath | Self::UnknownInvitation | Self::UnknownUser => (S::NOT_FOUND, "entity.not_found"),
+            Self::InvalidPagination | Self::ListTooLong => (S::BAD_REQUEST, "guard.invalid_pagination"),
             Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "request.method_not_allowed"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "request.invalid_input"),
             Self::UnreadableBody { .. } | Self::ExpiresInPast => (S::BAD_REQUEST, "request.invalid_input"),
             Self::InvalidBody { .. } => (S::BAD_REQUEST, "guard.invalid_input"),
             Self::AddressTooLong => (S::UNPROCESSABLE_ENTITY, "entity.value_too_long"),
-            Self::AlreadyMember => (S::UNPROCESSABLE_ENTITY, "request.invalid_input"),
+            Self::AlreadyMember | Self::InvitationEnded | Self::NoAcceptingUser | Self::AnotherInvitee => {
+                (S::UNPROCESSABLE_ENTITY, "request.invalid_input")
+            }
             Self::AlreadyInvited { .. } => (S::UNPROCESSABLE_ENTITY, "entity.unique_integrity_violation"),
             Self::UnknownReferences(_) => (S::UNPROCESSABLE_ENTITY, "entity.relation_foreign_key_not_found"),
             Self::NoConnector => (S::NOT_IMPLEMENTED, "connector.not_found"),
@@ -291,6 +315,13 @@ impl Error {
             Self::InvalidBody { issues } => Some(issues.iter().map(Issue::line).collect::<Vec<_>>().join("\n")),
             _ => None,
         }
+    }
+}
+
+impl From<getrandom::Error> for Error {
+    /// Without randomness nothing can be created for the moment.
+    fn from(error: getrandom::Error) -> Self {
+        Self::StoreUnavailable { cause: error.to_string() }
     }
 }
 

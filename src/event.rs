@@ -21,6 +21,8 @@ pub struct Event {
     pub method: Method,
     /// The path as the caller sent it (percent-encoded on an HTTP API), without the stage.
     pub path: String,
+    /// The query.
+    pub query: Query,
     /// The headers that were readable.
     pub headers: HeaderMap,
     /// The body, or how it is broken.
@@ -40,6 +42,44 @@ pub enum EventForm {
     HttpApi,
     /// REST API (and HTTP API with payload format 1.0).
     RestApi,
+}
+
+/// The parameters of a query, decoded.
+#[derive(Clone, Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// The value of a parameter; the first, where there are several.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The query string with the parameter `name` set to `value`.
+    pub fn with(&self, name: &str, value: &str) -> String {
+        let others = self.0.iter().filter(|(key, _)| key != name);
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(others).append_pair(name, value).finish()
+    }
+
+    /// An HTTP API hands the query string over as it was sent, a REST API the decoded parameters.
+    fn read(event: &Value, form: EventForm) -> Self {
+        match form {
+            EventForm::HttpApi => {
+                let text = event.get("rawQueryString").and_then(Value::as_str).unwrap_or_default();
+                Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+            }
+            EventForm::RestApi => {
+                let parameters = |name| event.get(name).and_then(Value::as_object);
+                let parameters =
+                    parameters("multiValueQueryStringParameters").or_else(|| parameters("queryStringParameters"));
+                let first = |value: &Value| match value {
+                    Value::Array(values) => values.first().and_then(Value::as_str).map(str::to_owned),
+                    value => value.as_str().map(str::to_owned),
+                };
+                let pairs = parameters.into_iter().flatten();
+                Self(pairs.filter_map(|(key, value)| Some((key.clone(), first(value)?))).collect())
+            }
+        }
+    }
 }
 
 /// The answer to an event, ready to be serialized.
@@ -63,6 +103,7 @@ impl Event {
         Self {
             method: method(&event, form),
             path: path(&event, form),
+            query: Query::read(&event, form),
             headers: headers(&event),
             body: body(&mut event),
             request_id: event.pointer("/requestContext/requestId").and_then(Value::as_str).map(str::to_owned),
@@ -165,6 +206,25 @@ mod tests {
             let event = json!({ "version": "2.0", "rawPath": raw_path, "requestContext": { "stage": stage } });
             assert_eq!(Event::read(event).path, path, "{stage} {raw_path}");
         }
+    }
+
+    #[test]
+    fn a_query_is_read_from_either_form() {
+        let read = |event: Value| Event::read(event).query;
+        for (query, reason) in [
+            (read(json!({ "version": "2.0", "rawQueryString": "a=x%2By&b=%C3%A4+c&a=z&d" })), "HTTP API"),
+            (
+                read(json!({ "multiValueQueryStringParameters": { "a": ["x+y", "z"], "b": ["ä c"], "d": [""] },
+                    "queryStringParameters": { "a": "z", "b": "ä c", "d": "" } })),
+                "REST API",
+            ),
+            (read(json!({ "queryStringParameters": { "a": "x+y", "b": "ä c", "d": "" } })), "REST API, single values"),
+        ] {
+            assert_eq!((query.get("a"), query.get("b")), (Some("x+y"), Some("ä c")), "{reason}");
+            assert_eq!((query.get("d"), query.get("e")), (Some(""), None), "{reason}");
+        }
+        let query = read(json!({ "version": "2.0", "rawQueryString": "page_size=2&cursor=x" }));
+        assert_eq!(query.with("cursor", "a b&"), "page_size=2&cursor=a+b%26");
     }
 
     #[test]

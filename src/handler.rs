@@ -7,25 +7,33 @@ use lambda_http::{
     http::{Method, Response},
 };
 use lambda_runtime::{Context, LambdaEvent};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, value::RawValue};
 use tokio::time::Instant;
 
 use crate::{
     app::App,
     caller::Caller,
-    endpoints::{self, Request, json_response},
+    endpoints::{Request, create, delete, get, json_response, list, message, status},
     error::Error,
     event::{Answer, Event},
+    invitation::InvitationId,
     timestamp::{Moment, Timestamp},
 };
 
 /// The collection's path.
 pub const INVITATIONS_PATH: &str = "/api/organization-invitations";
 
-/// An operation of the API, told by method and path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An operation of the API, told by method and path. An identifier that no invitation could have is `None`, since what
+/// is wrong with a request besides may have to be told first.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Route {
-    CreateInvitation,
+    Create,
+    List,
+    Get(Option<InvitationId>),
+    Delete(Option<InvitationId>),
+    Message(Option<InvitationId>),
+    SetStatus(Option<InvitationId>),
 }
 
 /// Answers one invocation of the Lambda function.
@@ -48,18 +56,35 @@ async fn respond(app: &App, event: &Event, moment: Moment) -> Result<Response<Bo
     let route = Route::find(&event.method, &event.path)?;
     let request = Request { caller, event, moment };
     match route {
-        Route::CreateInvitation => endpoints::create::create(app, &request).await,
+        Route::Create => create::create(app, &request).await,
+        Route::List => list::list(app, &request).await,
+        Route::Get(id) => get::get(app, &request, id.as_ref()).await,
+        Route::Delete(id) => delete::delete(app, &request, id.as_ref()).await,
+        Route::Message(id) => message::message(app, &request, id.as_ref()).await,
+        Route::SetStatus(id) => status::set_status(app, &request, id.as_ref()).await,
     }
 }
 
 impl Route {
-    /// A trailing slash is accepted.
+    /// A trailing slash is accepted, and so is any percent-encoding.
     fn find(method: &Method, path: &str) -> Result<Self, Error> {
-        let path = path.strip_suffix('/').unwrap_or(path);
-        match (path == INVITATIONS_PATH, method) {
-            (true, &Method::POST) => Ok(Self::CreateInvitation),
-            (true, _) => Err(Error::MethodNotAllowed { allow: "POST" }),
-            (false, _) => Err(Error::UnknownPath),
+        let rest = path.strip_prefix(INVITATIONS_PATH).ok_or(Error::UnknownPath)?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let segments: Vec<_> = rest.split('/').map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
+        let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+        match (segments.as_slice(), method.as_str()) {
+            ([""], "POST") => Ok(Self::Create),
+            ([""], "GET") => Ok(Self::List),
+            ([""], _) => Err(Error::MethodNotAllowed { allow: "GET, POST" }),
+            (["", "" | "." | "..", ..], _) => Err(Error::UnknownPath),
+            (["", id], "GET") => Ok(Self::Get(InvitationId::parse(id))),
+            (["", id], "DELETE") => Ok(Self::Delete(InvitationId::parse(id))),
+            (["", _], _) => Err(Error::MethodNotAllowed { allow: "DELETE, GET" }),
+            (["", id, "message"], "POST") => Ok(Self::Message(InvitationId::parse(id))),
+            (["", _, "message"], _) => Err(Error::MethodNotAllowed { allow: "POST" }),
+            (["", id, "status"], "PUT") => Ok(Self::SetStatus(InvitationId::parse(id))),
+            (["", _, "status"], _) => Err(Error::MethodNotAllowed { allow: "PUT" }),
+            _ => Err(Error::UnknownPath),
         }
     }
 }
@@ -118,16 +143,38 @@ mod tests {
 
     #[test]
     fn paths_and_methods_lead_to_operations() {
-        for (method, path, code) in [
-            ("POST", "/api/organization-invitations", ""),
-            ("POST", "/api/organization-invitations/", ""),
-            ("PATCH", "/api/organization-invitations", "request.method_not_allowed"),
-            ("POST", "/api/organization-invitations//", "entity.not_found"),
-            ("POST", "/api/organization-invitationsx", "entity.not_found"),
-            ("POST", "", "entity.not_found"),
+        const ID: &str = "0mwshl16meeoe2l4w0lik";
+        let known = InvitationId::parse(ID);
+        for (method, path, route) in [
+            ("POST", "", Ok(Route::Create)),
+            ("POST", "/", Ok(Route::Create)),
+            ("GET", "", Ok(Route::List)),
+            ("GET", &format!("/{ID}"), Ok(Route::Get(known.clone()))),
+            ("GET", &format!("/{ID}/"), Ok(Route::Get(known.clone()))),
+            ("GET", "/%30mwshl16meeoe2l4w0lik", Ok(Route::Get(known.clone()))),
+            ("GET", "/unknown", Ok(Route::Get(None))),
+            ("GET", "/%FF%00", Ok(Route::Get(None))),
+            ("DELETE", &format!("/{ID}"), Ok(Route::Delete(known.clone()))),
+            ("POST", &format!("/{ID}/message"), Ok(Route::Message(known.clone()))),
+            ("PUT", &format!("/{ID}/status/"), Ok(Route::SetStatus(known.clone()))),
+            ("PATCH", "", Err("request.method_not_allowed")),
+            ("HEAD", "", Err("request.method_not_allowed")),
+            ("PUT", &format!("/{ID}"), Err("request.method_not_allowed")),
+            ("GET", &format!("/{ID}/message"), Err("request.method_not_allowed")),
+            ("POST", &format!("/{ID}/status"), Err("request.method_not_allowed")),
+            ("POST", "//", Err("entity.not_found")),
+            ("POST", "x", Err("entity.not_found")),
+            ("GET", &format!("/{ID}/other"), Err("entity.not_found")),
+            ("PUT", &format!("/{ID}/status/now"), Err("entity.not_found")),
+            ("GET", &format!("//{ID}"), Err("entity.not_found")),
+            ("GET", "/..", Err("entity.not_found")),
+            ("GET", &format!("/%2F{ID}"), Ok(Route::Get(None))),
         ] {
-            let found = Route::find(&method.parse().unwrap(), path);
-            assert_eq!(found.err().map_or("", |error| error.status_and_code().1), code, "{method} {path}");
+            let found = Route::find(&method.parse().unwrap(), &format!("{INVITATIONS_PATH}{path}"));
+            assert_eq!(found.map_err(|error| error.status_and_code().1), route, "{method} {path}");
+        }
+        for path in ["", "/", "/api", "/api/organization-invitation", "/API/organization-invitations"] {
+            assert!(matches!(Route::find(&Method::GET, path), Err(Error::UnknownPath)), "{path}");
         }
     }
 }

@@ -108,6 +108,17 @@ impl Status {
     }
 }
 
+impl Status {
+    /// The status of that name that a table can hold: any but [`Status::Expired`].
+    pub fn parse_stored(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Accepted, Self::Revoked].into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+/// Refuses a change of an invitation that has ended: accepted, expired or revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended;
+
 /// An invitation of an e-mail address to an organization.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Invitation {
@@ -141,6 +152,31 @@ impl Invitation {
         match self.stored_status {
             Status::Pending if self.expires_at <= now => Status::Expired,
             stored => stored,
+        }
+    }
+
+    /// The invitation after `user_id` accepted it at `now`.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn accepted(&self, user_id: &str, now: Timestamp) -> Result<Self, Ended> {
+        let accepted_user_id = Some(user_id.to_owned());
+        Ok(Self { accepted_user_id, ..self.with_status(Status::Accepted, now)? })
+    }
+
+    /// The invitation after it was taken back at `now`.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn revoked(&self, now: Timestamp) -> Result<Self, Ended> {
+        self.with_status(Status::Revoked, now)
+    }
+
+    /// Only a pending invitation can change.
+    fn with_status(&self, stored_status: Status, now: Timestamp) -> Result<Self, Ended> {
+        match self.status(now) {
+            Status::Pending => Ok(Self { stored_status, updated_at: now, ..self.clone() }),
+            Status::Accepted | Status::Expired | Status::Revoked => Err(Ended),
         }
     }
 
@@ -196,6 +232,37 @@ mod tests {
             previous = id.as_str().to_owned();
             assert!(seen.insert(id));
         }
+    }
+
+    #[test]
+    fn only_a_pending_invitation_changes_and_for_good() {
+        let (created, expires) = (Timestamp::from_millis(1_000), Timestamp::from_millis(2_000));
+        let pending = Invitation {
+            tenant: TenantId::parse("t").unwrap(),
+            id: InvitationId::generate(created).unwrap(),
+            inviter_id: None,
+            invitee: EmailAddress::parse("a@example.com").unwrap(),
+            accepted_user_id: None,
+            organization_id: "o".to_owned(),
+            stored_status: Status::Pending,
+            created_at: created,
+            updated_at: created,
+            expires_at: expires,
+            organization_roles: Vec::new(),
+        };
+        let in_time = Timestamp::from_millis(1_999);
+        let accepted = pending.accepted("u", in_time).unwrap();
+        let revoked = pending.revoked(in_time).unwrap();
+        assert_eq!((accepted.status(expires), accepted.updated_at), (Status::Accepted, in_time));
+        assert_eq!(accepted.accepted_user_id.as_deref(), Some("u"));
+        assert_eq!((revoked.status(expires), revoked.accepted_user_id.as_deref()), (Status::Revoked, None));
+        for ended in [&accepted, &revoked] {
+            assert_eq!(ended.accepted("v", in_time), Err(Ended));
+            assert_eq!(ended.revoked(in_time), Err(Ended));
+        }
+        assert_eq!(pending.status(expires), Status::Expired, "from the very millisecond on");
+        assert_eq!(pending.accepted("u", expires), Err(Ended));
+        assert_eq!(pending.revoked(expires), Err(Ended));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | [`event`] | the two forms of API Gateway's events and answers |
 //! | [`caller`] | the authorizers' findings → [`caller::Caller`] |
 //! | [`body`] | bytes → typed fields, every violation at once |
+//! | [`cursor`] | the sealed cursors of paged lists |
 //! | [`error`] | [`error::Error`], and the one table to status, code and message |
 //! | [`endpoints`] | one file per operation |
 //! | [`mail`] | template choice, rendering, SES |
@@ -20,6 +21,7 @@ pub mod app;
 pub mod body;
 pub mod caller;
 pub mod config;
+pub mod cursor;
 pub mod directory;
 pub mod email_address;
 pub mod endpoints;

@@ -18,11 +18,16 @@ pub use compose::{Invited, compose};
 pub use payload::MessagePayload;
 pub use ses::{Mailer, SendError};
 
-use crate::invitation::{InvitationId, TenantId};
+use crate::{
+    directory::EmailConnector,
+    invitation::{InvitationId, TenantId},
+};
 
 /// A message that is ready to be sent to its one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct Letter {
+    /// What it is sent through.
+    pub connector: EmailConnector,
     /// The recipient's address.
     pub to: String,
     /// What it says.

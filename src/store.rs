@@ -6,13 +6,17 @@
 //! | [`items`] | how items are written and read |
 //! | [`directory`] | the read of directory rows, its cache, and their writing |
 //! | [`create`] | creating an invitation, and taking one back |
+//! | [`read`] | one invitation, or a list |
+//! | [`end`] | accepting, revoking, deleting |
 //! | [`send_window`] | how much mail a recipient has had |
 //! | [`transaction`] | one transaction: its retries, and why it was cancelled |
 
 pub mod create;
 pub mod directory;
+pub mod end;
 pub mod items;
 pub mod keys;
+pub mod read;
 pub mod send_window;
 pub mod transaction;
 

@@ -12,12 +12,12 @@ use crate::{
     app::App,
     body::{Number, fields, validate},
     config::Config,
-    directory::{EmailConnector, Organization, OrganizationRole, User, could_exist},
+    directory::{Organization, OrganizationRole, User, could_exist},
     email_address::EmailAddress,
-    endpoints::{Request, json_response},
+    endpoints::{Request, connector, json_response},
     error::{Error, UnknownReferences},
     invitation::{Invitation, InvitationId, Status},
-    mail::{Invited, Message, MessagePayload, compose},
+    mail::{Invited, Letter, MessagePayload, compose},
     store::{
         create::{Creation, Refusal},
         directory::{Directory, References},
@@ -66,20 +66,13 @@ struct Parties {
     roles: Vec<OrganizationRole>,
 }
 
-/// A message, and the connector that it goes through.
-#[derive(Debug)]
-struct Letter {
-    message: Message,
-    connector: EmailConnector,
-}
-
 impl Draft {
     fn new(body: CreateBody, request: &Request<'_>) -> Result<Self, Error> {
         let now = request.moment.now;
         let expires_at = body.expires_at.into_value().map(Number::to_timestamp);
         let invitation = Invitation {
             tenant: request.caller.tenant.clone(),
-            id: InvitationId::generate(now).map_err(|error| Error::StoreUnavailable { cause: error.to_string() })?,
+            id: InvitationId::generate(now)?,
             inviter_id: body.inviter_id.into_value().filter(|id| !id.is_empty()),
             expires_at: expires_at.filter(|moment| *moment > now).ok_or(Error::ExpiresInPast)?,
             // The form was judged with the rest of the body, so only the length can be wrong here.
@@ -99,7 +92,7 @@ impl Draft {
     async fn read_directory(&self, app: &App, moment: Moment) -> Result<Directory, Error> {
         let references = References {
             organization_id: Some(&self.invitation.organization_id),
-            inviter_id: self.invitation.inviter_id.as_deref(),
+            user_id: self.invitation.inviter_id.as_deref(),
             role_ids: &self.role_ids,
             connector: self.payload.is_some(),
         };
@@ -113,11 +106,10 @@ impl Draft {
         organization_roles.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         let invitation = Invitation { organization_roles, ..self.invitation.clone() };
         let Some(payload) = &self.payload else { return Ok((invitation, None)) };
-        let connector = directory.connector().or_else(|| config.default_connector.clone());
-        let connector = connector.ok_or(Error::NoConnector)?;
+        let connector = connector(directory, config)?;
         let (organization, inviter) = (&parties.organization, parties.inviter.as_ref());
-        let message = compose(&connector, payload, Invited { invitation: &invitation, organization, inviter })?;
-        Ok((invitation, Some(Letter { message, connector })))
+        let letter = compose(connector, payload, Invited { invitation: &invitation, organization, inviter })?;
+        Ok((invitation, Some(letter)))
     }
 
     fn find_parties(&self, directory: &Directory) -> Result<Parties, UnknownReferences> {
@@ -161,7 +153,7 @@ async fn send_or_take_back(
     window: SendWindow,
     moment: Moment,
 ) -> Result<(), Error> {
-    let Err(failure) = app.mailer.send(&letter.message, &letter.connector, moment.deadline).await else {
+    let Err(failure) = app.mailer.send(letter, moment.deadline).await else {
         return Ok(());
     };
     if let Err(error) = app.store.take_back(invitation, window, moment).await {

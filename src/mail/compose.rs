@@ -5,7 +5,7 @@ use handlebars::html_escape;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Content, Message, MessagePayload,
+    Content, Letter, MessagePayload,
     render::{RenderFailure, render},
     template::choose,
 };
@@ -37,12 +37,12 @@ pub struct Invited<'a> {
 ///
 /// # Errors
 /// [`Error::NoTemplate`], [`Error::InvalidTemplate`], [`Error::MissingVariables`] or [`Error::LinkNotAllowed`].
-pub fn compose(connector: &EmailConnector, payload: &MessagePayload, invited: Invited<'_>) -> Result<Message, Error> {
+pub fn compose(connector: EmailConnector, payload: &MessagePayload, invited: Invited<'_>) -> Result<Letter, Error> {
     let variables = variables(payload, invited);
     if !link_is_allowed(&variables, &connector.allowed_link_hosts) {
         return Err(Error::LinkNotAllowed);
     }
-    let content = match choose(connector, payload.locale()).ok_or(Error::NoTemplate)? {
+    let content = match choose(&connector, payload.locale()).ok_or(Error::NoTemplate)? {
         EmailTemplate::Inline { subject, html, text } => rendered(subject, html, text, &variables)?,
         EmailTemplate::Stored { name, variables: needed, escape_html } => {
             stored(name, needed, *escape_html, variables)?
@@ -50,7 +50,7 @@ pub fn compose(connector: &EmailConnector, payload: &MessagePayload, invited: In
     };
     let invitation = invited.invitation;
     let about = (invitation.tenant.clone(), invitation.id.clone());
-    Ok(Message { to: invitation.invitee.as_str().to_owned(), content, about })
+    Ok(Letter { connector, to: invitation.invitee.as_str().to_owned(), content, about })
 }
 
 /// The payload's own keys, and `organization`, `inviter` and `invitation`, which a payload cannot override.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::body::wrong_type;
 
 /// The keys that have to be texts where they are present.
-const TEXT_KEYS: [&str; 4] = ["code", "link", "locale", "uiLocales"];
+pub const TEXT_KEYS: [&str; 4] = ["code", "link", "locale", "uiLocales"];
 
 /// What the caller wants the message to say.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -11,8 +11,8 @@ use aws_sdk_sesv2::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Content, Message};
-use crate::{directory::EmailConnector, error::Error, sdk_error};
+use super::{Content, Letter};
+use crate::{error::Error, sdk_error};
 
 /// The waits between attempts: this, then twice this.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -44,17 +44,12 @@ impl Mailer {
         Self { client: Client::from_conf(config.build()) }
     }
 
-    /// Sends `message` as `connector` says. A message that was throttled, or never arrived because no connection came
-    /// about, is sent again while there is time before `deadline`.
-    pub async fn send(
-        &self,
-        message: &Message,
-        connector: &EmailConnector,
-        deadline: Instant,
-    ) -> Result<(), SendError> {
+    /// Sends `letter`. One that was throttled, or never arrived because no connection came about, is sent again while
+    /// there is time before `deadline`.
+    pub async fn send(&self, letter: &Letter, deadline: Instant) -> Result<(), SendError> {
         let mut wait = FIRST_WAIT;
         for attempt in 1.. {
-            let Err(error) = self.request(message, connector).send().await else { break };
+            let Err(error) = self.request(letter).send().await else { break };
             let failure = SendError::from(&error);
             let may_repeat = matches!(failure, SendError::Throttled(_)) || sdk_error::never_arrived(&error);
             if !may_repeat || attempt == MOST_ATTEMPTS || Instant::now() + wait >= deadline {
@@ -66,18 +61,19 @@ impl Mailer {
         Ok(())
     }
 
-    fn request(&self, message: &Message, connector: &EmailConnector) -> SendEmailFluentBuilder {
+    fn request(&self, letter: &Letter) -> SendEmailFluentBuilder {
+        let connector = &letter.connector;
         let reply_to = (!connector.reply_to.is_empty()).then(|| connector.reply_to.clone());
-        let (tenant, invitation_id) = &message.about;
+        let (tenant, invitation_id) = &letter.about;
         self.client
             .send_email()
             .from_email_address(&connector.from_email_address)
             .set_from_email_address_identity_arn(connector.from_email_address_identity_arn.clone())
-            .destination(Destination::builder().to_addresses(&message.to).build())
+            .destination(Destination::builder().to_addresses(&letter.to).build())
             .set_reply_to_addresses(reply_to)
             .set_feedback_forwarding_email_address(connector.feedback_forwarding_email_address.clone())
             .set_configuration_set_name(connector.configuration_set_name.clone())
-            .content(content(&message.content))
+            .content(content(&letter.content))
             .email_tags(tag("tenant", tenant.as_str()))
             .email_tags(tag("invitation", invitation_id.as_str()))
     }

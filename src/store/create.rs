@@ -7,7 +7,7 @@
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use super::{
-    Item, Store, StoreError,
+    Store, StoreError,
     items::{self, Standing, number, string},
     keys,
     send_window::SendWindow,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::MessageRate,
-    invitation::{Invitation, InvitationId, Status},
+    invitation::{Invitation, InvitationId},
     timestamp::{Moment, Timestamp},
 };
 
@@ -111,12 +111,11 @@ impl Store {
         mut window: SendWindow,
         moment: Moment,
     ) -> Result<(), StoreError> {
-        let version = format!("{}-unsent", invitation.id);
         loop {
-            let restored = window.without_send(moment.now, &version);
+            let restored = window.without_send(moment.now);
             let parts = [
-                self.delete_standing(invitation),
-                self.delete_invitation(invitation),
+                self.free_invitee(invitation),
+                self.delete_unchanged(invitation),
                 self.replace_send_window(&window, &restored, moment.now),
             ];
             let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else { return Ok(()) };
@@ -141,24 +140,6 @@ impl Store {
         let item = items::invitation(invitation, self.retention_seconds);
         let put = self.put(item).condition_expression("attribute_not_exists(pk)");
         TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
-    }
-
-    fn delete_standing(&self, invitation: &Invitation) -> TransactWriteItem {
-        let sk = keys::standing(&invitation.organization_id, &invitation.invitee.folded());
-        let delete = self
-            .delete(Item::from(keys::primary(&invitation.tenant, sk)))
-            .condition_expression("invitationId = :id")
-            .expression_attribute_values(":id", string(invitation.id.as_str()));
-        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
-    }
-
-    fn delete_invitation(&self, invitation: &Invitation) -> TransactWriteItem {
-        let delete = self
-            .delete(Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id))))
-            .condition_expression("#status = :pending")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":pending", string(Status::Pending.as_str()));
-        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
     }
 }
 

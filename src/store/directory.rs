@@ -10,7 +10,7 @@ use std::{
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::{Item, Store, StoreError, items, keys, transaction::jittered};
@@ -28,12 +28,12 @@ const CACHE_CAPACITY: usize = 10_000;
 const UNPROCESSED_WAIT: Duration = Duration::from_millis(50);
 
 /// The rows that a request needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct References<'a> {
     /// The organization, by its identifier.
     pub organization_id: Option<&'a str>,
-    /// The inviter, by their identifier.
-    pub inviter_id: Option<&'a str>,
+    /// The user, by their identifier.
+    pub user_id: Option<&'a str>,
     /// The roles, by their identifiers.
     pub role_ids: &'a [String],
     /// Whether the tenant's email connector is needed.
@@ -67,8 +67,7 @@ type Remembered = (Timestamp, Arc<Value>);
 impl Directory {
     /// The organization with that identifier.
     pub fn organization(&self, id: &str) -> Option<Organization> {
-        let trusted = || Organization { id: id.to_owned(), name: id.to_owned(), branding: Map::new() };
-        self.reference(id, &keys::organization(id), trusted)
+        self.reference(id, &keys::organization(id), || Organization::unnamed(id))
     }
 
     /// The role with that identifier.
@@ -78,8 +77,7 @@ impl Directory {
 
     /// The user with that identifier.
     pub fn user(&self, id: &str) -> Option<User> {
-        let trusted = || User { id: id.to_owned(), name: None, primary_email: None, avatar: None };
-        self.reference(id, &keys::user(id), trusted)
+        self.reference(id, &keys::user(id), || User::unnamed(id))
     }
 
     /// The tenant's email connector.
@@ -110,10 +108,10 @@ impl Rules {
     fn sort_keys(self, references: References<'_>) -> Vec<String> {
         let is_checked = |id: &&str| self.checks == ReferenceChecks::Enforce && could_exist(id, self.id_max_length);
         let organization = references.organization_id.filter(is_checked).map(keys::organization);
-        let inviter = references.inviter_id.filter(is_checked).map(keys::user);
+        let user = references.user_id.filter(is_checked).map(keys::user);
         let roles = references.role_ids.iter().map(String::as_str).filter(is_checked).map(keys::role);
         let connector = references.connector.then(|| keys::EMAIL_CONNECTOR.to_owned());
-        organization.into_iter().chain(inviter).chain(roles).chain(connector).collect()
+        organization.into_iter().chain(user).chain(roles).chain(connector).collect()
     }
 }
 

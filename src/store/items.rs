@@ -6,7 +6,9 @@ use serde_json::{Number, Value};
 
 use super::{Item, keys};
 use crate::{
-    invitation::{Invitation, InvitationId},
+    directory::OrganizationRole,
+    email_address::EmailAddress,
+    invitation::{Invitation, InvitationId, Status, TenantId},
     timestamp::Timestamp,
 };
 
@@ -75,6 +77,9 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
         (keys::INVITEE_KEY, string(&keys::by_invitee(tenant, &invitee))),
     ];
     item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(user_id) = &invitation.accepted_user_id {
+        item.insert("acceptedUserId".to_owned(), string(user_id));
+    }
     if let Some(inviter_id) = &invitation.inviter_id {
         item.insert("inviterId".to_owned(), string(inviter_id));
         item.insert(keys::INVITER_KEY.to_owned(), string(&keys::by_inviter(tenant, inviter_id)));
@@ -82,11 +87,48 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     item
 }
 
+/// Reads the row of an invitation; `None` where it is not one.
+pub fn read_invitation(tenant: &TenantId, item: &Item) -> Option<Invitation> {
+    let owned = |name| text(item, name).map(str::to_owned);
+    let roles = item.get("organizationRoles")?.as_l().ok()?.iter().map(read_role);
+    Some(Invitation {
+        tenant: tenant.clone(),
+        id: InvitationId::parse(text(item, "id")?)?,
+        inviter_id: owned("inviterId"),
+        invitee: EmailAddress::parse(text(item, "invitee")?).ok()?,
+        accepted_user_id: owned("acceptedUserId"),
+        organization_id: owned("organizationId")?,
+        stored_status: Status::parse_stored(text(item, "status")?)?,
+        created_at: time(item, "createdAt")?,
+        updated_at: time(item, "updatedAt")?,
+        expires_at: time(item, "expiresAt")?,
+        organization_roles: roles.collect::<Option<_>>()?,
+    })
+}
+
+fn read_role(role: &AttributeValue) -> Option<OrganizationRole> {
+    let role = role.as_m().ok()?;
+    Some(OrganizationRole { id: text(role, "id")?.to_owned(), name: text(role, "name")?.to_owned() })
+}
+
+/// The row that makes an address a member: it keeps invitations out for good.
+pub fn member_standing(invitation: &Invitation, user_id: &str) -> Item {
+    let mut item = standing_key(invitation);
+    let attributes = [("state", string(Standing::MEMBER)), ("userId", string(user_id))];
+    item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    item
+}
+
+/// The key of what the invitee of an invitation is to its organization.
+pub fn standing_key(invitation: &Invitation) -> Item {
+    let sk = keys::standing(&invitation.organization_id, &invitation.invitee.folded());
+    Item::from(keys::primary(&invitation.tenant, sk))
+}
+
 /// The row that keeps a second invitation of the same address to the same organization out. It is of no use once the
 /// invitation has expired.
 pub fn pending_standing(invitation: &Invitation) -> Item {
-    let sk = keys::standing(&invitation.organization_id, &invitation.invitee.folded());
-    let mut item = Item::from(keys::primary(&invitation.tenant, sk));
+    let mut item = standing_key(invitation);
     let attributes = [
         ("state", string(Standing::PENDING)),
         ("invitationId", string(invitation.id.as_str())),

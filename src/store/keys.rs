@@ -27,9 +27,12 @@ pub fn tenant(tenant: &TenantId) -> String {
     format!("TENANT#{tenant}")
 }
 
+/// What the sort keys of all invitations begin with; the rest sorts by time.
+pub const INVITATIONS: &str = "INVITATION#";
+
 /// The invitation itself.
 pub fn invitation(id: &InvitationId) -> String {
-    format!("INVITATION#{id}")
+    format!("{INVITATIONS}{id}")
 }
 
 /// What an address is to an organization.
@@ -55,6 +58,11 @@ pub fn role(id: &str) -> String {
 /// A user of the directory.
 pub fn user(id: &str) -> String {
     format!("USER#{id}")
+}
+
+/// The membership of a user in an organization.
+pub fn membership(organization_id: &str, user_id: &str) -> String {
+    format!("MEMBER#{organization_id}#{user_id}")
 }
 
 /// Index partition: the invitations to an organization.

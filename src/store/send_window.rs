@@ -7,11 +7,16 @@
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::{
-    Item, Store,
+    Item, Store, StoreError,
     items::{TTL, millis, number, string, text, ttl},
     keys,
+    transaction::Transacted,
 };
-use crate::{config::MessageRate, invitation::TenantId, timestamp::Timestamp};
+use crate::{
+    config::MessageRate,
+    invitation::TenantId,
+    timestamp::{Moment, Timestamp},
+};
 
 /// The sends to one recipient of one tenant.
 #[derive(Clone, Debug)]
@@ -60,12 +65,14 @@ impl SendWindow {
 
     /// The window without the send that was counted at `sent`, because nothing was sent after all.
     #[must_use]
-    pub fn without_send(&self, sent: Timestamp, version: &str) -> Self {
+    pub fn without_send(&self, sent: Timestamp) -> Self {
         let mut sends = self.sends.clone();
         if let Some(index) = sends.iter().position(|send| *send == sent) {
             sends.remove(index);
         }
-        Self { sends, version: Some(version.to_owned()), ..self.clone() }
+        // Longer than any version before, and so another.
+        let version = self.version.as_deref().unwrap_or_default();
+        Self { sends, version: Some(format!("{version}-")), ..self.clone() }
     }
 
     /// The primary key of the row.
@@ -98,6 +105,46 @@ impl SendWindow {
 }
 
 impl Store {
+    /// Counts a send to a recipient of whom nothing is known yet. The inner error is the seconds until one more message
+    /// may be sent.
+    pub async fn count_send(
+        &self,
+        mut window: SendWindow,
+        version: &str,
+        moment: Moment,
+    ) -> Result<Result<SendWindow, u64>, StoreError> {
+        loop {
+            let counted = window.with_send(moment.now, version);
+            let parts = [self.replace_send_window(&window, &counted, moment.now)];
+            let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else {
+                return Ok(Ok(counted));
+            };
+            window = window.seen(failed.at(0).unwrap_or(&Item::new()));
+            if let Some(retry_after) = window.seconds_until_free(moment.now) {
+                return Ok(Err(retry_after));
+            }
+        }
+    }
+
+    /// The seconds until one more message may be sent; `None` when one may be sent now.
+    pub async fn seconds_until_free(&self, window: &SendWindow, moment: Moment) -> Result<Option<u64>, StoreError> {
+        let sk = keys::send_window(&window.folded_address);
+        let rows = self.batch_get(&window.tenant, vec![sk], moment.deadline).await?;
+        Ok(rows.first().and_then(|row| window.seen(row).seconds_until_free(moment.now)))
+    }
+
+    /// Gives back the send that was counted in `window`, because nothing was sent.
+    pub async fn give_back_send(&self, mut window: SendWindow, moment: Moment) -> Result<(), StoreError> {
+        loop {
+            let restored = window.without_send(moment.now);
+            let parts = [self.replace_send_window(&window, &restored, moment.now)];
+            match self.transact(&parts, moment.deadline).await? {
+                Transacted::Committed => return Ok(()),
+                Transacted::Refused(failed) => window = window.seen(failed.at(0).unwrap_or(&Item::new())),
+            }
+        }
+    }
+
     /// The part of a transaction that turns the window `old` into `new`, if the row still is what `old` took it for.
     pub(super) fn replace_send_window(&self, old: &SendWindow, new: &SendWindow, now: Timestamp) -> TransactWriteItem {
         let put = self.put(new.row());
@@ -145,6 +192,6 @@ mod tests {
         let now = Timestamp::from_millis(100_000);
         let counted = window(&[80_000, 95_000]).with_send(now, "v1");
         assert_eq!(counted.sends, window(&[95_000, 100_000]).sends, "what left the window is dropped");
-        assert_eq!(counted.without_send(now, "v2").sends, window(&[95_000]).sends);
+        assert_eq!(counted.without_send(now).sends, window(&[95_000]).sends);
     }
 }

@@ -1,0 +1,124 @@
+//! Ending an invitation: accepting, revoking, deleting. Each is one transaction on the condition that the invitation
+//! still is what it was read as, so that of several at once one comes first, and the others meet what it left.
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+
+use super::{
+    Item, Store, StoreError,
+    items::{self, number, string},
+    keys,
+    transaction::Transacted,
+};
+use crate::{
+    invitation::{Invitation, InvitationId, Status, TenantId},
+    timestamp::{Moment, Timestamp},
+};
+
+impl Store {
+    /// Writes that `user_id` accepted `accepted`: its status, what its invitee is to the organization, and the
+    /// membership with its roles. Says whether it still was pending.
+    pub async fn accept(&self, accepted: &Invitation, user_id: &str, moment: Moment) -> Result<bool, StoreError> {
+        let standing = self.put(items::member_standing(accepted, user_id));
+        let parts = [
+            self.replace_pending(accepted),
+            TransactWriteItem::builder().put(standing.build().expect("table and item are set")).build(),
+            self.join(accepted, user_id, moment.now),
+        ];
+        Ok(matches!(self.transact(&parts, moment.deadline).await?, Transacted::Committed))
+    }
+
+    /// Writes that `revoked` is revoked, which frees its invitee. Says whether it still was pending.
+    pub async fn revoke(&self, revoked: &Invitation, moment: Moment) -> Result<bool, StoreError> {
+        self.free_invitee_and(self.replace_pending(revoked), revoked, moment).await
+    }
+
+    /// Deletes the invitation with that identifier, in whatever status, and frees its invitee where it was what kept
+    /// them. Says whether there was one.
+    pub async fn delete_invitation(
+        &self,
+        tenant: &TenantId,
+        id: &InvitationId,
+        moment: Moment,
+    ) -> Result<bool, StoreError> {
+        while let Some(invitation) = self.get(tenant, id).await? {
+            let delete = self.delete_unchanged(&invitation);
+            let deleted = match invitation.stored_status {
+                Status::Pending => self.free_invitee_and(delete, &invitation, moment).await?,
+                _ => matches!(self.transact(&[delete], moment.deadline).await?, Transacted::Committed),
+            };
+            if deleted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Does `change` of an invitation, and deletes the standing of its invitee, unless that is another's by now: an
+    /// expired invitation may have been followed by a new one, and a member may have been written by others.
+    async fn free_invitee_and(
+        &self,
+        change: TransactWriteItem,
+        invitation: &Invitation,
+        moment: Moment,
+    ) -> Result<bool, StoreError> {
+        let parts = [change.clone(), self.free_invitee(invitation)];
+        match self.transact(&parts, moment.deadline).await? {
+            Transacted::Committed => Ok(true),
+            Transacted::Refused(failed) if failed.at(0).is_some() => Ok(false),
+            Transacted::Refused(_) => {
+                Ok(matches!(self.transact(&[change], moment.deadline).await?, Transacted::Committed))
+            }
+        }
+    }
+
+    /// The part that deletes the standing of the invitee, which has to be the invitation's own where there is one.
+    pub(super) fn free_invitee(&self, invitation: &Invitation) -> TransactWriteItem {
+        let delete = self
+            .delete(items::standing_key(invitation))
+            .condition_expression("attribute_not_exists(pk) OR invitationId = :id")
+            .expression_attribute_values(":id", string(invitation.id.as_str()));
+        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+    }
+
+    /// The part that writes the invitation anew, if it still is pending.
+    fn replace_pending(&self, invitation: &Invitation) -> TransactWriteItem {
+        let put = self
+            .put(items::invitation(invitation, self.retention_seconds))
+            .condition_expression("#status = :pending")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", string(Status::Pending.as_str()));
+        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+
+    /// The part that deletes the invitation, if it still has the status that it was read with.
+    pub(super) fn delete_unchanged(&self, invitation: &Invitation) -> TransactWriteItem {
+        let delete = self
+            .delete(Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id))))
+            .condition_expression("#status = :status")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":status", string(invitation.stored_status.as_str()));
+        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+    }
+
+    /// The part that makes a user a member, or gives a member the invitation's roles as well.
+    fn join(&self, invitation: &Invitation, user_id: &str, now: Timestamp) -> TransactWriteItem {
+        let key = keys::primary(&invitation.tenant, keys::membership(&invitation.organization_id, user_id));
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(Item::from(key)))
+            .expression_attribute_values(":organization", string(&invitation.organization_id))
+            .expression_attribute_values(":user", string(user_id))
+            .expression_attribute_values(":now", number(now.as_millis()));
+        let set = "SET organizationId = :organization, userId = :user, joinedAt = if_not_exists(joinedAt, :now)";
+        let roles: Vec<String> = invitation.organization_roles.iter().map(|role| role.id.clone()).collect();
+        // DynamoDB has no empty sets.
+        let update = if roles.is_empty() {
+            update.update_expression(set)
+        } else {
+            update
+                .update_expression(format!("{set} ADD organizationRoleIds :roles"))
+                .expression_attribute_values(":roles", AttributeValue::Ss(roles))
+        };
+        TransactWriteItem::builder().update(update.build().expect("table, key and expression are set")).build()
+    }
+}
