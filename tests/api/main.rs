@@ -17,3 +17,4 @@ mod helpers;
 mod lambda;
 mod mail;
 mod proxy;
+mod template;

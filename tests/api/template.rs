@@ -1,0 +1,73 @@
+//! `template.yaml` against the code that it deploys.
+
+use std::{cell::RefCell, collections::BTreeSet};
+
+use organization_invitations::config::Config;
+use serde_yaml_ng::Value;
+
+fn template() -> Value {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/template.yaml")).unwrap();
+    serde_yaml_ng::from_str(&text).unwrap()
+}
+
+fn environment() -> serde_yaml_ng::Mapping {
+    let template = template();
+    let properties = &template["Resources"]["OrganizationInvitationsFunction"]["Properties"];
+    properties["Environment"]["Variables"].as_mapping().unwrap().clone()
+}
+
+#[test]
+fn every_setting_is_deployed_and_nothing_is_deployed_that_is_no_setting() {
+    let asked = RefCell::new(BTreeSet::from(["RUST_LOG".to_owned()]));
+    // With a sender, the settings that go with one are asked for too.
+    let lookup = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        ["TABLE_NAME", "DEFAULT_FROM_EMAIL_ADDRESS"].contains(&name).then(|| "x".to_owned())
+    };
+    Config::from_lookup(lookup).unwrap();
+    let deployed = environment().keys().map(|name| name.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(deployed, asked.into_inner());
+}
+
+#[test]
+fn the_parameters_have_the_defaults_and_the_bounds_of_the_settings() {
+    let template = template();
+    for (variable, reference) in environment() {
+        let (variable, parameter) = (variable.as_str().unwrap(), reference_name(&reference));
+        let Some(parameter) = template["Parameters"].get(&parameter) else { continue };
+        let config = |value: &str| {
+            Config::from_lookup(|name| match name {
+                name if name == variable => Some(value.to_owned()),
+                "TABLE_NAME" => Some("t".to_owned()),
+                _ => None,
+            })
+        };
+        let with_default = config(&text(&parameter["Default"])).unwrap();
+        let without = Config::from_lookup(|name| (name == "TABLE_NAME").then(|| "t".to_owned())).unwrap();
+        assert_eq!(format!("{with_default:?}"), format!("{without:?}"), "{variable}");
+        if let (Some(least), Some(most)) = (parameter["MinValue"].as_i64(), parameter["MaxValue"].as_i64()) {
+            for (value, valid) in [(least, true), (most, true), (least - 1, false), (most + 1, false)] {
+                assert_eq!(config(&value.to_string()).is_ok(), valid, "{variable}={value}");
+            }
+        }
+        for value in parameter["AllowedValues"].as_sequence().into_iter().flatten() {
+            assert!(config(&text(value)).is_ok(), "{variable}={value:?}");
+        }
+    }
+}
+
+/// The name in `!Ref name`.
+fn reference_name(value: &Value) -> String {
+    match value {
+        Value::Tagged(tagged) => text(&tagged.value),
+        other => text(other),
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        other => panic!("{other:?} is neither text nor number"),
+    }
+}
