@@ -8,7 +8,12 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 
-use crate::{config::Config, mail::Mailer, store::Store};
+use crate::{
+    config::Config,
+    mail::{Mailer, ses::LONGEST_ATTEMPT},
+    store::Store,
+    timestamp::LONGEST_CALL,
+};
 
 /// The function's state. It is shared by all requests and never changes, but for the directory's cache.
 #[derive(Debug)]
@@ -26,23 +31,23 @@ impl App {
     /// `AWS_ENDPOINT_URL_SESV2` where something else than AWS is meant. Connects to nothing yet.
     pub async fn connect(config: Config) -> Self {
         let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(1))
-            .operation_attempt_timeout(Duration::from_secs(2))
-            .operation_timeout(Duration::from_secs(6));
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .http_client(client)
-            .timeout_config(timeouts.build())
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .load()
             .await;
         Self::new(config, &sdk)
     }
 
-    /// Builds the clients from `sdk`.
+    /// Builds the clients from `sdk`, with time limits that let a request be answered whatever AWS does.
     pub fn new(config: Config, sdk: &SdkConfig) -> Self {
-        let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), &config);
-        let mailer = Mailer::new(sdk);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(1))
+            .operation_attempt_timeout(LONGEST_ATTEMPT)
+            .operation_timeout(LONGEST_CALL);
+        let sdk = sdk.clone().into_builder().timeout_config(timeouts.build()).build();
+        let store = Store::new(aws_sdk_dynamodb::Client::new(&sdk), &config);
+        let mailer = Mailer::new(&sdk);
         Self { config, store, mailer }
     }
 }

@@ -4,7 +4,7 @@
 //! remembers a wrong type instead of failing, so that garde can judge the whole body in one go. garde's errors are
 //! plain texts, so each begins with its zod code: [`violation`] writes it, [`validate`] reads it back.
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::fmt::Display;
 
 use garde::{Report, Valid, Validate, error::Path};
 use lambda_http::http::{HeaderMap, header::CONTENT_TYPE};
@@ -14,6 +14,7 @@ use serde_json::{Map, Value, value::RawValue};
 use crate::{
     error::{Error, Issue, IssueCode, PathSegment},
     event::Event,
+    json::{Json, RawFields},
     timestamp::Timestamp,
 };
 
@@ -22,9 +23,6 @@ pub const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// The most violations that one answer lists, so that an answer to a huge body stays small.
 pub const MAX_ISSUES: usize = 100;
-
-/// The fields of a JSON object, still raw. Of a key that occurs twice the last value stays, as in JavaScript.
-pub type RawFields<'a> = BTreeMap<String, &'a RawValue>;
 
 /// One field of a body: its value, or what was found in its place.
 #[derive(Debug)]
@@ -84,7 +82,7 @@ impl<'de> Deserialize<'de> for Number {
 /// [`Error::BodyTooLarge`] over [`MAX_BODY_BYTES`]; [`Error::UnreadableBody`] where it is not UTF-8 JSON or says that
 /// it is something else; [`Error::InvalidBody`] where it is JSON, but not an object.
 pub fn fields(event: &Event) -> Result<RawFields<'_>, Error> {
-    let bytes = event.body.as_ref().map_err(|error| unreadable(&error))?;
+    let bytes = event.body.as_ref().map_err(|error| unreadable("the body", error))?;
     if bytes.len() > MAX_BODY_BYTES {
         return Err(Error::BodyTooLarge);
     }
@@ -92,12 +90,12 @@ pub fn fields(event: &Event) -> Result<RawFields<'_>, Error> {
         return Ok(RawFields::new());
     }
     if !has_json_content_type(&event.headers) {
-        return Err(unreadable(&"the content type is not JSON"));
+        return Err(unreadable("the body", &"the content type is not JSON"));
     }
-    let text = str::from_utf8(bytes).map_err(|error| unreadable(&error))?;
-    let value: &RawValue = parse(text)?;
+    let text = str::from_utf8(bytes).map_err(|error| unreadable("the body", &error))?;
+    let value: &RawValue = parse(text, "the body")?;
     match json_type(value) {
-        "object" => parse(text),
+        "object" => parse(text, "the body"),
         other => {
             let message = format!("Expected object, received {other}");
             Err(Error::InvalidBody { issues: vec![Issue { code: IssueCode::InvalidType, path: vec![], message }] })
@@ -110,7 +108,8 @@ pub fn fields(event: &Event) -> Result<RawFields<'_>, Error> {
 /// # Errors
 /// As [`field`].
 pub fn object(fields: &RawFields<'_>) -> Result<Map<String, Value>, Error> {
-    fields.iter().map(|(key, raw)| Ok((key.clone(), parse(raw.get())?))).collect()
+    let read = |(key, raw): (&String, &&RawValue)| Ok((key.clone(), parse::<Json>(raw.get(), key)?.0));
+    fields.iter().map(read).collect()
 }
 
 /// The field `key` of `fields`, which should be of the JSON type `expected`.
@@ -118,16 +117,16 @@ pub fn object(fields: &RawFields<'_>) -> Result<Map<String, Value>, Error> {
 /// # Errors
 /// [`Error::UnreadableBody`] where it is, but cannot be read, as a text with half a surrogate pair.
 pub fn field<'a, T: Deserialize<'a>>(fields: &RawFields<'a>, key: &str, expected: &str) -> Result<Field<T>, Error> {
-    fields.get(key).map_or(Ok(Field::Absent), |raw| element(raw, expected))
+    fields.get(key).map_or(Ok(Field::Absent), |raw| element(raw, key, expected))
 }
 
-/// A value, which should be of the JSON type `expected`.
+/// A value at or in `key`, which should be of the JSON type `expected`.
 ///
 /// # Errors
 /// As [`field`].
-pub fn element<'a, T: Deserialize<'a>>(raw: &'a RawValue, expected: &str) -> Result<Field<T>, Error> {
+pub fn element<'a, T: Deserialize<'a>>(raw: &'a RawValue, key: &str, expected: &str) -> Result<Field<T>, Error> {
     match json_type(raw) {
-        found if found == expected => parse(raw.get()).map(Field::Present),
+        found if found == expected => parse(raw.get(), key).map(Field::Present),
         found => Ok(Field::Mistyped(found)),
     }
 }
@@ -163,12 +162,12 @@ pub fn wrong_type(expected: &str, found: &str) -> garde::Error {
     violation(IssueCode::InvalidType, format_args!("Expected {expected}, received {found}"))
 }
 
-fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|error| unreadable(&error))
+fn parse<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| unreadable(what, &error))
 }
 
-fn unreadable(reason: &dyn Display) -> Error {
-    Error::UnreadableBody { details: format!("Cannot read the body: {reason}.") }
+fn unreadable(what: &str, reason: &dyn Display) -> Error {
+    Error::UnreadableBody { details: format!("Cannot read {what}: {reason}.") }
 }
 
 /// `application/json` or `application/*+json`, with any parameters, or nothing said at all.

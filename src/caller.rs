@@ -56,24 +56,26 @@ fn tenant(claims: &Map<String, Value>, names: &[String]) -> Option<TenantId> {
 
 /// Scopes are the space-separated tokens of one string (RFC 6749, section 3.3), in whatever list it arrives.
 fn scopes(claims: &Map<String, Value>) -> Vec<String> {
-    claims.get("scope").map(|claim| tokens(claim, char::is_whitespace)).unwrap_or_default()
+    claims.get("scope").map(|claim| entries(claim, char::is_whitespace)).unwrap_or_default()
 }
 
 fn groups(claims: &Map<String, Value>) -> Vec<String> {
     let claims = GROUP_CLAIMS.iter().filter_map(|name| claims.get(*name));
-    claims.flat_map(|claim| tokens(claim, |c| c == ',' || c.is_whitespace())).collect()
+    claims.flat_map(|claim| entries(claim, |c| c == ',')).collect()
 }
 
 /// The entries of a list that arrives as an array, as `"[a b]"`, or as one string with separators.
-fn tokens(claim: &Value, is_separator: impl Fn(char) -> bool) -> Vec<String> {
-    match claim {
-        Value::Array(entries) => entries.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        Value::String(text) => {
-            let listed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-            listed.split(is_separator).filter(|token| !token.is_empty()).map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    }
+fn entries(claim: &Value, is_separator: fn(char) -> bool) -> Vec<String> {
+    let text = match claim {
+        Value::Array(entries) => return entries.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Value::String(text) => text.as_str(),
+        _ => return Vec::new(),
+    };
+    let (text, is_separator) = match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(rendered) => (rendered, char::is_whitespace as fn(char) -> bool),
+        None => (text, is_separator),
+    };
+    text.split(is_separator).map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -148,6 +150,9 @@ mod tests {
             (with(json!({ "tenant_id": "t1", "scope": "x,all" })), "auth.forbidden", "commas do not separate scopes"),
             (with(json!({ "tenant_id": "t1", "cognito:groups": "all" })), "auth.forbidden", "a group is not a scope"),
             (with(json!({ "tenant_id": "t1", "scope": "inviters" })), "auth.forbidden", "a scope is not a group"),
+            (with(json!({ "tenant_id": "t1", "groups": "not inviters" })), "auth.forbidden", "one name with a space"),
+            (with(json!({ "tenant_id": "t1", "groups": "[x,inviters]" })), "auth.forbidden", "one name with a comma"),
+            (with(json!({ "tenant_id": "t1", "groups": ["x,inviters"] })), "auth.forbidden", "an entry is one name"),
         ] {
             assert_eq!(verdict(&authorizer), code, "{reason}");
         }

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
-use crate::directory::EmailConnector;
+use crate::{directory::EmailConnector, mail::template};
 
 /// The function's settings.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl Config {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    /// The settings that `lookup` gives by variable name. An empty value counts as none.
+    /// The settings that `lookup` gives by variable name. An empty value counts as none, but for a list, which it empties.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let settings = Settings { lookup };
         let table_name = settings.text("TABLE_NAME").ok_or(ConfigError::Missing("TABLE_NAME"))?;
@@ -102,6 +102,13 @@ impl Config {
         };
         if config.tenant_claims.is_empty() {
             return Err(invalid("TENANT_CLAIMS", &settings, "a list of claim names separated by commas"));
+        }
+        if config.allowed_scopes.is_empty() && config.allowed_groups.is_empty() {
+            return Err(invalid("ALLOWED_SCOPES", &settings, "a list of scopes, unless there are ALLOWED_GROUPS"));
+        }
+        if config.default_connector.as_ref().is_some_and(|connector| template::choose(connector, None).is_none()) {
+            let locales: Vec<&str> = template::BUILT_IN.keys().map(String::as_str).collect();
+            return Err(invalid("DEFAULT_LOCALE", &settings, &format!("one of {}", locales.join(", "))));
         }
         Ok(config)
     }
@@ -165,7 +172,8 @@ mod tests {
     fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::from_lookup(|name| {
             let found = variables.iter().find(|(variable, _)| *variable == name);
-            found.map(|(_, value)| (*value).to_owned()).or_else(|| (name == "TABLE_NAME").then(|| "t".to_owned()))
+            let given = found.map(|(_, value)| (*value).to_owned());
+            given.or_else(|| ["TABLE_NAME", "DEFAULT_FROM_EMAIL_ADDRESS"].contains(&name).then(|| "t".to_owned()))
         })
     }
 
@@ -182,6 +190,8 @@ mod tests {
             ("MESSAGE_RATE_LIMIT", "0"),
             ("MESSAGE_RATE_WINDOW_SECONDS", "86401"),
             ("TENANT_CLAIMS", " , "),
+            ("ALLOWED_SCOPES", ""),
+            ("DEFAULT_LOCALE", "xx"),
         ] {
             let message = config(&[(name, value)]).unwrap_err().to_string();
             assert!(message.contains(name), "{name}={value}: {message}");
@@ -195,7 +205,6 @@ mod tests {
         assert_eq!(config.message_rate, MessageRate { limit: 10, window_millis: 600_000 });
         assert_eq!(config.tenant_claims, ["tenant_id", "custom:tenant_id"]);
         assert_eq!(config.allowed_scopes, ["all"]);
-        assert!(config.default_connector.is_none());
     }
 
     #[test]

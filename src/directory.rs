@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::json;
+
 /// An organization of the tenant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Organization {
@@ -15,7 +17,7 @@ pub struct Organization {
     /// The name that people know it by.
     pub name: String,
     /// Logo addresses and colours, in whatever form the tenant's templates want them.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, deserialize_with = "json::object", skip_serializing_if = "Map::is_empty")]
     pub branding: Map<String, Value>,
 }
 

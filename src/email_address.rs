@@ -23,7 +23,7 @@ pub enum EmailAddressError {
 impl EmailAddress {
     /// Accepts ASCII addresses: a local part of `[A-Za-z0-9_'+\-.]` with no leading dot, no `..` and not ending in
     /// `.` or `'`; a dotted domain of letter-digit-hyphen labels; a top-level domain of two letters or more, or an
-    /// `xn--` one. The rule is that of the clients' own form validation (zod 3), so what they accept we accept.
+    /// `xn--` one.
     pub fn parse(text: &str) -> Result<Self, EmailAddressError> {
         let (local, domain) = text.rsplit_once('@').ok_or(EmailAddressError::Malformed)?;
         if !is_local_part(local) || !is_domain(domain) {

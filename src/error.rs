@@ -5,7 +5,6 @@
 
 use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::invitation::InvitationId;
 
@@ -111,6 +110,9 @@ pub enum Error {
     /// The link is not on one of the hosts that the connector allows.
     #[error("The link does not lead to a host that the email connector allows.")]
     LinkNotAllowed,
+    /// A part of the message would be longer than 1 MiB.
+    #[error("The message would be longer than 1 MiB.")]
+    MessageTooLong,
     /// SES will not accept the message, however often it is sent.
     #[error("The email service refused the message.")]
     MailRefused {
@@ -216,13 +218,23 @@ impl UnknownReferences {
 
 /// The JSON of a failed request. Absent keys are absent, not null.
 #[derive(Debug, Serialize)]
-pub struct ErrorBody {
+pub struct ErrorBody<'a> {
     code: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
+    data: Option<ErrorData<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<String>,
+}
+
+/// What a program may want to know of a failure.
+#[derive(Debug, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum ErrorData<'a> {
+    Issues { issues: &'a [Issue] },
+    Invitation { invitation_id: &'a InvitationId },
+    Unknown(&'a UnknownReferences),
+    Missing { missing: &'a [String] },
 }
 
 /// Seconds that a caller should wait after a failure that may pass at any moment.
@@ -253,7 +265,7 @@ impl Error {
             Self::InvalidTemplate { .. } => (S::BAD_REQUEST, "connector.invalid_config"),
             Self::MessageRateLimited { .. } => (S::TOO_MANY_REQUESTS, "request.message_rate_limited"),
             Self::MissingVariables { .. } => (S::BAD_REQUEST, "connector.insufficient_request_parameters"),
-            Self::LinkNotAllowed => (S::BAD_REQUEST, "connector.invalid_request_parameters"),
+            Self::LinkNotAllowed | Self::MessageTooLong => (S::BAD_REQUEST, "connector.invalid_request_parameters"),
             Self::MailRefused { .. } => (S::BAD_REQUEST, "connector.invalid_response"),
             Self::MailThrottled { .. } => (S::TOO_MANY_REQUESTS, "connector.rate_limit_exceeded"),
             Self::MailUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "connector.general"),
@@ -262,7 +274,7 @@ impl Error {
     }
 
     /// The body of the answer.
-    pub fn body(&self) -> ErrorBody {
+    pub fn body(&self) -> ErrorBody<'_> {
         let code = self.status_and_code().1;
         ErrorBody { code, message: self.to_string(), data: self.data(), details: self.details() }
     }
@@ -299,12 +311,14 @@ impl Error {
         }
     }
 
-    fn data(&self) -> Option<Value> {
+    fn data(&self) -> Option<ErrorData<'_>> {
         match self {
-            Self::InvalidBody { issues } => Some(json!({ "issues": issues })),
-            Self::AlreadyInvited { invitation_id: Some(id) } => Some(json!({ "invitationId": id })),
-            Self::UnknownReferences(references) => Some(json!(references)),
-            Self::MissingVariables { names } => Some(json!({ "missing": names })),
+            Self::InvalidBody { issues } => Some(ErrorData::Issues { issues }),
+            Self::AlreadyInvited { invitation_id: Some(invitation_id) } => {
+                Some(ErrorData::Invitation { invitation_id })
+            }
+            Self::UnknownReferences(references) => Some(ErrorData::Unknown(references)),
+            Self::MissingVariables { names } => Some(ErrorData::Missing { missing: names }),
             _ => None,
         }
     }
@@ -338,5 +352,26 @@ impl std::fmt::Display for PathSegment {
             Self::Key(key) => f.write_str(key),
             Self::Index(index) => index.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_says_what_is_wrong_in_the_contracts_form_and_order() {
+        let path = vec![PathSegment::Key("organizationRoleIds".to_owned()), PathSegment::Index(1)];
+        let issue =
+            Issue { code: IssueCode::InvalidType, path, message: "Expected string, received number".to_owned() };
+        let expected = concat!(
+            r#"{"code":"guard.invalid_input","message":"The request body is invalid.","data":{"issues":["#,
+            r#"{"code":"invalid_type","path":["organizationRoleIds",1],"message":"Expected string, received number"}]},"#,
+            r#""details":"Error in key path \"organizationRoleIds.1\": (invalid_type) Expected string, received number"}"#,
+        );
+        assert_eq!(serde_json::to_string(&Error::InvalidBody { issues: vec![issue] }.body()).unwrap(), expected);
+        let id = InvitationId::parse("0mwshl16meeoe2l4w0lik");
+        let body = serde_json::to_string(&Error::AlreadyInvited { invitation_id: id }.body()).unwrap();
+        assert!(body.ends_with(r#""data":{"invitationId":"0mwshl16meeoe2l4w0lik"}}"#), "{body}");
     }
 }

@@ -12,7 +12,9 @@ use lambda_http::{
     http::{self, HeaderMap, HeaderName, HeaderValue, Method},
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
+
+use crate::json::{self, RawFields, lenient};
 
 /// An HTTP request as API Gateway saw it.
 #[derive(Debug)]
@@ -26,13 +28,24 @@ pub struct Event {
     /// The headers that were readable.
     pub headers: HeaderMap,
     /// The body, or how it is broken.
-    pub body: Result<Vec<u8>, base64::DecodeError>,
+    pub body: Result<Vec<u8>, BodyError>,
     /// `requestContext.authorizer`, untouched; null where no authorizer ran.
     pub authorizer: Value,
     /// API Gateway's id of the request, for the log.
     pub request_id: Option<String>,
     /// The form that the answer has to have.
     pub form: EventForm,
+}
+
+/// How the body of an event is broken.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is not a text.
+    #[error("it is not a text: {0}")]
+    NotText(serde_json::Error),
+    /// It is said to be base64, and is not.
+    #[error("it is not base64: {0}")]
+    NotBase64(base64::DecodeError),
 }
 
 /// The kinds of API that the function can stand behind.
@@ -61,25 +74,22 @@ impl Query {
     }
 
     /// An HTTP API hands the query string over as it was sent, a REST API the decoded parameters.
-    fn read(event: &Value, form: EventForm) -> Self {
-        match form {
-            EventForm::HttpApi => {
-                let text = event.get("rawQueryString").and_then(Value::as_str).unwrap_or_default();
-                Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
-            }
-            EventForm::RestApi => {
-                let parameters = |name| event.get(name).and_then(Value::as_object);
-                let parameters =
-                    parameters("multiValueQueryStringParameters").or_else(|| parameters("queryStringParameters"));
-                let first = |value: &Value| match value {
-                    Value::Array(values) => values.first().and_then(Value::as_str).map(str::to_owned),
-                    value => value.as_str().map(str::to_owned),
-                };
-                let pairs = parameters.into_iter().flatten();
-                Self(pairs.filter_map(|(key, value)| Some((key.clone(), first(value)?))).collect())
-            }
+    fn read(event: &Fields<'_>, form: EventForm) -> Self {
+        if form == EventForm::HttpApi {
+            let text = event.text("rawQueryString").unwrap_or_default();
+            return Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect());
         }
+        let several = event.object("multiValueQueryStringParameters");
+        let single = event.object("queryStringParameters");
+        let first = |name: &String| several.0.get(name).and_then(|raw| first_text(raw)).or_else(|| single.text(name));
+        let names = several.0.keys().chain(single.0.keys().filter(|name| !several.0.contains_key(*name)));
+        Self(names.filter_map(|name| Some((name.clone(), first(name)?))).collect())
     }
+}
+
+/// The first of a raw list of texts.
+fn first_text(raw: &RawValue) -> Option<String> {
+    serde_json::from_str::<Vec<String>>(raw.get()).ok()?.into_iter().next()
 }
 
 /// The answer to an event, ready to be serialized.
@@ -91,25 +101,48 @@ pub enum Answer {
     RestApi(ApiGatewayProxyResponse),
 }
 
+/// The levels of an authorizer's findings that are read: `authorizer.jwt.claims`, a claim, and its elements.
+const AUTHORIZER_LEVELS: u8 = 5;
+
 impl Event {
-    /// Reads an event. Whatever is missing is empty, so that even a nonsensical event can be answered in order: an
-    /// event without an authorizer is refused before anything else of it matters.
-    pub fn read(mut event: Value) -> Self {
-        let form = if event.pointer("/requestContext/http").is_some() || event["version"] == "2.0" {
+    /// Reads an event. Whatever is missing or unreadable is empty, so that even a nonsensical event can be answered in
+    /// order: an event without an authorizer is refused before anything else of it matters.
+    pub fn read(text: &str) -> Self {
+        let event = Fields(serde_json::from_str(text).unwrap_or_default());
+        let context = event.object("requestContext");
+        let http = context.object("http");
+        let form = if !http.0.is_empty() || event.text("version").as_deref() == Some("2.0") {
             EventForm::HttpApi
         } else {
             EventForm::RestApi
         };
+        let method = match form {
+            EventForm::HttpApi => http.text("method"),
+            EventForm::RestApi => event.text("httpMethod"),
+        };
         Self {
-            method: method(&event, form),
-            path: path(&event, form),
+            method: method.and_then(|method| method.parse().ok()).unwrap_or_default(),
+            path: path(&event, &context, form),
             query: Query::read(&event, form),
             headers: headers(&event),
-            body: body(&mut event),
-            request_id: event.pointer("/requestContext/requestId").and_then(Value::as_str).map(str::to_owned),
-            authorizer: event.pointer_mut("/requestContext/authorizer").map(Value::take).unwrap_or_default(),
+            body: body(&event),
+            request_id: context.text("requestId"),
+            authorizer: context.0.get("authorizer").map_or(Value::Null, |raw| lenient(raw, AUTHORIZER_LEVELS)),
             form,
         }
+    }
+}
+
+/// An object of an event, of which each field is read by itself, so that none spoils another.
+struct Fields<'a>(RawFields<'a>);
+
+impl<'a> Fields<'a> {
+    fn text(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
+    }
+
+    fn object(&self, name: &str) -> Fields<'a> {
+        Fields(self.0.get(name).map(|raw| json::fields(raw)).unwrap_or_default())
     }
 }
 
@@ -138,44 +171,32 @@ impl EventForm {
     }
 }
 
-fn method(event: &Value, form: EventForm) -> Method {
-    let name = match form {
-        EventForm::HttpApi => event.pointer("/requestContext/http/method"),
-        EventForm::RestApi => event.get("httpMethod"),
-    };
-    name.and_then(Value::as_str).and_then(|name| name.parse().ok()).unwrap_or_default()
-}
-
 /// An HTTP API puts the stage in front of the path, unless it is `$default`; a REST API does not.
-fn path(event: &Value, form: EventForm) -> String {
-    let text = |pointer| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    match form {
-        EventForm::RestApi => text("/path").to_owned(),
-        EventForm::HttpApi => {
-            let path = text("/rawPath");
-            let within_stage = path.strip_prefix('/').and_then(|path| path.strip_prefix(text("/requestContext/stage")));
-            within_stage.filter(|rest| rest.starts_with('/')).unwrap_or(path).to_owned()
-        }
+fn path(event: &Fields<'_>, context: &Fields<'_>, form: EventForm) -> String {
+    if form == EventForm::RestApi {
+        return event.text("path").unwrap_or_default();
     }
+    let path = event.text("rawPath").unwrap_or_default();
+    let stage = context.text("stage").unwrap_or_default();
+    let within_stage = path.strip_prefix('/').and_then(|path| path.strip_prefix(stage.as_str()));
+    within_stage.filter(|rest| rest.starts_with('/')).unwrap_or(&path).to_owned()
 }
 
 /// Headers with names or values that HTTP does not allow are left out: nothing that the function reads has them.
-fn headers(event: &Value) -> HeaderMap {
-    let pairs = event.get("headers").and_then(Value::as_object).into_iter().flatten();
-    pairs
-        .filter_map(|(name, value)| {
-            let name = HeaderName::try_from(name.as_str()).ok()?;
-            Some((name, HeaderValue::from_str(value.as_str()?).ok()?))
-        })
-        .collect()
+fn headers(event: &Fields<'_>) -> HeaderMap {
+    let headers = event.object("headers");
+    let header = |name: &String| {
+        Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(headers.text(name)?).ok()?))
+    };
+    headers.0.keys().filter_map(header).collect()
 }
 
-fn body(event: &mut Value) -> Result<Vec<u8>, base64::DecodeError> {
-    let is_base64 = event["isBase64Encoded"] == true;
-    match event.get_mut("body").map(Value::take) {
-        Some(Value::String(text)) if is_base64 => BASE64_STANDARD.decode(text),
-        Some(Value::String(text)) => Ok(text.into_bytes()),
-        _ => Ok(Vec::new()),
+fn body(event: &Fields<'_>) -> Result<Vec<u8>, BodyError> {
+    let Some(raw) = event.0.get("body").filter(|raw| raw.get() != "null") else { return Ok(Vec::new()) };
+    let text: String = serde_json::from_str(raw.get()).map_err(BodyError::NotText)?;
+    match event.0.get("isBase64Encoded").map(|raw| raw.get()) {
+        Some("true") => BASE64_STANDARD.decode(text).map_err(BodyError::NotBase64),
+        _ => Ok(text.into_bytes()),
     }
 }
 
@@ -189,9 +210,22 @@ mod tests {
     fn any_json_is_an_event_without_an_authorizer() {
         for value in [json!(null), json!([]), json!("x"), json!({}), json!({ "requestContext": 1, "body": [] })] {
             let text = value.to_string();
-            let event = Event::read(value);
+            let event = Event::read(&text);
             assert!(event.authorizer.is_null() && event.path.is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_spoils_nothing_else() {
+        let claims = r#"{"a":1e400,"b":"\ud800","$serde_json::private::RawValue":"[","tenant_id":"t"}"#;
+        let event = format!(
+            r#"{{"version":"2.0","rawPath":"/x","headers":{{"a":1,"b":"c"}},"extra":1e400,
+                "requestContext":{{"authorizer":{{"jwt":{{"claims":{claims}}}}}}},"body":7}}"#
+        );
+        let event = Event::read(&event);
+        assert_eq!(event.authorizer["jwt"]["claims"]["tenant_id"], "t");
+        assert_eq!((event.path.as_str(), event.headers.len()), ("/x", 1));
+        assert!(event.body.is_err());
     }
 
     #[test]
@@ -204,13 +238,13 @@ mod tests {
             ("", "/api/x", "/api/x"),
         ] {
             let event = json!({ "version": "2.0", "rawPath": raw_path, "requestContext": { "stage": stage } });
-            assert_eq!(Event::read(event).path, path, "{stage} {raw_path}");
+            assert_eq!(Event::read(&event.to_string()).path, path, "{stage} {raw_path}");
         }
     }
 
     #[test]
     fn a_query_is_read_from_either_form() {
-        let read = |event: Value| Event::read(event).query;
+        let read = |event: Value| Event::read(&event.to_string()).query;
         for (query, reason) in [
             (read(json!({ "version": "2.0", "rawQueryString": "a=x%2By&b=%C3%A4+c&a=z&d" })), "HTTP API"),
             (
@@ -230,6 +264,6 @@ mod tests {
     #[test]
     fn a_body_that_is_not_base64_is_an_error_not_a_panic() {
         let event = json!({ "version": "2.0", "body": "%%%", "isBase64Encoded": true });
-        assert!(Event::read(event).body.is_err());
+        assert!(Event::read(&event.to_string()).body.is_err());
     }
 }

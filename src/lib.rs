@@ -11,6 +11,7 @@
 //! | [`cursor`] | the sealed cursors of paged lists |
 //! | [`error`] | [`error::Error`], and the one table to status, code and message |
 //! | [`endpoints`] | one file per operation |
+//! | [`json`] | JSON from outside, without surprises |
 //! | [`mail`] | template choice, rendering, SES |
 //! | [`store`] | access patterns, keys, items, cancellation reasons |
 //! | [`sdk_error`] | what may be said of a failed AWS call |
@@ -29,6 +30,7 @@ pub mod error;
 pub mod event;
 pub mod handler;
 pub mod invitation;
+pub mod json;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod mail;

@@ -17,6 +17,15 @@ where
     }
 }
 
+/// Whether a request that may change something certainly did not: the service refused it, or never got it.
+pub fn certainly_failed<E: Error + 'static>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::ServiceError(answer) => answer.raw().status().is_client_error(),
+        SdkError::ConstructionFailure(_) => true,
+        _ => never_arrived(error),
+    }
+}
+
 /// Whether a request certainly never reached the service, because no connection came about.
 pub fn never_arrived<E: Error + 'static>(error: &SdkError<E>) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = match error {

@@ -47,8 +47,19 @@ pub struct Store {
 ///
 /// The text names the kind of failure and nothing of the data.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(String);
+#[error("{cause}")]
+pub struct StoreError {
+    cause: String,
+    /// Whether what was asked for may have been done all the same: an answer was lost, or never came.
+    may_be_done: bool,
+}
+
+impl StoreError {
+    /// A failure after which nothing has been done.
+    fn nothing_done(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), may_be_done: false }
+    }
+}
 
 impl Store {
     /// Access to the table of `config` through `client`.
@@ -65,12 +76,13 @@ impl Store {
 
 impl From<StoreError> for crate::error::Error {
     fn from(error: StoreError) -> Self {
-        Self::StoreUnavailable { cause: error.0 }
+        Self::StoreUnavailable { cause: error.cause }
     }
 }
 
 impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<SdkError<E>> for StoreError {
     fn from(error: SdkError<E>) -> Self {
-        Self(sdk_error::describe("DynamoDB", &error))
+        let may_be_done = !sdk_error::certainly_failed(&error);
+        Self { cause: sdk_error::describe("DynamoDB", &error), may_be_done }
     }
 }

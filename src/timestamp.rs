@@ -49,14 +49,24 @@ impl Timestamp {
 pub struct Moment {
     /// The time of the request.
     pub now: Timestamp,
-    /// When an answer has to be on its way.
+    /// The last moment at which a call of AWS may begin; one takes at most [`LONGEST_CALL`].
     pub deadline: Instant,
 }
 
+/// The longest that one call of AWS may take, with the SDK's retries.
+pub const LONGEST_CALL: Duration = Duration::from_secs(5);
+
 impl Moment {
-    /// The moment of a request that may take `budget` from now on.
+    /// The moment of a request that has to be answered within `budget` from now on. A budget too small for the slowest
+    /// of calls is shared between beginning and ending.
     pub fn with_budget(budget: Duration) -> Self {
-        Self { now: Timestamp::now(), deadline: Instant::now() + budget }
+        Self { now: Timestamp::now(), deadline: Instant::now() + budget - LONGEST_CALL.min(budget / 2) }
+    }
+
+    /// The last moment to begin what has to leave `rest` of the time; half of what is left, where that is little.
+    pub fn leaving(self, rest: Duration) -> Instant {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.deadline - rest.min(left / 2)
     }
 }
 

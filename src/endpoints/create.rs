@@ -42,7 +42,7 @@ pub async fn create(app: &App, request: &Request<'_>) -> Result<Response<Body>, 
         Creation::Created(window) => window,
         Creation::Refused(refusal) => return Err(refusal.into()),
     };
-    if let Some((letter, window)) = letter.zip(window) {
+    if let Some(letter) = letter {
         send_or_take_back(app, &invitation, &letter, window, moment).await?;
     }
     Ok(json_response(StatusCode::CREATED, &invitation.entity(moment.now)))
@@ -150,7 +150,7 @@ async fn send_or_take_back(
     app: &App,
     invitation: &Invitation,
     letter: &Letter,
-    window: SendWindow,
+    window: Option<SendWindow>,
     moment: Moment,
 ) -> Result<(), Error> {
     let Err(failure) = app.mailer.send(letter, moment.deadline).await else {

@@ -9,11 +9,12 @@ use lambda_http::{
 use super::{Request, find, json_response};
 use crate::{
     app::App,
-    body::{Field, RawFields, field, fields, validate, violation},
+    body::{Field, field, fields, validate, violation},
     config::{Config, ReferenceChecks},
     directory::User,
     error::{Error, IssueCode},
     invitation::{Invitation, InvitationId},
+    json::RawFields,
     store::directory::References,
 };
 

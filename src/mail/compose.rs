@@ -1,7 +1,6 @@
 //! From an invitation to a message: the variables, the checks that come before anything is written, the rendering.
 
 use aws_sdk_sesv2::primitives::{DateTime, DateTimeFormat};
-use handlebars::html_escape;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -57,6 +56,8 @@ pub fn compose(connector: EmailConnector, payload: &MessagePayload, invited: Inv
 fn variables(payload: &MessagePayload, invited: Invited<'_>) -> Value {
     let invitation = invited.invitation;
     let mut variables = payload.0.clone();
+    // To a template, a variable that is null is one that is missing.
+    variables.retain(|_, value| !value.is_null());
     if let Some(link) = payload.link() {
         let link = link.replace(INVITATION_ID_PLACEHOLDER, invitation.id.as_str());
         variables.insert("link".to_owned(), Value::String(link));
@@ -87,9 +88,13 @@ fn date_and_time(moment: Timestamp) -> (String, String) {
 
 fn rendered(subject: &str, html: &str, text: &str, variables: &Value) -> Result<Content, Error> {
     match render(subject, html, text, variables) {
+        Ok(parts) if parts.text.trim().is_empty() => {
+            Err(Error::InvalidTemplate { cause: "the text part is empty".to_owned() })
+        }
         Ok(parts) => Ok(Content::Rendered { subject: one_line(&parts.subject), html: parts.html, text: parts.text }),
         Err(RenderFailure::Missing(names)) => Err(Error::MissingVariables { names }),
         Err(RenderFailure::Invalid(cause)) => Err(Error::InvalidTemplate { cause }),
+        Err(RenderFailure::TooLong) => Err(Error::MessageTooLong),
     }
 }
 
@@ -100,12 +105,18 @@ fn stored(name: &str, needed: &[String], escape_html: bool, variables: Value) ->
     if !names.is_empty() {
         return Err(Error::MissingVariables { names });
     }
-    let data = map_texts(variables, &|text| if escape_html { html_escape(&one_line(text)) } else { one_line(text) });
+    let data = map_texts(variables, &|text| if escape_html { escaped(&one_line(text)) } else { one_line(text) });
     Ok(Content::Stored { template: name.to_owned(), data: data.to_string() })
 }
 
+/// Escapes what has a meaning in HTML, and no more: SES puts the same value into the text part.
+fn escaped(text: &str) -> String {
+    let escapes = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")];
+    escapes.iter().fold(text.to_owned(), |text, (character, escape)| text.replace(*character, escape))
+}
+
 fn is_given(variables: &Value, path: &str) -> bool {
-    path.split('.').try_fold(variables, |value, key| value.get(key)).is_some_and(|value| !value.is_null())
+    path.split('.').try_fold(variables, |value, key| value.get(key)).is_some()
 }
 
 fn map_texts(value: Value, change: &impl Fn(&str) -> String) -> Value {

@@ -1,13 +1,25 @@
 //! Handlebars as SES speaks it, rendered strictly: a variable that is missing is an error, and all of those that are
 //! missing are told at once.
 
+use std::io;
+
 use handlebars::{
-    Handlebars, RenderError, RenderErrorReason, Template, html_escape, no_escape, template::TemplateElement,
+    Handlebars, RenderError, RenderErrorReason, Template, html_escape, no_escape,
+    template::{HelperTemplate, Parameter, TemplateElement},
 };
 use serde_json::{Map, Value};
 
 /// The most missing variables that are looked for in one template.
-const MOST_MISSING: usize = 100;
+const MOST_MISSING: usize = 20;
+
+/// The longest part of a message, in bytes: many times what mail clients show, and little enough to hold in memory.
+const MAX_PART_BYTES: usize = 1 << 20;
+
+/// The most branches of a template, each of which is one level deeper for whoever reads or drops it.
+const MAX_BRANCHES: usize = 100;
+
+/// The block helpers that SES's templates have (Amazon SES developer guide, "Advanced email personalization").
+const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
 
 /// Why a template was not rendered.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +28,8 @@ pub enum RenderFailure {
     Missing(Vec<String>),
     /// The template itself is wrong.
     Invalid(String),
+    /// A part would be longer than 1 MiB.
+    TooLong,
 }
 
 /// The parts of a rendered message.
@@ -54,10 +68,14 @@ fn render_part(
     registry.register_template("part", compile(template)?);
     let mut variables = variables.clone();
     for _ in 0..MOST_MISSING {
-        let error = match registry.render("part", &variables) {
-            Ok(rendered) => return Ok(rendered),
+        let mut part = Part(Vec::new());
+        let error = match registry.render_to_write("part", &variables, &mut part) {
+            Ok(()) => return Ok(String::from_utf8_lossy(&part.0).into_owned()),
             Err(error) => error,
         };
+        if matches!(error.reason(), RenderErrorReason::IOError(_)) {
+            return Err(RenderFailure::TooLong);
+        }
         let name = missing_variable(&error).ok_or_else(|| RenderFailure::Invalid(error.reason().to_string()))?;
         if !missing.contains(&name) {
             missing.push(name.clone());
@@ -69,22 +87,61 @@ fn render_part(
     Ok(String::new())
 }
 
-/// Partials are refused: nothing that a template of one message needs, and they can include each other for ever.
+/// What has been rendered so far.
+struct Part(Vec<u8>);
+
+impl io::Write for Part {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_PART_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Only what SES has too: a template should be able to move there. Partials, which SES has, could include each other
+/// for ever, and a message has no need of them.
 fn compile(template: &str) -> Result<Template, RenderFailure> {
-    let template = Template::compile(template).map_err(|error| RenderFailure::Invalid(error.reason().to_string()))?;
-    if has_partial(&template) {
-        return Err(RenderFailure::Invalid("a template cannot use partials".to_owned()));
+    let invalid = |reason: &str| RenderFailure::Invalid(reason.to_owned());
+    if template.matches("{{else").count() + template.matches("{{#").count() > MAX_BRANCHES {
+        return Err(invalid("a template cannot have more than 100 branches"));
+    }
+    let template = Template::compile(template).map_err(|error| invalid(&error.reason().to_string()))?;
+    if !is_supported(&template) {
+        return Err(invalid("a template can only use variables, and the blocks if, unless, each and with"));
     }
     Ok(template)
 }
 
-fn has_partial(template: &Template) -> bool {
+fn is_supported(template: &Template) -> bool {
     use TemplateElement as E;
-    template.elements.iter().any(|element| match element {
-        E::PartialExpression(_) | E::PartialBlock(_) | E::DecoratorExpression(_) | E::DecoratorBlock(_) => true,
-        E::HelperBlock(block) => [&block.template, &block.inverse].into_iter().flatten().any(has_partial),
+    template.elements.iter().all(|element| match element {
+        E::RawString(_) | E::Comment(_) => true,
+        E::Expression(helper) | E::HtmlExpression(helper) => is_plain(helper),
+        E::HelperBlock(block) => {
+            let is_known = block.name.as_name().is_some_and(|name| BLOCKS.contains(&name));
+            let branches = [&block.template, &block.inverse];
+            is_known && has_plain_parameters(block) && branches.into_iter().flatten().all(is_supported)
+        }
         _ => false,
     })
+}
+
+/// A variable, and not the call of a helper.
+fn is_plain(expression: &HelperTemplate) -> bool {
+    expression.params.is_empty()
+        && expression.hash.is_empty()
+        && !matches!(expression.name, Parameter::Subexpression(_))
+}
+
+fn has_plain_parameters(block: &HelperTemplate) -> bool {
+    let is_subexpression = |parameter: &Parameter| matches!(parameter, Parameter::Subexpression(_));
+    !block.params.iter().chain(block.hash.values()).any(is_subexpression)
 }
 
 fn missing_variable(error: &RenderError) -> Option<String> {
@@ -141,6 +198,13 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_cannot_blow_a_message_up() {
+        let variables = json!({ "link": "x".repeat(10_000), "items": vec![0; 1_000] });
+        let failure = render("", "{{#each items}}{{../link}}{{/each}}", "t", &variables);
+        assert_eq!(failure, Err(RenderFailure::TooLong));
+    }
+
+    #[test]
     fn a_wrong_template_is_told_from_a_wrong_payload() {
         for (template, reason) in [
             ("{{#if a}}", "not closed"),
@@ -148,6 +212,9 @@ mod tests {
             ("{{unknown_helper a}}", "no such helper"),
             ("{{#*inline \"a\"}}{{> a}}{{/inline}}{{> a}}", "endless"),
             ("{{#if a}}{{else}}{{> x}}{{/if}}", "a partial in a branch"),
+            ("{{#if (eq b 1)}}{{/if}}", "a helper that SES lacks"),
+            ("{{len b}}", "another"),
+            (&format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(5_000)), "too many branches"),
         ] {
             let failure = render("", "", template, &json!({ "a": 1 }));
             assert!(matches!(failure, Err(RenderFailure::Invalid(_))), "{reason}: {failure:?}");

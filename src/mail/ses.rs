@@ -14,9 +14,12 @@ use tokio::time::{Instant, sleep};
 use super::{Content, Letter};
 use crate::{error::Error, sdk_error};
 
-/// The waits between attempts: this, then twice this.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const MOST_ATTEMPTS: u32 = 3;
+/// The waits before each attempt.
+const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];
+
+/// The longest that one attempt may take: of SES, and of DynamoDB too.
+pub const LONGEST_ATTEMPT: Duration = Duration::from_secs(2);
+
 const CHARSET: &str = "UTF-8";
 
 /// Access to SES.
@@ -44,21 +47,22 @@ impl Mailer {
         Self { client: Client::from_conf(config.build()) }
     }
 
-    /// Sends `letter`. One that was throttled, or never arrived because no connection came about, is sent again while
-    /// there is time before `deadline`.
+    /// Sends `letter`. One that was throttled, or never arrived because no connection came about, is sent again. No
+    /// attempt begins that could not end before `deadline`.
     pub async fn send(&self, letter: &Letter, deadline: Instant) -> Result<(), SendError> {
-        let mut wait = FIRST_WAIT;
-        for attempt in 1.. {
-            let Err(error) = self.request(letter).send().await else { break };
-            let failure = SendError::from(&error);
-            let may_repeat = matches!(failure, SendError::Throttled(_)) || sdk_error::never_arrived(&error);
-            if !may_repeat || attempt == MOST_ATTEMPTS || Instant::now() + wait >= deadline {
-                return Err(failure);
+        let mut failure = SendError::Unavailable("SES: no time left".to_owned());
+        for wait in WAITS {
+            if Instant::now() + wait + LONGEST_ATTEMPT > deadline {
+                break;
             }
             sleep(wait).await;
-            wait *= 2;
+            let Err(error) = self.request(letter).send().await else { return Ok(()) };
+            failure = SendError::from(&error);
+            if !matches!(failure, SendError::Throttled(_)) && !sdk_error::never_arrived(&error) {
+                break;
+            }
         }
-        Ok(())
+        Err(failure)
     }
 
     fn request(&self, letter: &Letter) -> SendEmailFluentBuilder {

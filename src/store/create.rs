@@ -4,6 +4,8 @@
 //! other. There is no condition on the organization or a role on purpose: concurrent transactions on one shared row
 //! cancel each other, and inviting many people to one organization at once would fail.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use super::{
@@ -18,6 +20,10 @@ use crate::{
     invitation::{Invitation, InvitationId},
     timestamp::{Moment, Timestamp},
 };
+
+/// What has to be left of a request's time when it begins to write: to find that the answer is lost, to send the mail,
+/// and to take the invitation back.
+const TIME_AFTER_WRITING: Duration = Duration::from_secs(7);
 
 /// The positions of the transaction's parts.
 const STANDING: usize = 0;
@@ -48,7 +54,8 @@ pub enum Refusal {
 }
 
 impl Store {
-    /// Creates `invitation`, and counts a send to the invitee where `rate` is given.
+    /// Creates `invitation`, and counts a send to the invitee where `rate` is given. Where it remains unknown whether
+    /// that was done, it is undone, so that the same call can be made again.
     pub async fn create(
         &self,
         invitation: &Invitation,
@@ -62,20 +69,37 @@ impl Store {
             if let (Some(old), Some(new)) = (&seen, &counted) {
                 parts.push(self.replace_send_window(old, new, moment.now));
             }
-            let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else {
-                return Ok(Creation::Created(counted));
+            let failed = match self.transact(&parts, moment.leaving(TIME_AFTER_WRITING)).await {
+                Ok(Transacted::Committed) => return Ok(Creation::Created(counted)),
+                Ok(Transacted::Refused(failed)) => failed,
+                Err(error) => return Err(self.undo_if_done(invitation, counted, error, moment).await),
             };
             if let Some(standing) = failed.at(STANDING) {
                 return Ok(Creation::Refused(Standing::read(standing).into()));
             }
             let Some(window) = seen.zip(failed.at(SEND_WINDOW)).map(|(window, row)| window.seen(row)) else {
-                return Err(StoreError("DynamoDB: a new invitation's identifier is taken".to_owned()));
+                return Err(StoreError::nothing_done("DynamoDB: a new invitation's identifier is taken"));
             };
             if let Some(retry_after) = window.seconds_until_free(moment.now) {
                 return Ok(Creation::Refused(Refusal::MessageRateLimited { retry_after }));
             }
             seen = Some(window);
         }
+    }
+
+    async fn undo_if_done(
+        &self,
+        invitation: &Invitation,
+        window: Option<SendWindow>,
+        error: StoreError,
+        moment: Moment,
+    ) -> StoreError {
+        if error.may_be_done
+            && let Err(second) = self.take_back(invitation, window, moment).await
+        {
+            tracing::error!(error = %second, invitation_id = %invitation.id, "an invitation may have been left behind");
+        }
+        error
     }
 
     /// What stands against `invitation` in the table right now, if anything. Asked only where the request fails
@@ -108,19 +132,19 @@ impl Store {
     pub async fn take_back(
         &self,
         invitation: &Invitation,
-        mut window: SendWindow,
+        mut window: Option<SendWindow>,
         moment: Moment,
     ) -> Result<(), StoreError> {
         loop {
-            let restored = window.without_send(moment.now);
-            let parts = [
-                self.free_invitee(invitation),
-                self.delete_unchanged(invitation),
-                self.replace_send_window(&window, &restored, moment.now),
-            ];
+            let mut parts = vec![self.free_invitee(invitation), self.delete_unchanged(invitation)];
+            parts.extend(window.as_ref().map(|old| {
+                let restored = old.without_send(moment.now);
+                self.replace_send_window(old, &restored, moment.now)
+            }));
             let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else { return Ok(()) };
-            match failed.at(SEND_WINDOW) {
-                Some(row) if failed.at(STANDING).or(failed.at(INVITATION)).is_none() => window = window.seen(row),
+            let is_unchanged = failed.at(STANDING).or(failed.at(INVITATION)).is_none();
+            match window.zip(failed.at(SEND_WINDOW)) {
+                Some((old, row)) if is_unchanged => window = Some(old.seen(row)),
                 _ => return Ok(()),
             }
         }

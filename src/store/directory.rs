@@ -21,8 +21,8 @@ use crate::{
     timestamp::{Moment, Timestamp},
 };
 
-/// The most rows that are remembered. When there are more, all are forgotten, which is simple and rare.
-const CACHE_CAPACITY: usize = 10_000;
+/// The most rows that are remembered: a function of 128 MB has room for them, unless most are huge.
+const CACHE_CAPACITY: usize = 1_000;
 
 /// What `BatchGetItem` did not get to is asked for again after at most this long.
 const UNPROCESSED_WAIT: Duration = Duration::from_millis(50);
@@ -159,7 +159,8 @@ impl Store {
     }
 
     async fn put_row(&self, tenant: &TenantId, sk: &str, row: &impl Serialize) -> Result<(), StoreError> {
-        let row = serde_json::to_value(row).map_err(|error| StoreError(format!("{} row: {error}", kind(sk))))?;
+        let row = serde_json::to_value(row)
+            .map_err(|error| StoreError::nothing_done(format!("{} row: {error}", kind(sk))))?;
         let mut item = items::from_json(row);
         item.extend(keys::primary(tenant, sk));
         self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
@@ -183,7 +184,7 @@ impl Store {
             wanted = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
             if !wanted.is_empty() {
                 if Instant::now() + UNPROCESSED_WAIT >= deadline {
-                    return Err(StoreError("DynamoDB: UnprocessedKeys".to_owned()));
+                    return Err(StoreError::nothing_done("DynamoDB: UnprocessedKeys".to_owned()));
                 }
                 sleep(jittered(UNPROCESSED_WAIT)).await;
             }
@@ -203,8 +204,12 @@ impl Cache {
         }
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let (read_at, row) = rows.get(&(tenant.clone(), sk.to_owned()))?;
-        // Also not when the row was read in what is now the future: a clock was set back.
-        (*read_at..read_at.plus_millis(self.lifetime_millis)).contains(&now).then(|| Arc::clone(row))
+        self.is_fresh(*read_at, now).then(|| Arc::clone(row))
+    }
+
+    /// Also not when the row was read in what is now the future: a clock was set back.
+    fn is_fresh(&self, read_at: Timestamp, now: Timestamp) -> bool {
+        (read_at..read_at.plus_millis(self.lifetime_millis)).contains(&now)
     }
 
     fn put(&self, tenant: &TenantId, sk: &str, row: &Arc<Value>, now: Timestamp) {
@@ -212,6 +217,9 @@ impl Cache {
             return;
         }
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        if rows.len() >= CACHE_CAPACITY {
+            rows.retain(|_, (read_at, _)| self.is_fresh(*read_at, now));
+        }
         if rows.len() >= CACHE_CAPACITY {
             rows.clear();
         }

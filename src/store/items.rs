@@ -169,9 +169,10 @@ pub fn millis(value: &AttributeValue) -> Option<Timestamp> {
     value.as_n().ok()?.parse().ok().map(Timestamp::from_millis)
 }
 
-/// A row as JSON, for the rows that are read with serde. Binary values, which no row of ours has, become null.
+/// A row as JSON, for the rows that are read with serde. What is null, or binary, which nothing of ours is, is left out.
 pub fn to_json(item: Item) -> Value {
-    Value::Object(item.into_iter().map(|(name, value)| (name, attribute_to_json(value))).collect())
+    let fields = item.into_iter().map(|(name, value)| (name, attribute_to_json(value)));
+    Value::Object(fields.filter(|(_, value)| !value.is_null()).collect())
 }
 
 /// JSON as the attributes of a row. Only an object has any.
@@ -186,9 +187,7 @@ fn attribute_to_json(value: AttributeValue) -> Value {
         AttributeValue::N(number) => number.parse::<Number>().map_or(Value::Null, Value::Number),
         AttributeValue::Bool(boolean) => Value::Bool(boolean),
         AttributeValue::L(values) => values.into_iter().map(attribute_to_json).collect(),
-        AttributeValue::M(fields) => {
-            Value::Object(fields.into_iter().map(|(name, value)| (name, attribute_to_json(value))).collect())
-        }
+        AttributeValue::M(fields) => to_json(fields),
         AttributeValue::Ss(texts) => texts.into_iter().map(Value::String).collect(),
         _ => Value::Null,
     }
@@ -201,8 +200,6 @@ fn attribute_from_json(value: Value) -> AttributeValue {
         Value::Number(number) => AttributeValue::N(number.to_string()),
         Value::String(text) => AttributeValue::S(text),
         Value::Array(values) => AttributeValue::L(values.into_iter().map(attribute_from_json).collect()),
-        Value::Object(fields) => {
-            AttributeValue::M(fields.into_iter().map(|(name, value)| (name, attribute_from_json(value))).collect())
-        }
+        fields @ Value::Object(_) => AttributeValue::M(from_json(fields)),
     }
 }

@@ -40,28 +40,30 @@ impl FailedConditions {
 }
 
 impl Store {
-    /// Runs a transaction, and again while others are in its way (`TransactionConflict`) or DynamoDB throttles, until
-    /// `deadline`. Repeating is safe: a cancelled transaction wrote nothing, and a lost answer is made good within
-    /// one call of the SDK, which sends the same client request token with each of its attempts.
+    /// Runs a transaction, and again while others are in its way (`TransactionConflict`) or DynamoDB throttles. No
+    /// attempt begins after `deadline`. Repeating is safe: a cancelled transaction wrote nothing, and a lost answer is
+    /// made good within one call of the SDK, which sends the same client request token with each of its attempts.
     pub(super) async fn transact(
         &self,
         parts: &[TransactWriteItem],
         deadline: Instant,
     ) -> Result<Transacted, StoreError> {
         let mut wait = FIRST_WAIT;
-        loop {
+        while Instant::now() < deadline {
             let request = self.client.transact_write_items().set_transact_items(Some(parts.to_vec()));
             let Err(error) = request.send().await else { return Ok(Transacted::Committed) };
             let Some(cancelled) = cancellation(&error) else { return Err(error.into()) };
             if let Some(refused) = read_reasons(cancelled) {
                 return Ok(Transacted::Refused(refused));
             }
-            if !is_passing(cancelled) || Instant::now() + wait >= deadline {
-                return Err(StoreError(format!("DynamoDB: TransactionCanceled ({})", codes(cancelled).join(", "))));
+            if !is_passing(cancelled) {
+                let codes = codes(cancelled).join(", ");
+                return Err(StoreError::nothing_done(format!("DynamoDB: TransactionCanceled ({codes})")));
             }
             sleep(jittered(wait)).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
+        Err(StoreError::nothing_done("DynamoDB: no time left"))
     }
 
     /// A part of a transaction that puts `item`, to be given a condition.

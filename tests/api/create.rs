@@ -227,6 +227,19 @@ async fn a_tenant_sees_and_disturbs_nothing_of_another() {
 }
 
 #[tokio::test]
+async fn a_payload_key_means_nothing_to_whatever_reads_it() {
+    let app = TestApp::start().await;
+    // `serde_json` takes this key for an embedded document, and would read one in the other without end.
+    let key = "$serde_json::private::RawValue";
+    let nested = (0..8).fold("[]".to_owned(), |text, _| json!({ key: text }).to_string());
+    for (n, value) in [json!(1), json!("no JSON"), json!(nested)].into_iter().enumerate() {
+        let changes = json!({ "messagePayload": { key: value, "nested": { key: value } }, key: value });
+        let answer = app.create_at(NOW, &with(body(&format!("p{n}@example.com")), changes)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_create_leaves_the_table_as_it_was() {
     let app = TestApp::start().await;
     let before = app.rows().await;

@@ -1,10 +1,12 @@
 //! AWS failing: what the caller is told, and that nothing is half-written.
 
+use std::time::Duration;
+
 use organization_invitations::local::ses::SesFault;
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{NOW, TestApp, body, with},
+    helpers::{NOW, TestApp, body, create_event, with},
     proxy::Intervention,
 };
 
@@ -37,6 +39,53 @@ async fn a_transaction_whose_answer_was_lost_is_not_done_twice() {
     assert_eq!(answer.status, 201, "the request token tells that it was done: {answer:?}");
     assert_eq!(app.mails().len(), 1);
     assert_eq!(invitations_and_standings(&app.rows().await), 2);
+}
+
+#[tokio::test]
+async fn a_create_of_which_every_answer_is_lost_is_undone_and_can_be_made_again() {
+    for body in [mailed("a@example.com"), body("a@example.com")] {
+        let app = TestApp::start_behind_proxy(&[("MESSAGE_RATE_LIMIT", "1")]).await;
+        for _ in 0..3 {
+            app.proxy().next("TransactWriteItems", Intervention::LoseAnswer);
+        }
+        let answer = app.create_at(NOW, &body).await;
+        answer.assert_refused(503, "service.unavailable");
+        assert_eq!(invitations_and_standings(&app.rows().await), 0);
+        assert!(app.mails().is_empty());
+        assert_eq!(app.create_at(NOW, &body).await.status, 201);
+    }
+}
+
+#[tokio::test]
+async fn a_mail_service_that_never_answers_is_a_503_in_time_and_the_invitation_is_taken_back() {
+    let app = TestApp::start().await;
+    app.stack.ses.fail_next(SesFault::Silence { accepts: false });
+    let started = std::time::Instant::now();
+    app.create_at(NOW, &mailed("a@example.com")).await.assert_refused(503, "connector.general");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_eq!(invitations_and_standings(&app.rows().await), 0);
+    assert_eq!(app.stack.ses.calls(), 1, "it may have been accepted, so it is not sent again");
+}
+
+#[tokio::test]
+async fn a_create_without_any_time_left_writes_nothing() {
+    let app = TestApp::start().await;
+    let before = app.rows().await;
+    let event = create_event("default", None, &mailed("a@example.com").to_string(), false).to_string();
+    let answer = app.invoke_within(Duration::ZERO, NOW, &event).await;
+    answer.assert_refused(503, "service.unavailable");
+    assert_eq!(app.rows().await, before);
+    assert!(app.mails().is_empty());
+}
+
+#[tokio::test]
+async fn a_send_that_was_given_back_leaves_a_row_that_dynamodb_will_delete() {
+    let app = TestApp::start().await;
+    app.stack.ses.fail_next(SesFault::MessageRejected);
+    app.create_at(NOW, &mailed("a@example.com")).await.assert_refused(400, "connector.invalid_response");
+    let window = app.row("default", "SENDS#a@example.com").await.unwrap();
+    assert_eq!(window["sends"], json!([]));
+    assert_eq!(window["ttl"], NOW / 1000 + 600, "not in 1970, which DynamoDB takes for never");
 }
 
 #[tokio::test]

@@ -66,7 +66,9 @@ async fn a_token_a_create_and_its_mail_in_the_inbox() {
 async fn without_a_good_token_the_function_is_not_reached() {
     let gateway = Gateway::start().await;
     let token = gateway.token(&CREDENTIALS).await["access_token"].as_str().unwrap().to_owned();
-    let forged = format!("{}x", &token[..token.len() - 1]);
+    let signature = token.rfind('.').unwrap() + 1;
+    let other = if token[signature..].starts_with('A') { "B" } else { "A" };
+    let forged = format!("{}{other}{}", &token[..signature], &token[signature + 1..]);
     for (token, reason) in
         [(None, "none"), (Some("x"), "no token at all"), (Some(forged.as_str()), "another signature")]
     {

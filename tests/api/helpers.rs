@@ -127,7 +127,12 @@ impl TestApp {
 
     /// Hands an event to the function as if it were that time.
     pub async fn invoke_at(&self, now: i64, event: &str) -> Answer {
-        let moment = Moment { now: Timestamp::from_millis(now), ..Moment::with_budget(BUDGET) };
+        self.invoke_within(BUDGET, now, event).await
+    }
+
+    /// Hands an event to the function as if it were that time, with so much time for the answer.
+    pub async fn invoke_within(&self, budget: Duration, now: i64, event: &str) -> Answer {
+        let moment = Moment { now: Timestamp::from_millis(now), ..Moment::with_budget(budget) };
         let answer = handler::handle(&self.app, event, moment).await;
         Answer::from_lambda(&serde_json::to_value(answer).unwrap())
     }

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use garde::{Report, Validate, error::Path};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Value, value::RawValue};
 
 use crate::{
-    body::{Field, MAX_ISSUES, Number, RawFields, element, field, violation, wrong_type},
+    body::{Field, MAX_ISSUES, Number, element, field, violation, wrong_type},
     config::Config,
     directory::utf16_length,
     email_address::{EmailAddress, EmailAddressError},
     error::{Error, IssueCode},
+    json::{Json, RawFields},
     mail::MessagePayload,
     timestamp::Timestamp,
 };
@@ -83,7 +84,7 @@ impl RoleIds {
     fn read(fields: &RawFields<'_>) -> Result<Self, Error> {
         Ok(Self(match field::<Vec<&RawValue>>(fields, "organizationRoleIds", "array")? {
             Field::Present(entries) => {
-                let entries = entries.into_iter().map(|entry| element(entry, "string"));
+                let entries = entries.into_iter().map(|entry| element(entry, "organizationRoleIds", "string"));
                 Field::Present(entries.collect::<Result<_, _>>()?)
             }
             Field::Absent => Field::Absent,
@@ -123,8 +124,10 @@ impl PayloadField {
         if raw.get() == "false" {
             return Ok(Self::Unwanted);
         }
-        let payload = element::<Map<String, Value>>(raw, "object")?.into_value();
-        Ok(payload.map_or(Self::Mistyped, |fields| Self::Wanted(MessagePayload(fields))))
+        match element::<Json>(raw, "messagePayload", "object")? {
+            Field::Present(Json(Value::Object(fields))) => Ok(Self::Wanted(MessagePayload(fields))),
+            _ => Ok(Self::Mistyped),
+        }
     }
 
     /// The variables, where mail is wanted.

@@ -1,0 +1,154 @@
+//! JSON from outside, read into values without surprises.
+//!
+//! `serde_json::Value` takes an object with one certain key for an embedded document, and reads that with a new limit
+//! of nesting: a small text can become a value too deep to be dropped. [`Json`] knows no such key.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value, value::RawValue};
+
+/// The fields of a JSON object, still raw. Of a key that occurs twice the last value stays, as in JavaScript.
+pub type RawFields<'a> = BTreeMap<String, &'a RawValue>;
+
+/// Any JSON value. Reading one that is nested more than 127 levels deep fails.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Json(pub Value);
+
+/// The fields of a raw value; none where it is not an object.
+pub fn fields(raw: &RawValue) -> RawFields<'_> {
+    serde_json::from_str(raw.get()).unwrap_or_default()
+}
+
+/// A raw value, read as far as it can be: whatever cannot, or is more than `levels` deep, is null.
+pub fn lenient(raw: &RawValue, levels: u8) -> Value {
+    let Some(deeper) = levels.checked_sub(1) else { return Value::Null };
+    match raw.get().as_bytes().first() {
+        Some(b'{') => {
+            fields(raw).into_iter().map(|(key, value)| (key, lenient(value, deeper))).collect::<Map<_, _>>().into()
+        }
+        Some(b'[') => {
+            let elements: Vec<&RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
+            elements.into_iter().map(|element| lenient(element, deeper)).collect()
+        }
+        _ => serde_json::from_str::<Json>(raw.get()).map_or(Value::Null, |json| json.0),
+    }
+}
+
+/// Reads an object of [`Json`] values, for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+/// Those of the deserializer, and of what is not an object.
+pub fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    match Json::deserialize(deserializer)?.0 {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(D::Error::custom("expected an object")),
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor).map(Self)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Json(value)) = elements.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some((key, Json(value))) = entries.next_entry()? {
+            fields.insert(key, value);
+        }
+        Ok(Value::Object(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The key by which `serde_json` tells its own embedded documents.
+    const MAGIC: &str = "$serde_json::private::RawValue";
+
+    #[test]
+    fn every_kind_of_value_is_read_as_it_is() {
+        for text in
+            ["null", "true", "-1", "18446744073709551615", "1.5", "\"a\\u0000b\"", "[[],{}]", "{\"a\":{\"a\":1}}"]
+        {
+            let Json(value) = serde_json::from_str(text).unwrap();
+            assert_eq!(value.to_string(), text);
+        }
+        assert_eq!(serde_json::from_str::<Json>(r#"{"a":1,"a":2}"#).unwrap().0, json!({ "a": 2 }));
+    }
+
+    #[test]
+    fn no_key_means_more_than_it_says() {
+        for value in ["1", "\"[1]\"", "\"{\""] {
+            let Json(read) = serde_json::from_str(&format!("{{\"{MAGIC}\":{value}}}")).unwrap();
+            assert_eq!(read[MAGIC].to_string(), value);
+        }
+    }
+
+    #[test]
+    fn nesting_ends_with_the_limit_however_it_is_written() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(serde_json::from_str::<Json>(&nested(127)).is_ok());
+        assert!(serde_json::from_str::<Json>(&nested(128)).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_null_and_spoils_nothing_beside_it() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let text = format!(r#"{{"a":1e400,"b":"\ud800","c":{deep},"d":[1e400,1],"e":"x"}}"#);
+        let read = lenient(&RawValue::from_string(text).unwrap(), 3);
+        assert_eq!(read, json!({ "a": null, "b": null, "c": [[null]], "d": [null, 1], "e": "x" }));
+    }
+}
