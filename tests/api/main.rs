@@ -9,11 +9,17 @@
 mod concurrency;
 mod create;
 mod create_bodies;
+mod delete;
 mod directory;
 mod events;
 mod faults;
 mod gateway;
+mod get;
 mod helpers;
+mod invariant;
 mod lambda;
+mod list;
 mod mail;
+mod operations;
 mod proxy;
+mod tenants;
