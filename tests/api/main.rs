@@ -22,4 +22,5 @@ mod list;
 mod mail;
 mod operations;
 mod proxy;
+mod status;
 mod tenants;
