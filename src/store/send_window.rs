@@ -89,15 +89,17 @@ impl SendWindow {
         now.plus_millis(-self.rate.window_millis)
     }
 
-    fn row(&self) -> Item {
-        let latest = self.sends.last().copied().unwrap_or(Timestamp::from_millis(0));
+    /// The row as it is written at `now`. DynamoDB deletes nothing by a time that is more than five years past, so a
+    /// row without sends goes a window after its writing.
+    fn row(&self, now: Timestamp) -> Item {
+        let latest = self.sends.last().copied();
         let sends = self.sends.iter().map(|send| number(send.as_millis())).collect();
         let mut row = self.key();
         let attributes = [
             ("sends", AttributeValue::L(sends)),
-            ("latestSend", number(latest.as_millis())),
+            ("latestSend", number(latest.map_or(0, Timestamp::as_millis))),
             ("version", string(self.version.as_deref().unwrap_or_default())),
-            (TTL, ttl(latest.plus_millis(self.rate.window_millis), 0)),
+            (TTL, ttl(latest.unwrap_or(now).plus_millis(self.rate.window_millis), 0)),
         ];
         row.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
         row
@@ -147,7 +149,7 @@ impl Store {
 
     /// The part of a transaction that turns the window `old` into `new`, if the row still is what `old` took it for.
     pub(super) fn replace_send_window(&self, old: &SendWindow, new: &SendWindow, now: Timestamp) -> TransactWriteItem {
-        let put = self.put(new.row());
+        let put = self.put(new.row(now));
         let put = match &old.version {
             Some(version) => put
                 .condition_expression("#version = :version")

@@ -20,6 +20,7 @@ mod invariant;
 mod lambda;
 mod list;
 mod mail;
+mod message;
 mod operations;
 mod proxy;
 mod status;
