@@ -23,5 +23,6 @@ mod mail;
 mod message;
 mod operations;
 mod proxy;
+mod races;
 mod status;
 mod tenants;
