@@ -104,7 +104,8 @@ impl Store {
     }
 
     /// Takes back a created invitation whose mail could not be sent, so that the same call can be made again, and
-    /// gives back the send that was counted in `window`. Where the invitation has changed since, it stays.
+    /// gives back the send that was counted in `window`. Where the invitation has changed since, it stays, and only
+    /// the send is given back.
     pub async fn take_back(
         &self,
         invitation: &Invitation,
@@ -121,7 +122,7 @@ impl Store {
             let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else { return Ok(()) };
             match failed.at(SEND_WINDOW) {
                 Some(row) if failed.at(STANDING).or(failed.at(INVITATION)).is_none() => window = window.seen(row),
-                _ => return Ok(()),
+                _ => return self.give_back_send(window, moment).await,
             }
         }
     }

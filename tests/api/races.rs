@@ -1,8 +1,9 @@
 //! Operations racing on one invitation: what the callers are told, and what the whole table holds afterwards.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use serde_json::json;
+use organization_invitations::local::ses::SesFault;
+use serde_json::{Value, json};
 
 use crate::{
     helpers::{Answer, Call, NOW, TestApp, body, with},
@@ -167,5 +168,34 @@ async fn every_pair_of_operations_leaves_the_table_consistent_whatever_their_clo
             }
             invariant::check(&app, one_now.max(other_now)).await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_that_has_changed_while_its_mail_failed_stays_and_the_send_is_given_back() {
+    for (meanwhile, status) in [(Accept, json!("Accepted")), (Revoke, json!("Revoked")), (Delete, Value::Null)] {
+        let app = Arc::new(TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await);
+        // SES is asked three times, for long enough.
+        (0..3).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
+        let mailed = with(body("ada@example.com"), json!({ "messagePayload": {} }));
+        let creating = tokio::spawn({
+            let (app, mailed) = (Arc::clone(&app), mailed.clone());
+            async move { app.create_at(NOW, &mailed).await }
+        });
+        let id = loop {
+            if let Some(entity) = app.call(Call::list("")).await.json().get(0) {
+                break entity["id"].as_str().unwrap().to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert_eq!(app.call(meanwhile.call(&id, "acme")).await.status, meanwhile.success(), "{meanwhile:?}");
+        creating.await.unwrap().assert_refused(429, "connector.rate_limit_exceeded");
+
+        let row = app.row("default", &format!("INVITATION#{id}")).await;
+        assert_eq!(row.map_or(Value::Null, |row| row["status"].clone()), status);
+        invariant::check(&app, NOW).await;
+        let elsewhere = with(mailed, json!({ "organizationId": "string" }));
+        let next = app.create_at(NOW, &elsewhere).await;
+        assert_eq!(next.status, 201, "{meanwhile:?}: {next:?}");
     }
 }
