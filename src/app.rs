@@ -33,21 +33,26 @@ impl App {
         let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .http_client(client)
+            .timeout_config(time_limits())
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .load()
             .await;
         Self::new(config, &sdk)
     }
 
-    /// Builds the clients from `sdk`, with time limits that let a request be answered whatever AWS does.
+    /// Builds the clients from `sdk`.
     pub fn new(config: Config, sdk: &SdkConfig) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(1))
-            .operation_attempt_timeout(LONGEST_ATTEMPT)
-            .operation_timeout(LONGEST_CALL);
-        let sdk = sdk.clone().into_builder().timeout_config(timeouts.build()).build();
-        let store = Store::new(aws_sdk_dynamodb::Client::new(&sdk), &config);
-        let mailer = Mailer::new(&sdk);
+        let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), &config);
+        let mailer = Mailer::new(sdk);
         Self { config, store, mailer }
     }
+}
+
+/// The limits within which a request can be answered whatever AWS does.
+pub fn time_limits() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(LONGEST_ATTEMPT)
+        .operation_timeout(LONGEST_CALL)
+        .build()
 }

@@ -128,7 +128,8 @@ impl Store {
     }
 
     /// Takes back a created invitation whose mail could not be sent, so that the same call can be made again, and
-    /// gives back the send that was counted in `window`. Where the invitation has changed since, it stays.
+    /// gives back the send that was counted in `window`. Where the invitation has changed since, it stays, and only
+    /// the send is given back.
     pub async fn take_back(
         &self,
         invitation: &Invitation,
@@ -143,10 +144,11 @@ impl Store {
             }));
             let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else { return Ok(()) };
             let is_unchanged = failed.at(STANDING).or(failed.at(INVITATION)).is_none();
-            match window.zip(failed.at(SEND_WINDOW)) {
-                Some((old, row)) if is_unchanged => window = Some(old.seen(row)),
-                _ => return Ok(()),
-            }
+            window = match (window, failed.at(SEND_WINDOW)) {
+                (Some(old), Some(row)) if is_unchanged => Some(old.seen(row)).filter(|seen| seen.counts(moment.now)),
+                (Some(window), _) => return self.give_back_send(window, moment).await,
+                (None, _) => return Ok(()),
+            };
         }
     }
 

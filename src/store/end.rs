@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 
 use super::{
     Item, Store, StoreError,
-    items::{self, number, string},
+    items::{self, Standing, number, string},
     keys,
     transaction::Transacted,
 };
@@ -16,9 +16,15 @@ use crate::{
 
 impl Store {
     /// Writes that `user_id` accepted `accepted`: its status, what its invitee is to the organization, and the
-    /// membership with its roles. Says whether it still was pending.
+    /// membership with its roles. Says whether it still was pending, and no newer invitation had taken its place:
+    /// a request that began before the expiry may come after one that began behind it.
     pub async fn accept(&self, accepted: &Invitation, user_id: &str, moment: Moment) -> Result<bool, StoreError> {
-        let standing = self.put(items::member_standing(accepted, user_id));
+        let standing = self
+            .put(items::member_standing(accepted, user_id))
+            .condition_expression("attribute_not_exists(pk) OR #state <> :pending OR invitationId = :id")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":pending", string(Standing::PENDING))
+            .expression_attribute_values(":id", string(accepted.id.as_str()));
         let parts = [
             self.replace_pending(accepted),
             TransactWriteItem::builder().put(standing.build().expect("table and item are set")).build(),

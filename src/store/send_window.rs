@@ -75,6 +75,11 @@ impl SendWindow {
         Self { sends, version: Some(format!("{version}-")), ..self.clone() }
     }
 
+    /// Whether a send at that time is counted.
+    pub fn counts(&self, sent: Timestamp) -> bool {
+        self.sends.contains(&sent)
+    }
+
     /// The primary key of the row.
     pub(super) fn key(&self) -> Item {
         Item::from(keys::primary(&self.tenant, keys::send_window(&self.folded_address)))
@@ -89,16 +94,17 @@ impl SendWindow {
         now.plus_millis(-self.rate.window_millis)
     }
 
-    /// The row is of use until the last send, or this change where it leaves none, has left the window.
+    /// The row as it is written at `now`. DynamoDB deletes nothing by a time that is more than five years past, so a
+    /// row without sends goes a window after its writing.
     fn row(&self, now: Timestamp) -> Item {
-        let latest = self.sends.last().copied().unwrap_or(Timestamp::from_millis(0));
+        let latest = self.sends.last().copied();
         let sends = self.sends.iter().map(|send| number(send.as_millis())).collect();
         let mut row = self.key();
         let attributes = [
             ("sends", AttributeValue::L(sends)),
-            ("latestSend", number(latest.as_millis())),
+            ("latestSend", number(latest.map_or(0, Timestamp::as_millis))),
             ("version", string(self.version.as_deref().unwrap_or_default())),
-            (TTL, ttl(latest.max(now).plus_millis(self.rate.window_millis), 0)),
+            (TTL, ttl(latest.map_or(now, |latest| latest.max(now)).plus_millis(self.rate.window_millis), 0)),
         ];
         row.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
         row
@@ -136,7 +142,7 @@ impl Store {
 
     /// Gives back the send that was counted in `window`, because nothing was sent.
     pub async fn give_back_send(&self, mut window: SendWindow, moment: Moment) -> Result<(), StoreError> {
-        loop {
+        while window.counts(moment.now) {
             let restored = window.without_send(moment.now);
             let parts = [self.replace_send_window(&window, &restored, moment.now)];
             match self.transact(&parts, moment.deadline).await? {
@@ -144,6 +150,7 @@ impl Store {
                 Transacted::Refused(failed) => window = window.seen(failed.at(0).unwrap_or(&Item::new())),
             }
         }
+        Ok(())
     }
 
     /// The part of a transaction that turns the window `old` into `new`, if the row still is what `old` took it for.

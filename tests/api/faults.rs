@@ -58,7 +58,7 @@ async fn a_create_of_which_every_answer_is_lost_is_undone_and_can_be_made_again(
 
 #[tokio::test]
 async fn a_mail_service_that_never_answers_is_a_503_in_time_and_the_invitation_is_taken_back() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with_time_limits().await;
     app.stack.ses.fail_next(SesFault::Silence { accepts: false });
     let started = std::time::Instant::now();
     app.create_at(NOW, &mailed("a@example.com")).await.assert_refused(503, "connector.general");

@@ -1,10 +1,15 @@
 //! What every test starts from: the function with an emulator, a stand-in and the demo directory of its own.
 
-use std::{collections::BTreeMap, time::Duration};
+mod call;
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, PutRequest, WriteRequest},
+};
 use organization_invitations::{
-    app::App,
+    app::{App, time_limits},
     directory::{EmailConnector, Organization, OrganizationRole, User},
     handler,
     invitation::TenantId,
@@ -12,11 +17,13 @@ use organization_invitations::{
         ses::Mail,
         stack::{self, Stack, StackOptions},
     },
-    store::items,
+    store::{Item, items},
     timestamp::{Moment, Timestamp},
 };
 use serde_json::{Map, Value, json};
+use tokio::{sync::Barrier, task::JoinSet};
 
+pub use self::call::Call;
 use crate::proxy::Proxy;
 
 /// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
@@ -63,25 +70,8 @@ pub fn with(mut body: Value, changes: Value) -> Value {
 
 /// An event of an HTTP API with a JWT authorizer, for a create.
 pub fn create_event(tenant: &str, content_type: Option<&str>, body: &str, is_base64: bool) -> Value {
-    let mut headers = json!({ "host": "api.example.com" });
-    if let Some(content_type) = content_type {
-        headers["content-type"] = content_type.into();
-    }
-    json!({
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": "/api/organization-invitations",
-        "rawQueryString": "",
-        "headers": headers,
-        "requestContext": {
-            "authorizer": { "jwt": { "claims": { "sub": "s", "tenant_id": tenant, "scope": "all" }, "scopes": null } },
-            "http": { "method": "POST", "path": "/api/organization-invitations", "protocol": "HTTP/1.1" },
-            "requestId": "test",
-            "stage": "$default",
-        },
-        "body": body,
-        "isBase64Encoded": is_base64,
-    })
+    let (content_type, body) = (content_type.map(str::to_owned), Some(body.to_owned()));
+    Call { content_type, body, is_base64, ..Call::new("POST", "").by(tenant) }.event()
 }
 
 impl TestApp {
@@ -104,6 +94,14 @@ impl TestApp {
         let sdk = stack::sdk_config(proxy.url(), &app.stack.ses_url);
         app.app = App::new(app.app.config.clone(), &sdk);
         app.proxy = Some(proxy);
+        app
+    }
+
+    /// With the time limits of a deployed function, which a busy machine might not keep otherwise.
+    pub async fn start_with_time_limits() -> Self {
+        let mut app = Self::start().await;
+        let sdk = app.stack.sdk.clone().into_builder().timeout_config(time_limits()).build();
+        app.app = App::new(app.app.config.clone(), &sdk);
         app
     }
 
@@ -135,6 +133,44 @@ impl TestApp {
         let moment = Moment { now: Timestamp::from_millis(now), ..Moment::with_budget(budget) };
         let answer = handler::handle(&self.app, event, moment).await;
         Answer::from_lambda(&serde_json::to_value(answer).unwrap())
+    }
+
+    /// Makes a request through an HTTP API, at [`NOW`].
+    pub async fn call(&self, call: Call) -> Answer {
+        self.call_at(NOW, call).await
+    }
+
+    /// Makes a request through an HTTP API, as if it were the time `now`.
+    pub async fn call_at(&self, now: i64, call: Call) -> Answer {
+        self.invoke_at(now, &call.event().to_string()).await
+    }
+
+    /// Makes requests at the same moment, each as if it were some time. The answers come in the order of the calls.
+    pub async fn call_all_at_once(self: &Arc<Self>, calls: Vec<(i64, Call)>) -> Vec<Answer> {
+        let start = Arc::new(Barrier::new(calls.len()));
+        let mut running = JoinSet::new();
+        for (position, (now, call)) in calls.into_iter().enumerate() {
+            let (app, start) = (Arc::clone(self), Arc::clone(&start));
+            running.spawn(async move {
+                start.wait().await;
+                (position, app.call_at(now, call).await)
+            });
+        }
+        let mut answers = running.join_all().await;
+        answers.sort_by_key(|(position, _)| *position);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    /// Creates in the tenant `default`, at [`NOW`], and gives the new invitation's identifier.
+    pub async fn invite(&self, body: &Value) -> String {
+        self.invite_at(NOW, body).await
+    }
+
+    /// Creates in the tenant `default`, as if it were the time `now`, and gives the new invitation's identifier.
+    pub async fn invite_at(&self, now: i64, body: &Value) -> String {
+        let answer = self.create_at(now, body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["id"].as_str().unwrap().to_owned()
     }
 
     /// Creates in the tenant `default`, as if it were the time `now`.
@@ -175,6 +211,12 @@ impl TestApp {
         self.app.store.put_organization(&tenant("default"), &organization).await.unwrap();
     }
 
+    /// Adds a user to the tenant `default`, or gives one another address.
+    pub async fn add_user(&self, id: &str, email: Option<&str>) {
+        let user = User { id: id.to_owned(), name: None, primary_email: email.map(str::to_owned), avatar: None };
+        self.app.store.put_user(&tenant("default"), &user).await.unwrap();
+    }
+
     /// Replaces the email connector of the tenant `default`.
     pub async fn set_connector(&self, connector: &EmailConnector) {
         self.app.store.put_connector(&tenant("default"), connector).await.unwrap();
@@ -203,8 +245,9 @@ impl TestApp {
 
     /// The whole table, as JSON, in the order of its keys.
     pub async fn rows(&self) -> Vec<Value> {
-        let scan = self.client().scan().table_name(self.table()).send().await.unwrap();
-        let mut rows: Vec<Value> = scan.items.unwrap_or_default().into_iter().map(items::to_json).collect();
+        let scan = self.client().scan().table_name(self.table()).into_paginator().items().send();
+        let found = scan.collect::<Result<Vec<_>, _>>().await.unwrap();
+        let mut rows: Vec<Value> = found.into_iter().map(items::to_json).collect();
         rows.sort_by_key(|row| (row["pk"].to_string(), row["sk"].to_string()));
         rows
     }
@@ -222,6 +265,16 @@ impl TestApp {
         let delete = self.client().delete_item().table_name(self.table());
         let delete = delete.key("pk", AttributeValue::S(format!("TENANT#{tenant}")));
         delete.key("sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
+    }
+
+    /// Writes rows as they are, many at a time.
+    pub async fn put_rows(&self, rows: impl IntoIterator<Item = Item>) {
+        let put = |row| WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(row)).build().unwrap());
+        let requests: Vec<WriteRequest> = rows.into_iter().map(|row| put(row).build()).collect();
+        for batch in requests.chunks(25) {
+            let write = self.client().batch_write_item().request_items(self.table(), batch.to_vec());
+            assert!(write.send().await.unwrap().unprocessed_items.is_none_or(|rest| rest.is_empty()));
+        }
     }
 
     /// A client of the emulator itself, whatever stands between it and the function.

@@ -1,0 +1,135 @@
+//! A request to the API, and the events that API Gateway makes of it.
+
+use serde_json::{Map, Value, json};
+
+/// The collection's path.
+const PATH: &str = "/api/organization-invitations";
+
+/// A request. Unless it says otherwise, it is made in the tenant `default`.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub tenant: String,
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub content_type: Option<String>,
+    pub body: Option<String>,
+    pub is_base64: bool,
+}
+
+impl Call {
+    /// `path` goes on where the collection's path ends.
+    pub fn new(method: &str, path: &str) -> Self {
+        Self {
+            tenant: "default".to_owned(),
+            method: method.to_owned(),
+            path: format!("{PATH}{path}"),
+            query: String::new(),
+            content_type: None,
+            body: None,
+            is_base64: false,
+        }
+    }
+
+    pub fn create(body: &Value) -> Self {
+        Self::new("POST", "").json(body)
+    }
+
+    pub fn list(query: &str) -> Self {
+        Self { query: query.to_owned(), ..Self::new("GET", "") }
+    }
+
+    pub fn get(id: &str) -> Self {
+        Self::new("GET", &format!("/{id}"))
+    }
+
+    pub fn delete(id: &str) -> Self {
+        Self::new("DELETE", &format!("/{id}"))
+    }
+
+    pub fn message(id: &str, payload: &Value) -> Self {
+        Self::new("POST", &format!("/{id}/message")).json(payload)
+    }
+
+    pub fn status(id: &str, body: &Value) -> Self {
+        Self::new("PUT", &format!("/{id}/status")).json(body)
+    }
+
+    pub fn accept(id: &str, user_id: &str) -> Self {
+        Self::status(id, &json!({ "status": "Accepted", "acceptedUserId": user_id }))
+    }
+
+    pub fn revoke(id: &str) -> Self {
+        Self::status(id, &json!({ "status": "Revoked" }))
+    }
+
+    /// The same by a caller of that tenant.
+    pub fn by(self, tenant: &str) -> Self {
+        Self { tenant: tenant.to_owned(), ..self }
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.text("application/json", &body.to_string())
+    }
+
+    pub fn text(self, content_type: &str, body: &str) -> Self {
+        Self { content_type: Some(content_type.to_owned()), body: Some(body.to_owned()), ..self }
+    }
+
+    /// The event of an HTTP API with a JWT authorizer.
+    pub fn event(&self) -> Value {
+        let claims = json!({ "sub": "s", "tenant_id": self.tenant, "scope": "all" });
+        json!({
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": self.path,
+            "rawQueryString": self.query,
+            "headers": self.headers(),
+            "requestContext": {
+                "authorizer": { "jwt": { "claims": claims, "scopes": null } },
+                "http": { "method": self.method, "path": self.path, "protocol": "HTTP/1.1" },
+                "requestId": "test",
+                "stage": "$default",
+            },
+            "body": self.body,
+            "isBase64Encoded": self.is_base64,
+        })
+    }
+
+    /// The event of a REST API with a Lambda authorizer.
+    pub fn rest_event(&self) -> Value {
+        let (mut last, mut all) = (Map::new(), Map::new());
+        for (key, value) in form_urlencoded::parse(self.query.as_bytes()) {
+            last.insert(key.to_string(), json!(value));
+            let values = all.entry(key).or_insert_with(|| json!([]));
+            values.as_array_mut().unwrap().push(json!(value));
+        }
+        let or_null =
+            |parameters: Map<String, Value>| if parameters.is_empty() { Value::Null } else { parameters.into() };
+        json!({
+            "resource": "/{proxy+}",
+            "path": self.path,
+            "httpMethod": self.method,
+            "headers": self.headers(),
+            "queryStringParameters": or_null(last),
+            "multiValueQueryStringParameters": or_null(all),
+            "requestContext": {
+                "authorizer": { "principalId": "p", "tenant_id": self.tenant, "scope": "all" },
+                "httpMethod": self.method,
+                "path": format!("/prod{}", self.path),
+                "requestId": "test",
+                "stage": "prod",
+            },
+            "body": self.body,
+            "isBase64Encoded": self.is_base64,
+        })
+    }
+
+    fn headers(&self) -> Value {
+        let mut headers = json!({ "host": "api.example.com" });
+        if let Some(content_type) = &self.content_type {
+            headers["content-type"] = content_type.as_str().into();
+        }
+        headers
+    }
+}

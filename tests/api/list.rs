@@ -1,0 +1,320 @@
+//! Listing: what is in a list and in which order, how it is narrowed, and how its pages are followed.
+
+use organization_invitations::{
+    directory::OrganizationRole,
+    email_address::EmailAddress,
+    invitation::{Invitation, InvitationId, Status},
+    store::items,
+    timestamp::Timestamp,
+};
+use serde_json::{Value, json};
+
+use crate::helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, tenant, with};
+
+/// The forms in which API Gateway hands a call over.
+type Form = fn(&Call) -> Value;
+
+const FORMS: [(&str, Form); 2] = [("HTTP API", Call::event), ("REST API", Call::rest_event)];
+
+async fn list(app: &TestApp, query: &str) -> Answer {
+    app.call(Call::list(query)).await
+}
+
+fn ids(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json().as_array().unwrap().iter().map(|entity| entity["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The query of the next page, where the answer links to one.
+fn next(answer: &Answer) -> Option<String> {
+    let link = answer.headers.get("link")?;
+    let target = link.strip_prefix("<?").and_then(|link| link.strip_suffix(">; rel=\"next\""));
+    Some(target.unwrap_or_else(|| panic!("{link} is a relative reference to the next page")).to_owned())
+}
+
+/// The pages from `query` on.
+async fn pages(app: &TestApp, query: &str, form: Form) -> Vec<Vec<String>> {
+    let mut pages = Vec::new();
+    let mut query = Some(query.to_owned());
+    while let Some(this) = query {
+        let answer = app.invoke_at(NOW, &form(&Call::list(&this)).to_string()).await;
+        query = next(&answer);
+        pages.push(ids(&answer));
+    }
+    pages
+}
+
+/// Invites that many people, a millisecond after one another. Gives the identifiers, newest first.
+async fn invite_many(app: &TestApp, count: i64) -> Vec<String> {
+    let mut ids = Vec::new();
+    for n in 0..count {
+        ids.insert(0, app.invite_at(NOW + n, &body(&format!("person{n}@example.com"))).await);
+    }
+    ids
+}
+
+#[tokio::test]
+async fn a_list_holds_every_invitation_in_whatever_status_newest_first() {
+    let app = TestApp::start().await;
+    assert_eq!(list(&app, "").await.text, "[]", "nobody is invited yet");
+    let expired = app.invite_at(NOW - 3, &with(body("late@example.com"), json!({ "expiresAt": NOW }))).await;
+    let accepted = app.invite_at(NOW - 2, &body("ada@example.com")).await;
+    let revoked = app.invite_at(NOW - 1, &body("sorry@example.com")).await;
+    let pending = app.invite(&body("new@example.com")).await;
+    assert_eq!(app.call(Call::accept(&accepted, "ada")).await.status, 200);
+    assert_eq!(app.call(Call::revoke(&revoked)).await.status, 200);
+
+    let answer = list(&app, "").await;
+    assert_eq!(answer.headers["content-type"], "application/json; charset=utf-8");
+    assert_eq!(ids(&answer), [&pending, &revoked, &accepted, &expired].map(String::as_str));
+    let statuses: Vec<Value> = answer.json().as_array().unwrap().iter().map(|each| each["status"].clone()).collect();
+    assert_eq!(statuses, ["Pending", "Revoked", "Accepted", "Expired"]);
+    let mut entities = Vec::new();
+    for id in [&pending, &revoked, &accepted, &expired] {
+        entities.push(app.call(Call::get(id)).await.text);
+    }
+    assert_eq!(answer.text, format!("[{}]", entities.join(",")), "each is what reading it alone gives");
+}
+
+#[tokio::test]
+async fn filters_combine_and_the_invitee_has_no_case() {
+    let app = TestApp::start().await;
+    app.add_organization("other").await;
+    app.add_user("bob", None).await;
+    let mut invited = Vec::new();
+    for (organization, inviter, invitee) in [
+        ("acme", json!("ada"), "X@Example.com"),
+        ("acme", json!("bob"), "y@example.com"),
+        ("other", json!("ada"), "x@example.com"),
+        ("other", json!("bob"), "x+1@example.com"),
+        ("acme", json!(null), "z@example.com"),
+    ] {
+        let changes = json!({ "organizationId": organization, "inviterId": inviter });
+        invited.push(app.invite_at(NOW + i64::try_from(invited.len()).unwrap(), &with(body(invitee), changes)).await);
+    }
+    for (query, expected, reason) in [
+        ("", &[4, 3, 2, 1, 0][..], "no filter"),
+        ("organizationId=acme", &[4, 1, 0], "one organization"),
+        ("inviterId=ada", &[2, 0], "one inviter"),
+        ("invitee=x@example.com", &[2, 0], "one invitee, whatever the case that it was typed in"),
+        ("invitee=X%40EXAMPLE.COM", &[2, 0], "and whatever the case that is asked for"),
+        ("invitee=x%2B1@example.com", &[3], "a plus sign has to be encoded"),
+        ("invitee=x+1@example.com", &[], "a plus sign alone is a space"),
+        ("organizationId=acme&inviterId=ada", &[0], "organization and inviter"),
+        ("inviterId=bob&organizationId=other", &[3], "in any order"),
+        ("organizationId=other&invitee=x@example.com", &[2], "organization and invitee"),
+        ("inviterId=ada&invitee=x@example.com", &[2, 0], "inviter and invitee"),
+        ("organizationId=acme&inviterId=ada&invitee=X@example.com", &[0], "all three"),
+        ("organizationId=acme&inviterId=bob&invitee=x@example.com", &[], "each alone would find something"),
+        ("organizationId=ACME", &[], "identifiers have case"),
+        ("organizationId=acm", &[], "a part of an identifier is another"),
+        ("invitee=example.com", &[], "a part of an address is another"),
+        ("organizationId=nowhere", &[], "nothing by that name"),
+        ("organizationid=other&status=Pending&limit=1&sort=asc&=&&a", &[4, 3, 2, 1, 0], "unknown keys are ignored"),
+        ("organizationId=acme&organizationId=other", &[4, 1, 0], "of a repeated key the first counts"),
+    ] {
+        let expected: Vec<&str> = expected.iter().map(|index: &usize| invited[*index].as_str()).collect();
+        for (form_name, form) in FORMS {
+            let answer = app.invoke_at(NOW, &form(&Call::list(query)).to_string()).await;
+            assert_eq!(ids(&answer), expected, "{form_name}, {query}: {reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_exist_is_found_nowhere_and_harms_nothing() {
+    let app = TestApp::start().await;
+    app.invite(&body("someone@example.com")).await;
+    let too_long = format!("organizationId={}", "x".repeat(2000));
+    let long_address = format!("invitee={}@example.com", "x".repeat(300));
+    for (query, reason) in [
+        ("organizationId=acme%23INVITEE", "the separator of keys"),
+        ("inviterId=a%00b", "a control character"),
+        ("invitee=%F0%9F%92%A9@example.com", "not ASCII"),
+        ("invitee=%FF%FE", "not UTF-8"),
+        ("organizationId=%", "a broken encoding"),
+        (&too_long, "longer than a key may be"),
+        (&long_address, "longer than an address may be"),
+    ] {
+        assert_eq!(ids(&list(&app, query).await), [""; 0], "{reason}");
+        assert_eq!(ids(&list(&app, &format!("{query}&page_size=5")).await), [""; 0], "{reason}, paged");
+    }
+}
+
+#[tokio::test]
+async fn pages_hold_each_invitation_once_and_link_to_the_next_until_the_end() {
+    let app = TestApp::start().await;
+    let newest_first = invite_many(&app, 7).await;
+    for (size, lengths) in
+        [(1, &[1; 7][..]), (2, &[2, 2, 2, 1]), (3, &[3, 3, 1]), (6, &[6, 1]), (7, &[7]), (8, &[7]), (100, &[7])]
+    {
+        for (name, form) in FORMS {
+            let pages = pages(&app, &format!("page_size={size}"), form).await;
+            assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), lengths, "{name}, {size}");
+            assert_eq!(pages.concat(), newest_first, "{name}, {size}");
+        }
+    }
+    let unpaged = list(&app, "").await;
+    assert_eq!((ids(&unpaged), next(&unpaged)), (newest_first, None), "without page_size all rows come back");
+}
+
+#[tokio::test]
+async fn filters_stay_with_the_pages_whichever_they_are() {
+    let app = TestApp::start().await;
+    app.add_organization("other").await;
+    let mut all: Vec<(String, Value)> = Vec::new();
+    for n in 0..12_i64 {
+        let organization = if n % 3 == 0 { "other" } else { "acme" };
+        let inviter = if n % 2 == 0 { json!("string") } else { json!("ada") };
+        let address = if n % 3 == 0 { format!("p{n}@example.com") } else { format!("P{n}@Example.com") };
+        let changes = json!({ "organizationId": organization, "inviterId": inviter });
+        let id = app.invite_at(NOW + n, &with(body(&address), changes)).await;
+        all.insert(0, (id, json!([organization, inviter])));
+    }
+    // The same invitee many times: each taken back before the next.
+    for n in 12..15 {
+        let id = app.invite_at(NOW + n, &body("Again@example.com")).await;
+        assert_eq!(app.call_at(NOW + n, Call::revoke(&id)).await.status, 200);
+        all.insert(0, (id, json!(["acme", "ada", "again"])));
+    }
+    for (query, fits) in [
+        ("organizationId=acme", (|it| it[0] == "acme") as fn(&Value) -> bool),
+        ("inviterId=ada", |it| it[1] == "ada"),
+        ("organizationId=other&inviterId=string", |it| it[0] == "other" && it[1] == "string"),
+        ("organizationId=acme&inviterId=string", |it| it[0] == "acme" && it[1] == "string"),
+        ("invitee=aGAIN@example.com", |it| it[2] == "again"),
+        ("invitee=again@example.com&organizationId=acme&inviterId=ada&other=%26%3D", |it| it[2] == "again"),
+    ] {
+        let expected: Vec<&String> = all.iter().filter(|(_, it)| fits(it)).map(|(id, _)| id).collect();
+        assert!(expected.len() >= 2, "{query} is worth paging");
+        for (name, form) in FORMS {
+            let pages = pages(&app, &format!("{query}&page_size=1"), form).await;
+            assert!(pages.iter().all(|page| page.len() == 1), "{name}, {query}: {pages:?}");
+            assert_eq!(pages.concat().iter().collect::<Vec<_>>(), expected, "{name}, {query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_size_is_a_whole_number_from_1_to_100() {
+    let app = TestApp::start().await;
+    for size in ["1", "2", "99", "100"] {
+        assert_eq!(list(&app, &format!("page_size={size}")).await.status, 200, "{size}");
+    }
+    for (size, reason) in [
+        ("0", "below"),
+        ("101", "above"),
+        ("-1", "negative"),
+        ("1.5", "a fraction"),
+        ("1e1", "an exponent"),
+        ("", "nothing"),
+        ("%20", "a space"),
+        ("ten", "a word"),
+        ("99999999999999999999999", "beyond any integer"),
+        ("%D9%A1", "a digit of another script"),
+        ("5;", "a number and something"),
+    ] {
+        for (name, form) in FORMS {
+            let call = Call::list(&format!("page_size={size}"));
+            let answer = app.invoke_at(NOW, &form(&call).to_string()).await;
+            assert_eq!((answer.status, answer.code().as_str()), (400, "guard.invalid_pagination"), "{name}: {reason}");
+        }
+    }
+    list(&app, "page_size=0&organizationId=%23").await.assert_refused(400, "guard.invalid_pagination");
+}
+
+#[tokio::test]
+async fn a_cursor_is_good_only_for_the_list_that_it_came_from() {
+    let app = TestApp::start().await;
+    let newest_first = invite_many(&app, 4).await;
+    let cursor_of = async |query: &str| {
+        let next = next(&list(&app, query).await).unwrap();
+        next.split('&').find_map(|pair| pair.strip_prefix("cursor=")).unwrap().to_owned()
+    };
+    let cursor = cursor_of("organizationId=acme&page_size=2").await;
+    let of_all = cursor_of("page_size=2").await;
+    let of_invitee = {
+        assert_eq!(app.call(Call::revoke(&newest_first[0])).await.status, 200);
+        app.invite_at(NOW + 9, &body("person3@example.com")).await;
+        cursor_of("invitee=PERSON3@example.com&page_size=1").await
+    };
+    let mut changed = cursor.clone().into_bytes();
+    changed[3] = if changed[3] == b'A' { b'B' } else { b'A' };
+    let changed = String::from_utf8(changed).unwrap();
+    for (query, reason) in [
+        (format!("page_size=2&cursor={cursor}"), "fewer filters"),
+        (format!("organizationId=acme&inviterId=ada&page_size=2&cursor={cursor}"), "more filters"),
+        (format!("organizationId=other&page_size=2&cursor={cursor}"), "another organization"),
+        (format!("inviterId=acme&page_size=2&cursor={cursor}"), "another filter with the same text"),
+        (format!("organizationId=acme&page_size=2&cursor={of_all}"), "the list without filters"),
+        (format!("invitee=person2@example.com&page_size=2&cursor={of_invitee}"), "another invitee"),
+        (format!("organizationId=acme&page_size=2&cursor={changed}"), "a changed character"),
+        (format!("organizationId=acme&page_size=2&cursor={}", &cursor[1..]), "the beginning is missing"),
+        (format!("organizationId=acme&page_size=2&cursor={cursor}A"), "something at its end"),
+        ("organizationId=acme&page_size=2&cursor=".to_owned(), "nothing"),
+        (format!("organizationId=acme&page_size=2&cursor={}", newest_first[0]), "an identifier"),
+        ("organizationId=acme&page_size=2&cursor=%00%FF".to_owned(), "no text"),
+        (format!("organizationId=acme&cursor={cursor}"), "a cursor without a page size"),
+        (format!("organizationId=acme&page_size=0&cursor={cursor}"), "a page size that is none"),
+    ] {
+        let answer = list(&app, &query).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "guard.invalid_pagination"), "{reason}");
+    }
+    let elsewhere = Call::list(&format!("organizationId=acme&page_size=2&cursor={cursor}")).by("no-mail");
+    app.call(elsewhere).await.assert_refused(400, "guard.invalid_pagination");
+
+    for (query, expected, reason) in [
+        (format!("organizationId=acme&page_size=2&cursor={cursor}"), &newest_first[2..], "where it came from"),
+        (format!("page_size=1&organizationId=acme&x=y&cursor={cursor}"), &newest_first[2..3], "pages of another size"),
+        (
+            format!("invitee=person3@EXAMPLE.com&page_size=1&cursor={of_invitee}"),
+            &newest_first[..1],
+            "the same invitee in another case",
+        ),
+    ] {
+        assert_eq!(ids(&list(&app, &query).await), expected, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_goes_on_after_an_invitation_that_has_been_deleted_since() {
+    let app = TestApp::start().await;
+    let newest_first = invite_many(&app, 5).await;
+    for query in ["page_size=2", "organizationId=acme&page_size=2"] {
+        let page = list(&app, query).await;
+        let next = next(&page).unwrap();
+        let last = newest_first.iter().position(|id| *id == ids(&page)[1]).unwrap();
+        assert_eq!(app.call(Call::delete(&newest_first[last])).await.status, 204);
+        let rest: Vec<_> = ids(&list(&app, &next).await);
+        assert_eq!(rest, newest_first[last + 1..][..rest.len()], "{query}");
+        assert!(!rest.is_empty(), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_too_long_for_one_answer_is_refused_and_can_be_had_in_pages() {
+    let app = TestApp::start().await;
+    // What a Lambda function may answer is 6 MB; fifteen such rows are more than that.
+    let roles = vec![OrganizationRole { id: "r".to_owned(), name: "x".repeat(300_000) }];
+    let invitation = |n| Invitation {
+        tenant: tenant("default"),
+        id: InvitationId::generate(Timestamp::from_millis(NOW + n)).unwrap(),
+        inviter_id: None,
+        invitee: EmailAddress::parse(&format!("p{n}@example.com")).unwrap(),
+        accepted_user_id: None,
+        organization_id: "acme".to_owned(),
+        stored_status: Status::Pending,
+        created_at: Timestamp::from_millis(NOW + n),
+        updated_at: Timestamp::from_millis(NOW + n),
+        expires_at: Timestamp::from_millis(FAR_FUTURE),
+        organization_roles: roles.clone(),
+    };
+    for n in 0..15 {
+        app.put_rows([items::invitation(&invitation(n), 0)]).await;
+    }
+    let refused = list(&app, "").await;
+    refused.assert_refused(400, "guard.invalid_pagination");
+    assert!(refused.json()["message"].as_str().unwrap().contains("page_size"), "{refused:?}");
+    let lengths: Vec<usize> = pages(&app, "page_size=10", Call::event).await.iter().map(Vec::len).collect();
+    assert_eq!(lengths, [10, 5]);
+}

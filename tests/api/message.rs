@@ -1,0 +1,295 @@
+//! Mailing an invitation again: what is asked of the body, who is mailed, how often, and what stays as it was.
+
+use organization_invitations::{
+    directory::{EmailConnector, EmailTemplate},
+    local::ses::SesFault,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    helpers::{Call, NOW, TestApp, body, with},
+    invariant,
+};
+
+const LINK: &str = "https://app.example.com/join/{invitationId}";
+
+fn rows_but_sends(rows: Vec<Value>) -> Vec<Value> {
+    rows.into_iter().filter(|row| !row["sk"].as_str().unwrap().starts_with("SENDS#")).collect()
+}
+
+#[tokio::test]
+async fn a_pending_invitation_is_mailed_to_its_invitee_again() {
+    let app = TestApp::start().await;
+    let id = app.invite(&with(body("Someone@Example.com"), json!({ "messagePayload": { "locale": "de" } }))).await;
+    let payload = json!({ "link": LINK, "code": "482 915", "locale": "fr", "uiLocales": "fr en", "own": { "x": [1] } });
+    let answer = app.call(Call::message(&id, &payload)).await;
+    assert_eq!((answer.status, answer.text.as_str()), (204, ""));
+    assert_eq!(answer.headers.get("content-type"), None, "nothing has no type");
+    let mail = app.mails().remove(0);
+    assert_eq!(mail.to, "Someone@Example.com");
+    assert_eq!(mail.tags["invitation"], id);
+    for part in [&format!("https://app.example.com/join/{id}"), "482 915", "Acme Corporation", "Ada Lovelace", "Rôle"]
+    {
+        assert!(mail.text.contains(part), "{part} is in {}", mail.text);
+    }
+    assert_eq!(app.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn no_body_counts_as_an_empty_payload() {
+    let app = TestApp::start().await;
+    let id = app.invite(&body("someone@example.com")).await;
+    let without = Call { body: None, ..Call::message(&id, &json!({})) };
+    let empty = Call { body: Some(String::new()), ..without.clone() };
+    let untyped = Call { content_type: None, ..Call::message(&id, &json!({})) };
+    let suffixed = Call::message(&id, &json!({})).text("application/vnd.x+json; charset=utf-8", "{}");
+    for call in [without, empty, untyped, suffixed] {
+        assert_eq!(app.call(call.clone()).await.status, 204, "{call:?}");
+    }
+    assert_eq!(app.mails().len(), 4);
+}
+
+#[tokio::test]
+async fn a_body_has_to_be_a_payload() {
+    let app = TestApp::start().await;
+    let id = app.invite(&body("someone@example.com")).await;
+    let before = app.rows().await;
+    for (body, issues, reason) in [
+        ("null", &[("", "invalid_type")][..], "nothing"),
+        ("true", &[("", "invalid_type")], "a boolean"),
+        ("false", &[("", "invalid_type")], "what keeps a create from mailing"),
+        ("[]", &[("", "invalid_type")], "an array"),
+        ("\"text\"", &[("", "invalid_type")], "a text"),
+        ("1", &[("", "invalid_type")], "a number"),
+        (r#"{"code":1}"#, &[("code", "invalid_type")], "a code that is a number"),
+        (r#"{"link":null}"#, &[("link", "invalid_type")], "null is no text"),
+        (
+            r#"{"uiLocales":[],"x":1,"locale":{},"link":false,"code":true}"#,
+            &[
+                ("code", "invalid_type"),
+                ("link", "invalid_type"),
+                ("locale", "invalid_type"),
+                ("uiLocales", "invalid_type"),
+            ],
+            "all violations at once, in order",
+        ),
+    ] {
+        let answer = app.call(Call::message(&id, &json!({})).text("application/json", body)).await;
+        answer.assert_refused(400, "guard.invalid_input");
+        let found = answer.json()["data"]["issues"].clone();
+        let expected: Vec<Value> = issues.iter().map(|(path, code)| json!([path, code])).collect();
+        let found: Vec<Value> = found.as_array().unwrap().iter().map(|it| json!([path(it), it["code"]])).collect();
+        assert_eq!(found, expected, "{reason}");
+        let lines = answer.json()["details"].as_str().unwrap().lines().count();
+        assert_eq!(lines, issues.len(), "{reason}: a line for each");
+    }
+    for (content_type, body, reason) in [
+        ("application/json", "{", "it breaks off"),
+        ("application/json", "{} {}", "two at once"),
+        ("application/json", r#"{"code":"\ud800"}"#, "half a character"),
+        ("text/plain", "{}", "not called JSON"),
+        ("application/x-www-form-urlencoded", "code=1", "a form"),
+    ] {
+        let answer = app.call(Call::message(&id, &json!({})).text(content_type, body)).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "request.invalid_input"), "{reason}");
+        assert!(answer.json()["details"].is_string(), "{reason}: {answer:?}");
+    }
+    let huge = json!({ "x": "y".repeat(1 << 20) });
+    app.call(Call::message(&id, &huge)).await.assert_refused(413, "request.invalid_input");
+    assert_eq!((app.rows().await, app.mails().len()), (before, 0));
+}
+
+fn path(issue: &Value) -> String {
+    issue["path"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect::<Vec<_>>().join(".")
+}
+
+#[tokio::test]
+async fn only_a_pending_invitation_is_mailed() {
+    let app = TestApp::start().await;
+    let short = json!({ "expiresAt": NOW + 1000 });
+    let expiring = app.invite(&with(body("late@example.com"), short)).await;
+    let revoked = app.invite(&body("sorry@example.com")).await;
+    let accepted = app.invite(&body("ada@example.com")).await;
+    app.call(Call::revoke(&revoked)).await;
+    app.call(Call::accept(&accepted, "ada")).await;
+    let call = Call::message(&expiring, &json!({}));
+    assert_eq!(app.call_at(NOW + 999, call.clone()).await.status, 204, "the last millisecond");
+    let before = app.rows().await;
+    for (id, now, reason) in
+        [(&expiring, NOW + 1000, "expired"), (&revoked, NOW + 1, "revoked"), (&accepted, NOW + 1, "accepted")]
+    {
+        let answer = app.call_at(now, Call::message(id, &json!({}))).await;
+        assert_eq!((answer.status, answer.code().as_str()), (422, "request.invalid_input"), "{reason}");
+    }
+    assert_eq!((app.rows().await, app.mails().len()), (before, 1));
+}
+
+#[tokio::test]
+async fn what_the_contract_decides_first_is_told_first() {
+    let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
+    app.add_organization("other").await;
+    let fresh = app.invite(&body("fresh@example.com")).await;
+    let mailed = app.invite(&with(body("mailed@example.com"), json!({ "messagePayload": {} }))).await;
+    let ended = app.invite(&with(body("mailed@example.com"), json!({ "organizationId": "other" }))).await;
+    app.call(Call::revoke(&ended)).await;
+    let no_mail = with(body("someone@example.com"), json!({ "inviterId": null }));
+    let without_connector = app.create_as("no-mail", &no_mail).await.json()["id"].as_str().unwrap().to_owned();
+    let ended_without_connector = {
+        let other = with(no_mail, json!({ "invitee": "other@example.com" }));
+        let id = app.create_as("no-mail", &other).await.json()["id"].as_str().unwrap().to_owned();
+        app.call(Call::revoke(&id).by("no-mail")).await;
+        id
+    };
+    let nowhere = "0".repeat(21);
+    let strict = json!({ "locale": "x-strict" });
+    for (tenant, id, payload, status, code, reason) in [
+        ("default", &nowhere, json!([]), 400, "guard.invalid_input", "the body before the invitation"),
+        ("default", &nowhere, json!({ "code": 1 }), 400, "guard.invalid_input", "its fields too"),
+        ("no-mail", &nowhere, json!({}), 404, "entity.not_found", "the invitation before the connector"),
+        (
+            "default",
+            &ended,
+            strict.clone(),
+            422,
+            "request.invalid_input",
+            "its status before the rate and the template",
+        ),
+        ("no-mail", &ended_without_connector, json!({}), 422, "request.invalid_input", "and before the connector"),
+        ("no-mail", &without_connector, strict.clone(), 501, "connector.not_found", "the connector"),
+        ("default", &mailed, strict.clone(), 429, "request.message_rate_limited", "the rate before the template"),
+        ("default", &fresh, strict, 400, "connector.insufficient_request_parameters", "the template"),
+    ] {
+        let answer = app.call(Call::message(id, &payload).by(tenant)).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{reason}");
+    }
+    assert_eq!(app.mails().len(), 1, "the one of creating");
+}
+
+#[tokio::test]
+async fn variables_that_are_missing_and_links_that_are_not_allowed_cost_no_send() {
+    let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
+    let id = app.invite(&body("someone@example.com")).await;
+    let before = app.rows().await;
+    for (locale, missing) in [("x-strict", json!(["link", "code"])), ("x-stored", json!(["link"]))] {
+        let answer = app.call(Call::message(&id, &json!({ "locale": locale }))).await;
+        answer.assert_refused(400, "connector.insufficient_request_parameters");
+        assert_eq!(answer.json()["data"], json!({ "missing": missing }));
+    }
+    assert_eq!((app.rows().await, app.stack.ses.calls()), (before, 0));
+    let payload = json!({ "locale": "x-stored", "link": LINK });
+    assert_eq!(app.call(Call::message(&id, &payload)).await.status, 204);
+    assert!(app.mails()[0].text.contains(&LINK.replace("{invitationId}", &id)), "{:?}", app.mails());
+}
+
+#[tokio::test]
+async fn mailing_changes_nothing_of_the_invitation() {
+    let app = TestApp::start().await;
+    let id = app.invite(&body("someone@example.com")).await;
+    let (before, entity) = (app.rows().await, app.call(Call::get(&id)).await.text);
+    assert_eq!(app.call_at(NOW + 5000, Call::message(&id, &json!({}))).await.status, 204);
+    assert_eq!(rows_but_sends(app.rows().await), before);
+    assert_eq!(app.call_at(NOW + 5000, Call::get(&id)).await.text, entity, "updatedAt among it");
+    invariant::check(&app, NOW + 5000).await;
+}
+
+#[tokio::test]
+async fn the_rate_limit_is_shared_by_creating_and_mailing_again() {
+    let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "3"), ("MESSAGE_RATE_WINDOW_SECONDS", "60")]).await;
+    app.add_organization("other").await;
+    let mailed = |organization: &str| {
+        with(body("Busy@Example.com"), json!({ "organizationId": organization, "messagePayload": {} }))
+    };
+    let id = app.invite(&mailed("acme")).await;
+    let again = Call::message(&id, &json!({}));
+    assert_eq!(app.call_at(NOW + 10_000, again.clone()).await.status, 204);
+    assert_eq!(app.call_at(NOW + 20_000, again.clone()).await.status, 204);
+    let refused = app.call_at(NOW + 30_000, again.clone()).await;
+    refused.assert_refused(429, "request.message_rate_limited");
+    assert_eq!(refused.headers["retry-after"], "30", "until the first send leaves the window");
+    app.create_at(NOW + 30_000, &mailed("other")).await.assert_refused(429, "request.message_rate_limited");
+    assert_eq!(app.call_at(NOW + 60_000, again.clone()).await.status, 204, "the first has left");
+    app.create_at(NOW + 60_000, &mailed("other")).await.assert_refused(429, "request.message_rate_limited");
+    assert_eq!(app.create_at(NOW + 70_000, &mailed("other")).await.status, 201, "the second has left");
+    assert_eq!(app.mails().len(), 5);
+    invariant::check(&app, NOW + 70_000).await;
+}
+
+#[tokio::test]
+async fn what_ses_does_not_take_is_told_and_the_send_given_back() {
+    for (fault, times, status, code, retry_after) in [
+        (SesFault::MessageRejected, 1, 400, "connector.invalid_response", None),
+        (SesFault::BadRequest, 1, 400, "connector.invalid_response", None),
+        (SesFault::NotFound, 1, 400, "connector.invalid_response", None),
+        (SesFault::AccountSuspended, 1, 400, "connector.invalid_response", None),
+        (SesFault::SendingPaused, 1, 400, "connector.invalid_response", None),
+        (SesFault::MailFromDomainNotVerified, 1, 400, "connector.invalid_response", None),
+        (SesFault::TooManyRequests, 3, 429, "connector.rate_limit_exceeded", Some("1")),
+        (SesFault::InternalFailure, 1, 503, "connector.general", Some("1")),
+        (SesFault::ServiceUnavailable, 1, 503, "connector.general", Some("1")),
+        (SesFault::Disconnect { accepts: false }, 1, 503, "connector.general", Some("1")),
+    ] {
+        let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
+        let id = app.invite(&body("someone@example.com")).await;
+        let before = app.rows().await;
+        (0..times).for_each(|_| app.stack.ses.fail_next(fault));
+        let refused = app.call(Call::message(&id, &json!({}))).await;
+        refused.assert_refused(status, code);
+        assert_eq!(refused.headers.get("retry-after").map(String::as_str), retry_after, "{fault:?}");
+        assert_eq!(rows_but_sends(app.rows().await), before, "the invitation stays, {fault:?}");
+        invariant::check(&app, NOW).await;
+        let again = app.call(Call::message(&id, &json!({}))).await;
+        assert_eq!(again.status, 204, "the send was given back, {fault:?}: {again:?}");
+        assert_eq!(app.mails().len(), 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_invitation_is_mailed_whose_organization_and_inviter_have_left_the_directory() {
+    let app = TestApp::start().await;
+    let id = app.invite(&body("someone@example.com")).await;
+    app.delete_row("default", "ORGANIZATION#acme").await;
+    app.delete_row("default", "USER#ada").await;
+    assert_eq!(app.call(Call::message(&id, &json!({ "link": LINK }))).await.status, 204);
+    let mail = app.mails().remove(0);
+    assert!(mail.text.contains("acme"), "{}", mail.text);
+}
+
+#[tokio::test]
+async fn a_connector_without_a_fitting_template_or_with_a_broken_one_is_told() {
+    let app = TestApp::start().await;
+    let id = app.invite(&body("someone@example.com")).await;
+    let inline = |subject: &str| EmailTemplate::Inline {
+        subject: subject.to_owned(),
+        html: "h".to_owned(),
+        text: "t".to_owned(),
+    };
+    let connector = |locale: &str, subject: &str, hosts: &[&str]| EmailConnector {
+        from_email_address: "tests@acme.example".to_owned(),
+        from_email_address_identity_arn: None,
+        reply_to: Vec::new(),
+        feedback_forwarding_email_address: None,
+        configuration_set_name: None,
+        default_locale: "en".to_owned(),
+        templates: [(locale.to_owned(), inline(subject))].into(),
+        allowed_link_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+    };
+    for (connector, status, code) in [
+        (connector("fr", "s", &[]), 501, "connector.template_not_found"),
+        (connector("en", "{{#if a}}", &[]), 400, "connector.invalid_config"),
+        (connector("en", "s", &["elsewhere.example.com"]), 400, "connector.invalid_request_parameters"),
+    ] {
+        app.set_connector(&connector).await;
+        let before = app.rows().await;
+        app.call(Call::message(&id, &json!({ "link": LINK }))).await.assert_refused(status, code);
+        assert_eq!(app.rows().await, before, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_without_a_connector_mails_through_the_stacks() {
+    let app = TestApp::start_with(&[("DEFAULT_FROM_EMAIL_ADDRESS", "stack@example.com")]).await;
+    let created = app.create_as("no-mail", &with(body("someone@example.com"), json!({ "inviterId": null }))).await;
+    let id = created.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(app.call(Call::message(&id, &json!({})).by("no-mail")).await.status, 204);
+    assert_eq!(app.mails()[0].from, "stack@example.com");
+}

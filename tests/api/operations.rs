@@ -1,0 +1,264 @@
+//! What the operations have in common: how they are addressed, who may use them, and what they say when AWS fails.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::{
+    helpers::{Call, FAR_FUTURE, NOW, TestApp, body, with},
+    invariant,
+    proxy::Intervention,
+};
+
+const NOWHERE: &str = "000000000000000000000";
+
+/// Every operation but creating, on the invitation with that identifier, and what it answers when it succeeds.
+fn operations(id: &str) -> [(Call, u16); 6] {
+    [
+        (Call::list(""), 200),
+        (Call::get(id), 200),
+        (Call::message(id, &json!({})), 204),
+        (Call::revoke(id), 200),
+        (Call::accept(id, "ada"), 200),
+        (Call::delete(id), 204),
+    ]
+}
+
+fn at_path(call: &Call, path: String) -> Call {
+    Call { path, ..call.clone() }
+}
+
+#[tokio::test]
+async fn other_methods_are_told_which_ones_there_are() {
+    let app = TestApp::start().await;
+    let id = app.invite(&body("someone@example.com")).await;
+    let before = app.rows().await;
+    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND"];
+    for (path, allowed) in [
+        (String::new(), "GET, POST"),
+        (format!("/{id}"), "DELETE, GET"),
+        (format!("/{NOWHERE}"), "DELETE, GET"),
+        (format!("/{id}/message"), "POST"),
+        (format!("/{id}/status"), "PUT"),
+    ] {
+        for method in methods.into_iter().filter(|method| !allowed.contains(*method)) {
+            for slash in ["", "/"] {
+                let call = Call::new(method, &format!("{path}{slash}"));
+                for event in [call.event(), call.rest_event()] {
+                    let answer = app.invoke_at(NOW, &event.to_string()).await;
+                    answer.assert_refused(405, "request.method_not_allowed");
+                    assert_eq!(answer.headers["allow"], allowed, "{method} {path}");
+                }
+            }
+        }
+    }
+    assert_eq!(app.rows().await, before);
+}
+
+#[tokio::test]
+async fn any_other_path_leads_nowhere() {
+    let app = TestApp::start().await;
+    let id = app.invite(&body("someone@example.com")).await;
+    let before = app.rows().await;
+    for (path, reason) in [
+        (format!("/api/organization-invitations/{id}/messages"), "another word"),
+        (format!("/api/organization-invitations/{id}/Status"), "paths have case"),
+        (format!("/api/organization-invitations/{id}/status/x"), "too deep"),
+        (format!("/api/organization-invitations/{id}/message/{id}"), "too deep"),
+        (format!("/api/organization-invitations//{id}"), "an empty segment"),
+        (format!("/api/organization-invitations/{id}//"), "two slashes at the end"),
+        (format!("/api/organization-invitations/{id}//status"), "an empty segment within"),
+        (format!("/api/organization-invitations/../organization-invitations/{id}"), "a way up"),
+        (format!("/api/organization-invitations/./{id}"), "a dot"),
+        ("/api/organization-invitations/%2e%2e".to_owned(), "an encoded way up"),
+        (format!("/api/organization-invitationsx/{id}"), "a longer word"),
+        (format!("/API/organization-invitations/{id}"), "paths have case"),
+        (format!("/organization-invitations/{id}"), "no /api"),
+        (format!("//api/organization-invitations/{id}"), "an empty segment before"),
+        (String::new(), "nothing"),
+        ("/".to_owned(), "the root"),
+    ] {
+        for method in ["GET", "DELETE", "POST", "PUT"] {
+            let call = at_path(&Call::new(method, ""), path.clone());
+            for event in [call.event(), call.rest_event()] {
+                let answer = app.invoke_at(NOW, &event.to_string()).await;
+                assert_eq!((answer.status, answer.code().as_str()), (404, "entity.not_found"), "{method}: {reason}");
+            }
+        }
+    }
+    assert_eq!(app.rows().await, before);
+}
+
+#[tokio::test]
+async fn an_identifier_that_no_invitation_has_is_not_found() {
+    let app = TestApp::start().await;
+    let id = app.invite(&body("ada@example.com")).await;
+    let before = app.rows().await;
+    let long = "x".repeat(3000);
+    for (segment, reason) in [
+        (NOWHERE, "well formed"),
+        (&id[1..], "a character too few"),
+        (&format!("{id}0"), "a character too many"),
+        (&id.to_uppercase(), "identifiers have case"),
+        (&long, "longer than a key may be"),
+        ("x", "short"),
+        ("%00", "a control character"),
+        ("%FF", "not UTF-8"),
+        ("%", "a broken encoding"),
+        ("INVITATION%23", "a separator of keys"),
+        ("..%2Facme", "a way up"),
+        (&format!("%2F{id}"), "an encoded slash is not one"),
+        (&format!("{id}%2Fstatus"), "an encoded slash is not one"),
+        (&format!("{id}%20"), "a space at its end"),
+        (&format!("{id};v=1"), "a path parameter"),
+        ("%F0%9F%92%A9", "an emoji"),
+    ] {
+        for (call, _) in operations(segment).into_iter().skip(1) {
+            for event in [call.event(), call.rest_event()] {
+                let answer = app.invoke_at(NOW, &event.to_string()).await;
+                let found = (answer.status, answer.code());
+                assert_eq!(found, (404, "entity.not_found".to_owned()), "{} {}: {reason}", call.method, call.path);
+            }
+        }
+    }
+    assert_eq!(app.rows().await, before);
+}
+
+/// A way to address an operation: the event that comes of a call.
+type Addressing = fn(&Call) -> Value;
+
+#[tokio::test]
+async fn every_operation_is_found_however_it_is_addressed() {
+    let ways: [(&str, Addressing); 9] = [
+        ("an HTTP API", |call| call.event()),
+        ("a REST API", |call| call.rest_event()),
+        ("a trailing slash", |call| at_path(call, format!("{}/", call.path)).event()),
+        ("a trailing slash, REST", |call| at_path(call, format!("{}/", call.path)).rest_event()),
+        ("a named stage", |call| {
+            let mut event = at_path(call, format!("/prod{}", call.path)).event();
+            event["requestContext"]["stage"] = json!("prod");
+            event
+        }),
+        ("a stage called like the path", |call| {
+            let mut event = at_path(call, format!("/api{}", call.path)).event();
+            event["requestContext"]["stage"] = json!("api");
+            event
+        }),
+        ("a stage that the path is without, behind a domain of its own", |call| {
+            let mut event = call.event();
+            event["requestContext"]["stage"] = json!("prod");
+            event
+        }),
+        ("everything percent-encoded", |call| encoded_path(call).event()),
+        ("a body in base64", |call| {
+            use base64::{Engine, prelude::BASE64_STANDARD};
+            let body = call.body.as_ref().map(|body| BASE64_STANDARD.encode(body));
+            Call { is_base64: body.is_some(), body, ..call.clone() }.event()
+        }),
+    ];
+    for (way, address) in ways {
+        let app = TestApp::start().await;
+        for position in 0..6 {
+            let id = app.invite(&with(body("ada@example.com"), json!({ "organizationId": "string" }))).await;
+            let (call, status) = operations(&id)[position].clone();
+            let answer = app.invoke_at(NOW, &address(&call).to_string()).await;
+            assert_eq!(answer.status, status, "{way}: {} {}: {answer:?}", call.method, call.path);
+            // Makes room for the next.
+            app.call(Call::delete(&id)).await;
+            app.delete_row("default", "ORG#string#INVITEE#ada@example.com").await;
+        }
+    }
+}
+
+/// With every character after the collection's path encoded but the slashes.
+fn encoded_path(call: &Call) -> Call {
+    let (collection, rest) = call.path.split_at("/api/organization-invitations".len());
+    let encode = |byte| if byte == b'/' { "/".to_owned() } else { format!("%{byte:02x}") };
+    at_path(call, format!("{collection}{}", rest.bytes().map(encode).collect::<String>()))
+}
+
+#[tokio::test]
+async fn who_may_not_use_the_api_is_told_so_before_anything_else() {
+    let app = TestApp::start().await;
+    let id = app.invite(&body("ada@example.com")).await;
+    let before = app.rows().await;
+    let nowhere = (Call::new("PATCH", "/x/y/z"), 404);
+    let malformed = (Call::revoke(&id).text("text/plain", "{"), 400);
+    for (call, _) in operations(&id).into_iter().chain([nowhere, malformed]) {
+        for (claims, status, code) in [
+            (json!(null), 401, "auth.unauthorized"),
+            (json!({ "scope": "all" }), 403, "guard.can_not_get_tenant_id"),
+            (json!({ "tenant_id": "default", "scope": "read" }), 403, "auth.forbidden"),
+        ] {
+            let mut event = call.event();
+            event["requestContext"]["authorizer"] = match &claims {
+                Value::Null => Value::Null,
+                claims => json!({ "jwt": { "claims": claims } }),
+            };
+            let answer = app.invoke_at(NOW, &event.to_string()).await;
+            assert_eq!((answer.status, answer.code().as_str()), (status, code), "{} {}", call.method, call.path);
+        }
+    }
+    assert_eq!((app.rows().await, app.mails().len()), (before, 0));
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_reached_is_a_503() {
+    let app = Arc::new(TestApp::start_without_database().await);
+    let calls: Vec<_> = operations(NOWHERE).into_iter().map(|(call, _)| (NOW, call)).collect();
+    for answer in app.call_all_at_once(calls).await {
+        answer.assert_refused(503, "service.unavailable");
+        assert_eq!(answer.headers["retry-after"], "1", "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_fails_is_a_503_and_nothing_is_written() {
+    // What each operation asks of DynamoDB, in the order of `operations`.
+    let asked: [&[&'static str]; 6] = [
+        &["Query"],
+        &["GetItem"],
+        &["GetItem", "BatchGetItem", "TransactWriteItems"],
+        &["GetItem", "TransactWriteItems"],
+        &["GetItem", "BatchGetItem", "TransactWriteItems"],
+        &["GetItem", "TransactWriteItems"],
+    ];
+    let app = TestApp::start_behind_proxy(&[]).await;
+    let id = app.invite(&body("ada@example.com")).await;
+    let before = app.rows().await;
+    for ((call, _), asked) in operations(&id).into_iter().zip(asked) {
+        for operation in asked {
+            // Which the SDK does not try again.
+            app.proxy().next(operation, Intervention::Fail(400, "AccessDeniedException"));
+            let answer = app.call(call.clone()).await;
+            let name = format!("{} {} without {operation}", call.method, call.path);
+            assert_eq!((answer.status, answer.code().as_str()), (503, "service.unavailable"), "{name}");
+            assert_eq!(answer.headers["retry-after"], "1", "{name}");
+            assert!(!answer.text.contains("DynamoDB") && !answer.text.contains("Denied"), "{answer:?}");
+            assert_eq!((app.rows().await, app.mails().len()), (before.clone(), 0), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_write_in_the_way_of_others_or_whose_answer_was_lost_is_done_once() {
+    for interventions in [
+        &[Intervention::CancelWith("TransactionConflict"); 3][..],
+        &[Intervention::CancelWith("ThrottlingError")],
+        &[Intervention::LoseAnswer],
+        &[Intervention::CancelWith("TransactionConflict"), Intervention::LoseAnswer],
+    ] {
+        for (position, (call, status)) in operations(NOWHERE).into_iter().enumerate().skip(2) {
+            let app = TestApp::start_behind_proxy(&[]).await;
+            let id = app.invite(&with(body("ada@example.com"), json!({ "expiresAt": FAR_FUTURE }))).await;
+            interventions.iter().for_each(|intervention| app.proxy().next("TransactWriteItems", *intervention));
+            let answer = app.call(operations(&id)[position].0.clone()).await;
+            assert_eq!(answer.status, status, "{} {} {interventions:?}: {answer:?}", call.method, call.path);
+            invariant::check(&app, NOW).await;
+            assert_eq!(app.mails().len(), usize::from(call.path.ends_with("message")));
+            let sends = app.row("default", "SENDS#ada@example.com").await;
+            let sends = sends.map_or(0, |row| row["sends"].as_array().unwrap().len());
+            assert_eq!(sends, app.mails().len(), "each mail is counted once");
+        }
+    }
+}

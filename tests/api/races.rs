@@ -1,0 +1,201 @@
+//! Operations racing on one invitation: what the callers are told, and what the whole table holds afterwards.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use organization_invitations::local::ses::SesFault;
+use serde_json::{Value, json};
+
+use crate::{
+    helpers::{Answer, Call, NOW, TestApp, body, with},
+    invariant,
+};
+
+/// When the raced invitations expire.
+const EXPIRY: i64 = NOW + 1000;
+
+/// The cache makes the operations equally long, so that each has its chance to come first.
+const SETTINGS: [(&str, &str); 2] = [("DIRECTORY_CACHE_SECONDS", "30"), ("MESSAGE_RATE_LIMIT", "100")];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Operation {
+    Create,
+    Message,
+    Accept,
+    Revoke,
+    Delete,
+    List,
+    Get,
+}
+
+use Operation::{Accept, Create, Delete, Get, List, Message, Revoke};
+
+impl Operation {
+    const ALL: [Self; 7] = [Create, Message, Accept, Revoke, Delete, List, Get];
+
+    /// The call of it for the invitation `id` of `ada` to `organization`; a create is for the same two.
+    fn call(self, id: &str, organization: &str) -> Call {
+        match self {
+            Create => Call::create(&with(body("ADA@example.com"), json!({ "organizationId": organization }))),
+            Message => Call::message(id, &json!({})),
+            Accept => Call::accept(id, "ada"),
+            Revoke => Call::revoke(id),
+            Delete => Call::delete(id),
+            List => Call::list(&format!("organizationId={organization}")),
+            Get => Call::get(id),
+        }
+    }
+
+    const fn success(self) -> u16 {
+        match self {
+            Create => 201,
+            Message | Delete => 204,
+            Accept | Revoke | List | Get => 200,
+        }
+    }
+
+    /// What it may answer when it races with `other`.
+    fn may_answer(self, answer: &Answer, other: Self) -> bool {
+        let is_deleted = self == Delete || other == Delete;
+        match (self, answer.status) {
+            (_, status) if status == self.success() => true,
+            (Message | Accept | Revoke, 422) => answer.code() == "request.invalid_input",
+            (Message | Accept | Revoke | Delete | Get, 404) => is_deleted && answer.code() == "entity.not_found",
+            (Create, 422) => match answer.code().as_str() {
+                "entity.unique_integrity_violation" => true,
+                // The invitee has become a member.
+                code => code == "request.invalid_input" && other == Accept,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// Invites `ada` to a new organization.
+async fn invite(app: &TestApp, organization: &str) -> String {
+    app.add_organization(organization).await;
+    let changes = json!({ "organizationId": organization, "expiresAt": EXPIRY });
+    app.invite(&with(body("Ada@example.com"), changes)).await
+}
+
+/// Races accepting, revoking and deleting one invitation. Gives the operations that succeeded.
+///
+/// - Of accepting and revoking, one caller succeeds at most, and exactly one where nobody deletes.
+/// - Of deleting, exactly one caller succeeds where any tries: it may in any status, so also after another's success.
+/// - Everybody else is told that the invitation has ended, or does not exist: only what is true by then.
+async fn race_to_end(app: &Arc<TestApp>, organization: &str, endings: &[Operation]) -> BTreeSet<Operation> {
+    let id = invite(app, organization).await;
+    let calls = endings.iter().map(|ending| (NOW + 5, ending.call(&id, organization))).collect();
+    let answers = app.call_all_at_once(calls).await;
+    let answers = || endings.iter().zip(&answers);
+    let succeeded: Vec<Operation> =
+        answers().filter(|(ending, answer)| answer.status == ending.success()).map(|(ending, _)| *ending).collect();
+    let (deleted, changed): (Vec<_>, Vec<_>) = succeeded.iter().partition(|ending| **ending == Delete);
+    let has_deleters = endings.contains(&Delete);
+    assert_eq!(deleted.len(), usize::from(has_deleters), "{:?}", answers().collect::<Vec<_>>());
+    assert!(changed.len() <= 1, "{:?}", answers().collect::<Vec<_>>());
+    assert!(changed.len() == 1 || has_deleters, "{:?}", answers().collect::<Vec<_>>());
+    for (ending, answer) in answers() {
+        match answer.status {
+            404 => assert!(has_deleters && answer.code() == "entity.not_found", "{ending:?}: {answer:?}"),
+            422 => {
+                assert!(*ending != Delete && changed.len() == 1, "{ending:?}: {answer:?}");
+                assert_eq!(answer.code(), "request.invalid_input");
+            }
+            200 => assert_eq!(answer.json()["status"], status_after(*ending), "{answer:?}"),
+            204 => assert_eq!(answer.text, ""),
+            _ => panic!("{ending:?}: {answer:?}"),
+        }
+    }
+
+    let rows = app.rows().await;
+    invariant::assert_holds(app, &rows, NOW + 5);
+    let row = |sk: &str| rows.iter().find(|row| row["sk"] == sk);
+    let accepted = changed.contains(&&Accept);
+    let expected = changed.first().filter(|_| !has_deleters).map(|ending| json!(status_after(**ending)));
+    assert_eq!(row(&format!("INVITATION#{id}")).map(|row| row["status"].clone()), expected, "{succeeded:?}");
+    let standing = row(&format!("ORG#{organization}#INVITEE#ada@example.com"));
+    assert_eq!(standing.map(|row| &row["state"]), accepted.then_some(&json!("member")), "{succeeded:?}");
+    assert_eq!(row(&format!("MEMBER#{organization}#ada")).is_some(), accepted, "{succeeded:?}");
+    succeeded.into_iter().collect()
+}
+
+fn status_after(ending: Operation) -> &'static str {
+    if ending == Accept { "Accepted" } else { "Revoked" }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_eight_callers_who_end_an_invitation_one_succeeds_and_the_table_agrees() {
+    for (mix, rounds) in [
+        ([Accept; 8], 20),
+        ([Revoke; 8], 20),
+        ([Delete; 8], 20),
+        ([Accept, Revoke, Accept, Revoke, Accept, Revoke, Accept, Revoke], 50),
+        ([Accept, Delete, Accept, Delete, Accept, Delete, Accept, Delete], 40),
+        ([Revoke, Delete, Revoke, Delete, Revoke, Delete, Revoke, Delete], 20),
+        ([Accept, Revoke, Delete, Accept, Revoke, Delete, Accept, Revoke], 50),
+    ] {
+        let app = Arc::new(TestApp::start_with(&SETTINGS).await);
+        let mut mix = mix;
+        let mut succeeded = BTreeSet::new();
+        for round in 0..rounds {
+            succeeded.extend(race_to_end(&app, &format!("org{round}"), &mix).await);
+            mix.rotate_left(1);
+        }
+        assert_eq!(succeeded, mix.into(), "each has come first at some time, so that these were races");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_pair_of_operations_leaves_the_table_consistent_whatever_their_clocks_say() {
+    let pairs = Operation::ALL
+        .iter()
+        .enumerate()
+        .flat_map(|(position, one)| Operation::ALL[position..].iter().map(|other| (*one, *other)));
+    for (one, other) in pairs {
+        let app = Arc::new(TestApp::start_with(&SETTINGS).await);
+        // Two rounds each. The first end before the rest begin, since time only goes on.
+        for round in 0..8 {
+            let (one_now, other_now) =
+                [(NOW, NOW), (EXPIRY - 1, EXPIRY), (EXPIRY, EXPIRY - 1), (EXPIRY, EXPIRY)][round / 2];
+            let organization = format!("org{round}");
+            let id = invite(&app, &organization).await;
+            let racing =
+                [(one_now, one, other), (other_now, other, one), (one_now, one, other), (other_now, other, one)];
+            let calls = racing.map(|(now, operation, _)| (now, operation.call(&id, &organization)));
+            let answers = app.call_all_at_once(calls.into()).await;
+            for ((_, operation, against), answer) in racing.iter().zip(&answers) {
+                assert!(operation.may_answer(answer, *against), "{operation:?} against {against:?}: {answer:?}");
+            }
+            invariant::check(&app, one_now.max(other_now)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_that_has_changed_while_its_mail_failed_stays_and_the_send_is_given_back() {
+    for (meanwhile, status) in [(Accept, json!("Accepted")), (Revoke, json!("Revoked")), (Delete, Value::Null)] {
+        let app = Arc::new(TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await);
+        // SES is asked three times, for long enough.
+        (0..3).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
+        let mailed = with(body("ada@example.com"), json!({ "messagePayload": {} }));
+        let creating = tokio::spawn({
+            let (app, mailed) = (Arc::clone(&app), mailed.clone());
+            async move { app.create_at(NOW, &mailed).await }
+        });
+        let id = loop {
+            if let Some(entity) = app.call(Call::list("")).await.json().get(0) {
+                break entity["id"].as_str().unwrap().to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert_eq!(app.call(meanwhile.call(&id, "acme")).await.status, meanwhile.success(), "{meanwhile:?}");
+        creating.await.unwrap().assert_refused(429, "connector.rate_limit_exceeded");
+
+        let row = app.row("default", &format!("INVITATION#{id}")).await;
+        assert_eq!(row.map_or(Value::Null, |row| row["status"].clone()), status);
+        invariant::check(&app, NOW).await;
+        let elsewhere = with(mailed, json!({ "organizationId": "string" }));
+        let next = app.create_at(NOW, &elsewhere).await;
+        assert_eq!(next.status, 201, "{meanwhile:?}: {next:?}");
+    }
+}
