@@ -16,7 +16,7 @@
 //! | [`store`] | access patterns, keys, items, cancellation reasons |
 //! | [`sdk_error`] | what may be said of a failed AWS call |
 //! | [`invitation`], [`email_address`], [`directory`], [`timestamp`] | the domain: no AWS, no HTTP |
-//! | `local` (feature `local`) | gateway, token issuer, DynamoDB emulator, SES stand-in, inbox page |
+//! | `local` (feature `local`) | gateway, token issuer, DynamoDB emulator, SES stand-in, pages to look at |
 
 pub mod app;
 pub mod body;

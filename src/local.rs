@@ -10,6 +10,8 @@
 //! | [`issuer`] | development tokens, and their verification |
 //! | [`gateway`] | HTTP request → event → handler → HTTP response |
 //! | [`inbox`] | the page on which mail is read |
+//! | [`overview`] | the page on which a tenant's invitations are read |
+//! | `pages` | what the pages have in common |
 //! | [`serve`], [`invoke`] | what `cargo dev` and `cargo dev invoke` do |
 //! | [`banner`] | what `cargo dev` says |
 
@@ -19,6 +21,8 @@ pub mod gateway;
 pub mod inbox;
 pub mod invoke;
 pub mod issuer;
+pub mod overview;
+mod pages;
 pub mod serve;
 pub mod ses;
 pub mod stack;

@@ -30,7 +30,7 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Serve {
-    /// The port of the API and the inbox
+    /// The port of the API and the pages
     #[arg(long, value_name = "PORT", default_value_t = 3000)]
     port: u16,
     /// The port of DynamoDB

@@ -16,7 +16,7 @@ pub const CLIENT: &str = "cargo-dev";
 /// Where everything is.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// The gateway, and the inbox page.
+    /// The gateway, and the pages.
     pub gateway: String,
     /// DynamoDB.
     pub dynamodb: String,
@@ -41,10 +41,11 @@ pub fn banner(addresses: &Addresses, now: Timestamp, color: bool) -> String {
         "
   {bold}Organization invitations{plain} {dim}on this machine; nothing reaches AWS{plain}
 
-    API       {gateway}{INVITATIONS_PATH}
-    Inbox     {bold}{gateway}/inbox{plain}
-    DynamoDB  {dynamodb}  {dim}table {table}, {storage}{plain}
-    SES       {ses}
+    API          {gateway}{INVITATIONS_PATH}
+    Inbox        {bold}{gateway}/inbox{plain}
+    Invitations  {bold}{gateway}/invitations{plain}
+    DynamoDB     {dynamodb}  {dim}table {table}, {storage}{plain}
+    SES          {ses}
 
   {bold}Invite somebody{plain}, then look into the inbox:
 

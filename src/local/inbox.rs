@@ -1,4 +1,5 @@
-//! The page on which mail is read: `/inbox`, one page for each mail, and `/inbox.json` for programs.
+//! The page on which mail is read: `/inbox` (with `?invitation=`, that of one invitation), one page for each mail, and
+//! `/inbox.json` for programs.
 
 mod page;
 
@@ -6,24 +7,19 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
-    http::{HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse, Redirect, Response},
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
     routing::get,
 };
+use serde::Deserialize;
 
 use super::{
     banner,
+    pages::response,
     ses::{Mail, SesStandIn},
 };
-use crate::timestamp::Timestamp;
-
-/// A mail is shown in a frame that runs no scripts; its styles and pictures are its own. Everything else on the page
-/// comes from this server.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; \
-     img-src * data:; font-src *; form-action 'none'; frame-ancestors 'none'",
-);
+use crate::{invitation::InvitationId, timestamp::Timestamp};
 
 #[derive(Debug)]
 struct Inbox {
@@ -32,45 +28,39 @@ struct Inbox {
     gateway: String,
 }
 
+#[derive(Deserialize)]
+struct Asked {
+    invitation: Option<String>,
+}
+
 /// The pages, over the mail of `ses`. `gateway` is the address that they are served at.
 pub fn router(ses: Arc<SesStandIn>, gateway: String) -> Router {
     let inbox = Arc::new(Inbox { ses, gateway });
     Router::new()
-        .route("/", get(async || Redirect::to("/inbox")))
         .route("/inbox", get(list))
         .route("/inbox/{id}", get(mail))
         .route("/inbox.json", get(json))
-        .route("/inbox.css", get(async || asset("text/css; charset=utf-8", include_str!("inbox/inbox.css"))))
-        .route("/inbox.js", get(async || asset("text/javascript; charset=utf-8", include_str!("inbox/inbox.js"))))
         .with_state(inbox)
 }
 
-async fn list(State(inbox): State<Arc<Inbox>>) -> Response {
-    let example = banner::curl(&inbox.gateway, Timestamp::now());
-    page(page::list(&inbox.ses.mails(), &inbox.ses.rendering_failures(), &example))
+async fn list(State(inbox): State<Arc<Inbox>>, Query(Asked { invitation }): Query<Asked>) -> Response {
+    let mails = inbox.ses.mails();
+    let Some(id) = invitation.as_deref().and_then(InvitationId::parse) else {
+        let example = banner::curl(&inbox.gateway, Timestamp::now());
+        return response(page::list(&mails, &inbox.ses.rendering_failures(), &example));
+    };
+    let is_about = |mail: &Mail| mail.tags.get("invitation").is_some_and(|tag| tag == id.as_str());
+    response(page::about(&id, &mails.into_iter().filter(is_about).collect::<Vec<_>>()))
 }
 
 async fn mail(State(inbox): State<Arc<Inbox>>, Path(id): Path<String>) -> Response {
     match inbox.ses.mail(&id) {
-        Some(mail) => page(page::mail(&mail)),
-        None => (StatusCode::NOT_FOUND, page(page::missing())).into_response(),
+        Some(mail) => response(page::mail(&mail)),
+        None => (StatusCode::NOT_FOUND, response(page::missing())).into_response(),
     }
 }
 
 /// Newest first.
 async fn json(State(inbox): State<Arc<Inbox>>) -> Json<Vec<Mail>> {
     Json(inbox.ses.mails())
-}
-
-fn page(markup: maud::Markup) -> Response {
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    ];
-    (headers, Html(markup.into_string())).into_response()
-}
-
-fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache")], text)
 }

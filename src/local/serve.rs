@@ -6,7 +6,7 @@ use axum::Router;
 
 use super::{
     banner::{Addresses, banner},
-    gateway, inbox, issuer,
+    gateway, inbox, issuer, overview, pages,
     ses::SesStandIn,
     stack::{Stack, StackError, StackOptions, listen},
 };
@@ -49,9 +49,11 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
     Ok(())
 }
 
-/// The gateway at `url` with its pages: the inbox and the token endpoint.
+/// The gateway at `url` with its pages: the overview, the inbox and the token endpoint.
 pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, url: String) -> Router {
-    gateway::router(app, issuer::router().merge(inbox::router(ses, url)))
+    let inbox = inbox::router(Arc::clone(&ses), url.clone());
+    let overview = overview::router(Arc::clone(&app), ses, url);
+    gateway::router(app, issuer::router().merge(pages::router()).merge(inbox).merge(overview))
 }
 
 fn storage(persist: Option<&PathBuf>) -> String {

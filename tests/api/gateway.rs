@@ -1,15 +1,18 @@
-//! The whole way over HTTP, as `cargo dev` offers it: token, gateway, function, inbox.
+//! The whole way over HTTP, as `cargo dev` offers it: token, gateway, function, pages.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use organization_invitations::local::{
-    serve,
-    stack::{self, Stack, StackOptions},
+use organization_invitations::{
+    local::{
+        serve,
+        stack::{self, Stack, StackOptions},
+    },
+    timestamp::Timestamp,
 };
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::helpers::body;
+use crate::helpers::{body, with};
 
 struct Gateway {
     url: String,
@@ -30,6 +33,18 @@ impl Gateway {
     async fn token(&self, form: &[(&str, &str)]) -> Value {
         let request = self.client.post(format!("{}/oidc/token", self.url)).form(form);
         request.send().await.unwrap().json().await.unwrap()
+    }
+
+    /// A token of the tenant `default`.
+    async fn default_token(&self) -> String {
+        self.token(&CREDENTIALS).await["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A page's status and text.
+    async fn page(&self, path: &str) -> (StatusCode, String) {
+        let response = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        assert!(response.headers().contains_key("content-security-policy"), "{path}");
+        (response.status(), response.text().await.unwrap())
     }
 
     async fn create(&self, token: Option<&str>, body: &Value) -> reqwest::Response {
@@ -97,4 +112,96 @@ async fn a_token_with_another_scope_is_forbidden_what_it_asks() {
     let response = gateway.create(token["access_token"].as_str(), &body("x@example.com")).await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert_eq!(response.json::<Value>().await.unwrap()["code"], "auth.forbidden");
+}
+
+#[tokio::test]
+async fn the_overview_shows_what_the_api_did_and_leads_to_the_mail_and_back() {
+    let gateway = Gateway::start().await;
+    let token = gateway.default_token().await;
+    let invitation = with(body("someone@example.com"), json!({ "messagePayload": {} }));
+    let entity: Value = gateway.create(Some(&token), &invitation).await.json().await.unwrap();
+    let id = entity["id"].as_str().unwrap();
+
+    let (status, overview) = gateway.page("/invitations").await;
+    assert_eq!(status, StatusCode::OK);
+    for part in ["someone@example.com", "acme", "Member", "ada", ">Pending<", "just now", "2100-01-01 00:00:00 UTC"] {
+        assert!(overview.contains(part), "{part} in {overview}");
+    }
+    assert!(overview.contains("1 invitation: 1 pending"), "{overview}");
+    let to_mails = format!("/inbox?invitation={id}");
+    assert!(overview.contains(&format!(r#"href="{to_mails}""#)), "{overview}");
+
+    let (_, mails) = gateway.page(&to_mails).await;
+    assert!(mails.contains("someone@example.com"), "{mails}");
+    let (_, others) = gateway.page("/inbox?invitation=0mwshl16meeoe2l4w0lik").await;
+    assert!(!others.contains("someone@example.com") && others.contains("No mail of this invitation"), "{others}");
+    let (_, rest) = mails.split_once(r#"href="/inbox/"#).unwrap();
+    let (_, mail) = gateway.page(&format!("/inbox/{}", rest.split_once('"').unwrap().0)).await;
+    assert!(mail.contains(&format!(r#"href="/invitations?tenant=default#invitation-{id}""#)), "{mail}");
+    assert!(overview.contains(&format!(r#"id="invitation-{id}""#)), "{overview}");
+
+    let revoke = gateway.client.put(format!("{}/api/organization-invitations/{id}/status", gateway.url));
+    let revoke = revoke.bearer_auth(&token).json(&json!({ "status": "Revoked" }));
+    assert_eq!(revoke.send().await.unwrap().status(), StatusCode::OK);
+    let (_, overview) = gateway.page("/invitations?tenant=default").await;
+    assert!(overview.contains(">Revoked<") && overview.contains("1 invitation: 1 revoked"), "{overview}");
+}
+
+#[tokio::test]
+async fn the_overview_computes_the_status_when_it_is_looked_at() {
+    let gateway = Gateway::start().await;
+    let expires_at = Timestamp::now().as_millis() + 1_500;
+    let invitation = with(body("someone@example.com"), json!({ "expiresAt": expires_at }));
+    let response = gateway.create(Some(&gateway.default_token().await), &invitation).await;
+    assert_eq!(response.status(), StatusCode::CREATED);
+    tokio::time::sleep(Duration::from_millis(1_550)).await;
+    let (_, overview) = gateway.page("/invitations").await;
+    assert!(overview.contains(">Expired<") && overview.contains("1 expired"), "{overview}");
+}
+
+#[tokio::test]
+async fn the_overview_shows_one_tenant_and_says_what_to_do_where_there_is_nothing() {
+    let gateway = Gateway::start().await;
+    let (_, empty) = gateway.page("/invitations").await;
+    assert!(empty.contains("No invitations yet") && empty.contains("curl -iw"), "{empty}");
+    gateway.create(Some(&gateway.default_token().await), &body("someone@example.com")).await;
+    for tenant in ["no-mail", "never-heard-of"] {
+        let (status, page) = gateway.page(&format!("/invitations?tenant={tenant}")).await;
+        assert_eq!(status, StatusCode::OK, "{tenant}");
+        assert!(!page.contains("someone@example.com"), "{page}");
+        assert!(page.contains(&format!("cargo dev token --tenant {tenant}")), "{page}");
+    }
+    let (status, page) = gateway.page("/invitations?tenant=%3Cb%3E").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(page.contains("&lt;b&gt;") && !page.contains("<b>"), "{page}");
+}
+
+#[tokio::test]
+async fn the_overview_shows_the_latest_two_hundred_newest_first() {
+    let gateway = Gateway::start().await;
+    let token = gateway.default_token().await;
+    for number in 0..201 {
+        let response = gateway.create(Some(&token), &body(&format!("n{number}@example.com"))).await;
+        assert_eq!(response.status(), StatusCode::CREATED);
+    }
+    let (_, overview) = gateway.page("/invitations").await;
+    assert_eq!(overview.matches(r#"<li class="invitation""#).count(), 200);
+    assert!(overview.contains("n1@example.com") && !overview.contains("n0@example.com"));
+    assert!(overview.find("n200@example.com") < overview.find("n199@example.com"));
+    assert!(overview.contains("the latest 200"));
+}
+
+#[tokio::test]
+async fn the_pages_lead_to_each_other_and_have_a_stylesheet_and_a_script() {
+    let gateway = Gateway::start().await;
+    for (path, other) in [("/invitations", "/inbox"), ("/inbox", "/invitations")] {
+        let (_, page) = gateway.page(path).await;
+        assert!(page.contains(&format!(r#"<a href="{path}" aria-current="page">"#)), "{page}");
+        assert!(page.contains(&format!(r#"<a href="{other}">"#)), "{page}");
+    }
+    for (path, content_type) in [("/pages.css", "text/css"), ("/pages.js", "text/javascript")] {
+        let response = gateway.client.get(format!("{}{path}", gateway.url)).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert!(response.headers()["content-type"].to_str().unwrap().starts_with(content_type), "{path}");
+    }
 }

@@ -2,40 +2,58 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
 use crate::{
-    local::ses::{Mail, RenderingFailure},
-    timestamp::Timestamp,
+    invitation::{InvitationId, TenantId},
+    local::{
+        pages::{Place, count, frame, time},
+        ses::{Mail, RenderingFailure},
+    },
 };
 
 /// All mail, newest first, and what could not be rendered. Without any, what to do: `example`.
 pub(super) fn list(mails: &[Mail], failures: &[RenderingFailure], example: &str) -> Markup {
     let body = html! {
-        header.bar { h1 { "Inbox" } p.count { (count(mails.len())) } }
+        header.bar { h1 { "Inbox" } p.count role="status" { (summary(mails.len(), failures.len())) } }
         // What the script replaces when there is news.
-        div #news aria-live="polite" {
+        div #news {
             @if !failures.is_empty() { (failed(failures)) }
             @if mails.is_empty() && failures.is_empty() { (empty(example)) }
-            @if !mails.is_empty() {
-                ol.mails { @for mail in mails { li { (row(mail)) } } }
-            }
+            (rows(mails))
         }
     };
-    frame("Inbox", &body)
+    frame("Inbox", Place::Inbox, &body)
+}
+
+/// The mail of one invitation, newest first.
+pub(super) fn about(id: &InvitationId, mails: &[Mail]) -> Markup {
+    let body = html! {
+        header.bar { h1 { "Inbox" } p.count role="status" { (summary(mails.len(), 0)) } }
+        p.note { "Only mail of the invitation " code { (id) } ". " a href="/inbox" { "All mail" } }
+        div #news {
+            @if mails.is_empty() {
+                div.empty { h2 { "No mail of this invitation" } p { "Mail is kept until the server stops." } }
+            }
+            (rows(mails))
+        }
+    };
+    frame("Inbox", Place::Inbox, &body)
 }
 
 /// One mail: as it is seen, as text, and its headers.
 pub(super) fn mail(mail: &Mail) -> Markup {
     let body = html! {
-        nav { a.back href="/inbox" { span aria-hidden="true" { "← " } "Inbox" } }
         article {
             h1 { bdi { (subject(&mail.subject)) } }
             dl.envelope {
                 dt { "From" } dd { (mail.from) }
                 dt { "To" } dd { (mail.to) }
                 dt { "Sent" } dd { (time(mail.at)) }
+                @if let Some((tenant, id)) = invitation(mail) {
+                    dt { "About" }
+                    dd { a href={ "/invitations?tenant=" (tenant) "#invitation-" (id) } { "Invitation " (id) } }
+                }
             }
             fieldset.tabs {
                 legend.unseen { "Show" }
@@ -46,7 +64,7 @@ pub(super) fn mail(mail: &Mail) -> Markup {
             }
         }
     };
-    frame(&mail.subject, &body)
+    frame(subject(&mail.subject), Place::Elsewhere, &body)
 }
 
 /// For an address that leads to no mail.
@@ -57,25 +75,11 @@ pub(super) fn missing() -> Markup {
             p { "Mail is kept until the server stops. " a href="/inbox" { "Back to the inbox" } }
         }
     };
-    frame("No such mail", &body)
+    frame("No such mail", Place::Elsewhere, &body)
 }
 
-fn frame(title: &str, body: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                link rel="icon" href="data:,";
-                link rel="stylesheet" href="/inbox.css";
-                script src="/inbox.js" defer {}
-            }
-            body { main { (body) } }
-        }
-    }
+fn rows(mails: &[Mail]) -> Markup {
+    html! { @if !mails.is_empty() { ol.sheet role="list" { @for mail in mails { li { (row(mail)) } } } } }
 }
 
 fn row(mail: &Mail) -> Markup {
@@ -178,24 +182,24 @@ fn subject(text: &str) -> &str {
     if text.is_empty() { "(no subject)" } else { text }
 }
 
-fn count(mails: usize) -> String {
-    match mails {
-        0 => String::new(),
-        1 => "1 mail".to_owned(),
-        _ => format!("{mails} mails"),
-    }
+/// The invitation that a mail is about, as its message tags tell it, and its tenant.
+fn invitation(mail: &Mail) -> Option<(TenantId, InvitationId)> {
+    let tag = |name| mail.tags.get(name);
+    Some((TenantId::parse(tag("tenant")?)?, InvitationId::parse(tag("invitation")?)?))
 }
 
-/// UTC here; the script shows the reader's own time.
-fn time(at: Timestamp) -> Markup {
-    let machine = DateTime::from_millis(at.as_millis()).fmt(DateTimeFormat::DateTime).unwrap_or_default();
-    let human = machine.get(..19).unwrap_or(&machine).replace('T', " ");
-    html! { time datetime=(machine) { (human) " UTC" } }
+fn summary(mails: usize, failures: usize) -> String {
+    match (mails, failures) {
+        (0, 0) => String::new(),
+        (mails, 0) => count(mails, "mail"),
+        (mails, failures) => format!("{}, {failures} never delivered", count(mails, "mail")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timestamp::Timestamp;
 
     fn hostile() -> Mail {
         let evil = "<script>alert(1)</script>\"'&";

@@ -1,4 +1,4 @@
-// Progressive: without it, the inbox is read by reloading it, and a mail in a frame of fixed height.
+// Progressive: without it, a page is read by reloading it, and a mail in a frame of fixed height.
 
 const localTimes = (root) => {
   for (const time of root.querySelectorAll("time")) {
@@ -24,20 +24,28 @@ for (const frame of document.querySelectorAll("iframe")) {
   document.querySelector("#show-html").addEventListener("change", () => fit(frame));
 }
 
-// The list renews itself, and leaves the focus where it was.
+// A list renews itself, and leaves the focus where it was. Where only "2 minutes ago" has become 3, just those words
+// are replaced.
 const news = document.querySelector("#news");
-let seen = news?.innerHTML;
+const agos = (root) => [...root.querySelectorAll(".ago")];
+const content = (root) => root.innerHTML.replaceAll(/(<span class="ago">)[^<]*/g, "$1");
+let seen = news && content(news);
 
 const renew = async () => {
   if (document.hidden) return;
-  const response = await fetch("/inbox");
+  const response = await fetch(location.href);
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const latest = page.querySelector("#news");
-  const shown = latest.querySelector(".empty") && news.querySelector(".empty");
-  if (shown || latest.innerHTML === seen) return;
-  seen = latest.innerHTML;
+  const shown = latest.querySelector(".empty pre") && news.querySelector(".empty pre");
+  if (shown) return;
+  if (content(latest) === seen) {
+    const words = agos(latest);
+    for (const [index, ago] of agos(news).entries()) ago.textContent = words[index].textContent;
+    return;
+  }
+  seen = content(latest);
   const focused = document.activeElement?.id;
-  news.innerHTML = seen;
+  news.innerHTML = latest.innerHTML;
   document.querySelector(".count").textContent = page.querySelector(".count").textContent;
   localTimes(news);
   if (focused) document.getElementById(focused)?.focus();

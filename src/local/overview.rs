@@ -1,0 +1,60 @@
+//! The page on which a tenant's invitations are read: `/invitations`, with `?tenant=`.
+
+mod page;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Deserialize;
+
+use super::{banner, demo, pages::response, ses::SesStandIn};
+use crate::{
+    app::App,
+    invitation::TenantId,
+    store::read::{Filters, PageRequest},
+    timestamp::Timestamp,
+};
+
+/// The most invitations that the page shows.
+const MOST: usize = 200;
+
+struct Overview {
+    app: Arc<App>,
+    ses: Arc<SesStandIn>,
+    /// The gateway's address, for the command of the empty page.
+    gateway: String,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    tenant: String,
+}
+
+/// The page, over the invitations of `app` and the mail of `ses`. `gateway` is the address that it is served at.
+pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, gateway: String) -> Router {
+    Router::new().route("/invitations", get(show)).with_state(Arc::new(Overview { app, ses, gateway }))
+}
+
+async fn show(State(overview): State<Arc<Overview>>, Query(Asked { tenant }): Query<Asked>) -> Response {
+    let name = if tenant.is_empty() { demo::TENANT } else { &tenant };
+    let Some(tenant) = TenantId::parse(name) else {
+        return (StatusCode::BAD_REQUEST, response(page::impossible(name))).into_response();
+    };
+    let now = Timestamp::now();
+    let latest = PageRequest { size: MOST, after: None };
+    match overview.app.store.list(&tenant, &Filters::default(), Some(&latest)).await {
+        Ok(found) => {
+            let mails = page::mails_by_invitation(&overview.ses.mails());
+            let example = (name == demo::TENANT).then(|| banner::curl(&overview.gateway, now));
+            response(page::list(&tenant, &found, &mails, example.as_deref(), now))
+        }
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, response(page::failed(&tenant, &error))).into_response(),
+    }
+}

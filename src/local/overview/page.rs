@@ -1,0 +1,232 @@
+//! The markup of the overview. `maud` escapes whatever is put into it.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use crate::{
+    invitation::{Invitation, Status, TenantId},
+    local::{
+        demo,
+        pages::{Place, count, entry, frame, relative, time},
+        ses::Mail,
+    },
+    store::{StoreError, read::Page},
+    timestamp::Timestamp,
+};
+
+/// How many mails each invitation has had, by its identifier.
+pub(super) type MailCounts = BTreeMap<String, usize>;
+
+/// Counts mails by the invitation that their message tag names.
+pub(super) fn mails_by_invitation(mails: &[Mail]) -> MailCounts {
+    let ids = mails.iter().filter_map(|mail| mail.tags.get("invitation"));
+    ids.fold(MailCounts::new(), |mut counts, id| {
+        *counts.entry(id.clone()).or_default() += 1;
+        counts
+    })
+}
+
+/// The tenant's invitations. Without any, what to do: `example`, where there is one for this tenant.
+pub(super) fn list(
+    tenant: &TenantId,
+    found: &Page,
+    mails: &MailCounts,
+    example: Option<&str>,
+    now: Timestamp,
+) -> Markup {
+    let Page { invitations, has_more } = found;
+    let body = html! {
+        header.bar { h1 { "Invitations" } p.count role="status" { (summary(invitations, *has_more, now)) } }
+        (tenants(tenant))
+        // What the script replaces when there is news.
+        div #news {
+            @if invitations.is_empty() { (empty(tenant, example)) }
+            @else {
+                ol.sheet role="list" {
+                    @for invitation in invitations {
+                        (row(invitation, mails.get(invitation.id.as_str()).copied().unwrap_or_default(), now))
+                    }
+                }
+            }
+            @if *has_more { p.note { "These are the latest " (invitations.len()) ". The API lists the others." } }
+        }
+    };
+    frame("Invitations", Place::Invitations, &body)
+}
+
+/// For a name that no tenant could have.
+pub(super) fn impossible(name: &str) -> Markup {
+    let body = html! {
+        div.empty {
+            h1 { "No tenant could be called “" bdi { (name) } "”" }
+            p { "A tenant’s name has up to 64 letters, digits, underscores and hyphens. "
+                a href="/invitations" { "Back to the tenant " (demo::TENANT) } }
+        }
+    };
+    frame("No such tenant", Place::Elsewhere, &body)
+}
+
+/// For when DynamoDB does not answer.
+pub(super) fn failed(tenant: &TenantId, error: &StoreError) -> Markup {
+    let body = html! {
+        header.bar { h1 { "Invitations" } p.count role="status" {} }
+        (tenants(tenant))
+        div #news { div.empty { h2 { "The invitations cannot be read" } p { (error) } } }
+    };
+    frame("Invitations", Place::Invitations, &body)
+}
+
+/// The ways to other tenants: those of the demo, and any by its name.
+fn tenants(current: &TenantId) -> Markup {
+    let known = [demo::TENANT, demo::TENANT_WITHOUT_MAIL];
+    let others = Some(current.as_str()).filter(|name| !known.contains(name));
+    html! {
+        div.tenants {
+            nav aria-label="Tenants" {
+                @for name in known.into_iter().chain(others) {
+                    (entry(&format!("/invitations?tenant={name}"), name, name == current.as_str()))
+                }
+            }
+            form action="/invitations" {
+                label for="tenant" { "Another tenant" }
+                input #tenant name="tenant" required pattern="[A-Za-z0-9_\\-]{1,64}" autocomplete="off"
+                    autocapitalize="off" spellcheck="false" title="Up to 64 letters, digits, underscores and hyphens";
+                button { "Show" }
+            }
+        }
+    }
+}
+
+fn row(invitation: &Invitation, mails: usize, now: Timestamp) -> Markup {
+    let id = invitation.id.as_str();
+    let status = invitation.status(now);
+    html! {
+        li.invitation id={ "invitation-" (id) } {
+            h2 { bdi { (invitation.invitee.as_str()) } }
+            span.status.(status.as_str().to_ascii_lowercase()) { (status.as_str()) }
+            dl {
+                (fact("Organization", &html! { bdi { (invitation.organization_id) } }))
+                (fact("Roles", &roles(invitation)))
+                @if let Some(inviter) = &invitation.inviter_id { (fact("Inviter", &html! { bdi { (inviter) } })) }
+                @if let Some(user) = &invitation.accepted_user_id { (fact("Accepted by", &html! { bdi { (user) } })) }
+            }
+            dl {
+                (fact("Created", &moment(invitation.created_at, now)))
+                (fact(if status == Status::Expired { "Expired" } else { "Expires" }, &moment(invitation.expires_at, now)))
+            }
+            p.foot {
+                code { (id) }
+                @if mails == 0 { span.none { "No mail" } }
+                @else {
+                    a id={ "mails-" (id) } href={ "/inbox?invitation=" (id) } {
+                        (count(mails, "mail")) span.unseen { " to " (invitation.invitee.as_str()) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn fact(name: &str, value: &Markup) -> Markup {
+    html! { div { dt { (name) } dd { (value) } } }
+}
+
+fn roles(invitation: &Invitation) -> Markup {
+    html! {
+        @for (index, role) in invitation.organization_roles.iter().enumerate() {
+            @if index > 0 { ", " }
+            bdi { (role.name) }
+        }
+        @if invitation.organization_roles.is_empty() { span.none { "none" } }
+    }
+}
+
+/// The script leaves a list alone in which nothing but the words of `.ago` has changed.
+fn moment(at: Timestamp, now: Timestamp) -> Markup {
+    html! { span.ago { (relative(at, now)) } " " (time(at)) }
+}
+
+fn empty(tenant: &TenantId, example: Option<&str>) -> Markup {
+    html! {
+        div.empty {
+            h2 { "No invitations yet" }
+            @if let Some(example) = example {
+                p { "Paste this into a terminal. The invitation appears here by itself." }
+                pre tabindex="0" aria-label="Command that creates an invitation" { code { (example) } }
+            } @else {
+                p { "This tenant has none. Its invitations appear here by themselves, when they are created with a token for it:" }
+                pre tabindex="0" aria-label="Command that prints a token" {
+                    code { "cargo dev token --tenant " (tenant) }
+                }
+            }
+        }
+    }
+}
+
+/// As `3 invitations: 2 Pending, 1 Revoked`, so that what is announced says what has become of them.
+fn summary(invitations: &[Invitation], has_more: bool, now: Timestamp) -> String {
+    let statuses = [Status::Pending, Status::Accepted, Status::Expired, Status::Revoked];
+    let counted = statuses.map(|status| (status, invitations.iter().filter(|each| each.status(now) == status).count()));
+    let parts = counted.iter().filter(|(_, number)| *number > 0);
+    let parts: Vec<String> =
+        parts.map(|(status, number)| format!("{number} {}", status.as_str().to_ascii_lowercase())).collect();
+    match invitations.len() {
+        0 => String::new(),
+        number if has_more => format!("the latest {number}: {}", parts.join(", ")),
+        number => format!("{}: {}", count(number, "invitation"), parts.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{directory::OrganizationRole, email_address::EmailAddress, invitation::InvitationId};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+    const EVIL: &str = "<script>alert(1)</script>\"'&";
+
+    fn invitation(expires_at: Timestamp) -> Invitation {
+        Invitation {
+            tenant: TenantId::parse("t").unwrap(),
+            id: InvitationId::generate(NOW).unwrap(),
+            inviter_id: Some(EVIL.to_owned()),
+            invitee: EmailAddress::parse("a@example.com").unwrap(),
+            accepted_user_id: Some(EVIL.to_owned()),
+            organization_id: EVIL.to_owned(),
+            stored_status: Status::Pending,
+            created_at: NOW,
+            updated_at: NOW,
+            expires_at,
+            organization_roles: vec![OrganizationRole { id: EVIL.to_owned(), name: EVIL.to_owned() }],
+        }
+    }
+
+    fn shown(invitations: Vec<Invitation>, has_more: bool) -> String {
+        let tenant = TenantId::parse("t").unwrap();
+        list(&tenant, &Page { invitations, has_more }, &MailCounts::new(), Some(EVIL), NOW).into_string()
+    }
+
+    #[test]
+    fn nothing_in_an_invitation_becomes_markup_of_the_page() {
+        let pages = [shown(vec![invitation(NOW)], false), shown(vec![], false), impossible(EVIL).into_string()];
+        for page in pages {
+            assert_eq!(page.matches("<script").count(), 1, "only the page's own: {page}");
+        }
+    }
+
+    #[test]
+    fn the_summary_counts_statuses_as_of_now() {
+        let pending = invitation(NOW.plus_millis(1));
+        let all = [pending.clone(), invitation(NOW), pending.revoked(NOW).unwrap(), pending];
+        assert_eq!(summary(&all, false, NOW), "4 invitations: 2 pending, 1 expired, 1 revoked");
+        assert_eq!(summary(&all[1..2], false, NOW), "1 invitation: 1 expired");
+        assert_eq!(summary(&all[..1], true, NOW), "the latest 1: 1 pending");
+        assert_eq!(summary(&[], false, NOW), "");
+    }
+
+    #[test]
+    fn an_expiry_beyond_the_calendar_is_shown() {
+        assert!(shown(vec![invitation(Timestamp::MAX)], false).contains("after the year 9999"));
+    }
+}

@@ -1,0 +1,141 @@
+//! What the pages of `cargo dev` have in common: their frame, their stylesheet and script, and how times are told.
+
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::get,
+};
+use maud::{DOCTYPE, Markup, html};
+
+use crate::timestamp::Timestamp;
+
+/// A mail is shown in a frame that runs no scripts; its styles and pictures are its own. Everything else on a page
+/// comes from this server.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src * data:; font-src *; form-action 'self'; frame-ancestors 'none'",
+);
+
+/// The pages that the navigation leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Invitations,
+    Inbox,
+    /// One of the others, such as a mail.
+    Elsewhere,
+}
+
+/// The way to the first page, and what all pages are made with.
+pub(super) fn router() -> Router {
+    Router::new()
+        .route("/", get(async || Redirect::to("/inbox")))
+        .route("/pages.css", get(async || asset("text/css; charset=utf-8", include_str!("pages/pages.css"))))
+        .route("/pages.js", get(async || asset("text/javascript; charset=utf-8", include_str!("pages/pages.js"))))
+}
+
+/// A page as it is answered.
+pub(super) fn response(page: Markup) -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    (headers, Html(page.into_string())).into_response()
+}
+
+/// A page: `body` below the navigation.
+pub(super) fn frame(title: &str, place: Place, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href="/pages.css";
+                script src="/pages.js" defer {}
+            }
+            body {
+                nav.pages aria-label="Pages" {
+                    (entry("/invitations", "Invitations", place == Place::Invitations))
+                    (entry("/inbox", "Inbox", place == Place::Inbox))
+                }
+                main { (body) }
+            }
+        }
+    }
+}
+
+/// An entry of a navigation.
+pub(super) fn entry(href: &str, text: &str, is_current: bool) -> Markup {
+    html! { a href=(href) aria-current=[is_current.then_some("page")] { (text) } }
+}
+
+/// An exact time: UTC here; the script shows the reader's own.
+pub(super) fn time(at: Timestamp) -> Markup {
+    let Ok(machine) = DateTime::from_millis(at.as_millis()).fmt(DateTimeFormat::DateTime) else {
+        return html! { span.time { "after the year 9999" } };
+    };
+    let human = machine.get(..19).unwrap_or(&machine).replace('T', " ");
+    html! { time datetime=(machine) { (human) " UTC" } }
+}
+
+/// How far `at` is from `now`, in words, rounded.
+pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
+    const UNITS: [(u64, &str); 5] =
+        [(365 * 86_400, "year"), (30 * 86_400, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let seconds = at.as_millis().abs_diff(now.as_millis()) / 1000;
+    let found = UNITS.into_iter().find(|(length, _)| seconds >= *length);
+    let found = found.map(|(length, unit)| ((seconds + length / 2) / length, unit));
+    let is_past = at <= now;
+    match found {
+        None if is_past => "just now".to_owned(),
+        None => "in less than a minute".to_owned(),
+        Some((count, unit)) => {
+            let plural = if count == 1 { "" } else { "s" };
+            if is_past { format!("{count} {unit}{plural} ago") } else { format!("in {count} {unit}{plural}") }
+        }
+    }
+}
+
+/// `1 mail`, `2 mails`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache")], text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_in_its_largest_unit() {
+        let now = Timestamp::from_millis(1_767_225_600_000);
+        for (seconds, expected) in [
+            (0, "just now"),
+            (-59, "just now"),
+            (59, "in less than a minute"),
+            (-60, "1 minute ago"),
+            (7_199, "in 2 hours"),
+            (-7_200, "2 hours ago"),
+            (7 * 86_400 - 1, "in 7 days"),
+            (-40 * 86_400, "1 month ago"),
+            (74 * 365 * 86_400, "in 74 years"),
+        ] {
+            assert_eq!(relative(now.plus_millis(seconds * 1000), now), expected, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn a_time_beyond_the_calendar_is_told_in_words() {
+        assert!(time(Timestamp::MAX).into_string().contains("after the year 9999"));
+        assert!(time(Timestamp::from_millis(0)).into_string().contains("1970-01-01 00:00:00 UTC"));
+    }
+}
