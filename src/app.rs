@@ -25,15 +25,28 @@ impl App {
     /// Builds the clients from the process's environment: region, credentials, and `AWS_ENDPOINT_URL_DYNAMODB` and
     /// `AWS_ENDPOINT_URL_SESV2` where something else than AWS is meant. Connects to nothing yet.
     pub async fn connect(config: Config) -> Self {
+        Self::connect_within(config, Duration::from_secs(1), 3).await
+    }
+
+    /// As [`App::connect`], for a command that nobody waits for at an API, over lines slower than a function's: with
+    /// more patience.
+    #[cfg(feature = "cli")]
+    pub async fn connect_patiently(config: Config) -> Self {
+        Self::connect_within(config, Duration::from_secs(10), 8).await
+    }
+
+    /// `connecting` is how long a connection may take to come about; an attempt may take twice that, all of them
+    /// together six times.
+    async fn connect_within(config: Config, connecting: Duration, attempts: u32) -> Self {
         let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(1))
-            .operation_attempt_timeout(Duration::from_secs(2))
-            .operation_timeout(Duration::from_secs(6));
+            .connect_timeout(connecting)
+            .operation_attempt_timeout(2 * connecting)
+            .operation_timeout(6 * connecting);
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .http_client(client)
             .timeout_config(timeouts.build())
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .retry_config(RetryConfig::standard().with_max_attempts(attempts))
             .load()
             .await;
         Self::new(config, &sdk)

@@ -70,7 +70,7 @@ fn render_part(
 }
 
 /// Partials are refused: nothing that a template of one message needs, and they can include each other for ever.
-fn compile(template: &str) -> Result<Template, RenderFailure> {
+pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     let template = Template::compile(template).map_err(|error| RenderFailure::Invalid(error.reason().to_string()))?;
     if has_partial(&template) {
         return Err(RenderFailure::Invalid("a template cannot use partials".to_owned()));

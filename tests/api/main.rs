@@ -10,6 +10,10 @@ mod concurrency;
 mod create;
 mod create_bodies;
 mod directory;
+#[cfg(feature = "cli")]
+mod directory_command;
+#[cfg(feature = "cli")]
+mod directory_import;
 mod events;
 mod faults;
 mod gateway;
