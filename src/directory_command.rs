@@ -44,7 +44,7 @@ use crate::{
 };
 
 /// How long a single operation may take, its repetitions included.
-const BUDGET: Duration = Duration::from_secs(60);
+const BUDGET: Duration = Duration::from_mins(1);
 
 /// Why the command did not do as it was asked. The text is for the person who asked.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`payload`] | the caller's `messagePayload` |
 //! | [`template`] | which template: by locale, the connector's or the built-in ones |
-//! | [`compose`] | the variables, the checks, the message |
+//! | [`mod@compose`] | the variables, the checks, the message |
 //! | [`render`] | Handlebars |
 //! | [`ses`] | the call of SES, its retries and its refusals |
 //! | `stored`, `variables` (feature `cli`) | what a stored template says, and which variables it needs |

@@ -110,9 +110,9 @@ fn preview(
     let connector = EmailConnector { templates: [(locale.to_owned(), template)].into(), ..connector.clone() };
     let branding = samples.get("organization").and_then(|it| it.get("branding")).and_then(Value::as_object);
     let organization = Organization { branding: branding.cloned().unwrap_or_default(), ..sample_organization() };
-    let (invitation, inviter) = (sample_invitation().ok_or("there is no sample")?, sample_inviter());
-    let invited = Invited { invitation: &invitation, organization: &organization, inviter: Some(&inviter) };
-    match compose(connector, &MessagePayload(samples), invited).map(|letter| letter.content) {
+    let (invitation, user) = (sample_invitation().ok_or("there is no sample")?, sample_inviter());
+    let about = Invited { invitation: &invitation, organization: &organization, inviter: Some(&user) };
+    match compose(connector, &MessagePayload(samples), about).map(|letter| letter.content) {
         Ok(Content::Rendered { subject, html, text }) => {
             Ok(Preview { locale: locale.to_owned(), variables, subject, html, text })
         }

@@ -2,6 +2,8 @@
 //!
 //! A field that no row has is an error, not passed over: it is a typing mistake more often than not.
 
+mod connector;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -142,7 +144,7 @@ impl Rules {
             Kind::Role => self.role(read(fields)?),
             Kind::User => self.user(read(fields)?),
             Kind::Member => self.member(read(fields)?),
-            Kind::Connector => connector(fields),
+            Kind::Connector => connector::read(fields),
         }
     }
 
@@ -190,46 +192,6 @@ impl Rules {
     }
 }
 
-fn connector(fields: Map<String, Value>) -> Result<Entry, String> {
-    const FIELDS: [&str; 8] = [
-        "allowedLinkHosts",
-        "configurationSetName",
-        "defaultLocale",
-        "feedbackForwardingEmailAddress",
-        "fromEmailAddress",
-        "fromEmailAddressIdentityArn",
-        "replyTo",
-        "templates",
-    ];
-    known("", &fields, &FIELDS)?;
-    for (locale, template) in fields.get("templates").and_then(Value::as_object).into_iter().flatten() {
-        let Value::Object(template) = template else { continue };
-        known(&format!("templates.{locale}: "), template, template_fields(template))?;
-    }
-    let connector: EmailConnector = read(fields)?;
-    sender("fromEmailAddress", &connector.from_email_address)?;
-    connector.reply_to.iter().try_for_each(|address| sender("replyTo", address))?;
-    connector
-        .feedback_forwarding_email_address
-        .iter()
-        .try_for_each(|it| sender("feedbackForwardingEmailAddress", it))?;
-    not_empty("defaultLocale", &connector.default_locale)?;
-    Ok(Entry::Connector(Box::new(connector)))
-}
-
-/// [`crate::directory::EmailTemplate`] says which these are; that a kind is none of the two is told when it is read.
-fn template_fields(template: &Map<String, Value>) -> &'static [&'static str] {
-    match template.get("kind").and_then(Value::as_str) {
-        Some("stored") => &["kind", "name", "variables", "escapeHtml"],
-        _ => &["kind", "subject", "html", "text"],
-    }
-}
-
-fn known(place: &str, fields: &Map<String, Value>, names: &[&str]) -> Result<(), String> {
-    let Some(name) = fields.keys().find(|name| !names.contains(&name.as_str())) else { return Ok(()) };
-    Err(format!("{place}unknown field `{name}`, expected one of {}", names.join(", ")))
-}
-
 fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, String> {
     T::deserialize(Value::Object(fields)).map_err(|error| describe(&error))
 }
@@ -240,13 +202,6 @@ fn not_empty(field: &str, text: &str) -> Result<(), String> {
 
 fn address(field: &str, text: &str) -> Result<EmailAddress, String> {
     EmailAddress::parse(text).map_err(|_| format!("{field}: `{text}` is not an e-mail address that can be invited"))
-}
-
-/// An address, or `Name <address>`.
-fn sender(field: &str, text: &str) -> Result<(), String> {
-    let plain = text.strip_suffix('>').and_then(|text| text.rsplit_once('<')).map_or(text, |(_, address)| address);
-    let rule = |_| format!("{field}: `{text}` is neither an e-mail address nor `Name <address>`");
-    EmailAddress::parse(plain).map(drop).map_err(rule)
 }
 
 fn moment(millis: i64) -> Result<Timestamp, String> {

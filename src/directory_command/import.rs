@@ -5,6 +5,7 @@
 //! the same key: batches that share a key are never on their way together.
 
 mod batch;
+mod read_ahead;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -19,22 +20,18 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use tokio::{
-    sync::mpsc::{self, Receiver},
-    task::JoinSet,
-    time::Instant,
-};
+use tokio::{sync::mpsc::Receiver, task::JoinSet, time::Instant};
 
-use self::batch::{Batch, Written};
+use self::{
+    batch::{Batch, Written},
+    read_ahead::{Row, read_ahead},
+};
 use super::{
     connector,
     entry::{Entry, Kind, Rules},
-    reader::{BadRow, RowReader},
+    reader::BadRow,
 };
 use crate::{app::App, invitation::TenantId};
-
-/// How many rows are read ahead.
-const READ_AHEAD: usize = 64;
 
 /// What to import, and how.
 #[derive(Clone, Debug, Args)]
@@ -85,17 +82,6 @@ pub struct ImportError {
     pub reason: String,
     /// How many rows at the beginning of the file are certainly written, skipped ones included.
     pub written: u64,
-}
-
-/// A row on its way from the file to the table.
-#[derive(Debug)]
-struct Row {
-    /// Which of the file's rows, counted from 1.
-    number: u64,
-    line: u64,
-    /// How much of the file is read with it, in bytes.
-    end: u64,
-    entry: Entry,
 }
 
 /// An import that is going on.
@@ -160,27 +146,6 @@ pub async fn import(
     let rows = summary.rows as f64;
     summary.rows_per_second = (rows / summary.seconds).round();
     Ok(summary)
-}
-
-/// Reads rows on a thread of its own, which ends with the file, at a bad row, or when nobody wants more. It is none
-/// of the runtime's threads, since the end of the command must not wait for the end of what is piped into it.
-fn read_ahead(source: impl BufRead + Send + 'static, rules: Rules, skip: u64) -> Receiver<Result<Row, BadRow>> {
-    let (sender, receiver) = mpsc::channel(READ_AHEAD);
-    std::thread::spawn(move || {
-        for (number, raw) in (1..).zip(RowReader::new(source)) {
-            let row = raw.and_then(|raw| {
-                let (line, end) = (raw.line, raw.end);
-                let parsed = || rules.parse(&raw.json).map_err(|reason| BadRow { line, reason });
-                (number > skip).then(parsed).transpose().map(|entry| Some(Row { number, line, end, entry: entry? }))
-            });
-            let Some(row) = row.transpose() else { continue };
-            let is_bad = row.is_err();
-            if sender.blocking_send(row).is_err() || is_bad {
-                break;
-            }
-        }
-    });
-    receiver
 }
 
 impl Import<'_> {

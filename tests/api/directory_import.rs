@@ -24,7 +24,7 @@ impl TestFile {
     }
 
     fn lines(rows: &[Value]) -> Self {
-        Self::new(&rows.iter().map(|row| format!("{row}\n")).collect::<String>())
+        Self::new(&lines(rows))
     }
 
     fn path(&self) -> &str {
@@ -37,6 +37,11 @@ impl Drop for TestFile {
         // Whatever is left is in the temporary directory.
         let _ = fs::remove_file(&self.0);
     }
+}
+
+fn lines(rows: &[Value]) -> String {
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    lines.join("\n") + "\n"
 }
 
 fn role(id: usize) -> Value {
@@ -111,14 +116,14 @@ async fn a_bad_row_is_told_by_its_line_and_ends_the_import_there() {
         ),
     ] {
         let app = TestApp::start().await;
-        let lines = |roles: std::ops::Range<usize>| roles.map(|id| format!("{}\n", role(id))).collect::<String>();
-        let file = TestFile::new(&format!("{}{bad}\n{}", lines(0..30), lines(30..60)));
+        let roles = |ids: std::ops::Range<usize>| lines(&ids.map(role).collect::<Vec<_>>());
+        let file = TestFile::new(&format!("{}{bad}\n{}", roles(0..30), roles(30..60)));
         let error = directory(&app, &["import", file.path()]).await.unwrap_err();
         assert!(error.starts_with(says), "{error}");
         assert!(error.contains("The first 30 rows are written.") && error.contains("--skip 30"), "{error}");
         assert!(app.row("default", "ROLE#r29").await.is_some());
         assert!(app.row("default", "ROLE#r30").await.is_none());
-        fs::write(file.path(), format!("{}{}\n{}", lines(0..30), role(99), lines(30..60))).unwrap();
+        fs::write(file.path(), format!("{}{}\n{}", roles(0..30), role(99), roles(30..60))).unwrap();
         let summary = directory(&app, &["import", file.path(), "--skip", "30"]).await.unwrap();
         assert_eq!(summary[0]["rows"], 31);
         assert!(app.row("default", "ROLE#r59").await.is_some());

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Failed, Row, Target};
+use super::{Failed, Target, read_ahead::Row};
 use crate::{
     directory_command::entry::{Entry, Kind},
     store::{
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long DynamoDB may be too busy to write anything at all.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Rows of the file that follow each other. Of those with the same key the last counts.
 #[derive(Debug)]
