@@ -30,11 +30,26 @@ impl App {
     /// Builds the clients from the process's environment: region, credentials, and `AWS_ENDPOINT_URL_DYNAMODB` and
     /// `AWS_ENDPOINT_URL_SESV2` where something else than AWS is meant. Connects to nothing yet.
     pub async fn connect(config: Config) -> Self {
+        Self::connect_within(config, time_limits(), 3).await
+    }
+
+    /// As [`App::connect`], for a command that nobody waits for at an API, over lines slower than a function's: with
+    /// more patience.
+    #[cfg(feature = "cli")]
+    pub async fn connect_patiently(config: Config) -> Self {
+        let time_limits = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .operation_attempt_timeout(Duration::from_secs(20))
+            .operation_timeout(Duration::from_mins(1));
+        Self::connect_within(config, time_limits.build(), 8).await
+    }
+
+    async fn connect_within(config: Config, time_limits: TimeoutConfig, attempts: u32) -> Self {
         let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .http_client(client)
-            .timeout_config(time_limits())
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(time_limits)
+            .retry_config(RetryConfig::standard().with_max_attempts(attempts))
             .load()
             .await;
         Self::new(config, &sdk)

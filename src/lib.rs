@@ -16,6 +16,7 @@
 //! | [`store`] | access patterns, keys, items, cancellation reasons |
 //! | [`sdk_error`] | what may be said of a failed AWS call |
 //! | [`invitation`], [`email_address`], [`directory`], [`timestamp`] | the domain: no AWS, no HTTP |
+//! | `directory_command` (feature `cli`) | the operators' command, which fills and inspects the directory |
 //! | `local` (feature `local`) | gateway, token issuer, DynamoDB emulator, SES stand-in, pages to look at |
 
 pub mod app;
@@ -24,6 +25,8 @@ pub mod caller;
 pub mod config;
 pub mod cursor;
 pub mod directory;
+#[cfg(feature = "cli")]
+pub mod directory_command;
 pub mod email_address;
 pub mod endpoints;
 pub mod error;

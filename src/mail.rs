@@ -7,12 +7,17 @@
 //! | [`mod@compose`] | the variables, the checks, the message |
 //! | [`render`] | Handlebars |
 //! | [`ses`] | the call of SES, its retries and its refusals |
+//! | `stored`, `variables` (feature `cli`) | what a stored template says, and which variables it needs |
 
 pub mod compose;
 pub mod payload;
 pub mod render;
 pub mod ses;
+#[cfg(feature = "cli")]
+pub mod stored;
 pub mod template;
+#[cfg(feature = "cli")]
+pub mod variables;
 
 pub use compose::{Invited, compose};
 pub use payload::MessagePayload;

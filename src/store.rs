@@ -5,6 +5,7 @@
 //! | [`keys`] | how keys are made |
 //! | [`items`] | how items are written and read |
 //! | [`directory`] | the read of directory rows, its cache, and their writing |
+//! | `directory_rows`, `members` (feature `cli`) | the directory command's side of the directory |
 //! | [`create`] | creating an invitation, and taking one back |
 //! | [`read`] | one invitation, or a list |
 //! | [`end`] | accepting, revoking, deleting |
@@ -13,9 +14,13 @@
 
 pub mod create;
 pub mod directory;
+#[cfg(feature = "cli")]
+pub mod directory_rows;
 pub mod end;
 pub mod items;
 pub mod keys;
+#[cfg(feature = "cli")]
+pub mod members;
 pub mod read;
 pub mod send_window;
 pub mod transaction;

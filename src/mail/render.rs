@@ -106,7 +106,7 @@ impl io::Write for Part {
 
 /// Only what SES has too: a template should be able to move there. Partials, which SES has, could include each other
 /// for ever, and a message has no need of them.
-fn compile(template: &str) -> Result<Template, RenderFailure> {
+pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     let invalid = |reason: &str| RenderFailure::Invalid(reason.to_owned());
     if template.matches("{{else").count() + template.matches("{{#").count() > MAX_BRANCHES {
         return Err(invalid("a template cannot have more than 100 branches"));

@@ -25,7 +25,7 @@ const CHARSET: &str = "UTF-8";
 /// Access to SES.
 #[derive(Debug)]
 pub struct Mailer {
-    client: Client,
+    pub(super) client: Client,
 }
 
 /// Why a message was not sent. Each tells the operator SES's code, which names nobody.

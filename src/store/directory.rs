@@ -159,10 +159,7 @@ impl Store {
     }
 
     async fn put_row(&self, tenant: &TenantId, sk: &str, row: &impl Serialize) -> Result<(), StoreError> {
-        let row = serde_json::to_value(row)
-            .map_err(|error| StoreError::nothing_done(format!("{} row: {error}", kind(sk))))?;
-        let mut item = items::from_json(row);
-        item.extend(keys::primary(tenant, sk));
+        let item = to_item(tenant, sk, row)?;
         self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
         Ok(())
     }
@@ -225,6 +222,15 @@ impl Cache {
         }
         rows.insert((tenant.clone(), sk.to_owned()), (now, Arc::clone(row)));
     }
+}
+
+/// The row that keeps `row` under the sort key `sk`.
+pub(super) fn to_item(tenant: &TenantId, sk: &str, row: &impl Serialize) -> Result<Item, StoreError> {
+    let row =
+        serde_json::to_value(row).map_err(|error| StoreError::nothing_done(format!("{} row: {error}", kind(sk))))?;
+    let mut item = items::from_json(row);
+    item.extend(keys::primary(tenant, sk));
+    Ok(item)
 }
 
 /// The part of a sort key that names nobody.

@@ -114,8 +114,10 @@ impl Store {
             .set_key(Some(Item::from(key)))
             .expression_attribute_values(":organization", string(&invitation.organization_id))
             .expression_attribute_values(":user", string(user_id))
+            .expression_attribute_values(":email", string(&invitation.invitee.folded()))
             .expression_attribute_values(":now", number(now.as_millis()));
-        let set = "SET organizationId = :organization, userId = :user, joinedAt = if_not_exists(joinedAt, :now)";
+        let set = "SET organizationId = :organization, userId = :user, email = :email, \
+                   joinedAt = if_not_exists(joinedAt, :now)";
         let roles: Vec<String> = invitation.organization_roles.iter().map(|role| role.id.clone()).collect();
         // DynamoDB has no empty sets.
         let update = if roles.is_empty() {

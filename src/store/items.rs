@@ -113,10 +113,14 @@ fn read_role(role: &AttributeValue) -> Option<OrganizationRole> {
 
 /// The row that makes an address a member: it keeps invitations out for good.
 pub fn member_standing(invitation: &Invitation, user_id: &str) -> Item {
-    let mut item = standing_key(invitation);
+    member(standing_key(invitation), user_id)
+}
+
+/// The row with the key of a standing that says: a member.
+pub fn member(standing_key: Item, user_id: &str) -> Item {
     let attributes = [("state", string(Standing::MEMBER)), ("userId", string(user_id))];
-    item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
-    item
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), value));
+    standing_key.into_iter().chain(attributes).collect()
 }
 
 /// The key of what the invitee of an invitation is to its organization.

@@ -22,6 +22,15 @@ pub const INVITER_KEY: &str = "inviterKey";
 /// The sort key of the tenant's email connector.
 pub const EMAIL_CONNECTOR: &str = "CONNECTOR#Email";
 
+/// What the sort keys of a tenant's organizations begin with.
+pub const ORGANIZATIONS: &str = "ORGANIZATION#";
+/// What the sort keys of a tenant's roles begin with.
+pub const ROLES: &str = "ROLE#";
+/// What the sort keys of a tenant's users begin with.
+pub const USERS: &str = "USER#";
+/// What the sort keys of all memberships begin with.
+pub const MEMBERSHIPS: &str = "MEMBER#";
+
 /// The partition of everything that belongs to a tenant.
 pub fn tenant(tenant: &TenantId) -> String {
     format!("TENANT#{tenant}")
@@ -37,7 +46,12 @@ pub fn invitation(id: &InvitationId) -> String {
 
 /// What an address is to an organization.
 pub fn standing(organization_id: &str, folded_address: &str) -> String {
-    format!("ORG#{organization_id}#INVITEE#{folded_address}")
+    format!("{}{folded_address}", standings(organization_id))
+}
+
+/// What the sort keys of all that addresses are to an organization begin with.
+pub fn standings(organization_id: &str) -> String {
+    format!("ORG#{organization_id}#INVITEE#")
 }
 
 /// The last messages to an address.
@@ -47,22 +61,27 @@ pub fn send_window(folded_address: &str) -> String {
 
 /// An organization of the directory.
 pub fn organization(id: &str) -> String {
-    format!("ORGANIZATION#{id}")
+    format!("{ORGANIZATIONS}{id}")
 }
 
 /// A role of the directory.
 pub fn role(id: &str) -> String {
-    format!("ROLE#{id}")
+    format!("{ROLES}{id}")
 }
 
 /// A user of the directory.
 pub fn user(id: &str) -> String {
-    format!("USER#{id}")
+    format!("{USERS}{id}")
+}
+
+/// What the sort keys of an organization's memberships begin with.
+pub fn memberships(organization_id: &str) -> String {
+    format!("{MEMBERSHIPS}{organization_id}#")
 }
 
 /// The membership of a user in an organization.
 pub fn membership(organization_id: &str, user_id: &str) -> String {
-    format!("MEMBER#{organization_id}#{user_id}")
+    format!("{}{user_id}", memberships(organization_id))
 }
 
 /// Index partition: the invitations to an organization.

@@ -118,6 +118,12 @@ impl TestApp {
         self.proxy.as_ref().expect("started behind a proxy")
     }
 
+    /// Where the proxy listens, if there is one.
+    #[cfg(feature = "cli")]
+    pub fn behind_proxy(&self) -> Option<&str> {
+        self.proxy.as_ref().map(Proxy::url)
+    }
+
     /// Hands an event to the function, now.
     pub async fn invoke(&self, event: &str) -> Answer {
         self.invoke_at(Timestamp::now().as_millis(), event).await

@@ -11,6 +11,10 @@ mod create;
 mod create_bodies;
 mod delete;
 mod directory;
+#[cfg(feature = "cli")]
+mod directory_command;
+#[cfg(feature = "cli")]
+mod directory_import;
 mod events;
 mod faults;
 mod gateway;

@@ -251,7 +251,9 @@ async fn a_write_in_the_way_of_others_or_whose_answer_was_lost_is_done_once() {
         for (position, (call, status)) in operations(NOWHERE).into_iter().enumerate().skip(2) {
             let app = TestApp::start_behind_proxy(&[]).await;
             let id = app.invite(&with(body("ada@example.com"), json!({ "expiresAt": FAR_FUTURE }))).await;
-            interventions.iter().for_each(|intervention| app.proxy().next("TransactWriteItems", *intervention));
+            for intervention in interventions {
+                app.proxy().next("TransactWriteItems", *intervention);
+            }
             let answer = app.call(operations(&id)[position].0.clone()).await;
             assert_eq!(answer.status, status, "{} {} {interventions:?}: {answer:?}", call.method, call.path);
             invariant::check(&app, NOW).await;

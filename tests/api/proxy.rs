@@ -23,6 +23,9 @@ pub enum Intervention {
     Fail(u16, &'static str),
     /// DynamoDB gets to none of the keys of a `BatchGetItem`.
     LeaveUnprocessed,
+    /// DynamoDB gets to only so many of the rows of a `BatchWriteItem`.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the directory command writes batches"))]
+    WriteOnly(usize),
     /// DynamoDB cancels a transaction for this reason, in all of its parts.
     CancelWith(&'static str),
     /// DynamoDB does as asked, but the caller only hears of a failure.
@@ -101,6 +104,18 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
             let request: Value = serde_json::from_slice(&body).unwrap();
             answer(200, &json!({ "Responses": {}, "UnprocessedKeys": request["RequestItems"] }))
         }
+        Some(Intervention::WriteOnly(most)) => {
+            let mut request: Value = serde_json::from_slice(&body).unwrap();
+            let mut left = request["RequestItems"].clone();
+            let rows = request["RequestItems"].as_object_mut().unwrap().values_mut().next().unwrap();
+            let rest = rows.as_array_mut().unwrap().split_off(most);
+            *left.as_object_mut().unwrap().values_mut().next().unwrap() = rest.into();
+            if most > 0 {
+                let written = shared.forward(&without_length(&parts.headers), request.to_string().into()).await;
+                assert_eq!(written.status(), StatusCode::OK);
+            }
+            answer(200, &json!({ "UnprocessedItems": left }))
+        }
         Some(Intervention::CancelWith(reason)) => {
             let request: Value = serde_json::from_slice(&body).unwrap();
             let parts = request["TransactItems"].as_array().unwrap().len();
@@ -123,6 +138,13 @@ impl Shared {
         response.headers_mut().remove(header::TRANSFER_ENCODING);
         response
     }
+}
+
+/// The headers of a request whose body becomes another.
+fn without_length(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
+    headers.remove(header::CONTENT_LENGTH);
+    headers
 }
 
 fn failure(status: u16, error: &str) -> Response {

@@ -1,0 +1,197 @@
+//! The command line.
+
+mod action;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+pub(super) use self::action::Action;
+use super::import;
+use crate::invitation::TenantId;
+
+/// Fills and inspects the directory of a tenant: its organizations, roles, users, members and email connector.
+///
+/// AWS is found as the AWS CLI finds it: region, profile, credentials, and `AWS_ENDPOINT_URL_DYNAMODB` and
+/// `AWS_ENDPOINT_URL_SESV2` where something else is meant. Rows are read and shown as JSON, one to a line. A warm
+/// function may remember a row that changes for `DIRECTORY_CACHE_SECONDS`.
+#[derive(Debug, Parser)]
+#[command(name = "directory", version)]
+pub struct Cli {
+    /// The tenant whose directory it is
+    #[arg(long, value_parser = tenant)]
+    pub tenant: TenantId,
+    /// The DynamoDB table
+    #[arg(long, env = "TABLE_NAME")]
+    pub table: String,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Organizations
+    #[command(subcommand)]
+    Organization(Verb<Put<OrganizationFields>, Id, All>),
+    /// Roles that members of organizations can have
+    #[command(subcommand)]
+    Role(Verb<Put<RoleFields>, Id, All>),
+    /// Users
+    #[command(subcommand)]
+    User(Verb<Put<UserFields>, Id, All>),
+    /// Members of organizations
+    #[command(subcommand)]
+    Member(Verb<Put<MemberFields>, MemberName, OfOrganization>),
+    /// The email connector
+    #[command(subcommand)]
+    Connector(Verb<PutConnector, All, All>),
+    /// Write a file of rows, each a JSON object with a `kind` and the fields that `list` shows
+    ///
+    /// A bad row ends the import; rows before it are written, rows after it are not. To import a file again changes
+    /// nothing, so a file that was corrected can be imported from its beginning.
+    Import(import::Options),
+}
+
+/// What is to be done with rows of one kind, and how they are named in each case.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb<P: Args, N: Args, S: Args> {
+    /// Write a row, or replace it
+    Put(P),
+    /// Show a row
+    Get(N),
+    /// Show all rows
+    List(S),
+    /// Delete a row
+    Delete(N),
+}
+
+/// A row from its fields, a JSON object, or both: then the fields have the last word.
+#[derive(Debug, Args)]
+pub(super) struct Put<F: Args> {
+    #[command(flatten)]
+    fields: F,
+    /// The row as a JSON object
+    #[arg(long, value_name = "OBJECT", conflicts_with = "file")]
+    json: Option<String>,
+    /// A file with the row as a JSON object; `-` is the standard input
+    #[arg(long)]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PutConnector {
+    /// A file with the connector as a JSON object; `-` is the standard input
+    #[arg(required_unless_present = "json")]
+    file: Option<PathBuf>,
+    /// The connector as a JSON object
+    #[arg(long, value_name = "OBJECT", conflicts_with = "file")]
+    json: Option<String>,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(super) struct OrganizationFields {
+    /// Its identifier
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// The name that people know it by
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// A JSON object for the templates: logo addresses, colours
+    #[arg(long, value_name = "OBJECT", value_parser = object)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branding: Option<Value>,
+}
+
+#[derive(Debug, Args, Serialize)]
+pub(super) struct RoleFields {
+    /// Its identifier
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// The name that people know it by
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UserFields {
+    /// Their identifier
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// Their display name
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// The address that an invitation to them has to carry
+    #[arg(long, visible_alias = "email", value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary_email: Option<String>,
+    /// The address of a picture
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avatar: Option<String>,
+}
+
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MemberFields {
+    /// The organization
+    #[arg(value_name = "ORGANIZATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization_id: Option<String>,
+    /// The user
+    #[arg(value_name = "USER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+    /// The member's address, where it is not the one in the user's row
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    /// A role that the member has; can be given more than once
+    #[arg(long = "role", value_name = "ROLE")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    organization_role_ids: Vec<String>,
+    /// When they joined, in milliseconds since 1970; else it stays what it was, or is now
+    #[arg(long, value_name = "MILLISECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    joined_at: Option<i64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Id {
+    /// Its identifier
+    id: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MemberName {
+    /// The organization
+    organization: String,
+    /// The user
+    user: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct All {}
+
+#[derive(Debug, Args)]
+pub(super) struct OfOrganization {
+    /// Only the members of this organization
+    #[arg(long, value_name = "ORGANIZATION")]
+    organization: Option<String>,
+}
+
+fn object(text: &str) -> Result<Value, String> {
+    let object: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))?;
+    Ok(Value::Object(object))
+}
+
+fn tenant(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text)
+        .ok_or_else(|| "a tenant's name has up to 64 letters, digits, underscores and hyphens".to_owned())
+}

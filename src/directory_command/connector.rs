@@ -1,0 +1,189 @@
+//! What an email connector's templates need, and how they look: found out before the connector is written, since a
+//! wrong template shows itself only when somebody is to be invited, and one that SES keeps not even then.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User},
+    email_address::EmailAddress,
+    error::Error,
+    invitation::{Invitation, InvitationId, Status, TenantId},
+    mail::{
+        Content, Invited, Mailer, MessagePayload, compose,
+        render::RenderFailure,
+        stored::Words,
+        template::choose,
+        variables::{Need, needed},
+    },
+    timestamp::Timestamp,
+};
+
+/// Why a connector cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectorError {
+    /// One of its templates cannot.
+    #[error("templates.{locale}: {reason}")]
+    Template {
+        /// The template's locale.
+        locale: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A message in a language that has no template would have none.
+    #[error("defaultLocale: there is no template for `{0}`")]
+    DefaultLocale(String),
+}
+
+/// A connector that can be used.
+#[derive(Debug)]
+pub struct Checked {
+    /// The connector, with the variables that its stored templates need.
+    pub connector: EmailConnector,
+    /// Its templates, by locale.
+    pub previews: Vec<Preview>,
+}
+
+/// A template as it looks with sample data.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preview {
+    /// Which template it is.
+    pub locale: String,
+    /// What it needs, as dotted paths.
+    pub variables: Vec<String>,
+    /// The subject line.
+    pub subject: String,
+    /// The HTML part.
+    pub html: String,
+    /// The plain-text part.
+    pub text: String,
+}
+
+/// Reads, understands and renders each template of `connector`, if it has any of its own.
+pub async fn check(mailer: &Mailer, mut connector: EmailConnector) -> Result<Checked, ConnectorError> {
+    if choose(&connector, None).is_none() {
+        return Err(ConnectorError::DefaultLocale(connector.default_locale));
+    }
+    let (mut templates, mut previews) = (std::mem::take(&mut connector.templates), Vec::new());
+    for (locale, template) in &mut templates {
+        let checked = check_template(mailer, &connector, locale, template).await;
+        previews.push(checked.map_err(|reason| ConnectorError::Template { locale: locale.clone(), reason })?);
+    }
+    Ok(Checked { connector: EmailConnector { templates, ..connector }, previews })
+}
+
+async fn check_template(
+    mailer: &Mailer,
+    connector: &EmailConnector,
+    locale: &str,
+    template: &mut EmailTemplate,
+) -> Result<Preview, String> {
+    let words = match template {
+        EmailTemplate::Stored { name, .. } => mailer.stored_template(name).await?,
+        EmailTemplate::Inline { subject, html, text } => {
+            Words { subject: subject.clone(), html: html.clone(), text: text.clone() }
+        }
+    };
+    let needs = needed([&*words.subject, &words.html, &words.text]).map_err(|failure| match failure {
+        RenderFailure::Invalid(reason) => reason,
+        RenderFailure::Missing(names) => names.join(", "),
+        RenderFailure::TooLong => "it is too long".to_owned(),
+    })?;
+    let names: Vec<String> = needs.keys().cloned().collect();
+    if let EmailTemplate::Stored { variables, .. } = template {
+        variables.clone_from(&names);
+    }
+    let samples = samples(connector, locale, needs.iter().map(|(name, need)| (name.as_str(), *need)));
+    preview(connector, locale, words, names, samples)
+}
+
+/// Renders as the function does; what SES would render, too.
+fn preview(
+    connector: &EmailConnector,
+    locale: &str,
+    words: Words,
+    variables: Vec<String>,
+    samples: Map<String, Value>,
+) -> Result<Preview, String> {
+    let Words { subject, html, text } = words;
+    let template = EmailTemplate::Inline { subject, html, text };
+    let connector = EmailConnector { templates: [(locale.to_owned(), template)].into(), ..connector.clone() };
+    let branding = samples.get("organization").and_then(|it| it.get("branding")).and_then(Value::as_object);
+    let organization = Organization { branding: branding.cloned().unwrap_or_default(), ..sample_organization() };
+    let (invitation, user) = (sample_invitation().ok_or("there is no sample")?, sample_inviter());
+    let about = Invited { invitation: &invitation, organization: &organization, inviter: Some(&user) };
+    match compose(connector, &MessagePayload(samples), about).map(|letter| letter.content) {
+        Ok(Content::Rendered { subject, html, text }) => {
+            Ok(Preview { locale: locale.to_owned(), variables, subject, html, text })
+        }
+        Ok(Content::Stored { .. }) | Err(Error::NoTemplate) => Err("the template was not found again".to_owned()),
+        Err(Error::MissingVariables { names }) => Err(format!("needs {}, which nothing supplies", names.join(", "))),
+        Err(Error::InvalidTemplate { cause }) => Err(cause),
+        Err(error) => Err(format!("{error:?}")),
+    }
+}
+
+/// A value for each variable that a caller would have to supply, and for what callers usually do.
+fn samples<'a>(
+    connector: &EmailConnector,
+    locale: &str,
+    needs: impl Iterator<Item = (&'a str, Need)>,
+) -> Map<String, Value> {
+    let host = connector.allowed_link_hosts.first().map_or("app.example.com", String::as_str);
+    let mut samples = Value::Object(Map::new());
+    for (path, need) in needs {
+        let sample = match need {
+            Need::Value => Value::String(path.rsplit('.').next().unwrap_or(path).to_owned()),
+            Need::List => Value::Array(Vec::new()),
+        };
+        place(&mut samples, path, sample);
+    }
+    place(&mut samples, "link", format!("https://{host}/join/{{invitationId}}").into());
+    place(&mut samples, "code", "123456".into());
+    place(&mut samples, "locale", locale.into());
+    let Value::Object(samples) = samples else { return Map::new() };
+    samples
+}
+
+/// Puts a value where the path says; what is in the way of an object there gives way.
+fn place(samples: &mut Value, path: &str, sample: Value) {
+    let mut place = samples;
+    for key in path.split('.') {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        place = &mut place[key];
+    }
+    *place = sample;
+}
+
+fn sample_organization() -> Organization {
+    Organization { name: "Acme Corporation".to_owned(), ..Organization::unnamed("acme") }
+}
+
+fn sample_inviter() -> User {
+    User {
+        name: Some("Ada Lovelace".to_owned()),
+        primary_email: Some("ada@example.com".to_owned()),
+        avatar: Some("https://app.example.com/ada.png".to_owned()),
+        ..User::unnamed("ada")
+    }
+}
+
+fn sample_invitation() -> Option<Invitation> {
+    let created_at = Timestamp::from_millis(1_767_225_600_000);
+    Some(Invitation {
+        tenant: TenantId::parse("sample")?,
+        id: InvitationId::parse("00000000000000sample0")?,
+        inviter_id: Some("ada".to_owned()),
+        invitee: EmailAddress::parse("grace@example.com").ok()?,
+        accepted_user_id: None,
+        organization_id: "acme".to_owned(),
+        stored_status: Status::Pending,
+        created_at,
+        updated_at: created_at,
+        expires_at: created_at.plus_millis(7 * 86_400_000),
+        organization_roles: vec![OrganizationRole { id: "member".to_owned(), name: "Member".to_owned() }],
+    })
+}

@@ -1,0 +1,222 @@
+//! One row of the directory as operators write it, and the rules that it has to keep.
+//!
+//! A field that no row has is an error, not passed over: it is a typing mistake more often than not.
+
+mod connector;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::{
+    directory::{EmailConnector, Organization, OrganizationRole, User, could_exist},
+    email_address::EmailAddress,
+    store::{
+        directory_rows::{RowName, RowSet},
+        members::Member,
+    },
+    timestamp::Timestamp,
+};
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// An organization.
+    Organization,
+    /// A role that members can have.
+    Role,
+    /// A user.
+    User,
+    /// A member of an organization.
+    Member,
+    /// The email connector.
+    Connector,
+}
+
+/// A row that keeps the rules.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// An organization.
+    Organization(Organization),
+    /// A role.
+    Role(OrganizationRole),
+    /// A user.
+    User(User),
+    /// A member.
+    Member(Member),
+    /// The email connector, its templates unchecked.
+    Connector(Box<EmailConnector>),
+}
+
+/// What the rules depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The longest identifier, in UTF-16 units.
+    pub id_max_length: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrganizationFields {
+    id: String,
+    name: String,
+    #[serde(default)]
+    branding: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoleFields {
+    id: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct UserFields {
+    id: String,
+    name: Option<String>,
+    primary_email: Option<String>,
+    avatar: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct MemberFields {
+    organization_id: String,
+    user_id: String,
+    email: String,
+    #[serde(default)]
+    organization_role_ids: Vec<String>,
+    joined_at: Option<i64>,
+}
+
+impl Kind {
+    /// What the row of that name is.
+    pub fn of(name: &RowName) -> Self {
+        match name {
+            RowName::Organization(_) => Self::Organization,
+            RowName::Role(_) => Self::Role,
+            RowName::User(_) => Self::User,
+            RowName::Member(..) => Self::Member,
+            RowName::Connector => Self::Connector,
+        }
+    }
+
+    /// What all these rows are.
+    pub fn of_all(set: &RowSet) -> Self {
+        match set {
+            RowSet::Organizations => Self::Organization,
+            RowSet::Roles => Self::Role,
+            RowSet::Users => Self::User,
+            RowSet::Members(_) => Self::Member,
+            RowSet::Connectors => Self::Connector,
+        }
+    }
+}
+
+impl Entry {
+    /// The name of the row.
+    pub fn name(&self) -> RowName {
+        match self {
+            Self::Organization(organization) => RowName::Organization(organization.id.clone()),
+            Self::Role(role) => RowName::Role(role.id.clone()),
+            Self::User(user) => RowName::User(user.id.clone()),
+            Self::Member(member) => RowName::Member(member.organization_id.clone(), member.user_id.clone()),
+            Self::Connector(_) => RowName::Connector,
+        }
+    }
+}
+
+impl Rules {
+    /// Reads a row that says by its `kind` what it is.
+    pub fn parse(self, json: &[u8]) -> Result<Entry, String> {
+        let mut fields: Map<String, Value> = serde_json::from_slice(json).map_err(|error| describe(&error))?;
+        let kind = fields.remove("kind").ok_or("missing field `kind`")?;
+        let kind = Kind::deserialize(kind).map_err(|error| format!("kind: {}", describe(&error)))?;
+        self.entry(kind, fields)
+    }
+
+    /// Reads the fields of a row of that kind.
+    pub fn entry(self, kind: Kind, fields: Map<String, Value>) -> Result<Entry, String> {
+        match kind {
+            Kind::Organization => self.organization(read(fields)?),
+            Kind::Role => self.role(read(fields)?),
+            Kind::User => self.user(read(fields)?),
+            Kind::Member => self.member(read(fields)?),
+            Kind::Connector => connector::read(fields),
+        }
+    }
+
+    /// Whether `id` can identify anything; `field` is what the error calls it.
+    pub fn id(self, field: &str, id: &str) -> Result<(), String> {
+        let Self { id_max_length: max } = self;
+        let rule =
+            || format!("{field}: has to be 1 to {max} characters without `#` and control characters (ID_MAX_LENGTH)");
+        could_exist(id, max).then_some(()).ok_or_else(rule)
+    }
+
+    fn organization(self, OrganizationFields { id, name, branding }: OrganizationFields) -> Result<Entry, String> {
+        self.id("id", &id)?;
+        not_empty("name", &name)?;
+        Ok(Entry::Organization(Organization { id, name, branding }))
+    }
+
+    fn role(self, RoleFields { id, name }: RoleFields) -> Result<Entry, String> {
+        self.id("id", &id)?;
+        not_empty("name", &name)?;
+        Ok(Entry::Role(OrganizationRole { id, name }))
+    }
+
+    fn user(self, fields: UserFields) -> Result<Entry, String> {
+        let UserFields { id, name, primary_email, avatar } = fields;
+        self.id("id", &id)?;
+        if let Some(email) = &primary_email {
+            address("primaryEmail", email)?;
+        }
+        Ok(Entry::User(User { id, name, primary_email, avatar }))
+    }
+
+    fn member(self, fields: MemberFields) -> Result<Entry, String> {
+        let MemberFields { organization_id, user_id, email, organization_role_ids, joined_at } = fields;
+        self.id("organizationId", &organization_id)?;
+        self.id("userId", &user_id)?;
+        organization_role_ids.iter().try_for_each(|id| self.id("organizationRoleIds", id))?;
+        Ok(Entry::Member(Member {
+            organization_id,
+            user_id,
+            email: address("email", &email)?,
+            organization_role_ids: organization_role_ids.into_iter().collect(),
+            joined_at: joined_at.map(moment).transpose()?,
+        }))
+    }
+}
+
+fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, String> {
+    T::deserialize(Value::Object(fields)).map_err(|error| describe(&error))
+}
+
+fn not_empty(field: &str, text: &str) -> Result<(), String> {
+    if text.trim().is_empty() { Err(format!("{field}: is empty")) } else { Ok(()) }
+}
+
+fn address(field: &str, text: &str) -> Result<EmailAddress, String> {
+    EmailAddress::parse(text).map_err(|_| format!("{field}: `{text}` is not an e-mail address that can be invited"))
+}
+
+fn moment(millis: i64) -> Result<Timestamp, String> {
+    let moment = Timestamp::from_millis(millis);
+    let possible = (Timestamp::from_millis(0)..=Timestamp::MAX).contains(&moment);
+    possible.then_some(moment).ok_or_else(|| "joinedAt: has to be a number of milliseconds since 1970".to_owned())
+}
+
+/// What serde found wrong. Where in the row is of use only for what is no JSON at all.
+fn describe(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(text) if error.is_data() => text.to_owned(),
+        Some(text) => format!("not JSON: {text} (column {})", error.column()),
+        None => text,
+    }
+}

@@ -1,0 +1,40 @@
+//! The templates that SES keeps, as the directory command reads them.
+
+use aws_config::retry::RetryConfig;
+use aws_sdk_sesv2::operation::get_email_template::GetEmailTemplateError;
+
+use super::Mailer;
+use crate::sdk_error;
+
+/// The words of a template; a part that it does not have is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// The subject line.
+    pub subject: String,
+    /// The HTML part.
+    pub html: String,
+    /// The plain-text part.
+    pub text: String,
+}
+
+impl Mailer {
+    /// Reads a template from SES.
+    ///
+    /// # Errors
+    /// Says in words why there is nothing to read.
+    pub async fn stored_template(&self, name: &str) -> Result<Words, String> {
+        // Reading may be repeated, which the client by itself never does.
+        let retries = aws_sdk_sesv2::config::Builder::new().retry_config(RetryConfig::standard());
+        let request = self.client.get_email_template().template_name(name).customize().config_override(retries);
+        let content = match request.send().await {
+            Ok(answer) => answer.template_content,
+            Err(error) if error.as_service_error().is_some_and(GetEmailTemplateError::is_not_found_exception) => {
+                return Err(format!("SES has no template `{name}`"));
+            }
+            Err(error) => return Err(sdk_error::describe("SES", &error)),
+        };
+        let content = content.ok_or_else(|| format!("SES has a template `{name}` without any content"))?;
+        let [subject, html, text] = [content.subject, content.html, content.text].map(Option::unwrap_or_default);
+        Ok(Words { subject, html, text })
+    }
+}

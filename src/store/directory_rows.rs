@@ -1,0 +1,228 @@
+//! The rows of the directory as its operators see them: read as they are, listed, deleted, and written in batches.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{batch_write_item::BatchWriteItemError, query::QueryOutput},
+    types::{PutRequest, ReturnValue, WriteRequest},
+};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Item, Store, StoreError, directory,
+    items::{self, string},
+    keys,
+    transaction::jittered,
+};
+use crate::{
+    directory::{EmailConnector, Organization, OrganizationRole, User},
+    invitation::TenantId,
+};
+
+/// The most rows that one `BatchWriteItem` takes.
+pub const BATCH: usize = 25;
+
+/// The waits between attempts begin with at most this and double, with jitter.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// The name of a row of the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowName {
+    /// An organization, by its identifier.
+    Organization(String),
+    /// A role, by its identifier.
+    Role(String),
+    /// A user, by their identifier.
+    User(String),
+    /// A membership, by organization and user.
+    Member(String, String),
+    /// The email connector.
+    Connector,
+}
+
+/// The rows of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowSet {
+    /// All organizations.
+    Organizations,
+    /// All roles.
+    Roles,
+    /// All users.
+    Users,
+    /// All memberships, or those of one organization.
+    Members(Option<String>),
+    /// The email connector, if there is one.
+    Connectors,
+}
+
+/// A page of rows, in the order of their keys, and where the next begins.
+#[derive(Debug)]
+pub struct RowPage {
+    /// The rows as JSON, without their keys.
+    pub rows: Vec<Value>,
+    /// To be given with the request for the next page; `None` after the last.
+    pub next: Option<Item>,
+}
+
+impl RowName {
+    /// The sort key of the row.
+    pub fn sort_key(&self) -> String {
+        match self {
+            Self::Organization(id) => keys::organization(id),
+            Self::Role(id) => keys::role(id),
+            Self::User(id) => keys::user(id),
+            Self::Member(organization_id, user_id) => keys::membership(organization_id, user_id),
+            Self::Connector => keys::EMAIL_CONNECTOR.to_owned(),
+        }
+    }
+}
+
+impl RowSet {
+    fn prefix(&self) -> String {
+        match self {
+            Self::Organizations => keys::ORGANIZATIONS.to_owned(),
+            Self::Roles => keys::ROLES.to_owned(),
+            Self::Users => keys::USERS.to_owned(),
+            Self::Members(None) => keys::MEMBERSHIPS.to_owned(),
+            Self::Members(Some(organization_id)) => keys::memberships(organization_id),
+            Self::Connectors => keys::EMAIL_CONNECTOR.to_owned(),
+        }
+    }
+}
+
+/// The row of an organization, to be written in a batch.
+pub fn organization(tenant: &TenantId, organization: &Organization) -> Result<Item, StoreError> {
+    directory::to_item(tenant, &keys::organization(&organization.id), organization)
+}
+
+/// The row of a role, to be written in a batch.
+pub fn role(tenant: &TenantId, role: &OrganizationRole) -> Result<Item, StoreError> {
+    directory::to_item(tenant, &keys::role(&role.id), role)
+}
+
+/// The row of a user, to be written in a batch.
+pub fn user(tenant: &TenantId, user: &User) -> Result<Item, StoreError> {
+    directory::to_item(tenant, &keys::user(&user.id), user)
+}
+
+/// The row of the email connector, to be written in a batch.
+pub fn connector(tenant: &TenantId, connector: &EmailConnector) -> Result<Item, StoreError> {
+    directory::to_item(tenant, keys::EMAIL_CONNECTOR, connector)
+}
+
+impl Store {
+    /// The row of that name as JSON, without its keys.
+    pub async fn directory_row(&self, tenant: &TenantId, name: &RowName) -> Result<Option<Value>, StoreError> {
+        Ok(self.item(tenant, &name.sort_key()).await?.map(without_keys))
+    }
+
+    /// A page of rows, strongly consistent: the first, or the one that begins at `start`.
+    pub async fn directory_rows(
+        &self,
+        tenant: &TenantId,
+        set: &RowSet,
+        start: Option<Item>,
+    ) -> Result<RowPage, StoreError> {
+        let answer = self.query_prefix(tenant, &set.prefix(), start).await?;
+        let rows = answer.items.unwrap_or_default().into_iter().map(without_keys).collect();
+        Ok(RowPage { rows, next: answer.last_evaluated_key.filter(|key| !key.is_empty()) })
+    }
+
+    /// Deletes the row of that name, and nothing else. Says whether there was one.
+    pub async fn delete_directory_row(&self, tenant: &TenantId, name: &RowName) -> Result<bool, StoreError> {
+        let key = Item::from(keys::primary(tenant, name.sort_key()));
+        let request = self.client.delete_item().table_name(&self.table).set_key(Some(key));
+        let deleted = request.return_values(ReturnValue::AllOld).send().await?.attributes;
+        Ok(deleted.is_some_and(|row| !row.is_empty()))
+    }
+
+    /// Writes up to [`BATCH`] rows of different keys. What DynamoDB does not get to, or is too busy for, is sent again
+    /// with growing waits, for as long as some of it is written at least every `patience`.
+    pub async fn write_rows(&self, rows: Vec<Item>, patience: Duration) -> Result<(), StoreError> {
+        let put = |row| PutRequest::builder().set_item(Some(row)).build().expect("item is set");
+        let mut rest: Vec<_> =
+            rows.into_iter().map(|row| WriteRequest::builder().put_request(put(row)).build()).collect();
+        let (mut wait, mut deadline) = (FIRST_WAIT, Instant::now() + patience);
+        while !rest.is_empty() {
+            let request = self.client.batch_write_item().request_items(&self.table, rest.clone());
+            let problem = match request.send().await {
+                Err(error) if !is_busy(&error) => return Err(error.into()),
+                Err(error) => StoreError::from(error),
+                Ok(answer) => {
+                    let left: Vec<_> =
+                        answer.unprocessed_items.into_iter().flatten().flat_map(|(_, rows)| rows).collect();
+                    if left.len() < rest.len() {
+                        (wait, deadline) = (FIRST_WAIT, Instant::now() + patience);
+                    }
+                    rest = left;
+                    StoreError::nothing_done("DynamoDB: UnprocessedItems".to_owned())
+                }
+            };
+            if !rest.is_empty() {
+                wait = next_wait(wait, deadline).await.ok_or(problem)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A row, strongly consistent.
+    pub(super) async fn item(&self, tenant: &TenantId, sk: &str) -> Result<Option<Item>, StoreError> {
+        let key = Item::from(keys::primary(tenant, sk));
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
+        Ok(request.send().await?.item)
+    }
+
+    /// A page of the rows whose sort keys begin with `prefix`, strongly consistent.
+    pub(super) async fn query_prefix(
+        &self,
+        tenant: &TenantId,
+        prefix: &str,
+        start: Option<Item>,
+    ) -> Result<QueryOutput, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", string(&keys::tenant(tenant)))
+            .expression_attribute_values(":prefix", string(prefix))
+            .set_exclusive_start_key(start);
+        Ok(query.send().await?)
+    }
+}
+
+/// Waits for up to `wait`, and says how long to wait next time; `None` where that would be too long.
+async fn next_wait(wait: Duration, deadline: Instant) -> Option<Duration> {
+    if Instant::now() + wait >= deadline {
+        return None;
+    }
+    sleep(jittered(wait)).await;
+    Some((wait * 2).min(LONGEST_WAIT))
+}
+
+/// Whether the same request may succeed in a moment. The SDK has tried several times by then, but an import has more
+/// time than that.
+fn is_busy(error: &SdkError<BatchWriteItemError>) -> bool {
+    const BUSY: [&str; 5] = [
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+    ];
+    match error {
+        SdkError::ServiceError(answer) => answer.err().code().is_some_and(|code| BUSY.contains(&code)),
+        SdkError::TimeoutError(_) => true,
+        _ => false,
+    }
+}
+
+fn without_keys(mut item: Item) -> Value {
+    item.remove(keys::PK);
+    item.remove(keys::SK);
+    items::to_json(item)
+}

@@ -1,0 +1,201 @@
+//! The directory command's import: files of many rows.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use serde_json::{Value, json};
+
+use crate::{directory_command::directory, helpers::TestApp, proxy::Intervention};
+
+/// A file that goes when the test ends.
+struct TestFile(PathBuf);
+
+impl TestFile {
+    fn new(text: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("directory-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn lines(rows: &[Value]) -> Self {
+        Self::new(&lines(rows))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        // Whatever is left is in the temporary directory.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn lines(rows: &[Value]) -> String {
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    lines.join("\n") + "\n"
+}
+
+fn role(id: usize) -> Value {
+    json!({ "kind": "role", "id": format!("r{id}"), "name": format!("Role {id}") })
+}
+
+fn member(user: &str, email: &str) -> Value {
+    json!({ "kind": "member", "organizationId": "o", "userId": user, "email": email, "organizationRoleIds": ["r"] })
+}
+
+fn mixed() -> Vec<Value> {
+    let mut rows = vec![
+        json!({ "kind": "organization", "id": "o", "name": "O", "branding": { "colour": "#123456" } }),
+        json!({ "kind": "connector", "fromEmailAddress": "a@b.example", "defaultLocale": "x",
+                "templates": { "x": { "kind": "stored", "name": "acme-invitation" } } }),
+    ];
+    for number in 0..40 {
+        rows.push(role(number));
+        rows.push(
+            json!({ "kind": "user", "id": format!("u{number}"), "primaryEmail": format!("u{number}@example.com") }),
+        );
+        rows.push(member(&format!("u{number}"), &format!("u{number}@example.com")));
+    }
+    rows
+}
+
+#[tokio::test]
+async fn lines_and_arrays_of_mixed_kinds_give_the_same_table_however_often() {
+    let app = TestApp::start().await;
+    let file = TestFile::lines(&mixed());
+    let summary = directory(&app, &["import", file.path()]).await.unwrap().remove(0);
+    let expected = json!({ "organization": 1, "connector": 1, "role": 40, "user": 40, "member": 40 });
+    assert_eq!((&summary["rows"], &summary["rowsByKind"]), (&json!(122), &expected));
+    assert!(summary["rowsPerSecond"].as_f64().unwrap() > 0.0);
+    let written = app.rows().await;
+    assert_eq!(app.row("default", "ORG#o#INVITEE#u7@example.com").await.unwrap()["userId"], "u7");
+    let connector = app.row("default", "CONNECTOR#Email").await.unwrap();
+    assert_eq!(connector["templates"]["x"]["variables"], json!(["link", "organization.name"]));
+    let array = TestFile::new(&serde_json::to_string_pretty(&mixed()).unwrap());
+    for file in [&file, &array] {
+        directory(&app, &["import", file.path()]).await.unwrap();
+        assert_eq!(app.rows().await, written);
+    }
+}
+
+#[tokio::test]
+async fn what_list_shows_can_be_imported_elsewhere() {
+    let app = TestApp::start().await;
+    directory(&app, &["import", TestFile::lines(&mixed()).path()]).await.unwrap();
+    let mut shown = Vec::new();
+    for kind in ["organization", "role", "user", "member", "connector"] {
+        shown.extend(directory(&app, &[kind, "list"]).await.unwrap());
+    }
+    let other = TestApp::start().await;
+    directory(&other, &["import", TestFile::lines(&shown).path()]).await.unwrap();
+    assert_eq!(other.rows().await, app.rows().await);
+}
+
+#[tokio::test]
+async fn a_bad_row_is_told_by_its_line_and_ends_the_import_there() {
+    for (bad, says) in [
+        ("{\"kind\":\"role\"", "line 31: not JSON: EOF while parsing"),
+        ("[]", "line 31: "),
+        ("{\"id\":\"x\"}", "line 31: missing field `kind`"),
+        ("{\"kind\":\"robot\"}", "line 31: kind: unknown variant `robot`"),
+        ("{\"kind\":\"role\",\"id\":\"x\"}", "line 31: missing field `name`"),
+        ("{\"kind\":\"user\",\"id\":\"a#b\"}", "line 31: id: has to be"),
+        ("{\"kind\":\"member\",\"organizationId\":\"o\",\"userId\":\"u\"}", "line 31: missing field `email`"),
+        (
+            "{\"kind\":\"connector\",\"fromEmailAddress\":\"a@b.example\",\"defaultLocale\":\"x\",\"templates\":{\"x\":{\"kind\":\"stored\",\"name\":\"none\"}}}",
+            "line 31: templates.x: SES has no template `none`",
+        ),
+    ] {
+        let app = TestApp::start().await;
+        let roles = |ids: std::ops::Range<usize>| lines(&ids.map(role).collect::<Vec<_>>());
+        let file = TestFile::new(&format!("{}{bad}\n{}", roles(0..30), roles(30..60)));
+        let error = directory(&app, &["import", file.path()]).await.unwrap_err();
+        assert!(error.starts_with(says), "{error}");
+        assert!(error.contains("The first 30 rows are written.") && error.contains("--skip 30"), "{error}");
+        assert!(app.row("default", "ROLE#r29").await.is_some());
+        assert!(app.row("default", "ROLE#r30").await.is_none());
+        fs::write(file.path(), format!("{}{}\n{}", roles(0..30), role(99), roles(30..60))).unwrap();
+        let summary = directory(&app, &["import", file.path(), "--skip", "30"]).await.unwrap();
+        assert_eq!(summary[0]["rows"], 31);
+        assert!(app.row("default", "ROLE#r59").await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn of_rows_with_one_key_the_last_counts() {
+    let app = TestApp::start().await;
+    let mut rows = Vec::new();
+    for number in 0..200 {
+        rows.push(json!({ "kind": "role", "id": "same", "name": format!("{number}") }));
+        rows.push(role(number));
+        rows.push(member("u", &format!("u{}@example.com", number % 7)));
+        rows.push(member(&format!("v{}", number % 3), "shared@example.com"));
+    }
+    for _ in 0..2 {
+        directory(&app, &["import", TestFile::lines(&rows).path()]).await.unwrap();
+        assert_eq!(app.row("default", "ROLE#same").await.unwrap()["name"], "199");
+        assert_eq!(app.row("default", "MEMBER#o#u").await.unwrap()["email"], "u3@example.com");
+        let rows = app.rows_of("default").await;
+        let keys = rows.iter().filter(|row| row["userId"] == "u").map(|row| row["sk"].as_str().unwrap());
+        assert_eq!(keys.collect::<Vec<_>>(), ["MEMBER#o#u", "ORG#o#INVITEE#u3@example.com"]);
+    }
+}
+
+#[tokio::test]
+async fn what_dynamodb_does_not_get_to_is_sent_again() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    for intervention in [
+        Intervention::WriteOnly(7),
+        Intervention::WriteOnly(0),
+        Intervention::Fail(400, "ProvisionedThroughputExceededException"),
+        Intervention::WriteOnly(20),
+        Intervention::Fail(500, "InternalServerError"),
+    ] {
+        app.proxy().next("BatchWriteItem", intervention);
+    }
+    let rows: Vec<Value> = (0..100).map(role).collect();
+    directory(&app, &["import", TestFile::lines(&rows).path()]).await.unwrap();
+    let written = directory(&app, &["role", "list"]).await.unwrap();
+    assert_eq!(written.iter().filter(|row| row["id"] != "string").count(), 102, "with the demo's two");
+    assert_eq!(app.proxy().count("BatchWriteItem"), 4 + 5);
+}
+
+#[tokio::test]
+async fn an_import_that_cannot_write_says_what_is_written() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    let rows: Vec<Value> = (0..100).map(role).collect();
+    app.proxy().next("BatchWriteItem", Intervention::WriteOnly(25));
+    app.proxy().next("BatchWriteItem", Intervention::Fail(400, "AccessDeniedException"));
+    let file = TestFile::lines(&rows);
+    let error = directory(&app, &["import", file.path(), "--concurrency", "1"]).await.unwrap_err();
+    assert!(
+        error.starts_with("lines 26 to 50: DynamoDB: AccessDeniedException\nThe first 25 rows are written."),
+        "{error}"
+    );
+    assert!(app.row("default", "ROLE#r50").await.is_none(), "nothing was sent after it");
+}
+
+#[tokio::test]
+async fn a_large_file_is_imported_without_growing_the_memory() {
+    const ROWS: usize = 20_000;
+    let app = TestApp::start().await;
+    let mut text = String::new();
+    for number in 0..ROWS {
+        let user = json!({ "kind": "user", "id": format!("u{number}"), "name": format!("User {number}") });
+        writeln!(text, "{user}").unwrap();
+    }
+    let file = TestFile::new(&text);
+    let summary = directory(&app, &["import", file.path()]).await.unwrap();
+    assert_eq!(summary[0]["rows"], ROWS);
+    // The demo's, and the one of the tests.
+    assert_eq!(directory(&app, &["user", "list"]).await.unwrap().len(), ROWS + 2);
+}
