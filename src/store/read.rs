@@ -60,8 +60,12 @@ impl Store {
         let wanted = page.map_or(usize::MAX, |page| page.size + 1);
         let mut start = page.and_then(|page| page.after.as_ref()).map(|id| access.start_after(tenant, id));
         let mut invitations = Vec::new();
+        // As many rows as are wanted at first; where the filters leave some out, then more and more, so that few
+        // queries find the rare ones. Beyond what a limit can say there is none.
+        let mut limit = wanted;
         loop {
             let query = access.narrow(self.client.query().table_name(&self.table), tenant, filters);
+            let query = query.set_limit(i32::try_from(limit).ok());
             let answer = query.scan_index_forward(false).set_exclusive_start_key(start).send().await?;
             let found = answer.items.unwrap_or_default();
             invitations.extend(found.iter().filter_map(|item| items::read_invitation(tenant, item)));
@@ -69,6 +73,7 @@ impl Store {
             if start.is_none() || invitations.len() >= wanted {
                 break;
             }
+            limit = limit.saturating_mul(4);
         }
         let has_more = invitations.len() >= wanted;
         invitations.truncate(wanted - usize::from(has_more));

@@ -1,8 +1,8 @@
 //! Replays every event of `events/` and holds the answer against one row of a table.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::helpers::{Answer, TestApp};
 
@@ -11,6 +11,8 @@ struct Row {
     file: &'static str,
     status: u16,
     code: &'static str,
+    /// What the `Allow` header says; empty where there is none.
+    allow: &'static str,
     mails: usize,
     reason: &'static str,
 }
@@ -24,7 +26,15 @@ const fn mailed(file: &'static str, reason: &'static str) -> Row {
 }
 
 const fn refused(file: &'static str, status: u16, code: &'static str, reason: &'static str) -> Row {
-    Row { file, status, code, mails: 0, reason }
+    Row { file, status, code, allow: "", mails: 0, reason }
+}
+
+const fn listed(file: &'static str, reason: &'static str) -> Row {
+    refused(file, 200, "", reason)
+}
+
+const fn not_allowed(file: &'static str, allow: &'static str, reason: &'static str) -> Row {
+    Row { allow, ..refused(file, 405, "request.method_not_allowed", reason) }
 }
 
 #[rustfmt::skip]
@@ -88,7 +98,36 @@ const ROWS: &[Row] = &[
     refused("fails-no-connector", 501, "connector.not_found", "mail is asked for, and nothing could send it"),
     refused("fails-missing-variable", 400, "connector.insufficient_request_parameters", "the template needs a link"),
     refused("fails-unknown-path", 404, "entity.not_found", "the collection has an s at its end"),
-    refused("fails-wrong-method", 405, "request.method_not_allowed", "nothing to patch on the collection"),
+    not_allowed("fails-wrong-method", "GET, POST", "nothing to patch on the collection"),
+
+    // What there is
+    listed("list", "everything, newest first"),
+    listed("list-with-filters", "three filters, and the invitee in another case"),
+    listed("list-page", "a page, with a link to the next"),
+    listed("list-named-stage", "a stage before the path, and a slash behind it"),
+    listed("list-rest", "a REST API hands parameters over decoded"),
+    listed("list-rest-page", "a REST API keeps the stage out of the path"),
+    refused("fails-list-page-size", 400, "guard.invalid_pagination", "a page holds a hundred at most"),
+    refused("fails-list-page-size-rest", 400, "guard.invalid_pagination", "a page size is a number"),
+    refused("fails-list-cursor", 400, "guard.invalid_pagination", "a cursor that was not made here"),
+    refused("fails-list-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
+
+    // What becomes of an invitation. Identifiers are random, so no event can name one that exists.
+    refused("fails-get-unknown", 404, "entity.not_found", "no such invitation"),
+    refused("fails-get-unknown-rest", 404, "entity.not_found", "no such invitation, with a slash behind it"),
+    refused("fails-delete-unknown", 404, "entity.not_found", "no such invitation"),
+    refused("fails-delete-unknown-rest", 404, "entity.not_found", "no such invitation"),
+    refused("fails-message-unknown", 404, "entity.not_found", "a good body for no invitation"),
+    refused("fails-message-not-an-object", 400, "guard.invalid_input", "the body comes first; false is no payload"),
+    refused("fails-message-wrong-types", 400, "guard.invalid_input", "four keys have to be texts"),
+    refused("fails-accept-unknown", 404, "entity.not_found", "a good body for no invitation"),
+    refused("fails-accept-without-user", 422, "request.invalid_input", "somebody has to accept"),
+    refused("fails-revoke-unknown", 404, "entity.not_found", "a good body for no invitation"),
+    refused("fails-revoke-unknown-rest", 404, "entity.not_found", "a good body for no invitation"),
+    refused("fails-status-not-settable", 400, "guard.invalid_input", "time alone makes an invitation expire"),
+    refused("fails-status-wrong-user-type", 400, "guard.invalid_input", "a user's identifier is a text"),
+    not_allowed("fails-wrong-method-of-an-invitation", "DELETE, GET", "its status has a path of its own"),
+    refused("fails-unknown-operation", 404, "entity.not_found", "mailing again is called message"),
 ];
 
 #[tokio::test]
@@ -114,6 +153,31 @@ async fn a_mail_goes_to_the_invitee_and_to_nobody_else() {
         let entity = app.invoke(&read(row.file)).await.json();
         let newest = app.mails().into_iter().next().expect(row.file);
         assert_eq!(newest.to, entity["invitee"], "{}", row.file);
+    }
+}
+
+#[tokio::test]
+async fn a_list_shows_what_was_created_as_far_as_it_is_asked_for() {
+    let app = TestApp::start().await;
+    let mut created = Vec::new();
+    for file in ["create", "create-without-mail", "create-tenant-without-connector"] {
+        created.push(app.invoke(&read(file)).await.json());
+        // So that the order of their creation is certain.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(created[0]["invitee"], "grace@example.com");
+    for (file, expected, has_next) in [
+        ("list", &[1, 0][..], false),
+        ("list-with-filters", &[0], false),
+        ("list-page", &[1], true),
+        ("list-named-stage", &[1, 0], false),
+        ("list-rest", &[0], false),
+        ("list-rest-page", &[1], true),
+    ] {
+        let answer = app.invoke(&read(file)).await;
+        let expected: Vec<&Value> = expected.iter().map(|index: &usize| &created[*index]).collect();
+        assert_eq!(answer.json().as_array().unwrap().iter().collect::<Vec<_>>(), expected, "{file}");
+        assert_eq!(answer.headers.contains_key("link"), has_next, "{file}");
     }
 }
 
@@ -182,16 +246,19 @@ fn judge(row: &Row, answer: &Answer, sent: usize) -> Result<(), String> {
     if sent != row.mails {
         return Err(format!("expected {} mails, {sent} were sent", row.mails));
     }
+    if answer.headers.get("allow").map_or("", String::as_str) != row.allow {
+        return Err(format!("expected Allow to be {:?}", row.allow));
+    }
     match answer.status {
-        201 => judge_entity(&body, &answer.text),
-        405 if !names_post(answer) => Err("expected Allow to name POST".into()),
+        200 => judge_list(&answer.text),
+        201 => judge_entity(&answer.text),
         _ => Ok(()),
     }
 }
 
-fn names_post(answer: &Answer) -> bool {
-    let allow = answer.headers.get("allow").map_or("", String::as_str);
-    allow.split(',').any(|method| method.trim() == "POST")
+fn judge_list(text: &str) -> Result<(), String> {
+    let entities: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    entities.into_iter().try_for_each(|entity| judge_entity(entity.get()))
 }
 
 /// The keys of an invitation, in the order in which they are answered.
@@ -209,7 +276,8 @@ const KEYS: [&str; 11] = [
     "organizationRoles",
 ];
 
-fn judge_entity(entity: &Value, text: &str) -> Result<(), String> {
+fn judge_entity(text: &str) -> Result<(), String> {
+    let entity: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let mut rest = text;
     for key in KEYS {
         let quoted = format!("\"{key}\":");

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use axum::{
@@ -43,6 +46,7 @@ struct Shared {
     client: reqwest::Client,
     interventions: Mutex<HashMap<&'static str, VecDeque<Intervention>>>,
     counts: Mutex<HashMap<String, usize>>,
+    rows_read: AtomicU64,
 }
 
 impl Proxy {
@@ -52,6 +56,7 @@ impl Proxy {
             client: reqwest::Client::new(),
             interventions: Mutex::default(),
             counts: Mutex::default(),
+            rows_read: AtomicU64::default(),
         });
         let (listener, url) = stack::listen(0, "").await.unwrap();
         let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
@@ -71,6 +76,11 @@ impl Proxy {
     /// How many requests there have been for `operation`.
     pub fn count(&self, operation: &str) -> usize {
         self.shared.counts.lock().unwrap().get(operation).copied().unwrap_or_default()
+    }
+
+    /// How many rows queries have read, whether or not a filter left them out of the answer.
+    pub fn rows_read(&self) -> u64 {
+        self.shared.rows_read.load(Ordering::Relaxed)
     }
 
     /// How many requests there have been.
@@ -132,7 +142,10 @@ impl Shared {
         headers.remove(header::HOST);
         let answer = self.client.post(&self.upstream).headers(headers).body(body).send().await.unwrap();
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let mut response = Response::new(Body::from(answer.bytes().await.unwrap()));
+        let body = answer.bytes().await.unwrap();
+        let told: Value = serde_json::from_slice(&body).unwrap_or_default();
+        self.rows_read.fetch_add(told["ScannedCount"].as_u64().unwrap_or_default(), Ordering::Relaxed);
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response.headers_mut().remove(header::TRANSFER_ENCODING);

@@ -1,0 +1,110 @@
+//! Lists of thousands: complete, in order and each invitation once, while others are being created.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use organization_invitations::{
+    directory::OrganizationRole,
+    email_address::EmailAddress,
+    invitation::{Invitation, InvitationId, Status},
+    store::{Item, items},
+    timestamp::Timestamp,
+};
+
+use crate::helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, tenant};
+
+const COUNT: i64 = 5000;
+
+/// An invitation of the tenant `default`, and its row. Four at a time are of the same millisecond.
+fn invitation(n: i64, role_name: &str) -> (String, Item) {
+    let created_at = Timestamp::from_millis(NOW + n / 4);
+    let invitation = Invitation {
+        tenant: tenant("default"),
+        id: InvitationId::generate(created_at).unwrap(),
+        inviter_id: Some("ada".to_owned()),
+        invitee: EmailAddress::parse(&format!("person{n}@example.com")).unwrap(),
+        accepted_user_id: None,
+        organization_id: "acme".to_owned(),
+        stored_status: Status::Pending,
+        created_at,
+        updated_at: created_at,
+        expires_at: Timestamp::from_millis(FAR_FUTURE),
+        organization_roles: vec![OrganizationRole { id: "member".to_owned(), name: role_name.to_owned() }],
+    };
+    (invitation.id.to_string(), items::invitation(&invitation, 0))
+}
+
+fn ids(answer: &Answer) -> Vec<String> {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let entities = answer.json();
+    let entities = entities.as_array().unwrap();
+    let times: Vec<i64> = entities.iter().map(|entity| entity["createdAt"].as_i64().unwrap()).collect();
+    assert!(times.is_sorted_by(|newer, older| newer >= older), "newest first");
+    entities.iter().map(|entity| entity["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The pages from `query` on, as one list.
+async fn all_pages(app: &TestApp, query: &str) -> Vec<String> {
+    let (mut found, mut query) = (Vec::new(), query.to_owned());
+    loop {
+        let answer = app.call(Call::list(&query)).await;
+        found.extend(ids(&answer));
+        let Some(link) = answer.headers.get("link") else { return found };
+        query = link.strip_prefix("<?").unwrap().split_once('>').unwrap().0.to_owned();
+    }
+}
+
+/// Every one of `seeded`, which are newest first, is there once and in order; what else is there is newer.
+fn assert_complete(found: &[String], seeded: &[String], name: &str) {
+    let newer = found.len().checked_sub(seeded.len()).unwrap_or_else(|| panic!("{name}: {} found", found.len()));
+    assert!(found[newer..] == *seeded, "{name}: each once, and in order");
+    assert!(found.is_sorted_by(|newer, older| newer > older), "{name}: nothing twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_five_thousand_is_complete_and_in_order_while_others_are_created() {
+    let app = Arc::new(TestApp::start().await);
+    let (mut seeded, rows): (Vec<String>, Vec<Item>) = (0..COUNT).map(|n| invitation(n, "Member")).unzip();
+    app.put_rows(rows).await;
+    seeded.sort_unstable_by(|a, b| b.cmp(a));
+
+    let done = Arc::new(AtomicBool::new(false));
+    let creating = tokio::spawn({
+        let (app, done) = (Arc::clone(&app), Arc::clone(&done));
+        async move {
+            let mut created = 0;
+            while !done.load(Ordering::Relaxed) {
+                app.invite_at(NOW + COUNT + created, &body(&format!("late{created}@example.com"))).await;
+                created += 1;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            created
+        }
+    });
+    for filter in ["", "inviterId=ada&organizationId=acme"] {
+        assert_complete(&ids(&app.call(Call::list(filter)).await), &seeded, filter);
+    }
+    for query in ["page_size=100", "page_size=99&organizationId=acme&inviterId=ada"] {
+        assert_complete(&all_pages(&app, query).await, &seeded, query);
+    }
+    done.store(true, Ordering::Relaxed);
+    assert!(creating.await.unwrap() > 0, "others were created meanwhile");
+}
+
+#[tokio::test]
+async fn a_list_too_long_for_one_answer_is_refused_and_can_be_had_in_pages() {
+    let app = TestApp::start().await;
+    // A Lambda function may answer 6 MB.
+    for n in 0..15 {
+        app.put_rows([invitation(n, &"x".repeat(300_000)).1]).await;
+    }
+    let refused = app.call(Call::list("")).await;
+    refused.assert_refused(400, "guard.invalid_pagination");
+    assert!(refused.json()["message"].as_str().unwrap().contains("page_size"), "{refused:?}");
+    assert_eq!(all_pages(&app, "page_size=10").await.len(), 15);
+}
