@@ -55,7 +55,7 @@ async fn all_pages(app: &TestApp, query: &str) -> Vec<String> {
         let answer = app.call(Call::list(&query)).await;
         found.extend(ids(&answer));
         let Some(link) = answer.headers.get("link") else { return found };
-        query = link.strip_prefix("<?").unwrap().split_once('>').unwrap().0.to_owned();
+        link.strip_prefix("<?").unwrap().split_once('>').unwrap().0.clone_into(&mut query);
     }
 }
 
