@@ -36,12 +36,16 @@ fn violations(app: &TestApp, rows: &[Value], now: i64) -> Vec<String> {
     let window_seconds = app.app.config.message_rate.window_millis / 1000;
     let mut violations = Vec::new();
     for row in rows {
-        let mut complain = |complaint: &str| violations.push(format!("{} {}: {complaint}", row["pk"], row["sk"]));
+        let mut expect = |holds: bool, rule: &str| {
+            if !holds {
+                violations.push(format!("{} {}: {rule}", row["pk"], row["sk"]));
+            }
+        };
         match kind(row) {
-            "INVITATION" => table.judge_invitation(row, now, &mut complain),
-            "ORG" => table.judge_standing(row, &mut complain),
-            "MEMBER" => table.judge_membership(row, &mut complain),
-            "SENDS" => table.judge_sends(row, now, window_seconds, &mut complain),
+            "INVITATION" => table.judge_invitation(row, now, &mut expect),
+            "ORG" => table.judge_standing(row, &mut expect),
+            "MEMBER" => table.judge_membership(row, &mut expect),
+            "SENDS" => table.judge_sends(row, now, window_seconds, &mut expect),
             _ => {}
         }
     }
@@ -62,12 +66,7 @@ impl<'a> Table<'a> {
         position.ok().map(|position| &self.rows[position])
     }
 
-    fn judge_invitation(&self, row: &Value, now: i64, complain: &mut impl FnMut(&str)) {
-        let mut expect = |holds: bool, rule: &str| {
-            if !holds {
-                complain(rule);
-            }
-        };
+    fn judge_invitation(&self, row: &Value, now: i64, expect: &mut impl FnMut(bool, &str)) {
         let (pk, id, organization) = (text(row, "pk"), text(row, "id"), text(row, "organizationId"));
         let invitee = text(row, "invitee").to_ascii_lowercase();
         let expires_at = number(row, "expiresAt");
@@ -108,18 +107,13 @@ impl<'a> Table<'a> {
         expect(number(row, "updatedAt") >= number(row, "createdAt"), "changed after its creation");
     }
 
-    fn judge_standing(&self, row: &Value, complain: &mut impl FnMut(&str)) {
-        let mut expect = |holds: bool, rule: &str| {
-            if !holds {
-                complain(rule);
-            }
-        };
+    fn judge_standing(&self, row: &Value, expect: &mut impl FnMut(bool, &str)) {
         let (_, rest) = text(row, "sk").split_once('#').unwrap();
         let (organization, invitee) = rest.split_once("#INVITEE#").unwrap();
         expect(invitee == invitee.to_ascii_lowercase(), "a folded address");
         if row["state"] == "pending" {
             let invitation = self.of_same_tenant(row, &format!("INVITATION#{}", text(row, "invitationId")));
-            let Some(invitation) = invitation else { return complain("pending with its invitation") };
+            let Some(invitation) = invitation else { return expect(false, "pending with its invitation") };
             expect(invitation["status"] == "Pending", "pending with a pending invitation");
             expect(invitation["organizationId"] == organization, "of the invitation's organization");
             expect(text(invitation, "invitee").eq_ignore_ascii_case(invitee), "of the invitation's invitee");
@@ -134,12 +128,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn judge_membership(&self, row: &Value, complain: &mut impl FnMut(&str)) {
-        let mut expect = |holds: bool, rule: &str| {
-            if !holds {
-                complain(rule);
-            }
-        };
+    fn judge_membership(&self, row: &Value, expect: &mut impl FnMut(bool, &str)) {
         let (organization, user) = (text(row, "organizationId"), text(row, "userId"));
         expect(text(row, "sk") == format!("MEMBER#{organization}#{user}"), "the key names organization and user");
         expect(row["ttl"].is_null(), "a membership lasts");
@@ -154,12 +143,7 @@ impl<'a> Table<'a> {
         );
     }
 
-    fn judge_sends(&self, row: &Value, now: i64, window_seconds: i64, complain: &mut impl FnMut(&str)) {
-        let mut expect = |holds: bool, rule: &str| {
-            if !holds {
-                complain(rule);
-            }
-        };
+    fn judge_sends(&self, row: &Value, now: i64, window_seconds: i64, expect: &mut impl FnMut(bool, &str)) {
         let sends: Vec<i64> = row["sends"].as_array().unwrap().iter().map(|send| send.as_i64().unwrap()).collect();
         expect(sends.is_sorted(), "sends in order");
         let first_within = sends.partition_point(|send| *send <= now - window_seconds * 1000);
