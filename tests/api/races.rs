@@ -166,6 +166,12 @@ async fn every_pair_of_operations_leaves_the_table_consistent_whatever_their_clo
             for ((_, operation, against), answer) in racing.iter().zip(&answers) {
                 assert!(operation.may_answer(answer, *against), "{operation:?} against {against:?}: {answer:?}");
             }
+            for exclusive in [&[Accept, Revoke][..], &[Delete], &[Create]] {
+                let succeeded = racing.iter().zip(&answers).filter(|((_, operation, _), answer)| {
+                    exclusive.contains(operation) && answer.status == operation.success()
+                });
+                assert!(succeeded.count() <= 1, "{one:?} against {other:?}: {answers:?}");
+            }
             invariant::check(&app, one_now.max(other_now)).await;
         }
     }
