@@ -46,7 +46,8 @@ pub async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, Er
 }
 
 fn filters(query: &Query) -> Filters {
-    let text = |name| query.get(name).map(str::to_owned);
+    // An empty filter is none, as with Logto.
+    let text = |name| query.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
     Filters {
         organization_id: text("organizationId"),
         inviter_id: text("inviterId"),

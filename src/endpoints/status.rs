@@ -23,7 +23,7 @@ pub async fn set_status(app: &App, request: &Request<'_>, id: Option<&Invitation
     let body = validate(StatusBody::read(&fields(request.event)?)?, &app.config, &StatusBody::KEYS)?.into_inner();
     let now = request.moment.now;
     let changed = if body.accepts() {
-        let user_id = body.accepted_user_id.into_value().ok_or(Error::NoAcceptingUser)?;
+        let user_id = body.accepted_user_id.into_value().filter(|id| !id.is_empty()).ok_or(Error::NoAcceptingUser)?;
         let invitation = find(app, request, id).await?;
         let accepted = invitation.accepted(&user_id, now).map_err(|_| Error::InvitationEnded)?;
         check_user(app, request, &invitation, &user_id).await?;

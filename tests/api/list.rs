@@ -87,6 +87,7 @@ async fn filters_combine_and_the_invitee_has_no_case() {
     }
     for (query, expected, reason) in [
         ("", &[4, 3, 2, 1, 0][..], "no filter"),
+        ("organizationId=&inviterId=&invitee=", &[4, 3, 2, 1, 0], "an empty filter is none"),
         ("organizationId=acme", &[4, 1, 0], "one organization"),
         ("inviterId=ada", &[2, 0], "one inviter"),
         ("invitee=x@example.com", &[2, 0], "one invitee, whatever the case that it was typed in"),

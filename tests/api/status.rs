@@ -185,6 +185,7 @@ async fn what_the_contract_decides_first_is_told_first() {
         (&ended, with_user(json!(1)), 400, "guard.invalid_input", "the body before its status"),
         (&nowhere, accept.clone(), 422, "request.invalid_input", "the missing user before the invitation"),
         (&nowhere, with_user(json!(null)), 422, "request.invalid_input", "null is no user"),
+        (&nowhere, with_user(json!("")), 422, "request.invalid_input", "nor is an empty text"),
         (&ended, accept.clone(), 422, "request.invalid_input", "the missing user before its status"),
         (&pending, accept, 422, "request.invalid_input", "the missing user"),
         (&nowhere, with_user(json!("nobody")), 404, "entity.not_found", "the invitation before the user"),
@@ -256,9 +257,10 @@ async fn with_trusted_references_any_possible_user_may_accept() {
     let user = "0b2f6a5e-5d0c-4f0e-9d7e-3a2b1c0d9e8f";
     let changes = json!({ "organizationId": "anywhere", "inviterId": null, "organizationRoleIds": ["b", "a"] });
     let id = app.invite(&with(body("someone@example.com"), changes)).await;
-    for impossible in ["a#b", "", &"x".repeat(37)] {
+    for impossible in ["a#b", &"x".repeat(37)] {
         app.call(Call::accept(&id, impossible)).await.assert_refused(404, "entity.not_found");
     }
+    app.call(Call::accept(&id, "")).await.assert_refused(422, "request.invalid_input");
     let answer = app.call(Call::accept(&id, user)).await;
     assert_eq!((answer.status, &answer.json()["acceptedUserId"]), (200, &json!(user)), "{answer:?}");
     assert_eq!(roles(&app.row("default", &format!("MEMBER#anywhere#{user}")).await.unwrap()), ["a", "b"]);
