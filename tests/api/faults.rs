@@ -6,7 +6,7 @@ use organization_invitations::local::ses::SesFault;
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{NOW, TestApp, body, create_event, with},
+    helpers::{NOW, SES_REFUSALS, TestApp, body, create_event, with},
     proxy::Intervention,
 };
 
@@ -114,19 +114,7 @@ async fn a_database_that_cannot_be_reached_is_a_503() {
 
 #[tokio::test]
 async fn an_invitation_whose_mail_ses_refuses_is_taken_back_and_can_be_made_again() {
-    for (fault, times, status, code, retry_after) in [
-        (SesFault::MessageRejected, 1, 400, "connector.invalid_response", None),
-        (SesFault::BadRequest, 1, 400, "connector.invalid_response", None),
-        (SesFault::NotFound, 1, 400, "connector.invalid_response", None),
-        (SesFault::AccountSuspended, 1, 400, "connector.invalid_response", None),
-        (SesFault::SendingPaused, 1, 400, "connector.invalid_response", None),
-        (SesFault::MailFromDomainNotVerified, 1, 400, "connector.invalid_response", None),
-        (SesFault::TooManyRequests, 3, 429, "connector.rate_limit_exceeded", Some("1")),
-        (SesFault::LimitExceeded, 3, 429, "connector.rate_limit_exceeded", Some("1")),
-        (SesFault::InternalFailure, 1, 503, "connector.general", Some("1")),
-        (SesFault::ServiceUnavailable, 1, 503, "connector.general", Some("1")),
-        (SesFault::Disconnect { accepts: false }, 1, 503, "connector.general", Some("1")),
-    ] {
+    for (fault, times, status, code, retry_after) in SES_REFUSALS {
         let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
         (0..times).for_each(|_| app.stack.ses.fail_next(fault));
         let refused = app.create_at(NOW, &mailed("a@example.com")).await;

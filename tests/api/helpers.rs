@@ -14,7 +14,7 @@ use organization_invitations::{
     handler,
     invitation::TenantId,
     local::{
-        ses::Mail,
+        ses::{Mail, SesFault},
         stack::{self, Stack, StackOptions},
     },
     store::{Item, items},
@@ -30,6 +30,22 @@ use crate::proxy::Proxy;
 pub const NOW: i64 = 1_767_225_600_000;
 /// When the tests' invitations expire: 2100-01-01T00:00:00Z, in milliseconds.
 pub const FAR_FUTURE: i64 = 4_102_444_800_000;
+
+/// What keeps SES from taking a message: how often it has to happen, since a throttled one is sent again, and the status,
+/// the code and the `Retry-After` that the caller gets.
+pub const SES_REFUSALS: [(SesFault, usize, u16, &str, Option<&str>); 11] = [
+    (SesFault::MessageRejected, 1, 400, "connector.invalid_response", None),
+    (SesFault::BadRequest, 1, 400, "connector.invalid_response", None),
+    (SesFault::NotFound, 1, 400, "connector.invalid_response", None),
+    (SesFault::AccountSuspended, 1, 400, "connector.invalid_response", None),
+    (SesFault::SendingPaused, 1, 400, "connector.invalid_response", None),
+    (SesFault::MailFromDomainNotVerified, 1, 400, "connector.invalid_response", None),
+    (SesFault::TooManyRequests, 3, 429, "connector.rate_limit_exceeded", Some("1")),
+    (SesFault::LimitExceeded, 3, 429, "connector.rate_limit_exceeded", Some("1")),
+    (SesFault::InternalFailure, 1, 503, "connector.general", Some("1")),
+    (SesFault::ServiceUnavailable, 1, 503, "connector.general", Some("1")),
+    (SesFault::Disconnect { accepts: false }, 1, 503, "connector.general", Some("1")),
+];
 
 /// Longer than any test waits for an answer.
 const BUDGET: Duration = Duration::from_secs(20);

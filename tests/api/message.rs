@@ -1,13 +1,10 @@
 //! Mailing an invitation again: what is asked of the body, who is mailed, how often, and what stays as it was.
 
-use organization_invitations::{
-    directory::{EmailConnector, EmailTemplate},
-    local::ses::SesFault,
-};
+use organization_invitations::directory::{EmailConnector, EmailTemplate};
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{Call, NOW, TestApp, body, with},
+    helpers::{Call, NOW, SES_REFUSALS, TestApp, body, with},
     invariant,
 };
 
@@ -216,18 +213,7 @@ async fn the_rate_limit_is_shared_by_creating_and_mailing_again() {
 
 #[tokio::test]
 async fn what_ses_does_not_take_is_told_and_the_send_given_back() {
-    for (fault, times, status, code, retry_after) in [
-        (SesFault::MessageRejected, 1, 400, "connector.invalid_response", None),
-        (SesFault::BadRequest, 1, 400, "connector.invalid_response", None),
-        (SesFault::NotFound, 1, 400, "connector.invalid_response", None),
-        (SesFault::AccountSuspended, 1, 400, "connector.invalid_response", None),
-        (SesFault::SendingPaused, 1, 400, "connector.invalid_response", None),
-        (SesFault::MailFromDomainNotVerified, 1, 400, "connector.invalid_response", None),
-        (SesFault::TooManyRequests, 3, 429, "connector.rate_limit_exceeded", Some("1")),
-        (SesFault::InternalFailure, 1, 503, "connector.general", Some("1")),
-        (SesFault::ServiceUnavailable, 1, 503, "connector.general", Some("1")),
-        (SesFault::Disconnect { accepts: false }, 1, 503, "connector.general", Some("1")),
-    ] {
+    for (fault, times, status, code, retry_after) in SES_REFUSALS {
         let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
         let id = app.invite(&body("someone@example.com")).await;
         let before = app.rows().await;
