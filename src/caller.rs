@@ -9,18 +9,25 @@
 //! | REST API, Cognito user pool | `authorizer.claims` | `"a,b"` |
 //! | REST API, Lambda | `authorizer` itself | a string |
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{config::Config, error::Error, invitation::TenantId};
 
 /// The claims that name the caller's groups: Cognito's, and the one that other issuers use.
 const GROUP_CLAIMS: [&str; 2] = ["cognito:groups", "groups"];
 
+/// The claims that name the caller: the subject (RFC 7519), the client of a token without one, and what a REST API's
+/// Lambda authorizer calls it.
+pub const SUBJECT_CLAIMS: [&str; 4] = ["sub", "client_id", "azp", "principalId"];
+
 /// A caller who may use the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The tenant that the caller acts in: the only tenant that the request can reach.
     pub tenant: TenantId,
+    /// Who the caller is within the tenant: the issuer and the first of [`SUBJECT_CLAIMS`] that the token has, in a text
+    /// that no other issuer, claim or value makes. Callers whose tokens name nobody are one caller.
+    pub subject: String,
 }
 
 impl Caller {
@@ -34,7 +41,7 @@ impl Caller {
         let tenant = tenant(claims, &config.tenant_claims).ok_or(Error::NoTenant)?;
         let has_scope = scopes(claims).iter().any(|scope| config.allowed_scopes.contains(scope));
         let has_group = || groups(claims).iter().any(|group| config.allowed_groups.contains(group));
-        if has_scope || has_group() { Ok(Self { tenant }) } else { Err(Error::Forbidden) }
+        if has_scope || has_group() { Ok(Self { tenant, subject: subject(claims) }) } else { Err(Error::Forbidden) }
     }
 }
 
@@ -52,6 +59,12 @@ fn tenant(claims: &Map<String, Value>, names: &[String]) -> Option<TenantId> {
         Value::Number(number) => TenantId::parse(&number.to_string()),
         _ => None,
     }
+}
+
+fn subject(claims: &Map<String, Value>) -> String {
+    let named =
+        SUBJECT_CLAIMS.iter().find_map(|name| Some((name, claims.get(*name).filter(|claim| !claim.is_null())?)));
+    json!([claims.get("iss"), named]).to_string()
 }
 
 /// Scopes are the space-separated tokens of one string (RFC 6749, section 3.3), in whatever list it arrives.
@@ -80,8 +93,6 @@ fn entries(claim: &Value, is_separator: fn(char) -> bool) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn config() -> Config {
@@ -125,6 +136,31 @@ mod tests {
         ] {
             assert_eq!(verdict(&authorizer), "t1", "{reason}");
         }
+    }
+
+    #[test]
+    fn callers_are_told_apart_by_issuer_and_subject() {
+        let subject = |changes: Value| {
+            let mut claims = json!({ "tenant_id": "t1", "scope": "all" });
+            claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            Caller::from_authorizer(&json!({ "jwt": { "claims": claims } }), &config()).unwrap().subject
+        };
+        let callers = [
+            json!({}),
+            json!({ "sub": "a" }),
+            json!({ "sub": "b" }),
+            json!({ "sub": 1 }),
+            json!({ "sub": "1" }),
+            json!({ "client_id": "a" }),
+            json!({ "iss": "https://one", "sub": "a" }),
+            json!({ "iss": "https://two", "sub": "a" }),
+            json!({ "iss": "a" }),
+        ];
+        let subjects: std::collections::BTreeSet<String> = callers.iter().cloned().map(subject).collect();
+        assert_eq!(subjects.len(), callers.len(), "{subjects:?}");
+        let (first, renewed) =
+            (json!({ "sub": "a", "iat": 1, "jti": "x" }), json!({ "sub": "a", "iat": 2, "jti": "y" }));
+        assert_eq!(subject(first), subject(renewed), "another token of the same caller");
     }
 
     #[test]

@@ -17,11 +17,12 @@ use crate::{
     app::App,
     caller::Caller,
     config::Config,
-    directory::EmailConnector,
+    directory::{EmailConnector, Organization, User},
     error::Error,
     event::Event,
     invitation::{Invitation, InvitationId},
-    store::directory::Directory,
+    mail::{Invited, Letter, MessagePayload, compose},
+    store::directory::{Directory, References},
     timestamp::Moment,
 };
 
@@ -41,7 +42,19 @@ pub struct Request<'a> {
 /// # Panics
 /// Never: what is answered has texts for keys, and nothing in it fails to serialize.
 pub fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Body> {
-    let json = serde_json::to_string(body).expect("answers have texts for keys");
+    json_text_response(status, to_json(body))
+}
+
+/// The JSON of an answer.
+///
+/// # Panics
+/// As [`json_response`].
+fn to_json(body: &impl Serialize) -> String {
+    serde_json::to_string(body).expect("answers have texts for keys")
+}
+
+/// A response of what is JSON already.
+fn json_text_response(status: StatusCode, json: String) -> Response<Body> {
     let mut response = Response::new(Body::Text(json));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
@@ -59,6 +72,29 @@ fn no_content() -> Response<Body> {
 async fn find(app: &App, request: &Request<'_>, id: Option<&InvitationId>) -> Result<Invitation, Error> {
     let id = id.ok_or(Error::UnknownInvitation)?;
     app.store.get(&request.caller.tenant, id).await?.ok_or(Error::UnknownInvitation)
+}
+
+/// The message of an invitation that exists, as the directory is by now.
+async fn letter(
+    app: &App,
+    request: &Request<'_>,
+    invitation: &Invitation,
+    payload: &MessagePayload,
+) -> Result<Letter, Error> {
+    let references = References {
+        organization_id: Some(&invitation.organization_id),
+        user_id: invitation.inviter_id.as_deref(),
+        connector: true,
+        ..References::default()
+    };
+    let directory = app.store.directory(&invitation.tenant, references, request.moment).await?;
+    let connector = connector(&directory, &app.config)?;
+    // What has left the directory since the invitation was made is known by its identifier alone.
+    let organization = directory.organization(&invitation.organization_id);
+    let organization = organization.unwrap_or_else(|| Organization::unnamed(&invitation.organization_id));
+    let inviter = invitation.inviter_id.as_deref();
+    let inviter = inviter.map(|id| directory.user(id).unwrap_or_else(|| User::unnamed(id)));
+    compose(connector, payload, Invited { invitation, organization: &organization, inviter: inviter.as_ref() })
 }
 
 /// The tenant's email connector, or else the stack's.

@@ -50,6 +50,18 @@ pub enum Error {
     /// The user who accepts has another address than the one that was invited.
     #[error("The invitation is for another e-mail address than the user's.")]
     AnotherInvitee,
+    /// The `Idempotency-Key` is none.
+    #[error("The Idempotency-Key has to be 1 to 255 visible ASCII characters.")]
+    InvalidIdempotencyKey,
+    /// The `Idempotency-Key` was given to another request before.
+    #[error("The Idempotency-Key has been used for another request.")]
+    IdempotencyKeyReused,
+    /// The request is being answered already.
+    #[error("The first request with this Idempotency-Key has not been answered yet.")]
+    StillRunning {
+        /// Seconds until it certainly has ended.
+        retry_after: u64,
+    },
     /// The body is larger than 1 MiB.
     #[error("The request body is larger than 1 MiB.")]
     BodyTooLarge,
@@ -252,7 +264,11 @@ impl Error {
             Self::InvalidPagination | Self::ListTooLong => (S::BAD_REQUEST, "guard.invalid_pagination"),
             Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "request.method_not_allowed"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "request.invalid_input"),
-            Self::UnreadableBody { .. } | Self::ExpiresInPast => (S::BAD_REQUEST, "request.invalid_input"),
+            Self::InvalidIdempotencyKey | Self::UnreadableBody { .. } | Self::ExpiresInPast => {
+                (S::BAD_REQUEST, "request.invalid_input")
+            }
+            Self::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "request.idempotency_key_reused"),
+            Self::StillRunning { .. } => (S::CONFLICT, "request.idempotency_in_progress"),
             Self::InvalidBody { .. } => (S::BAD_REQUEST, "guard.invalid_input"),
             Self::AddressTooLong => (S::UNPROCESSABLE_ENTITY, "entity.value_too_long"),
             Self::AlreadyMember | Self::InvitationEnded | Self::NoAcceptingUser | Self::AnotherInvitee => {
@@ -303,7 +319,7 @@ impl Error {
     /// Seconds after which the same request may succeed.
     const fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::MessageRateLimited { retry_after } => Some(*retry_after),
+            Self::MessageRateLimited { retry_after } | Self::StillRunning { retry_after } => Some(*retry_after),
             Self::MailThrottled { .. } | Self::MailUnavailable { .. } | Self::StoreUnavailable { .. } => {
                 Some(RETRY_SOON)
             }

@@ -25,7 +25,7 @@ pub struct Event {
     pub path: String,
     /// The query.
     pub query: Query,
-    /// The headers that were readable.
+    /// The headers. The value of one that was not readable is no text.
     pub headers: HeaderMap,
     /// The body, or how it is broken.
     pub body: Result<Vec<u8>, BodyError>,
@@ -182,11 +182,14 @@ fn path(event: &Fields<'_>, context: &Fields<'_>, form: EventForm) -> String {
     within_stage.filter(|rest| rest.starts_with('/')).unwrap_or(&path).to_owned()
 }
 
-/// Headers with names or values that HTTP does not allow are left out: nothing that the function reads has them.
+/// Headers with names that HTTP does not allow are left out: nothing that the function reads has them. A value that it
+/// does not allow stays as one that nothing could be written as, so that it is told from a header that is not there.
 fn headers(event: &Fields<'_>) -> HeaderMap {
     let headers = event.object("headers");
     let header = |name: &String| {
-        Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(headers.text(name)?).ok()?))
+        let value = headers.text(name).and_then(|text| HeaderValue::try_from(text).ok());
+        let unreadable = || HeaderValue::from_bytes(b"\xFF").expect("HTTP allows it as opaque data");
+        Some((HeaderName::try_from(name.as_str()).ok()?, value.unwrap_or_else(unreadable)))
     };
     headers.0.keys().filter_map(header).collect()
 }
@@ -224,7 +227,8 @@ mod tests {
         );
         let event = Event::read(&event);
         assert_eq!(event.authorizer["jwt"]["claims"]["tenant_id"], "t");
-        assert_eq!((event.path.as_str(), event.headers.len()), ("/x", 1));
+        assert_eq!((event.path.as_str(), &event.headers["b"]), ("/x", &HeaderValue::from_static("c")));
+        assert!(event.headers["a"].to_str().is_err(), "there, but no text");
         assert!(event.body.is_err());
     }
 

@@ -24,6 +24,9 @@ use crate::{
 /// The collection's path.
 pub const INVITATIONS_PATH: &str = "/api/organization-invitations";
 
+/// The longest that Lambda lets any function run.
+const LONGEST_LIFETIME: Duration = Duration::from_mins(15);
+
 /// An operation of the API, told by method and path. An identifier that no invitation could have is `None`, since what
 /// is wrong with a request besides may have to be told first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +41,7 @@ enum Route {
 
 /// Answers one invocation of the Lambda function.
 pub async fn handle_invocation(app: &App, event: LambdaEvent<Box<RawValue>>) -> Answer {
-    handle(app, event.payload.get(), Moment::with_budget(time_left(&event.context))).await
+    handle(app, event.payload.get(), moment(&event.context)).await
 }
 
 /// Answers one event, given as the JSON text that API Gateway sends.
@@ -94,15 +97,16 @@ fn error_response(error: &Error) -> Response<Body> {
     response
 }
 
-/// The time that an invocation has left. Where the deadline makes no sense, as under `cargo lambda watch`, which
-/// gives one in 1970, it is taken to be what API Gateway waits at most.
-fn time_left(context: &Context) -> Duration {
+/// The moment of an invocation. Where its deadline makes no sense, as under `cargo lambda watch`, which gives one in
+/// 1970, it is taken to be what API Gateway waits at most; and nobody waits for an answer for longer than that.
+fn moment(context: &Context) -> Moment {
     const API_GATEWAY_LIMIT: Duration = Duration::from_secs(29);
     let now = u64::try_from(Timestamp::now().as_millis()).unwrap_or_default();
-    match context.deadline.saturating_sub(now) {
+    let lifetime = match context.deadline.saturating_sub(now) {
         0 => API_GATEWAY_LIMIT,
-        millis => Duration::from_millis(millis).min(API_GATEWAY_LIMIT),
-    }
+        millis => Duration::from_millis(millis).min(LONGEST_LIFETIME),
+    };
+    Moment { lifetime, ..Moment::with_budget(lifetime.min(API_GATEWAY_LIMIT)) }
 }
 
 /// One line for each request. It names nobody: no address, no token, no body.
@@ -132,12 +136,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_in_1970_leaves_the_time_that_api_gateway_waits() {
-        let mut context = Context::default();
-        context.deadline = 1;
-        assert_eq!(time_left(&context), Duration::from_secs(29));
-        context.deadline = u64::MAX;
-        assert_eq!(time_left(&context), Duration::from_secs(29));
+    fn a_request_has_the_time_that_lambda_gives_it_and_that_api_gateway_waits() {
+        let in_seconds = |seconds: u64| u64::try_from(Timestamp::now().as_millis()).unwrap() + 1000 * seconds;
+        let seconds = |duration: Duration| (duration.as_millis() + 500) / 1000;
+        for (deadline, budget, lifetime, reason) in [
+            (in_seconds(10), 10, 10, "Lambda's deadline"),
+            (in_seconds(60), 29, 60, "API Gateway gives up earlier, but the function may go on"),
+            (1, 29, 29, "a deadline in 1970"),
+            (u64::MAX, 29, 900, "a deadline that Lambda cannot give"),
+        ] {
+            let mut context = Context::default();
+            context.deadline = deadline;
+            let moment = moment(&context);
+            let left = moment.deadline.saturating_duration_since(Instant::now());
+            assert_eq!(seconds(left) + 5, budget, "{reason}");
+            assert_eq!(seconds(moment.lifetime), lifetime, "{reason}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | [`caller`] | the authorizers' findings → [`caller::Caller`] |
 //! | [`body`] | bytes → typed fields, every violation at once |
 //! | [`cursor`] | the sealed cursors of paged lists |
+//! | [`idempotency`] | what makes two requests the same one, made again |
 //! | [`error`] | [`error::Error`], and the one table to status, code and message |
 //! | [`endpoints`] | one file per operation |
 //! | [`json`] | JSON from outside, without surprises |
@@ -32,6 +33,7 @@ pub mod endpoints;
 pub mod error;
 pub mod event;
 pub mod handler;
+pub mod idempotency;
 pub mod invitation;
 pub mod json;
 #[cfg(feature = "local")]

@@ -7,6 +7,7 @@
 //! | [`directory`] | the read of directory rows, its cache, and their writing |
 //! | `directory_rows`, `members` (feature `cli`) | the directory command's side of the directory |
 //! | [`create`] | creating an invitation, and taking one back |
+//! | [`idempotency`] | what is remembered of a create that may be repeated |
 //! | [`read`] | one invitation, or a list |
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`send_window`] | how much mail a recipient has had |
@@ -17,6 +18,7 @@ pub mod directory;
 #[cfg(feature = "cli")]
 pub mod directory_rows;
 pub mod end;
+pub mod idempotency;
 pub mod items;
 pub mod keys;
 #[cfg(feature = "cli")]

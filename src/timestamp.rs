@@ -51,7 +51,12 @@ pub struct Moment {
     pub now: Timestamp,
     /// The last moment at which a call of AWS may begin; one takes at most [`LONGEST_CALL`].
     pub deadline: Instant,
+    /// How long after `now` the request may be worked on: Lambda ends a function that goes on for longer.
+    pub lifetime: Duration,
 }
+
+/// The most that the clocks of two machines are taken to differ by.
+const CLOCKS_APART: Duration = Duration::from_secs(1);
 
 /// The longest that one call of AWS may take, with the SDK's retries.
 pub const LONGEST_CALL: Duration = Duration::from_secs(5);
@@ -60,7 +65,14 @@ impl Moment {
     /// The moment of a request that has to be answered within `budget` from now on. A budget too small for the slowest
     /// of calls is shared between beginning and ending.
     pub fn with_budget(budget: Duration) -> Self {
-        Self { now: Timestamp::now(), deadline: Instant::now() + budget - LONGEST_CALL.min(budget / 2) }
+        let deadline = Instant::now() + budget - LONGEST_CALL.min(budget / 2);
+        Self { now: Timestamp::now(), deadline, lifetime: budget }
+    }
+
+    /// When nobody works on the request any more, whatever happened, by the clock of whichever machine looks.
+    pub fn end(self) -> Timestamp {
+        let lifetime = self.lifetime + CLOCKS_APART;
+        self.now.plus_millis(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// The last moment to begin what has to leave `rest` of the time; half of what is left, where that is little.

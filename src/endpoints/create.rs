@@ -1,61 +1,125 @@
 //! `POST /api/organization-invitations`: create an invitation, and mail it when asked.
 
 mod body;
+mod finish;
 
 use lambda_http::{
     Body,
-    http::{Response, StatusCode},
+    http::{HeaderMap, Response, StatusCode},
 };
 
-use self::body::CreateBody;
+use self::{
+    body::CreateBody,
+    finish::{repeat, send_or_take_back},
+};
 use crate::{
     app::App,
     body::{Number, fields, validate},
     config::Config,
     directory::{Organization, OrganizationRole, User, could_exist},
     email_address::EmailAddress,
-    endpoints::{Request, connector, json_response},
+    endpoints::{Request, connector, json_text_response, to_json},
     error::{Error, UnknownReferences},
+    idempotency::{self, IdempotencyKey, Repeatable},
     invitation::{Invitation, InvitationId, Status},
     mail::{Invited, Letter, MessagePayload, compose},
     store::{
         create::{Creation, Refusal},
         directory::{Directory, References},
-        send_window::SendWindow,
+        idempotency::Record,
     },
     timestamp::Moment,
 };
 
 /// Creates an invitation. All that can be decided without writing is decided before the one transaction; but what
 /// stands against the invitation in the table is told first, because the contract decides it first.
+///
+/// A request that was made before, with the same idempotency key, is answered as it was then, whatever would be said to
+/// it now. That it was made before shows in the transaction, so that the usual request needs no read for it.
 pub async fn create(app: &App, request: &Request<'_>) -> Result<Response<Body>, Error> {
+    let key = idempotency_key(&request.event.headers)?;
+    let fields = fields(request.event)?;
+    let repeatable = key.map(|key| Repeatable::new(&request.caller, &key, &fields));
+    let mut body = validate(CreateBody::read(&fields)?, &app.config, &CreateBody::KEYS)?.into_inner();
+    let payload = body.message_payload.take();
+    match attempt(app, request, body, payload.as_ref(), repeatable.as_ref()).await? {
+        Attempt::Created(response) => Ok(response),
+        Attempt::Repeated(record) if !repeatable.is_some_and(|request| record.is_of(&request)) => {
+            Err(Error::IdempotencyKeyReused)
+        }
+        Attempt::Repeated(record) => repeat(app, request, record, payload.as_ref()).await,
+    }
+}
+
+/// What became of an attempt to create.
+enum Attempt {
+    Created(Response<Body>),
+    /// A request with the same idempotency key came before.
+    Repeated(Record),
+}
+
+async fn attempt(
+    app: &App,
+    request: &Request<'_>,
+    body: CreateBody,
+    payload: Option<&MessagePayload>,
+    repeatable: Option<&Repeatable>,
+) -> Result<Attempt, Error> {
     let moment = request.moment;
-    let body = validate(CreateBody::read(&fields(request.event)?)?, &app.config, &CreateBody::KEYS)?;
-    let draft = Draft::new(body.into_inner(), request)?;
-    let directory = draft.read_directory(app, moment).await?;
-    let (invitation, letter) = match draft.resolve(&app.config, &directory) {
-        Ok(resolved) => resolved,
-        Err(error) => return Err(draft.first_refusal(app, error, moment).await?),
+    let (invitation, letter) = match prepare(app, request, body, payload).await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let Some(repeatable) = repeatable.filter(|_| !matches!(error, Error::StoreUnavailable { .. })) else {
+                return Err(error);
+            };
+            let record = app.store.record(&request.caller.tenant, repeatable, moment).await?;
+            return record.map(Attempt::Repeated).ok_or(error);
+        }
     };
-    let rate = letter.is_some().then_some(app.config.message_rate);
-    let window = match app.store.create(&invitation, rate, moment).await? {
+    let answer = to_json(&invitation.entity(moment.now));
+    let is_mailed = letter.is_some();
+    let record = repeatable.map(|request| Record::new(request, &invitation, answer.clone(), is_mailed, moment));
+    let rate = is_mailed.then_some(app.config.message_rate);
+    let window = match app.store.create(&invitation, rate, record.as_ref(), moment).await? {
         Creation::Created(window) => window,
         Creation::Refused(refusal) => return Err(refusal.into()),
+        Creation::Repeated(record) => return Ok(Attempt::Repeated(record)),
     };
     if let Some(letter) = letter {
-        send_or_take_back(app, &invitation, &letter, window, moment).await?;
+        send_or_take_back(app, &invitation, &letter, window, record.as_ref(), moment).await?;
     }
-    Ok(json_response(StatusCode::CREATED, &invitation.entity(moment.now)))
+    Ok(Attempt::Created(json_text_response(StatusCode::CREATED, answer)))
+}
+
+/// The invitation that a valid body asks for, and its message where one is wanted. Nothing is written.
+async fn prepare(
+    app: &App,
+    request: &Request<'_>,
+    body: CreateBody,
+    payload: Option<&MessagePayload>,
+) -> Result<(Invitation, Option<Letter>), Error> {
+    let draft = Draft::new(body, payload, request)?;
+    let directory = draft.read_directory(app, request.moment).await?;
+    match draft.resolve(&app.config, &directory) {
+        Ok(resolved) => Ok(resolved),
+        Err(error) => Err(draft.first_refusal(app, error, request.moment).await?),
+    }
+}
+
+/// The key that a request brings along.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Error> {
+    let value = headers.get(idempotency::HEADER);
+    value.map(|value| IdempotencyKey::parse(value.as_bytes()).ok_or(Error::InvalidIdempotencyKey)).transpose()
 }
 
 /// A valid body, made into an invitation that does not exist yet.
 #[derive(Debug)]
-struct Draft {
+struct Draft<'a> {
     /// Without its roles, whose names the directory knows.
     invitation: Invitation,
     /// Distinct, sorted.
     role_ids: Vec<String>,
-    payload: Option<MessagePayload>,
+    payload: Option<&'a MessagePayload>,
 }
 
 /// Those whom an invitation refers to.
@@ -66,8 +130,8 @@ struct Parties {
     roles: Vec<OrganizationRole>,
 }
 
-impl Draft {
-    fn new(body: CreateBody, request: &Request<'_>) -> Result<Self, Error> {
+impl<'a> Draft<'a> {
+    fn new(body: CreateBody, payload: Option<&'a MessagePayload>, request: &Request<'_>) -> Result<Self, Error> {
         let now = request.moment.now;
         let expires_at = body.expires_at.into_value().map(Number::to_timestamp);
         let invitation = Invitation {
@@ -85,8 +149,7 @@ impl Draft {
             updated_at: now,
             organization_roles: Vec::new(),
         };
-        let role_ids = body.organization_role_ids.into_distinct();
-        Ok(Self { invitation, role_ids, payload: body.message_payload.into_payload() })
+        Ok(Self { invitation, role_ids: body.organization_role_ids.into_distinct(), payload })
     }
 
     async fn read_directory(&self, app: &App, moment: Moment) -> Result<Directory, Error> {
@@ -105,7 +168,7 @@ impl Draft {
         let mut organization_roles = parties.roles;
         organization_roles.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         let invitation = Invitation { organization_roles, ..self.invitation.clone() };
-        let Some(payload) = &self.payload else { return Ok((invitation, None)) };
+        let Some(payload) = self.payload else { return Ok((invitation, None)) };
         let connector = connector(directory, config)?;
         let (organization, inviter) = (&parties.organization, parties.inviter.as_ref());
         let letter = compose(connector, payload, Invited { invitation: &invitation, organization, inviter })?;
@@ -142,24 +205,6 @@ impl Draft {
         let refusal = app.store.refusal(&self.invitation, rate, moment).await?;
         Ok(refusal.map_or(error, Error::from))
     }
-}
-
-/// Sends the message of a new invitation. If SES does not take it, the invitation is taken back, so that the same
-/// call can be made again.
-async fn send_or_take_back(
-    app: &App,
-    invitation: &Invitation,
-    letter: &Letter,
-    window: Option<SendWindow>,
-    moment: Moment,
-) -> Result<(), Error> {
-    let Err(failure) = app.mailer.send(letter, moment.deadline).await else {
-        return Ok(());
-    };
-    if let Err(error) = app.store.take_back(invitation, window, moment).await {
-        tracing::error!(%error, invitation_id = %invitation.id, "an invitation without mail could not be taken back");
-    }
-    Err(failure.into())
 }
 
 impl From<Refusal> for Error {

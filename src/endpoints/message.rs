@@ -2,15 +2,14 @@
 
 use lambda_http::{Body, http::Response};
 
-use super::{Request, connector, find, no_content};
+use super::{Request, find, letter, no_content};
 use crate::{
     app::App,
     body::{fields, object, validate},
-    directory::{Organization, User},
     error::Error,
-    invitation::{Invitation, InvitationId, Status},
-    mail::{Invited, Letter, MessagePayload, compose, payload::TEXT_KEYS},
-    store::{directory::References, send_window::SendWindow},
+    invitation::{InvitationId, Status},
+    mail::{MessagePayload, payload::TEXT_KEYS},
+    store::send_window::{Counted, SendWindow},
 };
 
 /// Mails the invitation with that identifier, if it is pending. Nothing of the invitation changes.
@@ -34,35 +33,17 @@ pub async fn message(app: &App, request: &Request<'_>, id: Option<&InvitationId>
     };
     // Any identifier that is new will do for a version.
     let version = InvitationId::generate(moment.now)?;
-    let counted = app.store.count_send(window, version.as_str(), moment).await?;
-    let window = counted.map_err(|retry_after| Error::MessageRateLimited { retry_after })?;
+    let window = match app.store.count_send(&invitation, window, version.as_str(), moment).await? {
+        Counted::Within(window) => window,
+        Counted::Full { retry_after } => return Err(Error::MessageRateLimited { retry_after }),
+        Counted::Ended => return Err(Error::InvitationEnded),
+        Counted::Deleted => return Err(Error::UnknownInvitation),
+    };
     if let Err(failure) = app.mailer.send(&letter, moment.deadline).await {
-        if let Err(error) = app.store.give_back_send(window, moment).await {
+        if let Err(error) = app.store.give_back_send(window, moment.now, moment).await {
             tracing::error!(%error, "a message that was not sent stays counted");
         }
         return Err(failure.into());
     }
     Ok(no_content())
-}
-
-async fn letter(
-    app: &App,
-    request: &Request<'_>,
-    invitation: &Invitation,
-    payload: &MessagePayload,
-) -> Result<Letter, Error> {
-    let references = References {
-        organization_id: Some(&invitation.organization_id),
-        user_id: invitation.inviter_id.as_deref(),
-        connector: true,
-        ..References::default()
-    };
-    let directory = app.store.directory(&invitation.tenant, references, request.moment).await?;
-    let connector = connector(&directory, &app.config)?;
-    // What has left the directory since the invitation was made is known by its identifier alone.
-    let organization = directory.organization(&invitation.organization_id);
-    let organization = organization.unwrap_or_else(|| Organization::unnamed(&invitation.organization_id));
-    let inviter = invitation.inviter_id.as_deref();
-    let inviter = inviter.map(|id| directory.user(id).unwrap_or_else(|| User::unnamed(id)));
-    compose(connector, payload, Invited { invitation, organization: &organization, inviter: inviter.as_ref() })
 }

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use super::{
     Store, StoreError,
+    idempotency::Record,
     items::{self, Standing, number, string},
     keys,
     send_window::SendWindow,
@@ -25,7 +26,7 @@ use crate::{
 /// and to take the invitation back.
 const TIME_AFTER_WRITING: Duration = Duration::from_secs(7);
 
-/// The positions of the transaction's parts.
+/// The positions of the transaction's parts. A record, where there is one, is the last.
 const STANDING: usize = 0;
 const INVITATION: usize = 1;
 const SEND_WINDOW: usize = 2;
@@ -37,6 +38,8 @@ pub enum Creation {
     Created(Option<SendWindow>),
     /// It does not, because something stands against it.
     Refused(Refusal),
+    /// A request with the same idempotency key came before.
+    Repeated(Record),
 }
 
 /// What can stand against an invitation in the table, in the order in which it is told.
@@ -54,12 +57,13 @@ pub enum Refusal {
 }
 
 impl Store {
-    /// Creates `invitation`, and counts a send to the invitee where `rate` is given. Where it remains unknown whether
-    /// that was done, it is undone, so that the same call can be made again.
+    /// Creates `invitation`, counts a send to the invitee where `rate` is given, and remembers the request where `record`
+    /// is. Where it remains unknown whether that was done, it is undone, so that the same call can be made again.
     pub async fn create(
         &self,
         invitation: &Invitation,
         rate: Option<MessageRate>,
+        record: Option<&Record>,
         moment: Moment,
     ) -> Result<Creation, StoreError> {
         let mut seen = rate.map(|rate| SendWindow::unseen(&invitation.tenant, &invitation.invitee.folded(), rate));
@@ -69,15 +73,23 @@ impl Store {
             if let (Some(old), Some(new)) = (&seen, &counted) {
                 parts.push(self.replace_send_window(old, new, moment.now));
             }
+            let record_position = parts.len();
+            parts.extend(record.map(|record| self.put_record(record, moment.now)));
             let failed = match self.transact(&parts, moment.leaving(TIME_AFTER_WRITING)).await {
                 Ok(Transacted::Committed) => return Ok(Creation::Created(counted)),
                 Ok(Transacted::Refused(failed)) => failed,
-                Err(error) => return Err(self.undo_if_done(invitation, counted, error, moment).await),
+                Err(error) => return Err(self.undo_if_done(invitation, counted, record, error, moment).await),
             };
+            if let Some(row) = failed.at(record_position) {
+                let earlier = Record::read(row, moment.now);
+                let unreadable = || StoreError::nothing_done("DynamoDB: what is remembered of a request is unreadable");
+                return earlier.map(Creation::Repeated).ok_or_else(unreadable);
+            }
             if let Some(standing) = failed.at(STANDING) {
                 return Ok(Creation::Refused(Standing::read(standing).into()));
             }
-            let Some(window) = seen.zip(failed.at(SEND_WINDOW)).map(|(window, row)| window.seen(row)) else {
+            let window = seen.filter(|_| failed.at(INVITATION).is_none());
+            let Some(window) = window.zip(failed.at(SEND_WINDOW)).map(|(window, row)| window.seen(row)) else {
                 return Err(StoreError::nothing_done("DynamoDB: a new invitation's identifier is taken"));
             };
             if let Some(retry_after) = window.seconds_until_free(moment.now) {
@@ -91,11 +103,12 @@ impl Store {
         &self,
         invitation: &Invitation,
         window: Option<SendWindow>,
+        record: Option<&Record>,
         error: StoreError,
         moment: Moment,
     ) -> StoreError {
         if error.may_be_done
-            && let Err(second) = self.take_back(invitation, window, moment).await
+            && let Err(second) = self.take_back(invitation, window, record, moment).await
         {
             tracing::error!(error = %second, invitation_id = %invitation.id, "an invitation may have been left behind");
         }
@@ -127,27 +140,39 @@ impl Store {
             .or_else(|| full().map(|retry_after| Refusal::MessageRateLimited { retry_after })))
     }
 
-    /// Takes back a created invitation whose mail could not be sent, so that the same call can be made again, and
-    /// gives back the send that was counted in `window`. Where the invitation has changed since, it stays, and only
-    /// the send is given back.
+    /// Takes back a created invitation whose mail could not be sent, so that the same call can be made again: gives back
+    /// the send that was counted in `window`, and forgets `record`. Where the invitation has changed since, it stays.
+    /// Where another run has taken the request over, everything stays.
     pub async fn take_back(
         &self,
         invitation: &Invitation,
         mut window: Option<SendWindow>,
+        record: Option<&Record>,
         moment: Moment,
     ) -> Result<(), StoreError> {
+        let sent = invitation.created_at;
+        let forget = record.map(|record| self.delete_record(record));
         loop {
             let mut parts = vec![self.free_invitee(invitation), self.delete_unchanged(invitation)];
-            parts.extend(window.as_ref().map(|old| {
-                let restored = old.without_send(moment.now);
-                self.replace_send_window(old, &restored, moment.now)
-            }));
+            parts.extend(window.as_ref().map(|old| self.replace_send_window(old, &old.without_send(sent), moment.now)));
+            let record_position = parts.len();
+            parts.extend(forget.clone());
             let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else { return Ok(()) };
+            if failed.at(record_position).is_some() {
+                return Ok(());
+            }
             let is_unchanged = failed.at(STANDING).or(failed.at(INVITATION)).is_none();
             window = match (window, failed.at(SEND_WINDOW)) {
-                (Some(old), Some(row)) if is_unchanged => Some(old.seen(row)).filter(|seen| seen.counts(moment.now)),
-                (Some(window), _) => return self.give_back_send(window, moment).await,
-                (None, _) => return Ok(()),
+                (Some(old), Some(row)) if is_unchanged => Some(old.seen(row)).filter(|seen| seen.counts(sent)),
+                (window, _) => {
+                    if let Some(forget) = forget {
+                        self.transact(&[forget], moment.deadline).await?;
+                    }
+                    return match window {
+                        Some(window) => self.give_back_send(window, sent, moment).await,
+                        None => Ok(()),
+                    };
+                }
             };
         }
     }

@@ -1,7 +1,9 @@
 //! Ending an invitation: accepting, revoking, deleting. Each is one transaction on the condition that the invitation
 //! still is what it was read as, so that of several at once one comes first, and the others meet what it left.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 
 use super::{
     Item, Store, StoreError,
@@ -94,6 +96,19 @@ impl Store {
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", string(Status::Pending.as_str()));
         TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+
+    /// The part that goes wrong unless the invitation is pending, as far as its status tells.
+    pub(super) fn check_pending(&self, invitation: &Invitation) -> TransactWriteItem {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id)))))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .condition_expression("#status = :pending")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", string(Status::Pending.as_str()));
+        let check = check.build().expect("table, key and condition are set");
+        TransactWriteItem::builder().condition_check(check).build()
     }
 
     /// The part that deletes the invitation, if it still has the status that it was read with.

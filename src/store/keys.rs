@@ -6,7 +6,10 @@ use std::fmt::Display;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::invitation::{InvitationId, TenantId};
+use crate::{
+    idempotency::Repeatable,
+    invitation::{InvitationId, TenantId},
+};
 
 /// The table's partition key.
 pub const PK: &str = "pk";
@@ -57,6 +60,14 @@ pub fn standings(organization_id: &str) -> String {
 /// The last messages to an address.
 pub fn send_window(folded_address: &str) -> String {
     format!("SENDS#{folded_address}")
+}
+
+/// What the sort keys of all that is remembered of idempotent requests begin with.
+pub const IDEMPOTENCY: &str = "IDEMPOTENCY#";
+
+/// What is remembered of an idempotent request.
+pub fn idempotency(request: &Repeatable) -> String {
+    format!("{IDEMPOTENCY}{}#{}", request.caller, request.key)
 }
 
 /// An organization of the directory.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::MessageRate,
-    invitation::TenantId,
+    invitation::{Invitation, TenantId},
     timestamp::{Moment, Timestamp},
 };
 
@@ -26,8 +26,24 @@ pub struct SendWindow {
     rate: MessageRate,
     /// The times of the sends, oldest first.
     sends: Vec<Timestamp>,
-    /// Changes with every write of the row; none as long as the row has not been seen.
+    /// Changes with every write of the row; none as long as the row has not been seen, and empty where it has none.
     version: Option<String>,
+}
+
+/// What became of counting a send.
+#[derive(Debug)]
+pub enum Counted {
+    /// It is counted, in this window.
+    Within(SendWindow),
+    /// The recipient has had as much as one may get.
+    Full {
+        /// Seconds until one more message may be sent.
+        retry_after: u64,
+    },
+    /// The invitation has been accepted or revoked in the meantime.
+    Ended,
+    /// The invitation has been deleted in the meantime.
+    Deleted,
 }
 
 impl SendWindow {
@@ -43,7 +59,8 @@ impl SendWindow {
         let sends = row.get("sends").and_then(|list| list.as_l().ok());
         let mut sends: Vec<Timestamp> = sends.into_iter().flatten().filter_map(millis).collect();
         sends.sort_unstable();
-        Self { sends, version: text(row, "version").map(str::to_owned), ..self.clone() }
+        let version = (!row.is_empty()).then(|| text(row, "version").unwrap_or_default().to_owned());
+        Self { sends, version, ..self.clone() }
     }
 
     /// The seconds until one more message may be sent; `None` when one may be sent now.
@@ -112,23 +129,27 @@ impl SendWindow {
 }
 
 impl Store {
-    /// Counts a send to a recipient of whom nothing is known yet. The inner error is the seconds until one more message
-    /// may be sent.
+    /// Counts a send of `invitation` to its invitee, of whom nothing is known yet, if it still is pending.
     pub async fn count_send(
         &self,
+        invitation: &Invitation,
         mut window: SendWindow,
         version: &str,
         moment: Moment,
-    ) -> Result<Result<SendWindow, u64>, StoreError> {
+    ) -> Result<Counted, StoreError> {
         loop {
             let counted = window.with_send(moment.now, version);
-            let parts = [self.replace_send_window(&window, &counted, moment.now)];
+            let parts = [self.replace_send_window(&window, &counted, moment.now), self.check_pending(invitation)];
             let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else {
-                return Ok(Ok(counted));
+                return Ok(Counted::Within(counted));
             };
-            window = window.seen(failed.at(0).unwrap_or(&Item::new()));
+            match failed.at(1) {
+                Some(row) if row.is_empty() => return Ok(Counted::Deleted),
+                Some(_) => return Ok(Counted::Ended),
+                None => window = window.seen(failed.at(0).unwrap_or(&Item::new())),
+            }
             if let Some(retry_after) = window.seconds_until_free(moment.now) {
-                return Ok(Err(retry_after));
+                return Ok(Counted::Full { retry_after });
             }
         }
     }
@@ -140,10 +161,15 @@ impl Store {
         Ok(rows.first().and_then(|row| window.seen(row).seconds_until_free(moment.now)))
     }
 
-    /// Gives back the send that was counted in `window`, because nothing was sent.
-    pub async fn give_back_send(&self, mut window: SendWindow, moment: Moment) -> Result<(), StoreError> {
-        while window.counts(moment.now) {
-            let restored = window.without_send(moment.now);
+    /// Gives back the send that was counted in `window` at `sent`, because nothing was sent.
+    pub async fn give_back_send(
+        &self,
+        mut window: SendWindow,
+        sent: Timestamp,
+        moment: Moment,
+    ) -> Result<(), StoreError> {
+        while window.counts(sent) {
+            let restored = window.without_send(sent);
             let parts = [self.replace_send_window(&window, &restored, moment.now)];
             match self.transact(&parts, moment.deadline).await? {
                 Transacted::Committed => return Ok(()),
@@ -157,6 +183,9 @@ impl Store {
     pub(super) fn replace_send_window(&self, old: &SendWindow, new: &SendWindow, now: Timestamp) -> TransactWriteItem {
         let put = self.put(new.row(now));
         let put = match &old.version {
+            Some(version) if version.is_empty() => put
+                .condition_expression("attribute_not_exists(#version)")
+                .expression_attribute_names("#version", "version"),
             Some(version) => put
                 .condition_expression("#version = :version")
                 .expression_attribute_names("#version", "version")

@@ -10,6 +10,7 @@
 //! | member's standing | have its membership, and last |
 //! | membership | have a member's standing, and last |
 //! | send window | not be over the limit, and go when its last send has left it |
+//! | record of an idempotent create | name the invitation that its answer tells of, and either be done or say until when it may run |
 
 use std::collections::BTreeSet;
 
@@ -45,6 +46,7 @@ fn violations(app: &TestApp, rows: &[Value], now: i64) -> Vec<String> {
             "INVITATION" => table.judge_invitation(row, now, &mut expect),
             "ORG" => table.judge_standing(row, &mut expect),
             "MEMBER" => table.judge_membership(row, &mut expect),
+            "IDEMPOTENCY" => judge_record(row, &mut expect),
             "SENDS" => table.judge_sends(row, now, window_seconds, &mut expect),
             _ => {}
         }
@@ -154,6 +156,19 @@ impl<'a> Table<'a> {
         expect(expires >= seconds(latest) + window_seconds, "time to live: not before the last send leaves the window");
         expect(expires <= seconds(latest.max(now)) + window_seconds, "time to live: a window from now at most");
         expect(expires > now / 1000 - 5 * 365 * 86_400, "a time to live that is honoured");
+    }
+}
+
+fn judge_record(row: &Value, expect: &mut impl FnMut(bool, &str)) {
+    let answer: Value = serde_json::from_str(text(row, "answer")).unwrap();
+    expect(answer["id"] == row["invitationId"], "the answer tells of the invitation");
+    expect(format!("TENANT#{}", text(&answer, "tenantId")) == row["pk"], "the answer tells of the tenant");
+    expect(number(row, "keptUntil") == number(&answer, "createdAt") + 86_400_000, "kept for 24 hours");
+    expect(number(row, "ttl") == seconds(number(row, "keptUntil")), "time to live: as long as it is kept");
+    match text(row, "state") {
+        "done" => expect(row["runsUntil"].is_null(), "done with no run"),
+        "started" => expect(row["runsUntil"].is_i64(), "started with the end of its run"),
+        _ => expect(false, "either started or done"),
     }
 }
 

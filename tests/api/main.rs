@@ -20,6 +20,7 @@ mod faults;
 mod gateway;
 mod get;
 mod helpers;
+mod idempotency;
 mod invariant;
 mod lambda;
 mod list;

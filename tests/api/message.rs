@@ -1,10 +1,22 @@
 //! Mailing an invitation again: what is asked of the body, who is mailed, how often, and what stays as it was.
 
-use organization_invitations::directory::{EmailConnector, EmailTemplate};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use organization_invitations::{
+    directory::{EmailConnector, EmailTemplate},
+    invitation::InvitationId,
+    store::{
+        Item,
+        items::{number, string},
+        send_window::{Counted, SendWindow},
+    },
+    timestamp::Moment,
+};
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{Call, NOW, SES_REFUSALS, TestApp, body, with},
+    helpers::{Call, NOW, SES_REFUSALS, TestApp, body, tenant, with},
     invariant,
 };
 
@@ -278,4 +290,32 @@ async fn a_tenant_without_a_connector_mails_through_the_stacks() {
     let id = created.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(app.call(Call::message(&id, &json!({})).by("no-mail")).await.status, 204);
     assert_eq!(app.mails()[0].from, "stack@example.com");
+}
+
+#[tokio::test]
+async fn an_invitation_that_ends_while_its_message_is_prepared_is_not_mailed() {
+    let app = TestApp::start().await;
+    let moment = Moment::with_budget(Duration::from_secs(10));
+    for (end, is_deleted) in [(Call::revoke as fn(&str) -> Call, false), (Call::delete, true)] {
+        let id = app.invite(&body("a@example.com")).await;
+        let id = InvitationId::parse(&id).unwrap();
+        let read = app.app.store.get(&tenant("default"), &id).await.unwrap().unwrap();
+        assert!(app.call(end(id.as_str())).await.status < 300);
+        let window = SendWindow::unseen(&read.tenant, &read.invitee.folded(), app.app.config.message_rate);
+        let counted = app.app.store.count_send(&read, window, "v", moment).await.unwrap();
+        assert!(matches!((counted, is_deleted), (Counted::Ended, false) | (Counted::Deleted, true)));
+    }
+    assert_eq!(app.row("default", "SENDS#a@example.com").await, None);
+}
+
+#[tokio::test]
+async fn a_send_window_that_somebody_else_wrote_without_a_version_counts_all_the_same() {
+    let app = TestApp::start().await;
+    let id = app.invite(&body("a@example.com")).await;
+    let (pk, sk) = (string("TENANT#default"), string("SENDS#a@example.com"));
+    let sends = ("sends", AttributeValue::L(vec![number(NOW - 1)]));
+    let row = [("pk", pk), ("sk", sk), sends, ("latestSend", number(NOW - 1))];
+    app.put_rows([Item::from(row.map(|(name, value)| (name.to_owned(), value)))]).await;
+    assert_eq!(app.call(Call::message(&id, &json!({}))).await.status, 204);
+    assert_eq!(app.row("default", "SENDS#a@example.com").await.unwrap()["sends"], json!([NOW - 1, NOW]));
 }

@@ -131,8 +131,8 @@ impl PayloadField {
     }
 
     /// The variables, where mail is wanted.
-    pub(super) fn into_payload(self) -> Option<MessagePayload> {
-        match self {
+    pub(super) fn take(&mut self) -> Option<MessagePayload> {
+        match std::mem::replace(self, Self::Unwanted) {
             Self::Wanted(payload) => Some(payload),
             Self::Unwanted | Self::Mistyped => None,
         }

@@ -9,6 +9,8 @@ const PATH: &str = "/api/organization-invitations";
 #[derive(Clone, Debug)]
 pub struct Call {
     pub tenant: String,
+    pub subject: String,
+    pub idempotency_key: Option<String>,
     pub method: String,
     pub path: String,
     pub query: String,
@@ -22,6 +24,8 @@ impl Call {
     pub fn new(method: &str, path: &str) -> Self {
         Self {
             tenant: "default".to_owned(),
+            subject: "s".to_owned(),
+            idempotency_key: None,
             method: method.to_owned(),
             path: format!("{PATH}{path}"),
             query: String::new(),
@@ -68,6 +72,16 @@ impl Call {
         Self { tenant: tenant.to_owned(), ..self }
     }
 
+    /// The same by that caller of the tenant.
+    pub fn by_subject(self, subject: &str) -> Self {
+        Self { subject: subject.to_owned(), ..self }
+    }
+
+    /// The same with an idempotency key.
+    pub fn with_key(self, key: &str) -> Self {
+        Self { idempotency_key: Some(key.to_owned()), ..self }
+    }
+
     pub fn json(self, body: &Value) -> Self {
         self.text("application/json", &body.to_string())
     }
@@ -78,7 +92,7 @@ impl Call {
 
     /// The event of an HTTP API with a JWT authorizer.
     pub fn event(&self) -> Value {
-        let claims = json!({ "sub": "s", "tenant_id": self.tenant, "scope": "all" });
+        let claims = json!({ "sub": self.subject, "tenant_id": self.tenant, "scope": "all" });
         json!({
             "version": "2.0",
             "routeKey": "$default",
@@ -114,7 +128,7 @@ impl Call {
             "queryStringParameters": or_null(last),
             "multiValueQueryStringParameters": or_null(all),
             "requestContext": {
-                "authorizer": { "principalId": "p", "tenant_id": self.tenant, "scope": "all" },
+                "authorizer": { "principalId": self.subject, "tenant_id": self.tenant, "scope": "all" },
                 "httpMethod": self.method,
                 "path": format!("/prod{}", self.path),
                 "requestId": "test",
@@ -129,6 +143,9 @@ impl Call {
         let mut headers = json!({ "host": "api.example.com" });
         if let Some(content_type) = &self.content_type {
             headers["content-type"] = content_type.as_str().into();
+        }
+        if let Some(key) = &self.idempotency_key {
+            headers["Idempotency-Key"] = key.as_str().into();
         }
         headers
     }

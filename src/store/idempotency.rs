@@ -1,0 +1,185 @@
+//! What is remembered of a create that may be repeated: which request it was, what it made, and the answer.
+//!
+//! The record is written in the create's own transaction. Where no mail is wanted the create is done with that. Where
+//! mail is wanted it has only started: the record says until when the run that made it can be alive, and once the mail
+//! is out, that it is done. A repetition that meets a start whose run cannot be alive takes it over.
+
+use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::TransactWriteItem};
+
+use super::{
+    Item, Store, StoreError,
+    items::{TTL, number, string, text, time, ttl},
+    keys,
+    transaction::Transacted,
+};
+use crate::{
+    idempotency::{KEPT_MILLIS, Repeatable},
+    invitation::{Invitation, InvitationId, TenantId},
+    timestamp::{Moment, Timestamp},
+};
+
+const STARTED: &str = "started";
+const DONE: &str = "done";
+
+/// What is remembered of a create.
+#[derive(Clone, Debug)]
+pub struct Record {
+    key: Item,
+    request_hash: String,
+    /// The invitation that was made.
+    pub invitation_id: InvitationId,
+    /// The body of the answer.
+    pub answer: String,
+    /// Until when the run that has to mail it can be alive; `None` once there is nothing left to do.
+    pub runs_until: Option<Timestamp>,
+    kept_until: Timestamp,
+}
+
+/// What became of taking a started create over.
+#[derive(Debug)]
+pub enum TakenOver {
+    /// It is ours to finish.
+    Ours(Record),
+    /// Another run took it over, finished it or took it back in the meantime.
+    Others,
+    /// There is nobody left to mail: the invitation was ended or deleted in the meantime.
+    Ended,
+}
+
+impl Record {
+    /// The record of `request`, which makes `invitation` and is answered with `answer`.
+    pub fn new(request: &Repeatable, invitation: &Invitation, answer: String, is_mailed: bool, moment: Moment) -> Self {
+        Self {
+            key: key(&invitation.tenant, request),
+            request_hash: request.request_hash.clone(),
+            invitation_id: invitation.id.clone(),
+            answer,
+            runs_until: is_mailed.then(|| moment.end()),
+            kept_until: moment.now.plus_millis(KEPT_MILLIS),
+        }
+    }
+
+    /// Whether it is the record of `request`, and not of another one with the same key.
+    pub fn is_of(&self, request: &Repeatable) -> bool {
+        self.request_hash == request.request_hash
+    }
+
+    /// The record in a row; `None` where it is not one, or is not to be remembered any more at `now`: DynamoDB deletes late.
+    pub(super) fn read(row: &Item, now: Timestamp) -> Option<Self> {
+        Some(Self {
+            key: [keys::PK, keys::SK]
+                .map(|name| Some((name.to_owned(), row.get(name)?.clone())))
+                .into_iter()
+                .collect::<Option<_>>()?,
+            request_hash: text(row, "requestHash")?.to_owned(),
+            invitation_id: InvitationId::parse(text(row, "invitationId")?)?,
+            answer: text(row, "answer")?.to_owned(),
+            runs_until: (text(row, "state") != Some(DONE)).then(|| time(row, "runsUntil")).flatten(),
+            kept_until: time(row, "keptUntil").filter(|until| *until > now)?,
+        })
+    }
+
+    fn row(&self) -> Item {
+        let mut row = self.key.clone();
+        let state = if self.runs_until.is_some() { STARTED } else { DONE };
+        let attributes = [
+            ("requestHash", string(&self.request_hash)),
+            ("invitationId", string(self.invitation_id.as_str())),
+            ("state", string(state)),
+            ("answer", string(&self.answer)),
+            ("keptUntil", number(self.kept_until.as_millis())),
+            (TTL, ttl(self.kept_until, 0)),
+        ];
+        row.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+        row.extend(self.runs_until.map(|until| ("runsUntil".to_owned(), number(until.as_millis()))));
+        row
+    }
+}
+
+fn key(tenant: &TenantId, request: &Repeatable) -> Item {
+    Item::from(keys::primary(tenant, keys::idempotency(request)))
+}
+
+impl Store {
+    /// What is remembered of `request`.
+    pub async fn record(
+        &self,
+        tenant: &TenantId,
+        request: &Repeatable,
+        moment: Moment,
+    ) -> Result<Option<Record>, StoreError> {
+        let rows = self.batch_get(tenant, vec![keys::idempotency(request)], moment.deadline).await?;
+        Ok(rows.first().and_then(|row| Record::read(row, moment.now)))
+    }
+
+    /// Takes over the create of `record`, whose run cannot be alive any more, to mail `invitation`, if that still is
+    /// pending.
+    pub async fn take_over(
+        &self,
+        record: Record,
+        invitation: &Invitation,
+        moment: Moment,
+    ) -> Result<TakenOver, StoreError> {
+        let ours = Record { runs_until: Some(moment.end()), ..record.clone() };
+        let put = self
+            .put(ours.row())
+            .condition_expression("invitationId = :id AND runsUntil = :until")
+            .expression_attribute_values(":id", string(record.invitation_id.as_str()))
+            .expression_attribute_values(":until", number(record.runs_until.map_or(0, Timestamp::as_millis)));
+        let parts = [
+            TransactWriteItem::builder().put(put.build().expect("table and item are set")).build(),
+            self.check_pending(invitation),
+        ];
+        Ok(match self.transact(&parts, moment.deadline).await? {
+            Transacted::Committed => TakenOver::Ours(ours),
+            Transacted::Refused(failed) if failed.at(0).is_some() => TakenOver::Others,
+            Transacted::Refused(_) => TakenOver::Ended,
+        })
+    }
+
+    /// Remembers that nothing is left to do for `record`, unless another run has taken it over.
+    pub async fn finish(&self, record: &Record) -> Result<(), StoreError> {
+        let Some(until) = record.runs_until else { return Ok(()) };
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(record.key.clone()))
+            .update_expression("SET #state = :done REMOVE runsUntil")
+            .condition_expression("invitationId = :id AND runsUntil = :until")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":done", string(DONE))
+            .expression_attribute_values(":id", string(record.invitation_id.as_str()))
+            .expression_attribute_values(":until", number(until.as_millis()));
+        match update.send().await {
+            Err(error)
+                if !error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Err(error.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The part that writes `record`, if nothing is remembered of a request with its key.
+    pub(super) fn put_record(&self, record: &Record, now: Timestamp) -> TransactWriteItem {
+        let put = self
+            .put(record.row())
+            .condition_expression("attribute_not_exists(pk) OR NOT keptUntil > :now")
+            .expression_attribute_values(":now", number(now.as_millis()));
+        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+    }
+
+    /// The part that forgets `record`, which has to be as it was written where it is still there.
+    pub(super) fn delete_record(&self, record: &Record) -> TransactWriteItem {
+        let delete =
+            self.delete(record.key.clone()).expression_attribute_values(":id", string(record.invitation_id.as_str()));
+        let delete = match record.runs_until {
+            Some(until) => delete
+                .condition_expression("attribute_not_exists(pk) OR (invitationId = :id AND runsUntil = :until)")
+                .expression_attribute_values(":until", number(until.as_millis())),
+            None => delete.condition_expression("attribute_not_exists(pk) OR invitationId = :id"),
+        };
+        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+    }
+}

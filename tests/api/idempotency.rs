@@ -1,0 +1,375 @@
+//! The same create, made again: answered once, mailed once, finished where the first run died.
+
+use std::{sync::Arc, time::Duration};
+
+use organization_invitations::local::ses::SesFault;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::{
+    helpers::{Answer, Call, FAR_FUTURE, NOW, SES_REFUSALS, TestApp, body, with},
+    invariant,
+    proxy::Intervention,
+};
+
+/// Longer than a run that began at [`NOW`] can be alive, however different the clocks are.
+const LATER: i64 = NOW + 60_000;
+const DAY: i64 = 86_400_000;
+
+fn mailed(invitee: &str) -> Value {
+    with(body(invitee), json!({ "messagePayload": { "link": "https://app.example.com/{invitationId}" } }))
+}
+
+fn create(body: &Value) -> Call {
+    Call::create(body).with_key("a-key")
+}
+
+#[track_caller]
+fn assert_created(answer: &Answer) {
+    assert_eq!((answer.status, answer.headers.get("idempotent-replayed")), (201, None), "{answer:?}");
+}
+
+#[track_caller]
+fn assert_replayed(answer: &Answer, first: &str) {
+    let replayed = answer.headers.get("idempotent-replayed").map(String::as_str);
+    assert_eq!((answer.status, replayed, answer.text.as_str()), (201, Some("true"), first), "{answer:?}");
+    assert_eq!(answer.headers["content-type"], "application/json; charset=utf-8");
+}
+
+/// A create with mail whose process dies while SES, having accepted the message or not, does not answer.
+async fn die_while_sending(app: &TestApp, call: &Call, accepts: bool) {
+    let calls = app.stack.ses.calls();
+    app.stack.ses.fail_next(SesFault::Silence { accepts });
+    let reached_ses = async {
+        while app.stack.ses.calls() == calls {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        answer = app.call(call.clone()) => panic!("it was answered: {answer:?}"),
+        () = reached_ses => {}
+    }
+}
+
+async fn records(app: &TestApp) -> Vec<Value> {
+    app.rows().await.into_iter().filter(|row| row["sk"].as_str().unwrap().starts_with("IDEMPOTENCY#")).collect()
+}
+
+async fn invitations(app: &TestApp) -> usize {
+    app.rows().await.iter().filter(|row| row["sk"].as_str().unwrap().starts_with("INVITATION#")).count()
+}
+
+#[tokio::test]
+async fn a_repeated_create_is_answered_as_the_first_was_and_does_nothing() {
+    for body in [body("a@example.com"), mailed("a@example.com")] {
+        let app = TestApp::start().await;
+        let first = app.call(create(&body)).await;
+        assert_created(&first);
+        let (rows, mails) = (app.rows().await, app.mails().len());
+        for later in [0, 1, 1000, DAY - 1] {
+            assert_replayed(&app.call_at(NOW + later, create(&body)).await, &first.text);
+        }
+        assert_eq!((app.rows().await, app.mails().len()), (rows, mails));
+        invariant::check(&app, NOW).await;
+    }
+}
+
+#[tokio::test]
+async fn either_form_of_event_repeats_a_create() {
+    let app = TestApp::start().await;
+    let call = create(&body("a@example.com"));
+    let first = app.invoke_at(NOW, &call.rest_event().to_string()).await;
+    assert_created(&first);
+    assert_replayed(&app.invoke_at(NOW, &call.rest_event().to_string()).await, &first.text);
+    app.call(call).await.assert_refused(422, "entity.unique_integrity_violation"); // its caller is a `sub`
+}
+
+#[tokio::test]
+async fn what_json_ignores_does_not_make_another_request() {
+    let app = TestApp::start().await;
+    let first = app.call(create(&body("a@example.com"))).await;
+    let spaced = format!(
+        " {{ \"messagePayload\" : false, \"organizationRoleIds\":[ \"member\" ],\n\"expiresAt\":{FAR_FUTURE}.0,\
+         \"organizationId\":\"ac\\u006de\", \"invitee\":\"a@example.com\", \"inviterId\":\"ada\"}}\t"
+    );
+    assert_replayed(&app.call(create(&json!({})).text("application/json", &spaced)).await, &first.text);
+}
+
+#[tokio::test]
+async fn a_key_is_for_one_request() {
+    let app = TestApp::start().await;
+    assert_created(&app.call(create(&body("a@example.com"))).await);
+    let rows = app.rows().await;
+    for (changes, reason) in [
+        (json!({ "invitee": "b@example.com" }), "another invitee"),
+        (json!({ "invitee": "A@example.com" }), "written otherwise"),
+        (json!({ "organizationRoleIds": ["member", "member"] }), "the same roles, but not the same list"),
+        (json!({ "organizationId": "unknown" }), "what would be refused anyway"),
+        (json!({ "expiresAt": 1 }), "what would be refused at once"),
+        (json!({ "messagePayload": {} }), "with mail"),
+        (json!({ "ignored": true }), "a field that means nothing"),
+    ] {
+        let answer = app.call(create(&with(body("a@example.com"), changes))).await;
+        assert_eq!((answer.status, answer.code().as_str()), (422, "request.idempotency_key_reused"), "{reason}");
+    }
+    assert_eq!((app.rows().await, app.mails().len()), (rows, 0));
+}
+
+#[tokio::test]
+async fn keys_of_different_callers_and_tenants_never_meet() {
+    let app = TestApp::start_with(&[("REFERENCE_CHECKS", "trust")]).await;
+    let calls = [
+        create(&body("a@example.com")),
+        create(&body("a@example.com")).by("other"),
+        create(&body("b@example.com")).by_subject("another"),
+        create(&body("c@example.com")).with_key("A-key"),
+    ];
+    let mut answers = Vec::new();
+    for call in &calls {
+        answers.push(app.call(call.clone()).await);
+        assert_created(answers.last().unwrap());
+    }
+    for (call, first) in calls.iter().zip(&answers) {
+        assert_replayed(&app.call(call.clone()).await, &first.text);
+    }
+    assert_eq!(records(&app).await.len(), 4);
+    let tenants = app.rows_of("other").await;
+    assert_eq!(tenants.len(), 3, "invitation, standing and record");
+}
+
+#[tokio::test]
+async fn a_key_says_nothing_to_another_tenant() {
+    let app = TestApp::start_with(&[("REFERENCE_CHECKS", "trust")]).await;
+    assert_created(&app.call(create(&body("a@example.com"))).await);
+    // With the same key, another body: neither a 422 nor the other tenant's answer.
+    assert_created(&app.call(create(&body("b@example.com")).by("other")).await);
+}
+
+#[tokio::test]
+async fn a_key_is_forgotten_after_a_day_whether_or_not_its_row_is_deleted() {
+    let app = TestApp::start().await;
+    let first = app.call(create(&body("a@example.com"))).await;
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(app.call(Call::delete(&id)).await.status, 204);
+    assert_replayed(&app.call_at(NOW + DAY - 1, create(&body("a@example.com"))).await, &first.text);
+    let second = app.call_at(NOW + DAY, create(&body("a@example.com"))).await;
+    assert_created(&second);
+    assert_ne!(second.text, first.text);
+    assert_replayed(&app.call_at(NOW + DAY, create(&body("a@example.com"))).await, &second.text);
+}
+
+#[tokio::test]
+async fn whatever_has_changed_since_the_first_answer_is_given_again() {
+    let soon = NOW + 5000;
+    let app = TestApp::start().await;
+    let call = create(&with(body("a@example.com"), json!({ "expiresAt": soon })));
+    let first = app.call(call.clone()).await;
+    assert_created(&first);
+    assert_replayed(&app.call_at(soon + 1, call.clone()).await, &first.text); // expired
+    app.delete_row("default", "ORGANIZATION#acme").await;
+    assert_replayed(&app.call(call.clone()).await, &first.text);
+    app.make_member("acme", "a@example.com").await;
+    assert_replayed(&app.call(call.clone()).await, &first.text);
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    app.call(Call::delete(&id)).await;
+    assert_replayed(&app.call(call).await, &first.text);
+}
+
+#[tokio::test]
+async fn a_refused_create_leaves_its_key_free() {
+    let app = TestApp::start().await;
+    let call = create(&with(mailed("a@example.com"), json!({ "organizationId": "new" })));
+    app.call(call.clone()).await.assert_refused(422, "entity.relation_foreign_key_not_found");
+    app.add_organization("new").await;
+    assert_created(&app.call(call).await);
+
+    let taken = Call::create(&mailed("b@example.com")).with_key("another");
+    let id = app.invite(&body("b@example.com")).await;
+    app.call(taken.clone()).await.assert_refused(422, "entity.unique_integrity_violation");
+    app.call(Call::revoke(&id)).await;
+    assert_created(&app.call(taken).await);
+}
+
+#[tokio::test]
+async fn a_create_whose_mail_ses_refuses_leaves_its_key_free() {
+    for (fault, times, status, code, _) in SES_REFUSALS {
+        let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
+        (0..times).for_each(|_| app.stack.ses.fail_next(fault));
+        app.call(create(&mailed("a@example.com"))).await.assert_refused(status, code);
+        assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0), "{fault:?}");
+        assert_created(&app.call(create(&mailed("a@example.com"))).await);
+        assert_eq!(app.mails().len(), 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_create_without_key_is_not_remembered() {
+    let app = TestApp::start().await;
+    assert_created(&app.call(Call::create(&mailed("a@example.com"))).await);
+    assert!(records(&app).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_refused_before_anything_else_of_the_request() {
+    let app = TestApp::start().await;
+    for (key, reason) in [
+        (json!(""), "empty"),
+        (json!("a b"), "a space"),
+        (json!(" a"), "a space in front"),
+        (json!("a\r\nx: y"), "what would be two headers"),
+        (json!("\u{0}"), "a control character"),
+        (json!("schlüssel"), "not ASCII"),
+        (json!("k".repeat(256)), "too long"),
+        (json!(7), "not a text"),
+    ] {
+        let mut event = Call::create(&json!({})).event();
+        event["headers"]["idempotency-key"] = key;
+        let answer = app.invoke_at(NOW, &event.to_string()).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "request.invalid_input"), "{reason}: {answer:?}");
+        assert!(answer.text.contains("Idempotency-Key"), "{reason}: {answer:?}");
+    }
+    assert_created(&app.call(Call::create(&body("a@example.com")).with_key(&"~".repeat(255))).await);
+}
+
+#[tokio::test]
+async fn of_many_equal_creates_at_once_one_is_made_and_one_mail_is_sent() {
+    for body in [body("a@example.com"), mailed("a@example.com")] {
+        let app = Arc::new(TestApp::start().await);
+        let answers = app.call_all_at_once(vec![(NOW, create(&body)); 24]).await;
+        let first: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 201).collect();
+        assert_eq!(first.iter().filter(|answer| !answer.headers.contains_key("idempotent-replayed")).count(), 1);
+        for answer in &answers {
+            match answer.status {
+                201 => assert_eq!(answer.text, first[0].text),
+                _ => answer.assert_refused(409, "request.idempotency_in_progress"),
+            }
+        }
+        let is_mailed = body["messagePayload"].is_object();
+        assert_eq!(app.mails().len(), usize::from(is_mailed));
+        assert!(is_mailed || first.len() == 24, "without mail there is nothing to wait for");
+        assert_eq!(invitations(&app).await, 1);
+        assert_replayed(&app.call(create(&body)).await, &first[0].text);
+        invariant::check(&app, NOW).await;
+    }
+}
+
+#[tokio::test]
+async fn as_long_as_the_first_run_can_be_alive_a_repetition_has_to_wait() {
+    let app = TestApp::start().await;
+    let call = create(&mailed("a@example.com"));
+    die_while_sending(&app, &call, false).await;
+    for (later, retry_after) in [(0, "21"), (1, "21"), (10_000, "11"), (20_999, "1")] {
+        let answer = app.call_at(NOW + later, call.clone()).await;
+        answer.assert_refused(409, "request.idempotency_in_progress");
+        assert_eq!(answer.headers["retry-after"], retry_after, "20 s, and 1 s for the clocks; after {later} ms");
+    }
+    let another = create(&mailed("b@example.com"));
+    app.call(another).await.assert_refused(422, "request.idempotency_key_reused");
+    assert!(app.mails().is_empty());
+    assert_eq!(app.call_at(NOW + 21_000, call).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_create_that_died_before_its_mail_was_sent_is_finished_by_the_retry() {
+    let app = TestApp::start().await;
+    let call = create(&mailed("a@example.com"));
+    die_while_sending(&app, &call, false).await;
+    let finished = app.call_at(LATER, call.clone()).await;
+    let id = finished.json()["id"].as_str().unwrap().to_owned();
+    assert_replayed(&finished, &finished.text);
+    assert_eq!(app.call(Call::get(&id)).await.text, finished.text, "the first run's invitation");
+    assert_eq!(app.mails().len(), 1);
+    assert!(app.mails()[0].html.contains(&format!("https://app.example.com/{id}")));
+    assert_replayed(&app.call_at(LATER, call).await, &finished.text);
+    assert_eq!((app.mails().len(), invitations(&app).await), (1, 1));
+    invariant::check(&app, LATER).await;
+}
+
+#[tokio::test]
+async fn only_a_death_between_the_mail_and_its_record_sends_it_twice() {
+    let app = TestApp::start().await;
+    let call = create(&mailed("a@example.com"));
+    die_while_sending(&app, &call, true).await;
+    let finished = app.call_at(LATER, call.clone()).await;
+    assert_replayed(&finished, &finished.text);
+    let links: Vec<bool> =
+        app.mails().iter().map(|mail| mail.html.contains(finished.json()["id"].as_str().unwrap())).collect();
+    assert_eq!(links, [true, true], "both of the same invitation");
+    assert_replayed(&app.call_at(LATER, call).await, &finished.text);
+    assert_eq!(app.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn of_many_retries_at_once_one_finishes() {
+    let app = Arc::new(TestApp::start().await);
+    let call = create(&mailed("a@example.com"));
+    die_while_sending(&app, &call, false).await;
+    let answers = app.call_all_at_once(vec![(LATER, call.clone()); 16]).await;
+    assert!(answers.iter().any(|answer| answer.status == 201));
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        answer.assert_refused(409, "request.idempotency_in_progress");
+    }
+    assert_eq!(app.mails().len(), 1);
+    invariant::check(&app, LATER).await;
+}
+
+#[tokio::test]
+async fn nobody_is_mailed_for_an_invitation_that_ended_before_the_retry() {
+    for end in [Call::delete as fn(&str) -> Call, Call::revoke] {
+        let app = TestApp::start().await;
+        let call = create(&mailed("a@example.com"));
+        die_while_sending(&app, &call, false).await;
+        let id = app.call(Call::list("")).await.json()[0]["id"].as_str().unwrap().to_owned();
+        assert!(app.call(end(&id)).await.status < 300);
+        let answer = app.call_at(LATER, call.clone()).await;
+        assert_replayed(&answer, &answer.text);
+        assert_eq!((answer.json()["id"].as_str(), app.mails().len()), (Some(id.as_str()), 0));
+        assert_replayed(&app.call_at(LATER, call).await, &answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_that_cannot_mail_takes_the_invitation_back() {
+    let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
+    let call = create(&mailed("a@example.com"));
+    die_while_sending(&app, &call, false).await;
+    app.stack.ses.fail_next(SesFault::MessageRejected);
+    app.call_at(LATER, call.clone()).await.assert_refused(400, "connector.invalid_response");
+    assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0));
+    assert_created(&app.call_at(LATER, call.clone()).await);
+
+    let app = TestApp::start().await;
+    die_while_sending(&app, &call, false).await;
+    app.delete_row("default", "CONNECTOR#Email").await;
+    app.call_at(LATER, call.clone()).await.assert_refused(501, "connector.not_found");
+    assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_mail_that_cannot_be_remembered_is_a_success_all_the_same() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    (0..3).for_each(|_| app.proxy().next("UpdateItem", Intervention::Fail(500, "InternalServerError")));
+    assert_created(&app.call(create(&mailed("a@example.com"))).await);
+    app.call(create(&mailed("a@example.com"))).await.assert_refused(409, "request.idempotency_in_progress");
+    assert_eq!(app.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_create_of_which_nothing_is_known_is_undone_with_its_key() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    let before = app.rows().await;
+    app.proxy().next("TransactWriteItems", Intervention::LoseAnswer);
+    (0..2).for_each(|_| app.proxy().next("TransactWriteItems", Intervention::Fail(500, "InternalServerError")));
+    app.call(create(&body("a@example.com"))).await.assert_refused(503, "service.unavailable");
+    assert_eq!(app.rows().await, before);
+    assert_created(&app.call(create(&body("a@example.com"))).await);
+}
+
+#[tokio::test]
+async fn the_usual_create_with_a_key_makes_no_call_more_and_with_mail_one() {
+    for (body, calls) in [(body("a@example.com"), 2), (mailed("a@example.com"), 3)] {
+        let app = TestApp::start_behind_proxy(&[]).await;
+        assert_created(&app.call(create(&body)).await);
+        assert_eq!(app.proxy().total(), calls, "the directory, the transaction, and with mail that it is out");
+    }
+}
