@@ -104,21 +104,30 @@ fn text(output: &Output) -> String {
 }
 
 /// A running function, and the Runtime API that it is attached to.
-struct Function {
+pub struct Function {
     process: Child,
     runtime: RuntimeApi,
 }
 
 impl Function {
     async fn start(stack: &Stack) -> Self {
+        Self::start_behind(&stack.dynamodb_url, &stack.ses_url).await
+    }
+
+    /// With DynamoDB and SES where they are said to be.
+    pub async fn start_behind(dynamodb_url: &str, ses_url: &str) -> Self {
         let runtime = RuntimeApi::start().await;
-        let endpoints =
-            [("AWS_ENDPOINT_URL_DYNAMODB", &stack.dynamodb_url), ("AWS_ENDPOINT_URL_SESV2", &stack.ses_url)];
+        let endpoints = [("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_url), ("AWS_ENDPOINT_URL_SESV2", ses_url)];
         let process = command(&runtime.address, &endpoints).spawn().unwrap();
         Self { process, runtime }
     }
 
-    async fn invoke(&mut self, event: &str) -> Answer {
+    /// For signals.
+    pub fn process_id(&self) -> i32 {
+        self.process.id().expect("it is alive").try_into().unwrap()
+    }
+
+    pub async fn invoke(&mut self, event: &str) -> Answer {
         let deadline = Timestamp::now().plus_millis(10_000).as_millis();
         self.invoke_with_deadline(event, deadline).await
     }
@@ -131,8 +140,20 @@ impl Function {
         Answer::from_lambda(&answer)
     }
 
+    /// The answer, unless the process dies before it.
+    pub async fn invoke_until_death(&mut self, event: &str, deadline_millis: i64) -> Option<Answer> {
+        self.runtime.shared.push(event.to_owned(), deadline_millis);
+        tokio::select! {
+            answer = self.runtime.answers.recv() => answer.map(|answer| Answer::from_lambda(&answer.unwrap())),
+            died = timeout(PATIENCE, self.process.wait()) => {
+                died.expect("an answer, or the process's end").unwrap();
+                None
+            }
+        }
+    }
+
     /// Ends the function, and returns what it logged.
-    async fn stop(mut self) -> String {
+    pub async fn stop(mut self) -> String {
         self.process.start_kill().unwrap();
         text(&self.process.wait_with_output().await.unwrap())
     }
@@ -214,7 +235,7 @@ async fn init_error(error: Bytes) {
     panic!("the function did not start: {}", String::from_utf8_lossy(&error));
 }
 
-fn command(runtime_api: &str, endpoints: &[(&str, &String)]) -> Command {
+fn command(runtime_api: &str, endpoints: &[(&str, &str)]) -> Command {
     let mut command = Command::new(release_binary());
     command
         .env_clear()

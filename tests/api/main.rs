@@ -7,6 +7,7 @@
 )]
 
 mod concurrency;
+mod crash;
 mod create;
 mod create_bodies;
 mod delete;
