@@ -17,6 +17,7 @@ use crate::{
     endpoints::{Request, connector, json_response},
     error::{Error, UnknownReferences},
     invitation::{Invitation, InvitationId, Status},
+    log::notes,
     mail::{Invited, Letter, MessagePayload, compose},
     store::{
         create::{Creation, Refusal},
@@ -42,6 +43,7 @@ pub async fn create(app: &App, request: &Request<'_>) -> Result<Response<Body>, 
         Creation::Created(window) => window,
         Creation::Refused(refusal) => return Err(refusal.into()),
     };
+    notes::invitation(&invitation.id);
     if let Some(letter) = letter {
         send_or_take_back(app, &invitation, &letter, window, moment).await?;
     }
