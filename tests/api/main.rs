@@ -6,6 +6,7 @@
     reason = "a test may be brief, and stops when it cannot go on"
 )]
 
+mod capacity;
 mod concurrency;
 mod create;
 mod create_bodies;
@@ -15,6 +16,8 @@ mod directory;
 mod directory_command;
 #[cfg(feature = "cli")]
 mod directory_import;
+#[cfg(feature = "cli")]
+mod directory_person;
 mod events;
 mod faults;
 mod gateway;
@@ -23,10 +26,12 @@ mod helpers;
 mod invariant;
 mod lambda;
 mod list;
+mod log;
 mod long_lists;
 mod mail;
 mod message;
 mod operations;
+mod policy;
 mod proxy;
 mod races;
 mod status;
