@@ -10,6 +10,7 @@ use aws_smithy_http_client::{
 
 use crate::{
     config::Config,
+    log::{Log, notes::NoteCalls},
     mail::{Mailer, ses::LONGEST_ATTEMPT},
     store::Store,
     timestamp::LONGEST_CALL,
@@ -24,6 +25,8 @@ pub struct App {
     pub store: Store,
     /// Access to SES.
     pub mailer: Mailer,
+    /// Where each request is told of.
+    pub log: Log,
 }
 
 impl App {
@@ -57,9 +60,10 @@ impl App {
 
     /// Builds the clients from `sdk`.
     pub fn new(config: Config, sdk: &SdkConfig) -> Self {
-        let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), &config);
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(NoteCalls::DynamoDb);
+        let store = Store::new(aws_sdk_dynamodb::Client::from_conf(dynamodb.build()), &config);
         let mailer = Mailer::new(sdk);
-        Self { config, store, mailer }
+        Self { config, store, mailer, log: Log::readable() }
     }
 }
 

@@ -6,6 +6,7 @@
 //! | [`entry`] | one row as operators write it, and the rules that it has to keep |
 //! | [`reader`] | a file of rows, one after the other |
 //! | [`import`] | a file of rows into the table |
+//! | [`person`] | one person's data: shown, or deleted |
 //! | [`connector`] | what an email connector's templates need, and how they look |
 //!
 //! What is read and shown is JSON in one form: what `list` prints, `import` takes.
@@ -14,6 +15,7 @@ pub mod cli;
 pub mod connector;
 pub mod entry;
 pub mod import;
+pub mod person;
 pub mod reader;
 
 use std::{
@@ -69,6 +71,9 @@ pub enum CommandError {
     /// An import ended early.
     #[error(transparent)]
     Import(#[from] import::ImportError),
+    /// Others write rows about a person as quickly as they are deleted.
+    #[error("there are new rows about this person all the time: find out who writes them, and delete again")]
+    StillWritten,
     /// DynamoDB refused, or could not be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -121,6 +126,8 @@ pub async fn run(app: &Arc<App>, cli: Cli, out: &mut (dyn Write + Send)) -> Resu
         Action::List(set) => session.list(&set).await,
         Action::Delete(name) => session.delete(name).await,
         Action::Import(options) => session.import(options).await,
+        Action::GetPerson(address) => session.get_person(&address).await,
+        Action::DeletePerson(address) => session.delete_person(&address).await,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     event::{Answer, Event},
     invitation::InvitationId,
+    log::{Line, notes},
     timestamp::{Moment, Timestamp},
 };
 
@@ -41,22 +42,48 @@ enum Route {
 
 /// Answers one invocation of the Lambda function.
 pub async fn handle_invocation(app: &App, event: LambdaEvent<Box<RawValue>>) -> Answer {
-    handle(app, event.payload.get(), moment(&event.context)).await
+    answer(app, event.payload.get(), moment(&event.context), event.context.xray_trace_id.as_deref()).await
 }
 
 /// Answers one event, given as the JSON text that API Gateway sends.
 pub async fn handle(app: &App, event: &str, moment: Moment) -> Answer {
-    let event = Event::read(event);
-    let started = Instant::now();
-    let outcome = respond(app, &event, moment).await;
-    log(&event, &outcome, started.elapsed());
-    event.form.answer(outcome.unwrap_or_else(|error| error_response(&error)))
+    answer(app, event, moment, None).await
 }
 
-async fn respond(app: &App, event: &Event, moment: Moment) -> Result<Response<Body>, Error> {
-    let caller = Caller::from_authorizer(&event.authorizer, &app.config)?;
-    let route = Route::find(&event.method, &event.path)?;
+async fn answer(app: &App, event: &str, moment: Moment, trace: Option<&str>) -> Answer {
+    let started = Instant::now();
+    let event = Event::read(event);
+    let caller = Caller::from_authorizer(&event.authorizer, &app.config);
+    let route = Route::find(&event.method, &event.path);
+    let tenant = caller.as_ref().ok().map(|caller| caller.tenant.clone());
+    let operation = route.as_ref().map_or("unknown", Route::operation);
+    // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
+    let (result, notes) = notes::of(Box::pin(respond(app, &event, caller, route, moment))).await;
+    app.log.write(&Line {
+        at: moment.now,
+        request_id: event.request_id.as_deref(),
+        trace,
+        tenant: tenant.as_ref(),
+        operation,
+        result: result.as_ref().map(Response::status),
+        duration: started.elapsed(),
+        notes,
+    });
+    event.form.answer(result.unwrap_or_else(|error| error_response(&error)))
+}
+
+async fn respond(
+    app: &App,
+    event: &Event,
+    caller: Result<Caller, Error>,
+    route: Result<Route, Error>,
+    moment: Moment,
+) -> Result<Response<Body>, Error> {
+    let (caller, route) = (caller?, route?);
     let request = Request { caller, event, moment };
+    if let Some(id) = route.invitation_id() {
+        notes::invitation(id);
+    }
     match route {
         Route::Create => create::create(app, &request).await,
         Route::List => list::list(app, &request).await,
@@ -89,6 +116,25 @@ impl Route {
             _ => Err(Error::UnknownPath),
         }
     }
+
+    /// The operation's name in the log and in the metrics.
+    const fn operation(&self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::List => "list",
+            Self::Get(_) => "get",
+            Self::Delete(_) => "delete",
+            Self::Message(_) => "message",
+            Self::SetStatus(_) => "status",
+        }
+    }
+
+    const fn invitation_id(&self) -> Option<&InvitationId> {
+        match self {
+            Self::Create | Self::List => None,
+            Self::Get(id) | Self::Delete(id) | Self::Message(id) | Self::SetStatus(id) => id.as_ref(),
+        }
+    }
 }
 
 fn error_response(error: &Error) -> Response<Body> {
@@ -107,28 +153,6 @@ fn moment(context: &Context) -> Moment {
         millis => Duration::from_millis(millis).min(LONGEST_LIFETIME),
     };
     Moment { lifetime, ..Moment::with_budget(lifetime.min(API_GATEWAY_LIMIT)) }
-}
-
-/// One line for each request. It names nobody: no address, no token, no body.
-fn log(event: &Event, outcome: &Result<Response<Body>, Error>, duration: Duration) {
-    let request_id = event.request_id.as_deref();
-    let method = event.method.as_str();
-    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    match outcome {
-        Ok(response) => {
-            let status = response.status().as_u16();
-            tracing::info!(request_id, method, status, duration_ms, "answered");
-        }
-        Err(error) => {
-            let (status, code) = error.status_and_code();
-            let (status, cause) = (status.as_u16(), error.cause());
-            if status >= 500 {
-                tracing::error!(request_id, method, status, code, cause, duration_ms, "failed");
-            } else {
-                tracing::info!(request_id, method, status, code, cause, duration_ms, "refused");
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //! | [`error`] | [`error::Error`], and the one table to status, code and message |
 //! | [`endpoints`] | one file per operation |
 //! | [`json`] | JSON from outside, without surprises |
+//! | [`log`] | one line for each request, which is its metrics too |
 //! | [`mail`] | template choice, rendering, SES |
 //! | [`store`] | access patterns, keys, items, cancellation reasons |
 //! | [`sdk_error`] | what may be said of a failed AWS call |
@@ -38,6 +39,7 @@ pub mod invitation;
 pub mod json;
 #[cfg(feature = "local")]
 pub mod local;
+pub mod log;
 pub mod mail;
 pub mod sdk_error;
 pub mod store;

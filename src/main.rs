@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use organization_invitations::{app::App, config::Config, handler};
+use organization_invitations::{app::App, config::Config, handler, log::Log};
 use serde_json::value::RawValue;
 use tracing_subscriber::EnvFilter;
 
@@ -20,7 +20,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_span_list(false)
         .init();
     let app = App::connect(Config::from_env().inspect_err(|error| tracing::error!(%error, "invalid configuration"))?);
-    let app = Arc::new(app.await);
+    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
+    let app = Arc::new(App { log: Log::metrics(function, std::io::stdout()), ..app.await });
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let app = Arc::clone(&app);
         // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.

@@ -6,6 +6,7 @@
 //! | [`items`] | how items are written and read |
 //! | [`directory`] | the read of directory rows, its cache, and their writing |
 //! | `directory_rows`, `members` (feature `cli`) | the directory command's side of the directory |
+//! | `person` (feature `cli`) | one person's data, for the directory command |
 //! | [`create`] | creating an invitation, and taking one back |
 //! | [`idempotency`] | what is remembered of a create that may be repeated |
 //! | [`read`] | one invitation, or a list |
@@ -23,6 +24,8 @@ pub mod items;
 pub mod keys;
 #[cfg(feature = "cli")]
 pub mod members;
+#[cfg(feature = "cli")]
+pub mod person;
 pub mod read;
 pub mod send_window;
 pub mod transaction;

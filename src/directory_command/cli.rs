@@ -4,7 +4,7 @@ mod action;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -12,7 +12,8 @@ pub(super) use self::action::Action;
 use super::import;
 use crate::invitation::TenantId;
 
-/// Fills and inspects the directory of a tenant: its organizations, roles, users, members and email connector.
+/// Fills and inspects the directory of a tenant: its organizations, roles, users, members and email connector. And it
+/// shows and deletes what is kept of one person.
 ///
 /// AWS is found as the AWS CLI finds it: region, profile, credentials, and `AWS_ENDPOINT_URL_DYNAMODB` and
 /// `AWS_ENDPOINT_URL_SESV2` where something else is meant. Rows are read and shown as JSON, one to a line. A warm
@@ -47,6 +48,12 @@ pub(super) enum Command {
     /// The email connector
     #[command(subcommand)]
     Connector(Verb<PutConnector, All, All>),
+    /// Everything that the tenant's rows say of one person, known by an address
+    ///
+    /// Their users, invitations, memberships, standings and send windows, and what is remembered of idempotent requests
+    /// that invited them.
+    #[command(subcommand)]
+    Person(PersonVerb),
     /// Write a file of rows, each a JSON object with a `kind` and the fields that `list` shows
     ///
     /// A bad row ends the import; rows before it are written, rows after it are not. To import a file again changes
@@ -65,6 +72,15 @@ pub(super) enum Verb<P: Args, N: Args, S: Args> {
     List(S),
     /// Delete a row
     Delete(N),
+}
+
+/// What is to be done with a person's data.
+#[derive(Debug, Subcommand)]
+pub(super) enum PersonVerb {
+    /// Show it, each row with its kind and its sort key
+    Get(Address),
+    /// Delete all that `get` shows
+    Delete(Address),
 }
 
 /// A row from its fields, a JSON object, or both: then the fields have the last word.
@@ -173,6 +189,13 @@ pub(super) struct MemberName {
     organization: String,
     /// The user
     user: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Address {
+    /// The address; case does not matter
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    address: String,
 }
 
 #[derive(Debug, Args)]

@@ -22,6 +22,7 @@ use crate::{
     error::{Error, UnknownReferences},
     idempotency::{self, IdempotencyKey, Repeatable},
     invitation::{Invitation, InvitationId, Status},
+    log::notes,
     mail::{Invited, Letter, MessagePayload, compose},
     store::{
         create::{Creation, Refusal},
@@ -85,6 +86,7 @@ async fn attempt(
         Creation::Refused(refusal) => return Err(refusal.into()),
         Creation::Repeated(record) => return Ok(Attempt::Repeated(record)),
     };
+    notes::invitation(&invitation.id);
     if let Some(letter) = letter {
         send_or_take_back(app, &invitation, &letter, window, record.as_ref(), moment).await?;
     }

@@ -12,7 +12,11 @@ use aws_sdk_sesv2::{
 use tokio::time::{Instant, sleep};
 
 use super::{Content, Letter};
-use crate::{error::Error, sdk_error};
+use crate::{
+    error::Error,
+    log::notes::{self, NoteCalls},
+    sdk_error,
+};
 
 /// The waits before each attempt.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];
@@ -43,7 +47,8 @@ impl Mailer {
     /// Access to SES as `sdk` describes it, but for the retries: SES has no request token, so that a message must be
     /// sent again only where it certainly was not accepted, which [`Mailer::send`] sees to.
     pub fn new(sdk: &SdkConfig) -> Self {
-        let config = aws_sdk_sesv2::config::Builder::from(sdk).retry_config(RetryConfig::disabled());
+        let config = aws_sdk_sesv2::config::Builder::from(sdk);
+        let config = config.retry_config(RetryConfig::disabled()).interceptor(NoteCalls::Ses);
         Self { client: Client::from_conf(config.build()) }
     }
 
@@ -51,11 +56,14 @@ impl Mailer {
     /// attempt begins that could not end before `deadline`.
     pub async fn send(&self, letter: &Letter, deadline: Instant) -> Result<(), SendError> {
         let mut failure = SendError::Unavailable("SES: no time left".to_owned());
-        for wait in WAITS {
+        for (attempt, wait) in WAITS.into_iter().enumerate() {
             if Instant::now() + wait + LONGEST_ATTEMPT > deadline {
                 break;
             }
-            sleep(wait).await;
+            if attempt > 0 {
+                notes::retry();
+                sleep(wait).await;
+            }
             let Err(error) = self.request(letter).send().await else { return Ok(()) };
             failure = SendError::from(&error);
             if !matches!(failure, SendError::Throttled(_)) && !sdk_error::never_arrived(&error) {

@@ -18,6 +18,7 @@ use crate::{
     config::{Config, ReferenceChecks},
     directory::{EmailConnector, Organization, OrganizationRole, User, could_exist},
     invitation::TenantId,
+    log::notes,
     timestamp::{Moment, Timestamp},
 };
 
@@ -183,6 +184,7 @@ impl Store {
                 if Instant::now() + UNPROCESSED_WAIT >= deadline {
                     return Err(StoreError::nothing_done("DynamoDB: UnprocessedKeys".to_owned()));
                 }
+                notes::retry();
                 sleep(jittered(UNPROCESSED_WAIT)).await;
             }
         }

@@ -34,6 +34,11 @@ pub const USERS: &str = "USER#";
 /// What the sort keys of all memberships begin with.
 pub const MEMBERSHIPS: &str = "MEMBER#";
 
+/// What the sort keys of all that addresses are to organizations begin with.
+pub const STANDINGS: &str = "ORG#";
+/// What the sort keys of all that is remembered of idempotent requests begin with.
+pub const IDEMPOTENCY: &str = "IDEMPOTENCY#";
+
 /// The partition of everything that belongs to a tenant.
 pub fn tenant(tenant: &TenantId) -> String {
     format!("TENANT#{tenant}")
@@ -54,16 +59,18 @@ pub fn standing(organization_id: &str, folded_address: &str) -> String {
 
 /// What the sort keys of all that addresses are to an organization begin with.
 pub fn standings(organization_id: &str) -> String {
-    format!("ORG#{organization_id}#INVITEE#")
+    format!("{STANDINGS}{organization_id}#INVITEE#")
+}
+
+/// What the sort keys of all that an address is to organizations end with.
+pub fn standing_of(folded_address: &str) -> String {
+    format!("#INVITEE#{folded_address}")
 }
 
 /// The last messages to an address.
 pub fn send_window(folded_address: &str) -> String {
     format!("SENDS#{folded_address}")
 }
-
-/// What the sort keys of all that is remembered of idempotent requests begin with.
-pub const IDEMPOTENCY: &str = "IDEMPOTENCY#";
 
 /// What is remembered of an idempotent request.
 pub fn idempotency(request: &Repeatable) -> String {

@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::{
 use tokio::time::{Instant, sleep};
 
 use super::{Item, Store, StoreError};
+use crate::log::notes;
 
 /// The waits between attempts begin with at most this and double, with jitter.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
@@ -60,6 +61,7 @@ impl Store {
                 let codes = codes(cancelled).join(", ");
                 return Err(StoreError::nothing_done(format!("DynamoDB: TransactionCanceled ({codes})")));
             }
+            notes::retry();
             sleep(jittered(wait)).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }

@@ -6,6 +6,7 @@
     reason = "a test may be brief, and stops when it cannot go on"
 )]
 
+mod capacity;
 mod concurrency;
 mod crash;
 mod create;
@@ -16,6 +17,8 @@ mod directory;
 mod directory_command;
 #[cfg(feature = "cli")]
 mod directory_import;
+#[cfg(feature = "cli")]
+mod directory_person;
 mod events;
 mod faults;
 mod gateway;
@@ -25,10 +28,12 @@ mod idempotency;
 mod invariant;
 mod lambda;
 mod list;
+mod log;
 mod long_lists;
 mod mail;
 mod message;
 mod operations;
+mod policy;
 mod proxy;
 mod races;
 mod status;

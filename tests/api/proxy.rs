@@ -1,10 +1,11 @@
-//! A proxy in front of DynamoDB that can interfere: what no emulator does by itself has to come from somewhere.
+//! A proxy in front of DynamoDB that can interfere: what no emulator does by itself has to come from somewhere. It also
+//! remembers what was asked, in front of SES too, and can measure what it costs.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -12,7 +13,7 @@ use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use organization_invitations::local::stack;
@@ -41,12 +42,28 @@ pub struct Proxy {
     server: JoinHandle<()>,
 }
 
+/// A request that came through the proxy: DynamoDB's operation or, where none is named, the path; and the body.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub operation: String,
+    body: Bytes,
+}
+
+impl Asked {
+    pub fn body(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
 struct Shared {
     upstream: String,
     client: reqwest::Client,
     interventions: Mutex<HashMap<&'static str, VecDeque<Intervention>>>,
-    counts: Mutex<HashMap<String, usize>>,
+    asked: Mutex<Vec<Asked>>,
     rows_read: AtomicU64,
+    measures: AtomicBool,
+    /// Operation and `ConsumedCapacity` of each answer since the measuring began.
+    consumed: Mutex<Vec<(String, Value)>>,
 }
 
 impl Proxy {
@@ -55,8 +72,10 @@ impl Proxy {
             upstream: upstream.to_owned(),
             client: reqwest::Client::new(),
             interventions: Mutex::default(),
-            counts: Mutex::default(),
+            asked: Mutex::default(),
             rows_read: AtomicU64::default(),
+            measures: AtomicBool::default(),
+            consumed: Mutex::default(),
         });
         let (listener, url) = stack::listen(0, "").await.unwrap();
         let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
@@ -75,7 +94,7 @@ impl Proxy {
 
     /// How many requests there have been for `operation`.
     pub fn count(&self, operation: &str) -> usize {
-        self.shared.counts.lock().unwrap().get(operation).copied().unwrap_or_default()
+        self.shared.asked.lock().unwrap().iter().filter(|asked| asked.operation == operation).count()
     }
 
     /// How many rows queries have read, whether or not a filter left them out of the answer.
@@ -85,7 +104,20 @@ impl Proxy {
 
     /// How many requests there have been.
     pub fn total(&self) -> usize {
-        self.shared.counts.lock().unwrap().values().sum()
+        self.shared.asked.lock().unwrap().len()
+    }
+
+    /// What was asked since the start, or since this was asked last.
+    pub fn take_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.shared.asked.lock().unwrap())
+    }
+
+    /// Does `work`, and gives what DynamoDB says that it consumed, by operation. Of what fails it does not tell.
+    pub async fn measure<T>(&self, work: impl Future<Output = T>) -> (T, Vec<(String, Value)>) {
+        self.shared.measures.store(true, Ordering::Relaxed);
+        let done = work.await;
+        self.shared.measures.store(false, Ordering::Relaxed);
+        (done, std::mem::take(&mut self.shared.consumed.lock().unwrap()))
     }
 }
 
@@ -98,16 +130,15 @@ impl Drop for Proxy {
 async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
-    let target = parts.headers["x-amz-target"].to_str().unwrap();
-    let operation = target.rsplit_once('.').unwrap().1.to_owned();
-    *shared.counts.lock().unwrap().entry(operation.clone()).or_default() += 1;
+    let operation = operation(&parts);
+    shared.asked.lock().unwrap().push(Asked { operation: operation.clone(), body: body.clone() });
     let queue = |all: &mut HashMap<_, VecDeque<_>>| all.get_mut(operation.as_str()).and_then(VecDeque::pop_front);
     let intervention = queue(&mut shared.interventions.lock().unwrap());
     match intervention {
-        None => shared.forward(&parts.headers, body).await,
+        None => shared.forward(&parts, body).await,
         Some(Intervention::Fail(status, error)) => failure(status, error),
         Some(Intervention::LoseAnswer) => {
-            assert_eq!(shared.forward(&parts.headers, body).await.status(), StatusCode::OK);
+            assert_eq!(shared.forward(&parts, body).await.status(), StatusCode::OK);
             failure(500, "InternalServerError")
         }
         Some(Intervention::LeaveUnprocessed) => {
@@ -121,7 +152,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
             let rest = rows.as_array_mut().unwrap().split_off(most);
             *left.as_object_mut().unwrap().values_mut().next().unwrap() = rest.into();
             if most > 0 {
-                let written = shared.forward(&without_length(&parts.headers), request.to_string().into()).await;
+                let written = shared.forward(&parts, request.to_string().into()).await;
                 assert_eq!(written.status(), StatusCode::OK);
             }
             answer(200, &json!({ "UnprocessedItems": left }))
@@ -137,14 +168,19 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
 }
 
 impl Shared {
-    async fn forward(&self, headers: &HeaderMap, body: Bytes) -> Response {
-        let mut headers = headers.clone();
-        headers.remove(header::HOST);
-        let answer = self.client.post(&self.upstream).headers(headers).body(body).send().await.unwrap();
+    async fn forward(&self, parts: &Parts, body: Bytes) -> Response {
+        let url = format!("{}{}", self.upstream, parts.uri);
+        let request = self.client.request(parts.method.clone(), url).headers(forwarded(&parts.headers));
+        let measures = self.measures.load(Ordering::Relaxed);
+        let body = if measures { measured(&body) } else { body };
+        let answer = request.body(body).send().await.unwrap();
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = answer.bytes().await.unwrap();
         let told: Value = serde_json::from_slice(&body).unwrap_or_default();
         self.rows_read.fetch_add(told["ScannedCount"].as_u64().unwrap_or_default(), Ordering::Relaxed);
+        if measures {
+            self.consumed.lock().unwrap().push((operation(parts), told["ConsumedCapacity"].clone()));
+        }
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
@@ -153,11 +189,24 @@ impl Shared {
     }
 }
 
-/// The headers of a request whose body becomes another.
-fn without_length(headers: &HeaderMap) -> HeaderMap {
+fn operation(parts: &Parts) -> String {
+    let target = parts.headers.get("x-amz-target").map(|target| target.to_str().unwrap());
+    target.map_or(parts.uri.path(), |target| target.rsplit_once('.').unwrap().1).to_owned()
+}
+
+/// The headers of a request to somebody else, whose body may be another.
+fn forwarded(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
+    headers.remove(header::HOST);
     headers.remove(header::CONTENT_LENGTH);
     headers
+}
+
+/// The same request to DynamoDB, with the wish to be told what it consumes.
+fn measured(body: &[u8]) -> Bytes {
+    let mut request: Value = serde_json::from_slice(body).unwrap();
+    request["ReturnConsumedCapacity"] = "INDEXES".into();
+    request.to_string().into()
 }
 
 fn failure(status: u16, error: &str) -> Response {

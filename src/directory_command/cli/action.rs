@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Command, Id, MemberName, OfOrganization, Put, PutConnector, Verb};
+use super::{Command, Id, MemberName, OfOrganization, PersonVerb, Put, PutConnector, Verb};
 use crate::{
     directory_command::{
         CommandError,
@@ -24,6 +24,8 @@ pub(in crate::directory_command) enum Action {
     List(RowSet),
     Delete(RowName),
     Import(import::Options),
+    GetPerson(String),
+    DeletePerson(String),
 }
 
 impl Command {
@@ -47,6 +49,8 @@ impl Command {
             Self::Connector(verb) => {
                 verb.into_action(Kind::Connector, |_| Ok(RowName::Connector), |_| Ok(RowSet::Connectors))
             }
+            Self::Person(PersonVerb::Get(it)) => Ok(Action::GetPerson(it.address)),
+            Self::Person(PersonVerb::Delete(it)) => Ok(Action::DeletePerson(it.address)),
             Self::Import(options) => Ok(Action::Import(options)),
         }
     }

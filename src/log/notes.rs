@@ -1,0 +1,147 @@
+//! What a request notes on its way, for its line in the log: its calls of AWS, what was done again, and which
+//! invitation it is about.
+//!
+//! The notes belong to the task that answers the request, so that requests that are answered at the same time do not
+//! write into each other's, and nothing has to be handed through the layers between. Outside of a request, as in the
+//! directory command, nothing is noted.
+
+use std::{cell::RefCell, future::Future, time::Duration};
+
+use aws_sdk_dynamodb::{
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{
+            BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+            FinalizerInterceptorContextRef,
+        },
+    },
+    error::BoxError,
+};
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use tokio::time::Instant;
+
+use crate::invitation::InvitationId;
+
+/// The notes of one request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Calls of DynamoDB.
+    pub dynamodb: Tally,
+    /// Calls of SES.
+    pub ses: Tally,
+    /// How often something was tried again, by the SDK or by the function itself.
+    pub retries: u64,
+    /// The invitation that the request is about.
+    pub invitation_id: Option<InvitationId>,
+}
+
+/// Calls of one service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many, however often the SDK had to try each.
+    pub calls: u64,
+    /// How long they took together, with the SDK's retries and the waits between them.
+    pub time: Duration,
+}
+
+impl Tally {
+    /// The time, where there were calls.
+    pub fn time_of_calls(&self) -> Option<Duration> {
+        (self.calls > 0).then_some(self.time)
+    }
+}
+
+tokio::task_local! {
+    static NOTES: RefCell<Notes>;
+}
+
+/// Does `work`, and gives what it noted.
+pub async fn of<T>(work: impl Future<Output = T>) -> (T, Notes) {
+    let noted = async {
+        let done = work.await;
+        (done, NOTES.with(RefCell::take))
+    };
+    NOTES.scope(RefCell::default(), noted).await
+}
+
+/// The request is about this invitation.
+pub fn invitation(id: &InvitationId) {
+    note(|notes| notes.invitation_id = Some(id.clone()));
+}
+
+/// Something is tried again.
+pub fn retry() {
+    note(|notes| notes.retries += 1);
+}
+
+fn note(write: impl FnOnce(&mut Notes)) {
+    // Outside of a request there is nowhere to note anything.
+    let _ = NOTES.try_with(|notes| write(&mut notes.borrow_mut()));
+}
+
+/// Notes the calls of a client of the AWS SDK.
+#[derive(Clone, Copy, Debug)]
+pub enum NoteCalls {
+    /// The client is DynamoDB's.
+    DynamoDb,
+    /// The client is SES's.
+    Ses,
+}
+
+/// A call under way.
+#[derive(Debug)]
+struct Call {
+    started: Instant,
+    attempts: u64,
+}
+
+impl Storable for Call {
+    type Storer = StoreReplace<Self>;
+}
+
+impl Intercept for NoteCalls {
+    fn name(&self) -> &'static str {
+        "NoteCalls"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        call: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        call.interceptor_state().store_put(Call { started: Instant::now(), attempts: 0 });
+        Ok(())
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        call: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(call) = call.get_mut_from_interceptor_state::<Call>() {
+            call.attempts += 1;
+        }
+        Ok(())
+    }
+
+    /// Runs however the call ended, also when its time was up.
+    fn read_after_execution(
+        &self,
+        _: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        call: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some(Call { started, attempts }) = call.load::<Call>() else { return Ok(()) };
+        note(|notes| {
+            let tally = match self {
+                Self::DynamoDb => &mut notes.dynamodb,
+                Self::Ses => &mut notes.ses,
+            };
+            tally.calls += 1;
+            tally.time += started.elapsed();
+            notes.retries += attempts.saturating_sub(1);
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! One person's data: the rows of a tenant that are about an address, or about the users whose address it is.
+//!
+//! They are found by reading all rows of their kinds, strongly consistent. No index would do: an index lags, and what an
+//! address is to an organization is in none.
+
+use std::collections::HashSet;
+
+use aws_sdk_dynamodb::{operation::delete_item::DeleteItemError, types::AttributeValue};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Item, Store, StoreError,
+    items::{self, text},
+    keys,
+};
+use crate::invitation::TenantId;
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// A user with the address.
+    User,
+    /// An invitation of the address.
+    Invitation,
+    /// A membership of the address, or of such a user.
+    Member,
+    /// What the address, or such a user, is to an organization.
+    Standing,
+    /// When the address was mailed last.
+    SendWindow,
+    /// What is remembered of an idempotent request that invited the address.
+    Idempotency,
+}
+
+/// A row about the person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PersonRow {
+    /// What it is.
+    pub kind: Kind,
+    row: Item,
+}
+
+impl PersonRow {
+    /// The sort key, which says some things that no attribute does.
+    pub fn sort_key(&self) -> &str {
+        text(&self.row, keys::SK).unwrap_or_default()
+    }
+
+    /// The attributes, without the keys of the table and of the indexes.
+    pub fn attributes(&self) -> Value {
+        const KEYS: [&str; 5] = [keys::PK, keys::SK, keys::ORGANIZATION_KEY, keys::INVITEE_KEY, keys::INVITER_KEY];
+        let attributes = self.row.iter().filter(|(name, _)| !KEYS.contains(&name.as_str()));
+        items::to_json(attributes.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+}
+
+/// Somebody, as far as they are known.
+struct Person {
+    folded_address: String,
+    user_ids: HashSet<String>,
+    invitation_ids: HashSet<String>,
+}
+
+impl Person {
+    /// Whether a row is about the person. Those by which more of them becomes known have to come first.
+    fn knows(&mut self, kind: Kind, row: &Item) -> bool {
+        let is_address = |name| text(row, name).is_some_and(|text| text.eq_ignore_ascii_case(&self.folded_address));
+        let is_among = |name, ids: &HashSet<String>| text(row, name).is_some_and(|id| ids.contains(id));
+        let sk = text(row, keys::SK).unwrap_or_default();
+        let is_theirs = match kind {
+            Kind::User => is_address("primaryEmail"),
+            Kind::Invitation => is_address("invitee"),
+            Kind::Member => is_address("email") || is_among("userId", &self.user_ids),
+            Kind::Standing => {
+                sk.ends_with(&keys::standing_of(&self.folded_address)) || is_among("userId", &self.user_ids)
+            }
+            Kind::SendWindow => sk == keys::send_window(&self.folded_address),
+            Kind::Idempotency => is_among("invitationId", &self.invitation_ids) || self.is_invitee_of_answer(row),
+        };
+        let id = text(row, "id").filter(|_| is_theirs).map(str::to_owned);
+        match kind {
+            Kind::User => self.user_ids.extend(id),
+            Kind::Invitation => self.invitation_ids.extend(id),
+            _ => {}
+        }
+        is_theirs
+    }
+
+    /// The answer that is remembered may outlive the invitation.
+    fn is_invitee_of_answer(&self, row: &Item) -> bool {
+        let answer = text(row, "answer").and_then(|answer| serde_json::from_str::<Value>(answer).ok());
+        let invitee = answer.as_ref().and_then(|answer| answer.get("invitee")?.as_str());
+        invitee.is_some_and(|invitee| invitee.eq_ignore_ascii_case(&self.folded_address))
+    }
+}
+
+impl Store {
+    /// The rows that are about the person with that address, in whatever case.
+    pub async fn person_rows(&self, tenant: &TenantId, address: &str) -> Result<Vec<PersonRow>, StoreError> {
+        let folded_address = address.to_ascii_lowercase();
+        let send_window = keys::send_window(&folded_address);
+        let sources = [
+            (Kind::User, keys::USERS),
+            (Kind::Invitation, keys::INVITATIONS),
+            (Kind::Member, keys::MEMBERSHIPS),
+            (Kind::Standing, keys::STANDINGS),
+            (Kind::SendWindow, &send_window),
+            (Kind::Idempotency, keys::IDEMPOTENCY),
+        ];
+        let mut person = Person { folded_address, user_ids: HashSet::new(), invitation_ids: HashSet::new() };
+        let mut found = Vec::new();
+        for (kind, prefix) in sources {
+            let mut start = None;
+            loop {
+                let page = self.query_prefix(tenant, prefix, start).await?;
+                let rows = page.items.unwrap_or_default().into_iter().filter(|row| person.knows(kind, row));
+                found.extend(rows.map(|row| PersonRow { kind, row }));
+                start = page.last_evaluated_key.filter(|key| !key.is_empty());
+                if start.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes a row, if it still is what it was read as. Says whether it was.
+    pub async fn delete_person_row(&self, tenant: &TenantId, row: &PersonRow) -> Result<bool, StoreError> {
+        let key = Item::from(keys::primary(tenant, row.sort_key()));
+        let mut request = self.client.delete_item().table_name(&self.table).set_key(Some(key));
+        let mut conditions = Vec::new();
+        for (position, (name, value)) in row.row.iter().enumerate() {
+            request = request
+                .expression_attribute_names(format!("#{position}"), name)
+                .expression_attribute_values(format!(":{position}"), AttributeValue::clone(value));
+            conditions.push(format!("#{position} = :{position}"));
+        }
+        match request.condition_expression(conditions.join(" AND ")).send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

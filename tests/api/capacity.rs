@@ -1,0 +1,98 @@
+//! What each operation costs in DynamoDB, measured, against DynamoDB's documented rules and the table in `docs/cost.md`.
+//!
+//! The emulator tells what a request consumes as DynamoDB does (`ReturnConsumedCapacity`). To see the table:
+//! `cargo test --all-features --test api capacity:: -- --nocapture`
+
+use organization_invitations::directory::EmailConnector;
+use serde_json::{Value, json};
+
+use crate::{
+    helpers::{Call, TestApp, body, with},
+    proxy::Asked,
+};
+
+/// What a request cost, in read and write request units.
+#[derive(Debug, PartialEq)]
+struct Units {
+    reads: f64,
+    writes: f64,
+}
+
+async fn measure(app: &TestApp, call: Call, status: u16) -> (Units, Vec<Asked>) {
+    app.proxy().take_asked();
+    let (answer, consumed) = app.proxy().measure(app.call(call)).await;
+    assert_eq!(answer.status, status, "{answer:?}");
+    let mut units = Units { reads: 0.0, writes: 0.0 };
+    for (operation, consumed) in consumed {
+        let tables = consumed.as_array().cloned().unwrap_or_else(|| vec![consumed]);
+        let sum: f64 = tables.iter().map(|table| table["CapacityUnits"].as_f64().unwrap()).sum();
+        let is_read = ["BatchGetItem", "GetItem", "Query"].contains(&operation.as_str());
+        *(if is_read { &mut units.reads } else { &mut units.writes }) += sum;
+    }
+    (units, app.proxy().take_asked())
+}
+
+/// What the rules say of writes up to 1 KB: two units for each part of a transaction, and one for each index that the
+/// invitation is in.
+fn writes_by_the_rules(asked: &[Asked], indexes: usize) -> usize {
+    let transactions = asked.iter().filter(|asked| asked.operation == "TransactWriteItems").map(Asked::body);
+    let parts = transactions.map(|request| request["TransactItems"].as_array().unwrap().len()).sum::<usize>();
+    2 * parts + if parts > 0 { indexes } else { 0 }
+}
+
+fn small_connector() -> EmailConnector {
+    let connector = json!({ "fromEmailAddress": "invitations@acme.example", "defaultLocale": "en" });
+    serde_json::from_value(connector).unwrap()
+}
+
+fn mailed(invitee: &str) -> Value {
+    with(body(invitee), json!({ "messagePayload": {} }))
+}
+
+#[tokio::test]
+async fn operations_cost_what_the_rules_and_the_documentation_say() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    // The demo tenant's connector is as large as one can be that has every language as a template of its own.
+    let (large, _) = measure(&app, Call::create(&mailed("first@example.com")), 201).await;
+    app.set_connector(&small_connector()).await;
+    let warm = TestApp::start_behind_proxy(&[("DIRECTORY_CACHE_SECONDS", "3600")]).await;
+    warm.invite(&mailed("first@example.com")).await;
+    let ids = [app.invite(&body("ada@example.com")).await, app.invite(&body("bob@example.com")).await];
+    let [accepted, revoked] = &ids;
+    let nobody = with(mailed("eve@example.com"), json!({ "inviterId": null }));
+    let mut rows = vec![format!("| create, with mail, a connector of 100 KB | {} | {} |", large.reads, large.writes)];
+    // The invitation's indexes; none where it is not written.
+    for (name, app, call, status, indexes) in [
+        ("create", &app, Call::create(&body("kim@example.com")), 201, 3),
+        ("create, with mail", &app, Call::create(&mailed("lee@example.com")), 201, 3),
+        ("create, with mail, directory remembered", &warm, Call::create(&mailed("kim@example.com")), 201, 3),
+        ("create, with mail, by nobody", &app, Call::create(&nobody), 201, 2),
+        ("get", &app, Call::get(accepted), 200, 0),
+        ("message", &app, Call::message(accepted, &json!({})), 204, 0),
+        ("accept", &app, Call::accept(accepted, "ada"), 200, 3),
+        ("revoke", &app, Call::revoke(revoked), 200, 3),
+        ("delete an accepted one", &app, Call::delete(accepted), 204, 3),
+    ] {
+        let (units, asked) = measure(app, call, status).await;
+        assert_eq!(units.writes, writes_by_the_rules(&asked, indexes) as f64, "{name}");
+        rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
+    }
+    for n in 0..100 {
+        app.invite(&body(&format!("person{n}@example.com"))).await;
+    }
+    for (name, query) in
+        [("list, a page of 100", "page_size=100"), ("the same by an index", "page_size=100&organizationId=acme")]
+    {
+        let (units, _) = measure(&app, Call::list(query), 200).await;
+        rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
+    }
+    println!("{}", rows.join("\n"));
+    let documented = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cost.md")).unwrap();
+    for row in &rows {
+        assert!(
+            documented.contains(row.as_str()),
+            "docs/cost.md does not have {row}, but of these:\n{}",
+            rows.join("\n")
+        );
+    }
+}

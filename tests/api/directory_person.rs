@@ -1,0 +1,163 @@
+//! The directory command, one person's data: all of it is shown, and all of it is deleted, and nothing else.
+
+use organization_invitations::store::items;
+use serde_json::{Value, json};
+
+use crate::{
+    directory_command::directory,
+    helpers::{Call, FAR_FUTURE, NOW, TestApp, body, with},
+    invariant,
+};
+
+/// What an answer to an idempotent request that invited somebody is remembered as.
+fn remembered(tenant: &str, key: &str, invitation_id: &str, invitee: &str) -> Value {
+    let answer = json!({ "tenantId": tenant, "id": invitation_id, "invitee": invitee, "createdAt": NOW });
+    let kept_until = NOW + 86_400_000;
+    json!({
+        "pk": format!("TENANT#{tenant}"), "sk": format!("IDEMPOTENCY#caller#{key}"), "invitationId": invitation_id,
+        "requestHash": "h", "state": "done", "answer": answer.to_string(), "keptUntil": kept_until,
+        "ttl": kept_until / 1000,
+    })
+}
+
+fn mailed(invitee: &str, organization_id: &str) -> Value {
+    let payload = json!({ "messagePayload": {}, "organizationId": organization_id, "inviterId": null });
+    with(body(invitee), payload)
+}
+
+/// Ada is a user, an inviter, a member twice, once under another address, and is invited in whatever case. Others are
+/// there who have much in common with her.
+async fn start() -> TestApp {
+    let app = TestApp::start().await;
+    app.add_organization("other").await;
+    let accepted = app.invite(&mailed("ADA@example.com", "acme")).await;
+    assert_eq!(app.call(Call::accept(&accepted, "ada")).await.status, 200);
+    let pending = app.invite(&mailed("Ada@Example.com", "string")).await;
+    let revoked = app.invite(&mailed("ada@example.com", "other")).await;
+    assert_eq!(app.call(Call::revoke(&revoked)).await.status, 200);
+    directory(&app, &["member", "put", "other", "ada", "--email", "ada@elsewhere.example"]).await.unwrap();
+    // Of the invitation of the first nothing is left but the answer.
+    let rows = [
+        remembered("default", "1", "000000000000000000001", "Ada@example.com"),
+        remembered("default", "2", &pending, "Ada@Example.com"),
+        remembered("default", "3", "000000000000000000002", "nada@example.com"),
+        remembered("no-mail", "1", "000000000000000000003", "ada@example.com"),
+    ];
+    app.put_rows(rows.map(items::from_json)).await;
+    for neighbour in ["nada@example.com", "ada@example.com.example", "ad_a@example.com"] {
+        app.invite(&with(mailed(neighbour, "acme"), json!({ "inviterId": "ada" }))).await;
+    }
+    app.add_user("nada", Some("nada@example.com")).await;
+    directory(&app, &["member", "put", "other", "nada"]).await.unwrap();
+    let twin = with(body("ada@example.com"), json!({ "inviterId": null, "expiresAt": FAR_FUTURE }));
+    assert_eq!(app.create_as("no-mail", &twin).await.status, 201);
+    app
+}
+
+fn sort_keys(rows: &[Value]) -> Vec<String> {
+    rows.iter().map(|row| row["sk"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn everything_of_a_person_is_shown_whatever_the_case_of_the_address() {
+    let app = start().await;
+    let shown = directory(&app, &["person", "get", "ADA@EXAMPLE.COM"]).await.unwrap();
+    let mut kinds: Vec<_> = shown.iter().map(|row| row["kind"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    assert_eq!(
+        kinds,
+        [
+            "idempotency",
+            "idempotency",
+            "invitation",
+            "invitation",
+            "invitation",
+            "member",
+            "member",
+            "sendWindow",
+            "standing",
+            "standing",
+            "standing",
+            "user",
+        ]
+    );
+    let of =
+        |key: &str| &shown.iter().find(|row| row["key"] == key).unwrap_or_else(|| panic!("{key}: {shown:?}"))["row"];
+    assert_eq!(of("USER#ada")["name"], "Ada Lovelace");
+    assert_eq!(of("ORG#string#INVITEE#ada@example.com")["state"], "pending");
+    assert_eq!(of("ORG#other#INVITEE#ada@elsewhere.example")["userId"], "ada");
+    assert_eq!(of("SENDS#ada@example.com")["sends"].as_array().map(Vec::len), Some(3));
+    let pending = shown.iter().find(|row| row["row"]["status"] == "Pending").unwrap();
+    assert_eq!(pending["row"]["invitee"], "Ada@Example.com");
+    assert!(pending["row"]["inviteeKey"].is_null(), "keys of the indexes are nobody's data");
+    // Nothing that carries the address is left out.
+    let rows = app.rows_of("default").await;
+    let carries = |row: &&Value| row.to_string().to_ascii_lowercase().contains(r#""ada@example.com""#);
+    let carrying: Vec<Value> = rows.iter().filter(carries).cloned().collect();
+    assert!(carrying.len() > 4);
+    for key in sort_keys(&carrying) {
+        of(&key);
+    }
+}
+
+#[tokio::test]
+async fn everything_of_a_person_is_deleted_and_nothing_else() {
+    let app = start().await;
+    let shown = directory(&app, &["person", "get", "ada@example.com"]).await.unwrap();
+    let theirs: Vec<&str> = shown.iter().map(|row| row["key"].as_str().unwrap()).collect();
+    let (mut expected, others) = (app.rows_of("default").await, app.rows_of("no-mail").await);
+    expected.retain(|row| !theirs.contains(&row["sk"].as_str().unwrap()));
+    let summary = directory(&app, &["person", "delete", "Ada@example.com"]).await.unwrap();
+    let by_kind = json!({ "user": 1, "invitation": 3, "member": 2, "standing": 3, "sendWindow": 1, "idempotency": 2 });
+    assert_eq!(summary, [json!({ "deletedRows": 12, "deletedRowsByKind": by_kind })]);
+    assert_eq!(app.rows_of("default").await, expected);
+    assert_eq!(app.rows_of("no-mail").await, others, "of another tenant");
+    invariant::check(&app, NOW).await;
+    assert_eq!(directory(&app, &["person", "get", "ada@example.com"]).await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn deleting_again_and_deleting_whom_nobody_knows_do_no_harm() {
+    let app = start().await;
+    directory(&app, &["person", "delete", "ada@example.com"]).await.unwrap();
+    let before = app.rows().await;
+    for address in ["ada@example.com", "nobody@example.com", "#", "example.com", "@"] {
+        let summary = directory(&app, &["person", "delete", address]).await.unwrap();
+        assert_eq!(summary, [json!({ "deletedRows": 0, "deletedRowsByKind": {} })], "{address}");
+    }
+    assert!(directory(&app, &["person", "delete", ""]).await.unwrap_err().contains("ADDRESS"));
+    assert_eq!(app.rows().await, before);
+}
+
+#[tokio::test]
+async fn who_was_deleted_can_be_invited_and_what_they_began_goes_on() {
+    let app = start().await;
+    let rows = app.rows_of("default").await;
+    let theirs = rows.iter().find(|row| row["invitee"] == "nada@example.com").unwrap();
+    let id = theirs["id"].as_str().unwrap();
+    directory(&app, &["person", "delete", "ada@example.com"]).await.unwrap();
+    let invitation = app.call(Call::get(id)).await.json();
+    assert_eq!(invitation["inviterId"], "ada", "an identifier that leads to nobody any more");
+    app.call(Call::message(id, &json!({}))).await;
+    assert!(!app.mails()[0].html.contains("Lovelace"));
+    assert_eq!(app.create_at(NOW, &mailed("ada@example.com", "acme")).await.status, 201);
+}
+
+#[tokio::test]
+async fn what_changes_while_a_person_is_deleted_is_read_again() {
+    let app = TestApp::start().await;
+    let id = app.invite(&mailed("eve@example.com", "acme")).await;
+    let tenant = organization_invitations::invitation::TenantId::parse("default").unwrap();
+    let rows = app.app.store.person_rows(&tenant, "eve@example.com").await.unwrap();
+    assert_eq!(app.call(Call::revoke(&id)).await.status, 200);
+    let app = std::sync::Arc::new(app);
+    let mut deleted = Vec::new();
+    for row in &rows {
+        let is_deleted = app.app.store.delete_person_row(&tenant, row).await.unwrap();
+        deleted.push((serde_json::to_value(row.kind).unwrap(), is_deleted));
+    }
+    let expected = [("invitation", false), ("standing", false), ("sendWindow", true)];
+    assert_eq!(deleted, expected.map(|(kind, is_deleted)| (json!(kind), is_deleted)));
+    let summary = directory(&app, &["person", "delete", "eve@example.com"]).await.unwrap();
+    assert_eq!(summary[0]["deletedRowsByKind"], json!({ "invitation": 1 }));
+}

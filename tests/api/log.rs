@@ -1,0 +1,331 @@
+//! The line of each request: what it tells, and that CloudWatch can make metrics of it.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use lambda_runtime::{Context, LambdaEvent};
+use organization_invitations::{
+    handler,
+    local::ses::SesFault,
+    log::{Log, NAMESPACE},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    helpers::{Call, NOW, SES_REFUSALS, TestApp, body, with},
+    proxy::Intervention,
+};
+
+/// What the function `f` has logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Logged {
+    fn by(app: &mut TestApp) -> Self {
+        let logged = Self::default();
+        app.app.log = Log::metrics("f".to_owned(), logged.clone());
+        logged
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[track_caller]
+    fn last(&self) -> Value {
+        self.lines().pop().expect("a line")
+    }
+}
+
+impl Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn mailed(invitee: &str) -> Value {
+    with(body(invitee), json!({ "messagePayload": { "link": "https://app.example.com/secret-path" } }))
+}
+
+/// An invitation by mail that is led through every operation.
+async fn lead_through_life(app: &TestApp) -> String {
+    let id = app.invite(&mailed("ada@example.com")).await;
+    for call in [
+        Call::create(&mailed("ada@example.com")),
+        Call::list("invitee=ada@example.com"),
+        Call::get(&id),
+        Call::message(&id, &json!({ "code": "top-secret" })),
+        Call::accept(&id, "ada"),
+        Call::delete(&id),
+        Call::new("PATCH", "/ada@example.com"),
+    ] {
+        app.call(call).await;
+    }
+    id
+}
+
+#[tokio::test]
+async fn each_request_is_one_line_that_names_its_operation_and_its_invitation() {
+    let mut app = TestApp::start().await;
+    let logged = Logged::by(&mut app);
+    let id = lead_through_life(&app).await;
+    let told: Vec<_> = logged.lines().iter().map(|line| line_summary(line)).collect();
+    let expected = [
+        ("create", "ok", 201, Some(&id)),
+        ("create", "refused", 422, Some(&id)),
+        ("list", "ok", 200, None),
+        ("get", "ok", 200, Some(&id)),
+        ("message", "ok", 204, Some(&id)),
+        ("status", "ok", 200, Some(&id)),
+        ("delete", "ok", 204, Some(&id)),
+        ("unknown", "refused", 405, None),
+    ];
+    let expected = expected.map(|(operation, outcome, status, id)| {
+        (operation.to_owned(), outcome.to_owned(), status, id.cloned(), "default".to_owned(), "test".to_owned())
+    });
+    assert_eq!(told, expected);
+}
+
+type Summary = (String, String, u64, Option<String>, String, String);
+
+fn line_summary(line: &Value) -> Summary {
+    let text = |name: &str| line[name].as_str().map(str::to_owned);
+    let of = |name: &str| text(name).unwrap_or_else(|| panic!("{name}: {line}"));
+    let id = text("invitationId");
+    (of("operation"), of("outcome"), line["status"].as_u64().unwrap(), id, of("tenant"), of("requestId"))
+}
+
+#[tokio::test]
+async fn nobody_is_named() {
+    let mut app = TestApp::start().await;
+    let logged = Logged::by(&mut app);
+    lead_through_life(&app).await;
+    app.stack.ses.fail_next(SesFault::MessageRejected);
+    app.create_at(NOW, &mailed("bob@example.com")).await.assert_refused(400, "connector.invalid_response");
+    assert_eq!(logged.lines().len(), 9);
+    for word in ["@", "example.com", "ada", "bob", "Lovelace", "secret", "authorization", "Join"] {
+        assert!(!logged.text().contains(word), "{word}: {}", logged.text());
+    }
+}
+
+/// The rules of "Specification: Embedded metric format" (Amazon CloudWatch user guide).
+fn assert_is_embedded_metrics(line: &Value) {
+    const UNITS: [&str; 2] = ["Count", "Milliseconds"];
+    let members = line.as_object().unwrap();
+    let meta = line["_aws"].as_object().unwrap();
+    assert_eq!(meta.keys().collect::<BTreeSet<_>>().len(), 2, "nothing but what the specification knows: {line}");
+    assert_eq!(meta["Timestamp"], NOW, "milliseconds since 1970");
+    for directive in meta["CloudWatchMetrics"].as_array().unwrap() {
+        assert_eq!(directive.as_object().unwrap().len(), 3, "{line}");
+        assert!(directive["Namespace"].as_str().is_some_and(|name| (1..=1024).contains(&name.len())), "{line}");
+        let dimension_sets = directive["Dimensions"].as_array().unwrap();
+        assert!(!dimension_sets.is_empty(), "{line}");
+        for name in dimension_sets.iter().flat_map(|set| set.as_array().unwrap()) {
+            let value = members[name.as_str().unwrap()].as_str();
+            assert!(value.is_some_and(|value| (1..=1024).contains(&value.len())), "{name}: {line}");
+        }
+        assert!(dimension_sets.iter().all(|set| set.as_array().unwrap().len() <= 30), "{line}");
+        let metrics = directive["Metrics"].as_array().unwrap();
+        assert!((1..=100).contains(&metrics.len()), "{line}");
+        for metric in metrics {
+            let (name, unit) = (metric["Name"].as_str().unwrap(), metric["Unit"].as_str().unwrap());
+            assert!(members[name].is_number() && (1..=1024).contains(&name.len()), "{name}: {line}");
+            assert!(UNITS.contains(&unit), "{unit}: {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn cloudwatch_can_make_the_metrics_of_every_line() {
+    let mut app = TestApp::start().await;
+    let logged = Logged::by(&mut app);
+    lead_through_life(&app).await;
+    app.invoke_at(NOW, "{}").await.assert_refused(401, "auth.unauthorized");
+    let lines = logged.lines();
+    lines.iter().for_each(assert_is_embedded_metrics);
+    let times = |names: &[&str]| {
+        let metrics: Vec<_> = names.iter().map(|name| json!({ "Name": name, "Unit": "Milliseconds" })).collect();
+        json!({ "Namespace": NAMESPACE, "Dimensions": [["function", "operation"]], "Metrics": metrics })
+    };
+    let requests = json!({
+        "Namespace": NAMESPACE,
+        "Dimensions": [["function", "outcome"], ["function", "operation", "outcome"]],
+        "Metrics": [{ "Name": "Requests", "Unit": "Count" }],
+    });
+    for (line, names, reason) in [
+        (&lines[0], &["Duration", "DynamoDbDuration", "SesDuration"][..], "a create with mail"),
+        (&lines[2], &["Duration", "DynamoDbDuration"], "a list"),
+        (&lines[8], &["Duration"], "a caller who is turned away"),
+    ] {
+        assert_eq!(line["_aws"]["CloudWatchMetrics"], json!([times(names), requests]), "{reason}");
+        assert_eq!((&line["function"], &line["Requests"]), (&json!("f"), &json!(1)), "{reason}");
+        for (metric, field) in
+            [("Duration", "duration"), ("DynamoDbDuration", "dynamoDbDuration"), ("SesDuration", "sesDuration")]
+        {
+            assert!(line[metric].is_null() || line[metric] == line[field], "{metric}: {reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_failure_has_its_outcome() {
+    for (fault, times, status, code, _) in SES_REFUSALS {
+        let mut app = TestApp::start().await;
+        let logged = Logged::by(&mut app);
+        (0..times).for_each(|_| app.stack.ses.fail_next(fault));
+        app.create_at(NOW, &mailed("a@example.com")).await;
+        let outcome = match status {
+            400 => "mail_refused",
+            429 => "mail_throttled",
+            _ => "mail_unavailable",
+        };
+        let line = logged.last();
+        assert_eq!((&line["outcome"], &line["code"]), (&json!(outcome), &json!(code)), "{fault:?}");
+        assert!(line["cause"].as_str().is_some_and(|cause| cause.starts_with("SES: ")), "{fault:?}: {line}");
+        assert_eq!(line["level"], if status < 500 { "INFO" } else { "ERROR" }, "{fault:?}");
+    }
+    let mut app = TestApp::start_without_database().await;
+    let logged = Logged::by(&mut app);
+    app.call(Call::list("")).await.assert_refused(503, "service.unavailable");
+    let line = logged.last();
+    assert_eq!((&line["outcome"], &line["level"]), (&json!("unavailable"), &json!("ERROR")));
+    assert!(line["cause"].as_str().is_some_and(|cause| cause.starts_with("DynamoDB: ")), "{line}");
+}
+
+#[tokio::test]
+async fn a_recipient_who_has_had_enough_is_an_outcome_of_its_own() {
+    let mut app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
+    let logged = Logged::by(&mut app);
+    app.invite(&mailed("a@example.com")).await;
+    let elsewhere = with(mailed("a@example.com"), json!({ "organizationId": "string" }));
+    app.create_at(NOW, &elsewhere).await.assert_refused(429, "request.message_rate_limited");
+    assert_eq!(logged.last()["outcome"], "rate_limited");
+}
+
+/// Calls of DynamoDB, calls of SES, and what was tried again.
+fn counts(line: &Value) -> [u64; 3] {
+    ["dynamoDbCalls", "sesCalls", "retries"].map(|name| line[name].as_u64().unwrap_or_else(|| panic!("{name}: {line}")))
+}
+
+#[tokio::test]
+async fn calls_of_aws_and_what_was_tried_again_are_counted() {
+    let mut app = TestApp::start_behind_proxy(&[]).await;
+    let logged = Logged::by(&mut app);
+    let conflict = Intervention::CancelWith("TransactionConflict");
+    for (position, (intervention, ses, expected, reason)) in [
+        (None, None, [2, 1, 0], "what it needs read, one transaction, one message"),
+        (Some(("TransactWriteItems", conflict)), None, [3, 1, 1], "another call of the function's"),
+        (Some(("TransactWriteItems", Intervention::LoseAnswer)), None, [2, 1, 1], "another attempt of the SDK's"),
+        (Some(("BatchGetItem", Intervention::LeaveUnprocessed)), None, [3, 1, 1], "a rest that is asked for again"),
+        (None, Some(SesFault::TooManyRequests), [2, 2, 1], "a message that is sent again"),
+        (None, Some(SesFault::MessageRejected), [3, 1, 0], "an invitation that is taken back"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        if let Some((operation, intervention)) = intervention {
+            app.proxy().next(operation, intervention);
+        }
+        ses.into_iter().for_each(|fault| app.stack.ses.fail_next(fault));
+        app.create_at(NOW, &mailed(&format!("person{position}@example.com"))).await;
+        let line = logged.last();
+        assert_eq!(counts(&line), expected, "{reason}");
+        let time = |name: &str| line[name].as_f64().unwrap();
+        let (dynamodb, ses) = (time("dynamoDbDuration"), time("sesDuration"));
+        assert!(dynamodb > 0.0 && ses > 0.0 && dynamodb + ses <= time("duration"), "{reason}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_time_was_up_is_counted_with_its_time() {
+    let mut app = TestApp::start_with_time_limits().await;
+    let logged = Logged::by(&mut app);
+    app.stack.ses.fail_next(SesFault::Silence { accepts: false });
+    app.create_at(NOW, &mailed("a@example.com")).await.assert_refused(503, "connector.general");
+    let line = logged.last();
+    assert_eq!(counts(&line)[1], 1);
+    assert!(line["SesDuration"].as_f64().is_some_and(|millis| millis >= 1900.0), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_at_the_same_time_do_not_count_each_others_calls() {
+    let mut app = TestApp::start().await;
+    let logged = Logged::by(&mut app);
+    let app = Arc::new(app);
+    let creates = (0..50).map(|n| Call::create(&mailed(&format!("person{n}@example.com"))));
+    let others = (0..50).flat_map(|_| [Call::list(""), Call::new("PUT", "")]);
+    let calls = creates.chain(others).map(|call| (NOW, call)).collect();
+    app.call_all_at_once(calls).await;
+    let lines = logged.lines();
+    assert_eq!(lines.len(), 150);
+    for line in &lines {
+        let expected = match line["operation"].as_str().unwrap() {
+            "create" => [2, 1, 0],
+            "list" => [1, 0, 0],
+            _ => [0, 0, 0],
+        };
+        assert_eq!(counts(line), expected, "{line}");
+        assert_eq!(line["invitationId"].is_string(), line["operation"] == "create", "{line}");
+    }
+    assert_eq!(lines.iter().filter(|line| line["coldStart"] == 1).count(), 1, "one of them was the first");
+}
+
+#[tokio::test]
+async fn only_the_first_request_of_a_process_is_a_cold_start() {
+    let mut app = TestApp::start().await;
+    let logged = Logged::by(&mut app);
+    for _ in 0..3 {
+        app.call(Call::list("")).await;
+    }
+    let cold: Vec<_> = logged.lines().iter().map(|line| line["coldStart"].clone()).collect();
+    assert_eq!(cold, [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn the_trace_is_the_one_that_lambda_names() {
+    let mut app = TestApp::start().await;
+    let logged = Logged::by(&mut app);
+    for (header, told) in [
+        (
+            Some("Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1"),
+            json!("1-5bef4de7-ad49b0e87f6ef6c87fc2e700"),
+        ),
+        (Some("Parent=9a9197af755a6419"), json!(null)),
+        (None, json!(null)),
+    ] {
+        let mut context = Context::default();
+        context.xray_trace_id = header.map(str::to_owned);
+        context.deadline = u64::MAX;
+        let event = serde_json::value::to_raw_value(&Call::list("").event()).unwrap();
+        handler::handle_invocation(&app.app, LambdaEvent::new(event, context)).await;
+        assert_eq!(logged.last()["traceId"], told, "{header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stands_in_nobodys_way() {
+    struct Broken;
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut app = TestApp::start().await;
+    app.app.log = Log::metrics("f".to_owned(), Broken);
+    assert_eq!(app.create_at(NOW, &body("a@example.com")).await.status, 201);
+}

@@ -1,0 +1,330 @@
+//! What the function may do in AWS, against what it does: every request of a run through all of its operations and
+//! failures is taken down, and compared with the role in `template.yaml`, and with the tenant's fence in
+//! `docs/tenant-isolation.md`.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use organization_invitations::{
+    app::App,
+    caller::Caller,
+    directory::{EmailConnector, EmailTemplate},
+    event::Event,
+    local::{ses::SesFault, stack},
+};
+use serde_json::{Value, json};
+use serde_yaml_ng::Value as Yaml;
+use tokio::time::timeout;
+
+use crate::{
+    helpers::{Answer, Call, NOW, TestApp, body, with},
+    proxy::{Asked, Proxy},
+};
+
+/// An action on a resource: `table`, `table/index/byInvitee`, `identity/*`.
+type Permission = (String, String);
+
+/// The function, and what it asks AWS for.
+struct Observed {
+    app: TestApp,
+    dynamodb: Proxy,
+    ses: Proxy,
+    /// Each request, and the tenant that the function's caller belongs to.
+    asked: Vec<(String, Asked)>,
+}
+
+impl Observed {
+    async fn start() -> Self {
+        let mut app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "2")]).await;
+        app.stack.ses.put_template("greeting", "Join", "<p>Join</p>", "Join");
+        app.set_connector(&connector()).await;
+        let (dynamodb, ses) = (Proxy::start(&app.stack.dynamodb_url).await, Proxy::start(&app.stack.ses_url).await);
+        app.app = App::new(app.app.config.clone(), &stack::sdk_config(dynamodb.url(), ses.url()));
+        Self { app, dynamodb, ses, asked: Vec::new() }
+    }
+
+    /// Hands an event to the function, and takes down what it asks for.
+    async fn invoke(&mut self, event: &str) -> Answer {
+        let answer = self.app.invoke_at(NOW, event).await;
+        self.take_down(event);
+        answer
+    }
+
+    /// Takes down what was asked for to answer `event`.
+    fn take_down(&mut self, event: &str) {
+        let caller = Caller::from_authorizer(&Event::read(event).authorizer, &self.app.app.config);
+        for asked in self.dynamodb.take_asked().into_iter().chain(self.ses.take_asked()) {
+            let caller = caller.as_ref().expect("nothing is asked for a caller who is not let in");
+            self.asked.push((caller.tenant.to_string(), asked));
+        }
+    }
+
+    async fn call(&mut self, status: u16, call: Call) -> Value {
+        let answer = self.invoke(&call.event().to_string()).await;
+        assert_eq!(answer.status, status, "{} {}: {answer:?}", call.method, call.path);
+        serde_json::from_str(&answer.text).unwrap_or_default()
+    }
+
+    async fn invite(&mut self, body: &Value) -> String {
+        self.call(201, Call::create(body)).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Every operation, in all the ways that ask something else of AWS.
+    async fn run(mut self) -> Vec<(String, Asked)> {
+        let mail = |invitee: &str, payload: Value| with(body(invitee), json!({ "messagePayload": payload }));
+        let id = self.invite(&body("ada@example.com")).await;
+        self.call(422, Call::create(&body("ada@example.com"))).await;
+        for query in ["", "page_size=1", "organizationId=acme", "inviterId=ada", "invitee=ada@example.com"] {
+            self.call(200, Call::list(query)).await;
+        }
+        self.call(200, Call::get(&id)).await;
+        self.call(204, Call::message(&id, &json!({}))).await;
+        self.call(204, Call::message(&id, &json!({ "locale": "x-stored" }))).await;
+        self.call(429, Call::message(&id, &json!({}))).await;
+        self.call(200, Call::accept(&id, "ada")).await;
+        self.call(204, Call::delete(&id)).await;
+        let id = self.invite(&mail("bob@example.com", json!({ "locale": "x-stored" }))).await;
+        self.call(200, Call::revoke(&id)).await;
+        self.call(422, Call::create(&with(mail("eve@example.com", json!({})), json!({ "organizationId": "none" }))))
+            .await;
+        for fault in [SesFault::MessageRejected, SesFault::InternalFailure] {
+            self.app.stack.ses.fail_next(fault);
+            let status = if matches!(fault, SesFault::MessageRejected) { 400 } else { 503 };
+            self.call(status, Call::create(&mail("eve@example.com", json!({})))).await;
+        }
+        let id = self.invite(&mail("eve@example.com", json!({}))).await;
+        self.app.stack.ses.fail_next(SesFault::MessageRejected);
+        self.call(400, Call::message(&id, &json!({}))).await;
+        for (key, invitee) in [("a", "kim@example.com"), ("a", "kim@example.com"), ("a", "lee@example.com")] {
+            self.invoke(&with_key(key, &mail(invitee, json!({})))).await;
+        }
+        self.app.stack.ses.fail_next(SesFault::InternalFailure);
+        self.invoke(&with_key("b", &mail("sam@example.com", json!({})))).await;
+        self.create_across_a_crash(&with_key("c", &mail("max@example.com", json!({})))).await;
+        self.replay_events().await;
+        self.asked
+    }
+
+    /// The container dies before the mail is out, and the caller makes the same call an hour later.
+    async fn create_across_a_crash(&mut self, event: &str) {
+        self.app.stack.ses.fail_next(SesFault::Silence { accepts: false });
+        let dies = timeout(Duration::from_millis(500), self.app.invoke_at(NOW, event)).await;
+        assert!(dies.is_err(), "it was waiting for SES");
+        self.app.invoke_at(NOW + 3_600_000, event).await;
+        self.take_down(event);
+    }
+
+    /// The events of every kind of API, authorizer, body and failure; `events.rs` tells what is answered.
+    async fn replay_events(&mut self) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
+        let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        for path in paths {
+            self.invoke(&std::fs::read_to_string(path).unwrap()).await;
+        }
+    }
+}
+
+/// A create with an idempotency key.
+fn with_key(key: &str, body: &Value) -> String {
+    let mut event = Call::create(body).event();
+    event["headers"]["idempotency-key"] = key.into();
+    event.to_string()
+}
+
+/// With a configuration set, and a template that SES keeps.
+fn connector() -> EmailConnector {
+    let greeting = EmailTemplate::Stored { name: "greeting".to_owned(), variables: Vec::new(), escape_html: true };
+    let inline = |text: &str| text.to_owned();
+    let english = EmailTemplate::Inline { subject: inline("Join"), html: inline("<p>Join</p>"), text: inline("Join") };
+    EmailConnector {
+        from_email_address: "invitations@acme.example".to_owned(),
+        from_email_address_identity_arn: None,
+        reply_to: Vec::new(),
+        feedback_forwarding_email_address: None,
+        configuration_set_name: Some("invitations".to_owned()),
+        default_locale: "en".to_owned(),
+        templates: [("en".to_owned(), english), ("x-stored".to_owned(), greeting)].into(),
+        allowed_link_hosts: Vec::new(),
+    }
+}
+
+/// The permissions that a request takes (service authorization reference: Amazon DynamoDB, Amazon SES v2).
+fn permissions(asked: &Asked) -> BTreeSet<Permission> {
+    let request = asked.body();
+    let on_table = |action: &str| (format!("dynamodb:{action}"), "table".to_owned());
+    match asked.operation.as_str() {
+        "/v2/email/outbound-emails" => {
+            let is_stored = request["Content"]["Template"].is_object();
+            let action = if is_stored { "ses:SendTemplatedEmail" } else { "ses:SendEmail" };
+            let resources = [
+                (true, "identity/*"),
+                (request["ConfigurationSetName"].is_string(), "configuration-set/*"),
+                (is_stored, "template/*"),
+            ];
+            let used = resources.into_iter().filter(|(is_used, _)| *is_used);
+            used.map(|(_, resource)| (action.to_owned(), resource.to_owned())).collect()
+        }
+        // It has no action of its own: it is checked as the parts that it is made of.
+        "TransactWriteItems" => parts(&request).map(|(part, _)| on_table(action_of(part))).collect(),
+        "Query" => {
+            let (action, table) = on_table("Query");
+            let index = request["IndexName"].as_str();
+            let resource = index.map_or(table.clone(), |index| format!("{table}/index/{index}"));
+            [(action, resource)].into()
+        }
+        operation => [on_table(operation)].into(),
+    }
+}
+
+/// The parts of a transaction, each with its kind.
+fn parts(request: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let parts = request["TransactItems"].as_array().unwrap().iter().flat_map(|part| part.as_object().unwrap());
+    parts.map(|(kind, part)| (kind.as_str(), part))
+}
+
+fn action_of(part: &str) -> &'static str {
+    match part {
+        "ConditionCheck" => "ConditionCheckItem",
+        "Delete" => "DeleteItem",
+        "Put" => "PutItem",
+        "Update" => "UpdateItem",
+        other => panic!("{other} is no part of a transaction"),
+    }
+}
+
+/// A statement of the role: its actions, and its resources.
+struct Statement {
+    actions: BTreeSet<String>,
+    resources: BTreeSet<String>,
+}
+
+impl Statement {
+    fn grants(&self, (action, resource): &Permission) -> bool {
+        self.actions.contains(action) && self.resources.contains(resource)
+    }
+}
+
+/// The statements of the function's role in the template that are about services that the function calls by itself.
+fn statements() -> Vec<Statement> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/template.yaml")).unwrap();
+    let template: Yaml = serde_yaml_ng::from_str(&text).unwrap();
+    let role = &template["Resources"]["OrganizationInvitationsRole"]["Properties"];
+    let policies = role["Policies"].as_sequence().unwrap().iter();
+    let statements = policies.flat_map(|policy| policy["PolicyDocument"]["Statement"].as_sequence().unwrap());
+    let statements = statements.map(|statement| {
+        assert_eq!(statement["Effect"], "Allow");
+        Statement { actions: texts(&statement["Action"]), resources: texts(&statement["Resource"]) }
+    });
+    let is_ours = |action: &String| action.starts_with("dynamodb:") || action.starts_with("ses:");
+    let (ours, others): (Vec<_>, Vec<_>) = statements.partition(|statement| statement.actions.iter().all(is_ours));
+    for action in others.iter().flat_map(|statement| &statement.actions) {
+        assert!(["logs", "xray"].contains(&action.split(':').next().unwrap()), "{action}: who uses it?");
+    }
+    ours
+}
+
+/// One text, or a list of them.
+fn texts(value: &Yaml) -> BTreeSet<String> {
+    match value {
+        Yaml::Sequence(values) => values.iter().map(name).collect(),
+        one => [name(one)].into(),
+    }
+}
+
+/// An action, or what a resource is called here, however the template puts its ARN together.
+fn name(value: &Yaml) -> String {
+    let value = if let Yaml::Tagged(tagged) = value { &tagged.value } else { value };
+    let text = value.as_sequence().map_or(value, |parts| &parts[0]).as_str().unwrap();
+    let of = |service: &str| format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:");
+    let text = text.replace(&of("dynamodb"), "").replace(&of("ses"), "");
+    ["table/${Table}", "${InvitationsTable.Arn}", "InvitationsTable.Arn"]
+        .iter()
+        .fold(text, |text, arn| text.replace(arn, "table"))
+}
+
+#[tokio::test]
+async fn the_role_allows_what_the_function_does_and_nothing_else() {
+    let asked = Observed::start().await.run().await;
+    let needed: BTreeSet<Permission> = asked.iter().flat_map(|(_, asked)| permissions(asked)).collect();
+    let statements = statements();
+    let granted = |permission: &&Permission| statements.iter().any(|statement| statement.grants(permission));
+    let missing: Vec<_> = needed.iter().filter(|permission| !granted(permission)).collect();
+    assert!(missing.is_empty(), "missing in template.yaml: {missing:?}");
+    for statement in &statements {
+        let used: Vec<_> = needed.iter().filter(|permission| statement.grants(permission)).collect();
+        let used_actions: BTreeSet<_> = used.iter().map(|(action, _)| action.clone()).collect();
+        let used_resources: BTreeSet<_> = used.iter().map(|(_, resource)| resource.clone()).collect();
+        assert_eq!(statement.actions, used_actions, "actions in template.yaml, and those that the function takes");
+        assert_eq!(statement.resources, used_resources, "resources in template.yaml, and those that the function uses");
+    }
+}
+
+/// The partition keys that a request to DynamoDB is about, of the table and of the indexes: what IAM knows as
+/// `dynamodb:LeadingKeys`, and those under which an index will keep what is written.
+fn partition_keys(asked: &Asked) -> Vec<String> {
+    const KEYS: [&str; 4] = ["pk", "organizationKey", "inviteeKey", "inviterKey"];
+    let request = asked.body();
+    let of_row = |row: &Value| KEYS.iter().filter_map(|key| row[*key]["S"].as_str().map(str::to_owned)).collect();
+    let of_part =
+        |part: &Value| -> Vec<String> { of_row(if part["Item"].is_object() { &part["Item"] } else { &part["Key"] }) };
+    match asked.operation.as_str() {
+        "TransactWriteItems" => parts(&request).flat_map(|(_, part)| of_part(part)).collect(),
+        "BatchGetItem" => {
+            let tables = request["RequestItems"].as_object().unwrap().values();
+            tables.flat_map(|table| table["Keys"].as_array().unwrap()).flat_map(of_row).collect()
+        }
+        "Query" => {
+            let condition = request["KeyConditionExpression"].as_str().unwrap();
+            let placeholder = condition.split(" = ").nth(1).unwrap().split(' ').next().unwrap();
+            vec![request["ExpressionAttributeValues"][placeholder]["S"].as_str().unwrap().to_owned()]
+        }
+        _ => of_part(&request),
+    }
+}
+
+/// The policy that `docs/tenant-isolation.md` recommends.
+fn fence() -> Value {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/tenant-isolation.md")).unwrap();
+    let (_, policy) = text.split_once("```json\n").unwrap();
+    serde_json::from_str(policy.split_once("```").unwrap().0).unwrap()
+}
+
+/// IAM's `StringLike`, as far as the fence uses it: a star at the end stands for anything.
+fn is_like(text: &str, pattern: &str) -> bool {
+    pattern.strip_suffix('*').map_or(text == pattern, |start| text.starts_with(start))
+}
+
+#[tokio::test]
+async fn a_tenants_fence_lets_through_all_that_is_asked_for_the_tenant_and_nothing_of_another() {
+    let fence = fence();
+    let [statement] = &fence["Statement"].as_array().unwrap()[..] else { panic!("{fence}") };
+    let patterns = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"].as_array().unwrap();
+    let lets_through = |tenant: &str, key: &str| {
+        let patterns = patterns.iter().map(|pattern| pattern.as_str().unwrap());
+        patterns
+            .map(|pattern| pattern.replace("${aws:PrincipalTag/tenant}", tenant))
+            .any(|pattern| is_like(key, &pattern))
+    };
+    let asked = Observed::start().await.run().await;
+    let mut tenants = BTreeSet::new();
+    for (tenant, asked) in asked.iter().filter(|(_, asked)| !asked.operation.starts_with('/')) {
+        let keys = partition_keys(asked);
+        assert!(!keys.is_empty(), "{asked:?}");
+        for key in keys {
+            assert!(lets_through(tenant, &key), "{tenant}: {key} in {asked:?}");
+            // Also not a tenant whose name begins or ends as this one's does.
+            for other in ["other", &tenant[1..], &tenant[..tenant.len() - 1], &format!("{tenant}x")] {
+                assert!(!lets_through(other, &key), "{other}: {key} in {asked:?}");
+            }
+        }
+        tenants.insert(tenant.as_str());
+    }
+    assert!(tenants.len() > 1, "more than one tenant took part: {tenants:?}");
+    let table = "arn:aws:dynamodb:eu-central-1:123456789012:table/organization-invitations";
+    assert_eq!(statement["Resource"], json!([table, format!("{table}/index/*")]));
+    let of_role = statements().into_iter().flat_map(|statement| statement.actions);
+    let of_role: BTreeSet<_> = of_role.filter(|action| action.starts_with("dynamodb:")).collect();
+    let fenced: BTreeSet<_> =
+        statement["Action"].as_array().unwrap().iter().map(|action| action.as_str().unwrap().to_owned()).collect();
+    assert_eq!(fenced, of_role, "the fence, and the role in template.yaml");
+}
