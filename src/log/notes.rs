@@ -44,13 +44,6 @@ pub struct Tally {
     pub time: Duration,
 }
 
-impl Tally {
-    /// The time, where there were calls.
-    pub fn time_of_calls(&self) -> Option<Duration> {
-        (self.calls > 0).then_some(self.time)
-    }
-}
-
 tokio::task_local! {
     static NOTES: RefCell<Notes>;
 }

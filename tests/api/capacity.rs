@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a request cost, in read and write request units.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 struct Units {
     reads: f64,
     writes: f64,
@@ -74,7 +74,7 @@ async fn operations_cost_what_the_rules_and_the_documentation_say() {
         ("delete an accepted one", &app, Call::delete(accepted), 204, 3),
     ] {
         let (units, asked) = measure(app, call, status).await;
-        assert_eq!(units.writes, writes_by_the_rules(&asked, indexes) as f64, "{name}");
+        assert_eq!(units.writes.to_string(), writes_by_the_rules(&asked, indexes).to_string(), "{name}");
         rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
     }
     for n in 0..100 {

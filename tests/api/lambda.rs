@@ -47,7 +47,7 @@ async fn the_release_binary_creates_and_mails() {
     assert_eq!(lines.len(), 2, "one line for each request: {log}");
     assert_eq!((lines[0]["status"].as_u64(), lines[1]["status"].as_u64()), (Some(201), Some(422)));
     assert_eq!(lines[1]["code"], "entity.unique_integrity_violation");
-    assert_eq!((lines[0]["coldStart"].as_u64(), lines[1]["coldStart"].as_u64()), (Some(1), Some(0)));
+    assert_eq!((lines[0]["coldStart"].as_bool(), lines[1]["coldStart"].as_bool()), (Some(true), Some(false)));
     assert_eq!(lines[0]["function"], "organization-invitations");
     assert_eq!(lines[0]["traceId"], "1-5bef4de7-ad49b0e87f6ef6c87fc2e700");
     assert!(lines.iter().all(|line| line["_aws"]["CloudWatchMetrics"].is_array()), "each is its own metrics: {log}");
