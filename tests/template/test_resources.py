@@ -12,6 +12,18 @@ ROLE = "OrganizationInvitationsRole"
 CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/51af3dc0-da77-11e4-872e-1234567db123"
 
 
+def test_the_function_runs_what_sam_build_makes(deploy):
+    function = deploy(Architecture="x86_64", MemorySize=512, Tracing="PassThrough").properties(FUNCTION)
+    # What cargo-lambda builds is called bootstrap, and is linked for this runtime's C library.
+    assert (function["Runtime"], function["Handler"]) == ("provided.al2023", "bootstrap")
+    assert (function["Architectures"], function["MemorySize"]) == (["x86_64"], "512")
+    assert function["TracingConfig"] == {"Mode": "PassThrough"}
+    assert function["Timeout"] < 30, "API Gateway waits for no longer"
+    assert deploy().properties(FUNCTION)["Architectures"] == ["arm64"]
+    build = source()["Resources"][FUNCTION]["Metadata"]
+    assert (build["BuildMethod"], build["BuildProperties"]) == ("rust-cargolambda", {"Binary": "organization-invitations"})
+
+
 @pytest.mark.parametrize(
     "overrides, issuer, audience, scopes",
     [
@@ -181,7 +193,10 @@ def test_the_function_may_do_this_and_nothing_else(deploy, overrides, table):
         [["logs:CreateLogStream", "logs:PutLogEvents"], ["<OrganizationInvitationsLogGroup.Arn>"]],
         [["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"]],
         [
-            [f"dynamodb:{name}" for name in ("BatchGetItem", "DeleteItem", "GetItem", "PutItem", "UpdateItem")],
+            [
+                *("dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem"),
+                *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
+            ],
             [f"arn:aws:dynamodb:{here}:table/{table}"],
         ],
         [
