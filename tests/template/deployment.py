@@ -44,12 +44,14 @@ class Refused(Exception):
 
 class Deployment:
     """The resources, outputs and parameters of a stack that is deployed with `overrides`. Names of resources stand for
-    themselves: what is `!Ref UserPool` in the template is `<UserPool>` here, and `!GetAtt UserPool.Arn` `<UserPool.Arn>`.
+    themselves: what is `!Ref UserPool` in the template is `<UserPool>` here, `!GetAtt UserPool.Arn` is `<UserPool.Arn>`.
     """
 
     def __init__(self, **overrides):
         template = copy.deepcopy(source())
-        self.parameters = {name: value(name, parameter, overrides) for name, parameter in template["Parameters"].items()}
+        self.parameters = {
+            name: value(name, parameter, overrides) for name, parameter in template["Parameters"].items()
+        }
         unknown = overrides.keys() - self.parameters.keys()
         assert not unknown, f"no such parameters: {unknown}"
         # As `sam package` leaves it.

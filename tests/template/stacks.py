@@ -1,5 +1,5 @@
-"""stacks.py DIRECTORY: writes there, for other tools to check, what would be deployed for the choices that make the most
-resources."""
+"""stacks.py DIRECTORY: writes there what would be deployed for the choices that make the most resources, for other tools to
+check."""
 
 import json
 import logging

@@ -12,7 +12,9 @@ def test_every_parameter_is_described_and_in_exactly_one_group():
     assert sorted(grouped) == sorted(source()["Parameters"])
     for name, parameter in source()["Parameters"].items():
         assert parameter["Description"].endswith("."), name
-        assert any(key in parameter for key in ("AllowedValues", "AllowedPattern", "MinValue", "MinLength")) or name in (
+        assert any(
+            key in parameter for key in ("AllowedValues", "AllowedPattern", "MinValue", "MinLength")
+        ) or name in (
             # Any text is a list of scopes, or of groups.
             "AllowedScopes",
             "AllowedGroups",
@@ -29,7 +31,10 @@ def test_every_parameter_is_described_and_in_exactly_one_group():
         ({"JwtIssuer": "https://issuer.example.com", "JwtAudience": "a,,b"}, "nothing is no audience"),
         ({"TokenIssuer": "existing-user-pool"}, "which pool?"),
         ({"TokenIssuer": "existing-user-pool", "UserPoolId": "eu-central-1_AbC"}, "which clients?"),
-        ({"TokenIssuer": "existing-user-pool", "UserPoolId": "AbC", "JwtAudience": "c"}, "a pool's id names its region"),
+        (
+            {"TokenIssuer": "existing-user-pool", "UserPoolId": "AbC", "JwtAudience": "c"},
+            "a pool's id names its region",
+        ),
         ({"TokenIssuer": "none"}, "there is always an authorizer"),
         ({"TokenIssuer": "new-user-pool", "MachineTenant": "a#b"}, "a tenant that would reach into other keys"),
         ({"TokenIssuer": "new-user-pool", "DomainName": "api.example.com"}, "a domain needs a certificate"),
@@ -125,7 +130,9 @@ def test_whatever_changes_the_function_makes_a_new_version_of_it(deploy, name):
 
 
 def test_settings_reach_the_function_as_they_were_given(deploy):
-    given = {name: another for name, another in ANOTHER.items() if name not in ("TokenIssuer", "JwtIssuer", "JwtAudience")}
+    given = {
+        name: another for name, another in ANOTHER.items() if name not in ("TokenIssuer", "JwtIssuer", "JwtAudience")
+    }
     variables = deploy(**given).properties(FUNCTION)["Environment"]["Variables"]
     assert variables == {
         "TABLE_NAME": "another",

@@ -108,7 +108,12 @@ def spelt_out(rows):
 
 def test_every_line_of_the_dashboard_is_a_metric_that_exists(deploy):
     stack = deploy()
-    lines = [line for widget in widgets(stack) if widget["type"] == "metric" for line in spelt_out(widget["properties"]["metrics"])]
+    lines = [
+        line
+        for widget in widgets(stack)
+        if widget["type"] == "metric"
+        for line in spelt_out(widget["properties"]["metrics"])
+    ]
     assert len(lines) > 30
     for namespace, metric, *dimensions in lines:
         assert_exists(stack, namespace, metric, dict(zip(dimensions[::2], dimensions[1::2], strict=True)))
