@@ -1,5 +1,5 @@
-"""replay_events.py FUNCTION API: hands each event of events/ to the function at FUNCTION, which works on the `cargo dev` at
-API, and compares its answer and mails with those of `cargo dev invoke`, which the tests have held against a table."""
+"""replay_events.py FUNCTION API: hands each event of events/ to the function at FUNCTION, which works on the `cargo dev`
+at API, and compares its answer and mails with those of `cargo dev invoke`, which the tests have held against a table."""
 
 import json
 import os

@@ -43,8 +43,8 @@ class Refused(Exception):
 
 
 class Deployment:
-    """The resources, outputs and parameters of a stack that is deployed with `overrides`. Names of resources stand for
-    themselves: what is `!Ref UserPool` in the template is `<UserPool>` here, `!GetAtt UserPool.Arn` is `<UserPool.Arn>`.
+    """The resources, outputs and parameters of a stack that is deployed with `overrides`. Resources stand for themselves:
+    what is `!Ref UserPool` in the template is `<UserPool>` here, and `!GetAtt UserPool.Arn` is `<UserPool.Arn>`.
     """
 
     def __init__(self, **overrides):

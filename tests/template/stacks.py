@@ -1,5 +1,4 @@
-"""stacks.py DIRECTORY: writes there what would be deployed for the choices that make the most resources, for other tools to
-check."""
+"""stacks.py DIRECTORY: writes there, for other tools, what would be deployed for the choices that make the most of it."""
 
 import json
 import logging
