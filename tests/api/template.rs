@@ -35,6 +35,13 @@ fn the_parameters_have_the_defaults_and_the_bounds_of_the_settings() {
     for (variable, reference) in environment() {
         let (variable, parameter) = (variable.as_str().unwrap(), reference_name(&reference));
         let Some(parameter) = template["Parameters"].get(&parameter) else { continue };
+        let differs_on_purpose = match variable {
+            // The stack has a table of its own; another one's name has no default.
+            "TABLE_NAME" => continue,
+            // Stricter: the users of a Cognito user pool may be able to write `custom:tenant_id`.
+            "TENANT_CLAIMS" => true,
+            _ => false,
+        };
         let config = |value: &str| {
             Config::from_lookup(|name| match name {
                 name if name == variable => Some(value.to_owned()),
@@ -44,7 +51,7 @@ fn the_parameters_have_the_defaults_and_the_bounds_of_the_settings() {
         };
         let with_default = config(&text(&parameter["Default"])).unwrap();
         let without = Config::from_lookup(|name| (name == "TABLE_NAME").then(|| "t".to_owned())).unwrap();
-        assert_eq!(format!("{with_default:?}"), format!("{without:?}"), "{variable}");
+        assert_eq!(format!("{with_default:?}") != format!("{without:?}"), differs_on_purpose, "{variable}");
         if let (Some(least), Some(most)) = (parameter["MinValue"].as_i64(), parameter["MaxValue"].as_i64()) {
             for (value, valid) in [(least, true), (most, true), (least - 1, false), (most + 1, false)] {
                 assert_eq!(config(&value.to_string()).is_ok(), valid, "{variable}={value}");
@@ -56,10 +63,11 @@ fn the_parameters_have_the_defaults_and_the_bounds_of_the_settings() {
     }
 }
 
-/// The name in `!Ref name`.
+/// The name in `!Ref name`, or in the last case of an `!If`, which is where the parameters stand.
 fn reference_name(value: &Value) -> String {
     match value {
-        Value::Tagged(tagged) => text(&tagged.value),
+        Value::Tagged(tagged) => reference_name(&tagged.value),
+        Value::Sequence(cases) => reference_name(cases.last().unwrap()),
         other => text(other),
     }
 }

@@ -1,0 +1,163 @@
+"""What operations.md and samconfig.toml say of the template, against the template."""
+
+import json
+import re
+import tomllib
+
+import pytest
+from deployment import ROOT, source
+from samcli.cli.types import CfnParameterOverridesType
+
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+README = (ROOT / "README.md").read_text()
+# The keys of the function's line in the log.
+LOG_KEYS = {
+    *(
+        "requestId",
+        "traceId",
+        "tenant",
+        "operation",
+        "outcome",
+        "status",
+        "code",
+        "cause",
+        "duration",
+        "dynamoDbDuration",
+    ),
+    *("dynamoDbCalls", "sesDuration", "sesCalls", "retries", "coldStart", "invitationId"),
+}
+# Of the functions and words of Logs Insights, those that the queries use.
+QUERY_WORDS = {
+    *(
+        "filter",
+        "fields",
+        "sort",
+        "stats",
+        "limit",
+        "by",
+        "as",
+        "asc",
+        "desc",
+        "count",
+        "pct",
+        "max",
+        "min",
+        "sum",
+        "bin",
+    ),
+    *("and", "ispresent", "timestamp", "h"),
+}
+
+
+def test_every_parameter_that_the_documents_give_a_value_exists_and_takes_it():
+    given = re.findall(r"[`' ]([A-Z][A-Za-z]+)=([^`\"'\s;]*)", OPERATIONS + README)
+    given = [(name, value) for name, value in given if not name.isupper()]
+    ours = [(name, value) for name, value in given if name in source()["Parameters"]]
+    others = {name for name, _ in given} - source()["Parameters"].keys()
+    # Of AWS's own commands.
+    assert others <= {
+        "Name",
+        "Value",
+        "ScopeName",
+        "ScopeDescription",
+        "Enabled",
+        "AttributeName",
+        "PointInTimeRecoveryEnabled",
+    }
+    assert len(ours) > 10
+    for name, value in ours:
+        parameter = source()["Parameters"][name]
+        if "AllowedValues" in parameter:
+            assert value in map(str, parameter["AllowedValues"]), (name, value)
+
+
+def test_every_output_that_the_documents_read_exists():
+    read = re.findall(r"[(`]output (\w+)", OPERATIONS)
+    assert len(read) > 10
+    assert set(read) <= source()["Outputs"].keys()
+
+
+def test_every_name_in_the_operations_manual_exists():
+    names = re.findall(r"`([A-Z][a-z]+[A-Z]\w+)`", OPERATIONS)
+    known = source()["Parameters"].keys() | source()["Outputs"].keys() | source()["Resources"].keys()
+    of_aws = {"AdministratorAccess", "SendEmail", "SendQuota", "ForAllValues", "AllAtOnce"}
+    assert set(names) <= known | of_aws
+
+
+def test_every_alarm_is_explained_with_whether_it_rolls_back(deploy):
+    stack = deploy()
+    rows = dict(re.findall(r"^\| `(\w+Alarm)`(.*?) \|", OPERATIONS, re.MULTILINE))
+    assert rows.keys() == stack.of_type("AWS::CloudWatch::Alarm").keys()
+    [group] = stack.of_type("AWS::CodeDeploy::DeploymentGroup").values()
+    watched = {alarm["Name"].strip("<>") for alarm in group["Properties"]["AlarmConfiguration"]["Alarms"]}
+    assert {name for name, mark in rows.items() if mark == " (rolls back)"} == watched
+
+
+def keys_of(group):
+    [row] = re.findall(rf"^\| `output {group}` \| .*? \| (.*) \|$", OPERATIONS, re.MULTILINE)
+    return set(re.findall(r"`(\w+)`", row))
+
+
+def test_the_keys_of_both_logs_are_listed(deploy):
+    [stage] = deploy().of_type("AWS::ApiGatewayV2::Stage").values()
+    assert keys_of("AccessLogGroupName") == set(json.loads(stage["Properties"]["AccessLogSettings"]["Format"]))
+    assert keys_of("FunctionLogGroupName") == LOG_KEYS
+
+
+def queries():
+    dashboard = source()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
+    manual = re.findall(r"^```logs\n(.*?)```$", OPERATIONS, re.MULTILINE | re.DOTALL)
+    return manual + re.findall(r"\"query\": \"SOURCE '[^']*' \| (.*?)\"", dashboard)
+
+
+@pytest.mark.parametrize("query", queries())
+def test_every_query_asks_for_keys_that_are_logged(query):
+    text = re.sub(r"\"[^\"]*\"|'[^']*'", "", query)
+    named = set(re.findall(r"\bas (\w+)", text))
+    words = set(re.findall(r"[A-Za-z]\w*", text)) - QUERY_WORDS - named
+    assert words
+    assert words <= LOG_KEYS or words <= keys_of("AccessLogGroupName")
+
+
+def test_the_queries_are_all_there():
+    assert len(queries()) == 10
+
+
+@pytest.mark.parametrize("environment", ["default", "prod"])
+def test_samconfig_gives_parameters_that_the_template_takes(deploy, environment):
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]
+    overrides = config["deploy"]["parameters"].get("parameter_overrides", [])
+    deploy(**CfnParameterOverridesType().convert(overrides, None, None) if overrides else {})
+    # Roles without names of their own need no more than this.
+    assert config["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
+    roles = deploy(TokenIssuer="new-user-pool").of_type("AWS::IAM::Role").values()
+    assert not any("RoleName" in role["Properties"] for role in roles)
+
+
+def test_the_sam_cli_drops_what_follows_a_space_unless_it_is_quoted():
+    """What operations.md warns of; when this fails, the warning can go."""
+    convert = CfnParameterOverridesType().convert
+    assert convert(["AllowedScopes=x y"], None, None) == {"AllowedScopes": "x"}
+    assert convert(['AllowedScopes="x y"'], None, None) == {"AllowedScopes": "x y"}
+
+
+def test_development_and_production_are_two_stacks():
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    names = {
+        environment: config[environment]["global"]["parameters"]["stack_name"] for environment in ("default", "prod")
+    }
+    assert len(set(names.values())) == 2
+    assert all(name in OPERATIONS for name in names.values())
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md", "docs/architecture.md"])
+def test_every_link_leads_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", path.read_text()):
+        file, _, anchor = target.partition("#")
+        linked = path.parent / file if file else path
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", linked.read_text(), flags=re.M | re.S), re.M)
+            anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in anchors, target
