@@ -49,24 +49,56 @@ impl Timestamp {
 pub struct Moment {
     /// The time of the request.
     pub now: Timestamp,
-    /// The last moment at which a call of AWS may begin; one takes at most [`LONGEST_CALL`].
-    pub deadline: Instant,
+    /// Until when AWS may be called for it.
+    pub deadline: Deadline,
 }
 
-/// The longest that one call of AWS may take, with the SDK's retries.
-pub const LONGEST_CALL: Duration = Duration::from_secs(5);
+/// Until when AWS may be called. An attempt that may change something can end late with its outcome unknown, so one
+/// does not begin unless it has the time that it may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    /// The last moment at which an attempt may begin.
+    pub begin_by: Instant,
+    /// The moment at which one that has begun is given up.
+    pub end: Instant,
+}
+
+/// The longest that one attempt may take to get an answer from AWS.
+pub const LONGEST_ATTEMPT: Duration = Duration::from_secs(2);
+
+/// What an answer takes when all that it needs from AWS is there.
+const ANSWERING: Duration = Duration::from_millis(200);
 
 impl Moment {
-    /// The moment of a request that has to be answered within `budget` from now on. A budget too small for the slowest
-    /// of calls is shared between beginning and ending.
+    /// The moment of a request that has to be answered within `budget` from now on.
     pub fn with_budget(budget: Duration) -> Self {
-        Self { now: Timestamp::now(), deadline: Instant::now() + budget - LONGEST_CALL.min(budget / 2) }
+        Self { now: Timestamp::now(), deadline: Deadline::within(budget) }
     }
 
-    /// The last moment to begin what has to leave `rest` of the time; half of what is left, where that is little.
-    pub fn leaving(self, rest: Duration) -> Instant {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        self.deadline - rest.min(left / 2)
+    /// The deadline of what has to leave `rest` of the time.
+    pub fn leaving(self, rest: Duration) -> Deadline {
+        self.deadline.leaving(rest)
+    }
+}
+
+impl Deadline {
+    /// The deadline where the answer has to be there within `budget` from now on. A budget too small for the slowest of
+    /// attempts is shared between beginning and ending.
+    pub fn within(budget: Duration) -> Self {
+        let end = Instant::now() + budget - ANSWERING.min(budget / 10);
+        Self { begin_by: end - LONGEST_ATTEMPT.min(budget / 4), end }
+    }
+
+    /// An earlier deadline, which leaves `rest` of the time; or half of what is left, where that is little.
+    #[must_use]
+    pub fn leaving(self, rest: Duration) -> Self {
+        let rest = rest.min(self.begin_by.saturating_duration_since(Instant::now()) / 2);
+        Self { begin_by: self.begin_by - rest, end: self.end - rest }
+    }
+
+    /// Whether an attempt that begins after `wait` would begin too late.
+    pub fn has_passed_in(self, wait: Duration) -> bool {
+        Instant::now() + wait >= self.begin_by
     }
 }
 

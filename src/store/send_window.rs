@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::{
     Item, Store, StoreError,
+    create::TIME_AFTER_WRITING,
     items::{TTL, millis, number, string, text, ttl},
     keys,
     transaction::Transacted,
@@ -43,7 +44,8 @@ impl SendWindow {
         let sends = row.get("sends").and_then(|list| list.as_l().ok());
         let mut sends: Vec<Timestamp> = sends.into_iter().flatten().filter_map(millis).collect();
         sends.sort_unstable();
-        Self { sends, version: text(row, "version").map(str::to_owned), ..self.clone() }
+        let version = (!row.is_empty()).then(|| text(row, "version").unwrap_or_default().to_owned());
+        Self { sends, version, ..self.clone() }
     }
 
     /// The seconds until one more message may be sent; `None` when one may be sent now.
@@ -112,8 +114,8 @@ impl SendWindow {
 }
 
 impl Store {
-    /// Counts a send to a recipient of whom nothing is known yet. The inner error is the seconds until one more message
-    /// may be sent.
+    /// Counts a send to a recipient of whom nothing is known yet; where it remains unknown whether that was done, it is
+    /// given back. The inner error is the seconds until one more message may be sent.
     pub async fn count_send(
         &self,
         mut window: SendWindow,
@@ -123,8 +125,15 @@ impl Store {
         loop {
             let counted = window.with_send(moment.now, version);
             let parts = [self.replace_send_window(&window, &counted, moment.now)];
-            let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else {
-                return Ok(Ok(counted));
+            let failed = match self.transact(&parts, moment.leaving(TIME_AFTER_WRITING)).await {
+                Ok(Transacted::Committed) => return Ok(Ok(counted)),
+                Ok(Transacted::Refused(failed)) => failed,
+                Err(error) => {
+                    if error.may_be_done && self.give_back_send(counted, moment).await.is_err() {
+                        tracing::error!("a message that was not sent may stay counted");
+                    }
+                    return Err(error);
+                }
             };
             window = window.seen(failed.at(0).unwrap_or(&Item::new()));
             if let Some(retry_after) = window.seconds_until_free(moment.now) {
@@ -157,6 +166,10 @@ impl Store {
     pub(super) fn replace_send_window(&self, old: &SendWindow, new: &SendWindow, now: Timestamp) -> TransactWriteItem {
         let put = self.put(new.row(now));
         let put = match &old.version {
+            // Somebody else wrote the row.
+            Some(version) if version.is_empty() => put
+                .condition_expression("attribute_not_exists(#version)")
+                .expression_attribute_names("#version", "version"),
             Some(version) => put
                 .condition_expression("#version = :version")
                 .expression_attribute_names("#version", "version")

@@ -4,6 +4,7 @@ mod call;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, PutRequest, WriteRequest},
@@ -14,7 +15,7 @@ use organization_invitations::{
     handler,
     invitation::TenantId,
     local::{
-        ses::{Mail, SesFault},
+        ses::Mail,
         stack::{self, Stack, StackOptions},
     },
     store::{Item, items},
@@ -31,29 +32,15 @@ pub const NOW: i64 = 1_767_225_600_000;
 /// When the tests' invitations expire: 2100-01-01T00:00:00Z, in milliseconds.
 pub const FAR_FUTURE: i64 = 4_102_444_800_000;
 
-/// What keeps SES from taking a message: how often it has to happen, since a throttled one is sent again, and the status,
-/// the code and the `Retry-After` that the caller gets.
-pub const SES_REFUSALS: [(SesFault, usize, u16, &str, Option<&str>); 11] = [
-    (SesFault::MessageRejected, 1, 400, "connector.invalid_response", None),
-    (SesFault::BadRequest, 1, 400, "connector.invalid_response", None),
-    (SesFault::NotFound, 1, 400, "connector.invalid_response", None),
-    (SesFault::AccountSuspended, 1, 400, "connector.invalid_response", None),
-    (SesFault::SendingPaused, 1, 400, "connector.invalid_response", None),
-    (SesFault::MailFromDomainNotVerified, 1, 400, "connector.invalid_response", None),
-    (SesFault::TooManyRequests, 3, 429, "connector.rate_limit_exceeded", Some("1")),
-    (SesFault::LimitExceeded, 3, 429, "connector.rate_limit_exceeded", Some("1")),
-    (SesFault::InternalFailure, 1, 503, "connector.general", Some("1")),
-    (SesFault::ServiceUnavailable, 1, 503, "connector.general", Some("1")),
-    (SesFault::Disconnect { accepts: false }, 1, 503, "connector.general", Some("1")),
-];
-
 /// Longer than any test waits for an answer.
-const BUDGET: Duration = Duration::from_secs(20);
+pub const BUDGET: Duration = Duration::from_secs(20);
 
 /// The function, and all that it talks to.
 pub struct TestApp {
     pub app: App,
     pub stack: Stack,
+    /// What the function's clients are built from.
+    sdk: SdkConfig,
     proxy: Option<Proxy>,
 }
 
@@ -100,34 +87,43 @@ impl TestApp {
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let stack = Stack::start(StackOptions::default()).await.unwrap();
         let app = stack.app(lookup(settings)).await.unwrap();
-        Self { app, stack, proxy: None }.with_reference_ids().await
+        let sdk = stack.sdk.clone();
+        Self { app, stack, sdk, proxy: None }.with_reference_ids().await
     }
 
     /// With a proxy in front of DynamoDB that can interfere.
     pub async fn start_behind_proxy(settings: &[(&str, &str)]) -> Self {
         let mut app = Self::start_with(settings).await;
         let proxy = Proxy::start(&app.stack.dynamodb_url).await;
-        let sdk = stack::sdk_config(proxy.url(), &app.stack.ses_url);
-        app.app = App::new(app.app.config.clone(), &sdk);
+        app.sdk = stack::sdk_config(proxy.url(), &app.stack.ses_url);
         app.proxy = Some(proxy);
-        app
-    }
-
-    /// With the time limits of a deployed function, which a busy machine might not keep otherwise.
-    pub async fn start_with_time_limits() -> Self {
-        let mut app = Self::start().await;
-        let sdk = app.stack.sdk.clone().into_builder().timeout_config(time_limits()).build();
-        app.app = App::new(app.app.config.clone(), &sdk);
-        app
+        app.rebuilt()
     }
 
     /// With nothing where DynamoDB should be.
     pub async fn start_without_database() -> Self {
         let mut app = Self::start().await;
-        let (listener, nowhere) = stack::listen(0, "").await.unwrap();
-        drop(listener);
-        app.app = App::new(app.app.config.clone(), &stack::sdk_config(&nowhere, &app.stack.ses_url));
-        app
+        app.sdk = stack::sdk_config(&nowhere().await, &app.stack.ses_url);
+        app.rebuilt()
+    }
+
+    /// With nothing where SES should be.
+    pub async fn start_without_mail_service() -> Self {
+        let mut app = Self::start().await;
+        app.sdk = stack::sdk_config(&app.stack.dynamodb_url, &nowhere().await);
+        app.rebuilt()
+    }
+
+    /// With the time limits of a deployed function. A machine that is busy with many tests might not keep them.
+    pub fn with_time_limits(mut self) -> Self {
+        self.sdk = self.sdk.into_builder().timeout_config(time_limits()).build();
+        self.rebuilt()
+    }
+
+    /// With clients built anew.
+    fn rebuilt(mut self) -> Self {
+        self.app = App::new(self.app.config.clone(), &self.sdk);
+        self
     }
 
     pub fn proxy(&self) -> &Proxy {
@@ -349,6 +345,11 @@ impl Answer {
 
 pub fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).unwrap()
+}
+
+/// An address where nobody listens.
+async fn nowhere() -> String {
+    stack::listen(0, "").await.unwrap().1
 }
 
 fn lookup(settings: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {

@@ -23,6 +23,7 @@ mod helpers;
 mod invariant;
 mod lambda;
 mod list;
+mod load;
 mod long_lists;
 mod mail;
 mod message;

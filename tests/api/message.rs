@@ -4,7 +4,7 @@ use organization_invitations::directory::{EmailConnector, EmailTemplate};
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{Call, NOW, SES_REFUSALS, TestApp, body, with},
+    helpers::{Call, NOW, TestApp, body, with},
     invariant,
 };
 
@@ -209,24 +209,6 @@ async fn the_rate_limit_is_shared_by_creating_and_mailing_again() {
     assert_eq!(app.create_at(NOW + 70_000, &mailed("other")).await.status, 201, "the second has left");
     assert_eq!(app.mails().len(), 5);
     invariant::check(&app, NOW + 70_000).await;
-}
-
-#[tokio::test]
-async fn what_ses_does_not_take_is_told_and_the_send_given_back() {
-    for (fault, times, status, code, retry_after) in SES_REFUSALS {
-        let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
-        let id = app.invite(&body("someone@example.com")).await;
-        let before = app.rows().await;
-        (0..times).for_each(|_| app.stack.ses.fail_next(fault));
-        let refused = app.call(Call::message(&id, &json!({}))).await;
-        refused.assert_refused(status, code);
-        assert_eq!(refused.headers.get("retry-after").map(String::as_str), retry_after, "{fault:?}");
-        assert_eq!(rows_but_sends(app.rows().await), before, "the invitation stays, {fault:?}");
-        invariant::check(&app, NOW).await;
-        let again = app.call(Call::message(&id, &json!({}))).await;
-        assert_eq!(again.status, 204, "the send was given back, {fault:?}: {again:?}");
-        assert_eq!(app.mails().len(), 1, "{fault:?}");
-    }
 }
 
 #[tokio::test]
