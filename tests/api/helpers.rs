@@ -1,10 +1,11 @@
 //! What every test starts from: the function with an emulator, a stand-in and the demo directory of its own.
 
 mod call;
+mod emulator;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use aws_config::SdkConfig;
+use aws_config::{SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, PutRequest, WriteRequest},
@@ -25,6 +26,7 @@ use serde_json::{Map, Value, json};
 use tokio::{sync::Barrier, task::JoinSet};
 
 pub use self::call::Call;
+use self::emulator::Emulator;
 use crate::proxy::Proxy;
 
 /// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
@@ -42,6 +44,8 @@ pub struct TestApp {
     /// What the function's clients are built from.
     sdk: SdkConfig,
     proxy: Option<Proxy>,
+    /// What takes the place of the stack's own emulator and stand-in, where something does.
+    emulator: Option<Emulator>,
 }
 
 /// An answer, as API Gateway gets it.
@@ -85,17 +89,23 @@ impl TestApp {
 
     /// With some settings of its own.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let stack = Stack::start(StackOptions::default()).await.unwrap();
+        let mut stack = Stack::start(StackOptions::default()).await.unwrap();
+        let emulator = Emulator::from_env();
+        if let Some(emulator) = &emulator {
+            (stack.dynamodb_url, stack.ses_url) = (emulator.url.clone(), emulator.url.clone());
+            stack.sdk = emulator.sign_in(stack::sdk_config(&emulator.url, &emulator.url));
+            emulator.verify_senders(&stack.sdk).await;
+        }
         let app = stack.app(lookup(settings)).await.unwrap();
         let sdk = stack.sdk.clone();
-        Self { app, stack, sdk, proxy: None }.with_reference_ids().await
+        Self { app, stack, sdk, proxy: None, emulator }.with_reference_ids().await
     }
 
     /// With a proxy in front of DynamoDB that can interfere.
     pub async fn start_behind_proxy(settings: &[(&str, &str)]) -> Self {
         let mut app = Self::start_with(settings).await;
         let proxy = Proxy::start(&app.stack.dynamodb_url).await;
-        app.sdk = stack::sdk_config(proxy.url(), &app.stack.ses_url);
+        app.sdk = app.sdk_config(proxy.url(), &app.stack.ses_url);
         app.proxy = Some(proxy);
         app.rebuilt()
     }
@@ -103,14 +113,14 @@ impl TestApp {
     /// With nothing where DynamoDB should be.
     pub async fn start_without_database() -> Self {
         let mut app = Self::start().await;
-        app.sdk = stack::sdk_config(&nowhere().await, &app.stack.ses_url);
+        app.sdk = app.sdk_config(&nowhere().await, &app.stack.ses_url);
         app.rebuilt()
     }
 
     /// With nothing where SES should be.
     pub async fn start_without_mail_service() -> Self {
         let mut app = Self::start().await;
-        app.sdk = stack::sdk_config(&app.stack.dynamodb_url, &nowhere().await);
+        app.sdk = app.sdk_config(&app.stack.dynamodb_url, &nowhere().await);
         app.rebuilt()
     }
 
@@ -118,6 +128,23 @@ impl TestApp {
     pub fn with_time_limits(mut self) -> Self {
         self.sdk = self.sdk.into_builder().timeout_config(time_limits()).build();
         self.rebuilt()
+    }
+
+    /// Without the SDK's own limits, within which a machine that does the work of many might not answer.
+    pub fn without_time_limits(mut self) -> Self {
+        let limits = TimeoutConfig::builder().connect_timeout(BUDGET);
+        let sdk = self.sdk.into_builder().timeout_config(limits.build());
+        self.sdk = sdk.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build();
+        self.rebuilt()
+    }
+
+    /// What clients are built from that find DynamoDB and SES at these addresses.
+    fn sdk_config(&self, dynamodb_url: &str, ses_url: &str) -> SdkConfig {
+        let sdk = stack::sdk_config(dynamodb_url, ses_url);
+        match &self.emulator {
+            Some(emulator) => emulator.sign_in(sdk),
+            None => sdk,
+        }
     }
 
     /// With clients built anew.
@@ -220,7 +247,15 @@ impl TestApp {
 
     /// The mail that was delivered, newest first.
     pub fn mails(&self) -> Vec<Mail> {
-        self.stack.ses.mails()
+        self.emulator.as_ref().map_or_else(|| self.stack.ses.mails(), Emulator::mails)
+    }
+
+    /// Stores a template with SES.
+    pub async fn put_template(&self, name: &str, subject: &str, html: &str, text: &str) {
+        match &self.emulator {
+            Some(emulator) => emulator.put_template(&self.stack.sdk, name, [subject, html, text]).await,
+            None => self.stack.ses.put_template(name, subject, html, text),
+        }
     }
 
     /// Adds an organization to the tenant `default`.
