@@ -94,9 +94,11 @@ impl TestApp {
         if let Some(emulator) = &emulator {
             (stack.dynamodb_url, stack.ses_url) = (emulator.url.clone(), emulator.url.clone());
             stack.sdk = emulator.sign_in(stack::sdk_config(&emulator.url, &emulator.url));
-            emulator.verify_senders(&stack.sdk).await;
         }
         let app = stack.app(lookup(settings)).await.unwrap();
+        if let Some(emulator) = &emulator {
+            emulator.prepare(&stack.sdk, &app.config.table_name).await;
+        }
         let sdk = stack.sdk.clone();
         Self { app, stack, sdk, proxy: None, emulator }.with_reference_ids().await
     }
@@ -110,11 +112,16 @@ impl TestApp {
         app.rebuilt()
     }
 
+    /// With something else in front of DynamoDB.
+    pub async fn start_behind(url: &str) -> Self {
+        let mut app = Self::start().await;
+        app.sdk = app.sdk_config(url, &app.stack.ses_url);
+        app.rebuilt()
+    }
+
     /// With nothing where DynamoDB should be.
     pub async fn start_without_database() -> Self {
-        let mut app = Self::start().await;
-        app.sdk = app.sdk_config(&nowhere().await, &app.stack.ses_url);
-        app.rebuilt()
+        Self::start_behind(&nowhere().await).await
     }
 
     /// With nothing where SES should be.

@@ -46,7 +46,7 @@ fn over_tenants(n: usize) -> (String, String) {
 
 /// Makes all calls at once, and checks that each created one invitation, and sent one mail where it should. DynamoDB throttles so many
 /// percent of its requests, always the same ones in their order.
-async fn assert_each_creates_one(throttled_percent: u64, place: fn(usize) -> (String, String)) {
+async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (String, String)) {
     let app = TestApp::start_behind_proxy(&[("DEFAULT_FROM_EMAIL_ADDRESS", "invitations@example.com")]).await;
     let app = app.without_time_limits();
     let places: BTreeSet<(String, String)> = (0..CREATES).map(place).collect();
@@ -60,6 +60,7 @@ async fn assert_each_creates_one(throttled_percent: u64, place: fn(usize) -> (St
         &["ThrottlingException", "ProvisionedThroughputExceededException"],
     );
     let app = Arc::new(app);
+    let requests_before = app.proxy().total();
     let mut running = JoinSet::new();
     for call in creates(place) {
         let app = Arc::clone(&app);
@@ -68,6 +69,10 @@ async fn assert_each_creates_one(throttled_percent: u64, place: fn(usize) -> (St
     let answers = running.join_all().await;
     let others: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 201).collect();
     assert!(others.is_empty(), "{} of {CREATES}: {:?}", others.len(), others[0]);
+    // Each is one read and one transaction, and what is throttled is asked for again, and not more often.
+    let requests = app.proxy().total() - requests_before;
+    let expected = 2 * CREATES * 100 / (100 - throttled_percent);
+    assert!(requests.abs_diff(expected) < expected / 10, "{requests} requests, and not some {expected}");
 
     let rows = app.rows().await;
     invariant::assert_holds(&app, &rows, NOW);

@@ -30,6 +30,7 @@ mod message;
 mod operations;
 mod proxy;
 mod races;
+mod second_opinion;
 mod status;
 mod template;
 mod tenants;

@@ -57,7 +57,7 @@ pub enum Intervention {
 struct Chance {
     /// The state of the generator (SplitMix64).
     state: u64,
-    percent: u64,
+    percent: usize,
     errors: &'static [&'static str],
 }
 
@@ -110,7 +110,7 @@ impl Proxy {
 
     /// DynamoDB refuses so many percent of all requests, each with one of these errors. Which, and with what, is told by
     /// the `seed` and the order of the requests.
-    pub fn refuse_at_random(&self, seed: u64, percent: u64, errors: &'static [&'static str]) {
+    pub fn refuse_at_random(&self, seed: u64, percent: usize, errors: &'static [&'static str]) {
         *self.shared.chance.lock().unwrap() = Some(Chance { state: seed, percent, errors });
     }
 
@@ -270,7 +270,7 @@ async fn cut_off(beginning: &[u8], length: usize) -> Response {
 
 impl Chance {
     fn intervention(&mut self) -> Option<Intervention> {
-        if self.draw() % 100 >= self.percent {
+        if self.draw() % 100 >= self.percent as u64 {
             return None;
         }
         let position = usize::try_from(self.draw() % self.errors.len() as u64).unwrap();

@@ -94,6 +94,9 @@ const BATCHES: &[&str] = &["BatchGetItem"];
 /// Longer than the function waits for an answer.
 const TOO_LONG: Duration = Duration::from_secs(3);
 
+/// What a machine that is busy with many tests may be late by.
+const SLACK: Duration = Duration::from_secs(1);
+
 #[rustfmt::skip]
 const FAULTS: &[(Intervention, &[&str], Kind, &str)] = &[
     (Fail(400, "ThrottlingException"), EVERY_CALL, Passing, "throttled"),
@@ -150,7 +153,7 @@ async fn a_fault_that_goes_on_is_a_503_in_time_and_nothing_is_half_written() {
         let budget = Duration::from_secs(if case.kind == Passing { 3 } else { 10 });
         let started = Instant::now();
         let answer = case.request(&app, budget).await;
-        assert!(started.elapsed() < budget, "{case}: {:?}", started.elapsed());
+        assert!(started.elapsed() < budget + SLACK, "{case}: {:?}", started.elapsed());
         app.proxy().relent();
         if case.is_seen() {
             return case.assert_done(&app, &answer).await;

@@ -8,7 +8,10 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::{
+    config::{Credentials, SharedCredentialsProvider},
+    types::TimeToLiveSpecification,
+};
 use aws_sdk_sesv2::{Client, types::EmailTemplateContent};
 use organization_invitations::{local::ses::Mail, timestamp::Timestamp};
 use serde_json::Value;
@@ -36,13 +39,19 @@ impl Emulator {
         sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build()
     }
 
-    pub async fn verify_senders(&self, sdk: &SdkConfig) {
+    /// Has it do without what the tests do without: asking senders for a proof, and deleting rows by a clock that is not
+    /// that of the tests.
+    pub async fn prepare(&self, sdk: &SdkConfig, table: &str) {
         for domain in SENDERS {
             Client::new(sdk).create_email_identity().email_identity(domain).send().await.unwrap();
         }
+        let off = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(false).build().unwrap();
+        let update = aws_sdk_dynamodb::Client::new(sdk).update_time_to_live().table_name(table);
+        update.time_to_live_specification(off).send().await.unwrap();
     }
 
     pub async fn put_template(&self, sdk: &SdkConfig, name: &str, [subject, html, text]: [&str; 3]) {
+        Client::new(sdk).delete_email_template().template_name(name).send().await.ok();
         let content = EmailTemplateContent::builder().subject(subject).html(html).text(text).build();
         let create = Client::new(sdk).create_email_template().template_name(name).template_content(content);
         create.send().await.unwrap();
