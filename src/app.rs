@@ -11,9 +11,9 @@ use aws_smithy_http_client::{
 use crate::{
     config::Config,
     log::{Log, notes::NoteCalls},
-    mail::{Mailer, ses::LONGEST_ATTEMPT},
+    mail::Mailer,
     store::Store,
-    timestamp::LONGEST_CALL,
+    timestamp::LONGEST_ATTEMPT,
 };
 
 /// The function's state. It is shared by all requests and never changes, but for the directory's cache.
@@ -33,7 +33,7 @@ impl App {
     /// Builds the clients from the process's environment: region, credentials, and `AWS_ENDPOINT_URL_DYNAMODB` and
     /// `AWS_ENDPOINT_URL_SESV2` where something else than AWS is meant. Connects to nothing yet.
     pub async fn connect(config: Config) -> Self {
-        Self::connect_within(config, time_limits(), 3).await
+        Self::connect_within(config, time_limits(), retries()).await
     }
 
     /// As [`App::connect`], for a command that nobody waits for at an API, over lines slower than a function's: with
@@ -44,15 +44,15 @@ impl App {
             .connect_timeout(Duration::from_secs(10))
             .operation_attempt_timeout(Duration::from_secs(20))
             .operation_timeout(Duration::from_mins(1));
-        Self::connect_within(config, time_limits.build(), 8).await
+        Self::connect_within(config, time_limits.build(), RetryConfig::standard().with_max_attempts(8)).await
     }
 
-    async fn connect_within(config: Config, time_limits: TimeoutConfig, attempts: u32) -> Self {
+    async fn connect_within(config: Config, time_limits: TimeoutConfig, retries: RetryConfig) -> Self {
         let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .http_client(client)
             .timeout_config(time_limits)
-            .retry_config(RetryConfig::standard().with_max_attempts(attempts))
+            .retry_config(retries)
             .load()
             .await;
         Self::new(config, &sdk)
@@ -69,9 +69,11 @@ impl App {
 
 /// The limits within which a request can be answered whatever AWS does.
 pub fn time_limits() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(LONGEST_ATTEMPT)
-        .operation_timeout(LONGEST_CALL)
-        .build()
+    TimeoutConfig::builder().connect_timeout(Duration::from_secs(1)).operation_attempt_timeout(LONGEST_ATTEMPT).build()
+}
+
+/// The SDK makes one attempt and no more: it knows neither how much time a request has left, nor what must not be done
+/// twice. The store and the mailer do.
+pub fn retries() -> RetryConfig {
+    RetryConfig::disabled()
 }

@@ -71,7 +71,7 @@ fn no_content() -> Response<Body> {
 /// The invitation with that identifier, in the caller's tenant. `None` is an identifier that no invitation could have.
 async fn find(app: &App, request: &Request<'_>, id: Option<&InvitationId>) -> Result<Invitation, Error> {
     let id = id.ok_or(Error::UnknownInvitation)?;
-    app.store.get(&request.caller.tenant, id).await?.ok_or(Error::UnknownInvitation)
+    app.store.get(&request.caller.tenant, id, request.moment.deadline).await?.ok_or(Error::UnknownInvitation)
 }
 
 /// The message of an invitation that exists, as the directory is by now.

@@ -12,8 +12,10 @@
 //! | [`read`] | one invitation, or a list |
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`send_window`] | how much mail a recipient has had |
-//! | [`transaction`] | one transaction: its retries, and why it was cancelled |
+//! | [`transaction`] | one transaction, and why it was cancelled |
+//! | `call` | one call of DynamoDB: its retries, within the time that is left |
 
+mod call;
 pub mod create;
 pub mod directory;
 #[cfg(feature = "cli")]
@@ -68,6 +70,11 @@ impl StoreError {
     /// A failure after which nothing has been done.
     fn nothing_done(cause: impl Into<String>) -> Self {
         Self { cause: cause.into(), may_be_done: false }
+    }
+
+    /// A failure after which nobody knows whether it has been done.
+    fn unknown(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), may_be_done: true }
     }
 }
 

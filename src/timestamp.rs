@@ -49,8 +49,8 @@ impl Timestamp {
 pub struct Moment {
     /// The time of the request.
     pub now: Timestamp,
-    /// The last moment at which a call of AWS may begin; one takes at most [`LONGEST_CALL`].
-    pub deadline: Instant,
+    /// Until when AWS may be called for it.
+    pub deadline: Deadline,
     /// How long after `now` the request may be worked on: Lambda ends a function that goes on for longer.
     pub lifetime: Duration,
 }
@@ -58,15 +58,26 @@ pub struct Moment {
 /// The most that the clocks of two machines are taken to differ by.
 const CLOCKS_APART: Duration = Duration::from_secs(1);
 
-/// The longest that one call of AWS may take, with the SDK's retries.
-pub const LONGEST_CALL: Duration = Duration::from_secs(5);
+/// Until when AWS may be called. An attempt that may change something can end late with its outcome unknown, so one
+/// does not begin unless it has the time that it may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    /// The last moment at which an attempt may begin.
+    pub begin_by: Instant,
+    /// The moment at which one that has begun is given up.
+    pub end: Instant,
+}
+
+/// The longest that one attempt may take to get an answer from AWS.
+pub const LONGEST_ATTEMPT: Duration = Duration::from_secs(2);
+
+/// What an answer takes when all that it needs from AWS is there.
+const ANSWERING: Duration = Duration::from_millis(200);
 
 impl Moment {
-    /// The moment of a request that has to be answered within `budget` from now on. A budget too small for the slowest
-    /// of calls is shared between beginning and ending.
+    /// The moment of a request that has to be answered within `budget` from now on.
     pub fn with_budget(budget: Duration) -> Self {
-        let deadline = Instant::now() + budget - LONGEST_CALL.min(budget / 2);
-        Self { now: Timestamp::now(), deadline, lifetime: budget }
+        Self { now: Timestamp::now(), deadline: Deadline::within(budget), lifetime: budget }
     }
 
     /// When nobody works on the request any more, whatever happened, by the clock of whichever machine looks.
@@ -75,10 +86,30 @@ impl Moment {
         self.now.plus_millis(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// The last moment to begin what has to leave `rest` of the time; half of what is left, where that is little.
-    pub fn leaving(self, rest: Duration) -> Instant {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        self.deadline - rest.min(left / 2)
+    /// The deadline of what has to leave `rest` of the time.
+    pub fn leaving(self, rest: Duration) -> Deadline {
+        self.deadline.leaving(rest)
+    }
+}
+
+impl Deadline {
+    /// The deadline where the answer has to be there within `budget` from now on. A budget too small for the slowest of
+    /// attempts is shared between beginning and ending.
+    pub fn within(budget: Duration) -> Self {
+        let end = Instant::now() + budget - ANSWERING.min(budget / 10);
+        Self { begin_by: end - LONGEST_ATTEMPT.min(budget / 4), end }
+    }
+
+    /// An earlier deadline, which leaves `rest` of the time; or half of what is left, where that is little.
+    #[must_use]
+    pub fn leaving(self, rest: Duration) -> Self {
+        let rest = rest.min(self.begin_by.saturating_duration_since(Instant::now()) / 2);
+        Self { begin_by: self.begin_by - rest, end: self.end - rest }
+    }
+
+    /// Whether an attempt that begins after `wait` would begin too late.
+    pub fn has_passed_in(self, wait: Duration) -> bool {
+        Instant::now() + wait >= self.begin_by
     }
 }
 

@@ -32,7 +32,8 @@ pub async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, Er
     if !can_match(&filters, app.config.id_max_length) {
         return Ok(json_response(StatusCode::OK, &[(); 0]));
     }
-    let page = app.store.list(&request.caller.tenant, &filters, page_request.as_ref()).await?;
+    let deadline = request.moment.deadline;
+    let page = app.store.list(&request.caller.tenant, &filters, page_request.as_ref(), deadline).await?;
     let entities: Vec<Entity<'_>> =
         page.invitations.iter().map(|invitation| invitation.entity(request.moment.now)).collect();
     let mut response = json_response(StatusCode::OK, &entities);

@@ -2,7 +2,7 @@
 
 mod page;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -18,11 +18,14 @@ use crate::{
     app::App,
     invitation::TenantId,
     store::read::{Filters, PageRequest},
-    timestamp::Timestamp,
+    timestamp::Moment,
 };
 
 /// The most invitations that the page shows.
 const MOST: usize = 200;
+
+/// How long the table may take to tell them.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Overview {
     app: Arc<App>,
@@ -47,9 +50,9 @@ async fn show(State(overview): State<Arc<Overview>>, Query(Asked { tenant }): Qu
     let Some(tenant) = TenantId::parse(name) else {
         return (StatusCode::BAD_REQUEST, response(page::impossible(name))).into_response();
     };
-    let now = Timestamp::now();
+    let Moment { now, deadline, .. } = Moment::with_budget(PATIENCE);
     let latest = PageRequest { size: MOST, after: None };
-    match overview.app.store.list(&tenant, &Filters::default(), Some(&latest)).await {
+    match overview.app.store.list(&tenant, &Filters::default(), Some(&latest), deadline).await {
         Ok(found) => {
             let mails = page::mails_by_invitation(&overview.ses.mails());
             let example = (name == demo::TENANT).then(|| banner::curl(&overview.gateway, now));

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use dynoxide::Database;
@@ -23,7 +23,7 @@ use super::{
     table::{self, TableError},
 };
 use crate::{
-    app::App,
+    app::{self, App},
     config::{Config, ConfigError},
     store::StoreError,
 };
@@ -195,7 +195,7 @@ pub fn sdk_config(dynamodb_url: &str, ses_url: &str) -> SdkConfig {
             ACCESS_KEY, ACCESS_KEY, None, None, "local",
         )))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .retry_config(RetryConfig::standard())
+        .retry_config(app::retries())
         .service_config(endpoints)
         .build()
 }

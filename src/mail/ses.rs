@@ -9,20 +9,21 @@ use aws_sdk_sesv2::{
     operation::send_email::{SendEmailError, builders::SendEmailFluentBuilder},
     types::{Body, Content as Part, Destination, EmailContent, Message as SesMessage, MessageTag, Template},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::{Content, Letter};
 use crate::{
     error::Error,
     log::notes::{self, NoteCalls},
     sdk_error,
+    timestamp::{Deadline, LONGEST_ATTEMPT},
 };
 
 /// The waits before each attempt.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];
 
-/// The longest that one attempt may take: of SES, and of DynamoDB too.
-pub const LONGEST_ATTEMPT: Duration = Duration::from_secs(2);
+/// What is left of the time after the last attempt, for the table to be told that nothing was sent.
+const TIME_AFTER_SENDING: Duration = Duration::from_secs(1);
 
 const CHARSET: &str = "UTF-8";
 
@@ -53,11 +54,12 @@ impl Mailer {
     }
 
     /// Sends `letter`. One that was throttled, or never arrived because no connection came about, is sent again. No
-    /// attempt begins that could not end before `deadline`.
-    pub async fn send(&self, letter: &Letter, deadline: Instant) -> Result<(), SendError> {
+    /// attempt begins that could not end in time for what has to follow where it fails.
+    pub async fn send(&self, letter: &Letter, deadline: Deadline) -> Result<(), SendError> {
+        let deadline = deadline.leaving(TIME_AFTER_SENDING);
         let mut failure = SendError::Unavailable("SES: no time left".to_owned());
         for (attempt, wait) in WAITS.into_iter().enumerate() {
-            if Instant::now() + wait + LONGEST_ATTEMPT > deadline {
+            if deadline.has_passed_in(wait + LONGEST_ATTEMPT) {
                 break;
             }
             if attempt > 0 {

@@ -24,7 +24,7 @@ use crate::{
 
 /// What has to be left of a request's time when it begins to write: to find that the answer is lost, to send the mail,
 /// and to take the invitation back.
-const TIME_AFTER_WRITING: Duration = Duration::from_secs(7);
+pub(super) const TIME_AFTER_WRITING: Duration = Duration::from_secs(7);
 
 /// The positions of the transaction's parts. A record, where there is one, is the last.
 const STANDING: usize = 0;

@@ -5,28 +5,26 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
 
-use super::{Item, Store, StoreError, items, keys, transaction::jittered};
+use super::{
+    Item, Store, StoreError,
+    call::{Pauses, call},
+    items, keys,
+};
 use crate::{
     config::{Config, ReferenceChecks},
     directory::{EmailConnector, Organization, OrganizationRole, User, could_exist},
     invitation::TenantId,
-    log::notes,
-    timestamp::{Moment, Timestamp},
+    timestamp::{Deadline, Moment, Timestamp},
 };
 
 /// The most rows that are remembered: a function of 128 MB has room for them, unless most are huge.
 const CACHE_CAPACITY: usize = 1_000;
-
-/// What `BatchGetItem` did not get to is asked for again after at most this long.
-const UNPROCESSED_WAIT: Duration = Duration::from_millis(50);
 
 /// The rows that a request needs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -170,22 +168,19 @@ impl Store {
         &self,
         tenant: &TenantId,
         sort_keys: Vec<String>,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Vec<Item>, StoreError> {
         let mut wanted: Vec<Item> = sort_keys.into_iter().map(|sk| Item::from(keys::primary(tenant, sk))).collect();
-        let mut found = Vec::with_capacity(wanted.len());
+        let (mut found, mut pauses) = (Vec::with_capacity(wanted.len()), Pauses::until(deadline));
         while !wanted.is_empty() {
             let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true);
             let keys = keys.build().expect("keys are set");
-            let answer = self.client.batch_get_item().request_items(&self.table, keys).send().await?;
+            let request = self.client.batch_get_item().request_items(&self.table, keys);
+            let answer = call(deadline, || request.clone().send()).await?;
             found.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
             wanted = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
-            if !wanted.is_empty() {
-                if Instant::now() + UNPROCESSED_WAIT >= deadline {
-                    return Err(StoreError::nothing_done("DynamoDB: UnprocessedKeys".to_owned()));
-                }
-                notes::retry();
-                sleep(jittered(UNPROCESSED_WAIT)).await;
+            if !wanted.is_empty() && !pauses.next().await {
+                return Err(StoreError::nothing_done("DynamoDB: UnprocessedKeys"));
             }
         }
         Ok(found)

@@ -11,10 +11,11 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Item, Store, StoreError, directory,
+    Item, Store, StoreError,
+    call::jittered,
+    directory,
     items::{self, string},
     keys,
-    transaction::jittered,
 };
 use crate::{
     directory::{EmailConnector, Organization, OrganizationRole, User},

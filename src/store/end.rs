@@ -1,6 +1,8 @@
 //! Ending an invitation: accepting, revoking, deleting. Each is one transaction on the condition that the invitation
 //! still is what it was read as, so that of several at once one comes first, and the others meet what it left.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
@@ -15,6 +17,9 @@ use crate::{
     invitation::{Invitation, InvitationId, Status, TenantId},
     timestamp::{Moment, Timestamp},
 };
+
+/// What is left of a request's time when an invitation is ended, to see whether it was where DynamoDB does not tell.
+const TIME_TO_SEE: Duration = Duration::from_secs(3);
 
 impl Store {
     /// Writes that `user_id` accepted `accepted`: its status, what its invitee is to the organization, and the
@@ -32,12 +37,13 @@ impl Store {
             TransactWriteItem::builder().put(standing.build().expect("table and item are set")).build(),
             self.join(accepted, user_id, moment.now),
         ];
-        Ok(matches!(self.transact(&parts, moment.deadline).await?, Transacted::Committed))
+        let outcome = self.transact_or_see(&parts, accepted, Some(accepted), moment).await?;
+        Ok(matches!(outcome, Transacted::Committed))
     }
 
     /// Writes that `revoked` is revoked, which frees its invitee. Says whether it still was pending.
     pub async fn revoke(&self, revoked: &Invitation, moment: Moment) -> Result<bool, StoreError> {
-        self.free_invitee_and(self.replace_pending(revoked), revoked, moment).await
+        self.free_invitee_and(self.replace_pending(revoked), revoked, Some(revoked), moment).await
     }
 
     /// Deletes the invitation with that identifier, in whatever status, and frees its invitee where it was what kept
@@ -48,11 +54,13 @@ impl Store {
         id: &InvitationId,
         moment: Moment,
     ) -> Result<bool, StoreError> {
-        while let Some(invitation) = self.get(tenant, id).await? {
+        while let Some(invitation) = self.get(tenant, id, moment.deadline).await? {
             let delete = self.delete_unchanged(&invitation);
-            let deleted = match invitation.stored_status {
-                Status::Pending => self.free_invitee_and(delete, &invitation, moment).await?,
-                _ => matches!(self.transact(&[delete], moment.deadline).await?, Transacted::Committed),
+            let deleted = if invitation.stored_status == Status::Pending {
+                self.free_invitee_and(delete, &invitation, None, moment).await?
+            } else {
+                let outcome = self.transact_or_see(&[delete], &invitation, None, moment).await?;
+                matches!(outcome, Transacted::Committed)
             };
             if deleted {
                 return Ok(true);
@@ -61,21 +69,43 @@ impl Store {
         Ok(false)
     }
 
-    /// Does `change` of an invitation, and deletes the standing of its invitee, unless that is another's by now: an
-    /// expired invitation may have been followed by a new one, and a member may have been written by others.
+    /// Does `change` of an invitation, which leaves `wanted` of it, and deletes the standing of its invitee, unless that
+    /// is another's by now: an expired invitation may have been followed by a new one, and a member may have been
+    /// written by others.
     async fn free_invitee_and(
         &self,
         change: TransactWriteItem,
         invitation: &Invitation,
+        wanted: Option<&Invitation>,
         moment: Moment,
     ) -> Result<bool, StoreError> {
         let parts = [change.clone(), self.free_invitee(invitation)];
-        match self.transact(&parts, moment.deadline).await? {
+        match self.transact_or_see(&parts, invitation, wanted, moment).await? {
             Transacted::Committed => Ok(true),
             Transacted::Refused(failed) if failed.at(0).is_some() => Ok(false),
             Transacted::Refused(_) => {
-                Ok(matches!(self.transact(&[change], moment.deadline).await?, Transacted::Committed))
+                let outcome = self.transact_or_see(&[change], invitation, wanted, moment).await?;
+                Ok(matches!(outcome, Transacted::Committed))
             }
+        }
+    }
+
+    /// Runs a transaction that leaves `wanted` of `invitation`. Where DynamoDB does not tell what became of it, the
+    /// invitation does: who calls again would only be told that it has ended, or does not exist.
+    async fn transact_or_see(
+        &self,
+        parts: &[TransactWriteItem],
+        invitation: &Invitation,
+        wanted: Option<&Invitation>,
+        moment: Moment,
+    ) -> Result<Transacted, StoreError> {
+        let error = match self.transact(parts, moment.leaving(TIME_TO_SEE)).await {
+            Err(error) if error.may_be_done => error,
+            known => return known,
+        };
+        match self.get(&invitation.tenant, &invitation.id, moment.deadline).await {
+            Ok(found) if found.as_ref() == wanted => Ok(Transacted::Committed),
+            _ => Err(error),
         }
     }
 

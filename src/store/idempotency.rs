@@ -4,10 +4,11 @@
 //! mail is wanted it has only started: the record says until when the run that made it can be alive, and once the mail
 //! is out, that it is done. A repetition that meets a start whose run cannot be alive takes it over.
 
-use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::TransactWriteItem};
+use aws_sdk_dynamodb::{error::SdkError, types::TransactWriteItem};
 
 use super::{
     Item, Store, StoreError,
+    call::call,
     items::{TTL, number, string, text, time, ttl},
     keys,
     transaction::Transacted,
@@ -138,7 +139,7 @@ impl Store {
     }
 
     /// Remembers that nothing is left to do for `record`, unless another run has taken it over.
-    pub async fn finish(&self, record: &Record) -> Result<(), StoreError> {
+    pub async fn finish(&self, record: &Record, moment: Moment) -> Result<(), StoreError> {
         let Some(until) = record.runs_until else { return Ok(()) };
         let update = self
             .client
@@ -151,14 +152,12 @@ impl Store {
             .expression_attribute_values(":done", string(DONE))
             .expression_attribute_values(":id", string(record.invitation_id.as_str()))
             .expression_attribute_values(":until", number(until.as_millis()));
-        match update.send().await {
-            Err(error)
-                if !error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Err(error.into())
-            }
-            _ => Ok(()),
-        }
+        let attempt = async || match update.clone().send().await {
+            // Another run's, or an attempt before this one succeeded, and its answer was lost.
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
+            result => result.map(drop),
+        };
+        call(moment.deadline, attempt).await
     }
 
     /// The part that writes `record`, if nothing is remembered of a request with its key.

@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use tokio::time::Instant;
 
 use super::{
     Item, Store, StoreError,
@@ -15,7 +14,7 @@ use super::{
 use crate::{
     email_address::EmailAddress,
     invitation::TenantId,
-    timestamp::{Moment, Timestamp},
+    timestamp::{Deadline, Moment, Timestamp},
 };
 
 /// The address that a membership was written with, folded. Memberships that came from an invitation have none.
@@ -99,7 +98,7 @@ impl Store {
         &self,
         tenant: &TenantId,
         members: impl Iterator<Item = &'a Member>,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Memberships, StoreError> {
         let wanted: BTreeSet<String> = members.map(Member::sort_key).collect();
         let rows = self.batch_get(tenant, wanted.into_iter().collect(), deadline).await?;

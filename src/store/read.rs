@@ -4,10 +4,14 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 
 use super::{
     Item, Store, StoreError,
+    call::call,
     items::{self, string},
     keys,
 };
-use crate::invitation::{Invitation, InvitationId, TenantId};
+use crate::{
+    invitation::{Invitation, InvitationId, TenantId},
+    timestamp::Deadline,
+};
 
 /// What a list is narrowed to. Filters combine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,10 +44,15 @@ pub struct Page {
 
 impl Store {
     /// The invitation with that identifier.
-    pub async fn get(&self, tenant: &TenantId, id: &InvitationId) -> Result<Option<Invitation>, StoreError> {
+    pub async fn get(
+        &self,
+        tenant: &TenantId,
+        id: &InvitationId,
+        deadline: Deadline,
+    ) -> Result<Option<Invitation>, StoreError> {
         let key = Item::from(keys::primary(tenant, keys::invitation(id)));
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
-        let item = request.send().await?.item;
+        let item = call(deadline, || request.clone().send()).await?.item;
         Ok(item.and_then(|item| items::read_invitation(tenant, &item)))
     }
 
@@ -54,6 +63,7 @@ impl Store {
         tenant: &TenantId,
         filters: &Filters,
         page: Option<&PageRequest>,
+        deadline: Deadline,
     ) -> Result<Page, StoreError> {
         let access = Access::choose(tenant, filters);
         // One more than the page holds, to know whether there is another.
@@ -66,7 +76,8 @@ impl Store {
         loop {
             let query = access.narrow(self.client.query().table_name(&self.table), tenant, filters);
             let query = query.set_limit(i32::try_from(limit).ok());
-            let answer = query.scan_index_forward(false).set_exclusive_start_key(start).send().await?;
+            let query = query.scan_index_forward(false).set_exclusive_start_key(start);
+            let answer = call(deadline, || query.clone().send()).await?;
             let found = answer.items.unwrap_or_default();
             invitations.extend(found.iter().filter_map(|item| items::read_invitation(tenant, item)));
             start = answer.last_evaluated_key.filter(|key| !key.is_empty());

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::{
     Item, Store, StoreError,
+    create::TIME_AFTER_WRITING,
     items::{TTL, millis, number, string, text, ttl},
     keys,
     transaction::Transacted,
@@ -129,7 +130,8 @@ impl SendWindow {
 }
 
 impl Store {
-    /// Counts a send of `invitation` to its invitee, of whom nothing is known yet, if it still is pending.
+    /// Counts a send of `invitation` to its invitee, of whom nothing is known yet, if it still is pending. Where it remains
+    /// unknown whether that was done, it is given back.
     pub async fn count_send(
         &self,
         invitation: &Invitation,
@@ -140,8 +142,15 @@ impl Store {
         loop {
             let counted = window.with_send(moment.now, version);
             let parts = [self.replace_send_window(&window, &counted, moment.now), self.check_pending(invitation)];
-            let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else {
-                return Ok(Counted::Within(counted));
+            let failed = match self.transact(&parts, moment.leaving(TIME_AFTER_WRITING)).await {
+                Ok(Transacted::Committed) => return Ok(Counted::Within(counted)),
+                Ok(Transacted::Refused(failed)) => failed,
+                Err(error) => {
+                    if error.may_be_done && self.give_back_send(counted, moment.now, moment).await.is_err() {
+                        tracing::error!("a message that was not sent may stay counted");
+                    }
+                    return Err(error);
+                }
             };
             match failed.at(1) {
                 Some(row) if row.is_empty() => return Ok(Counted::Deleted),
@@ -183,6 +192,7 @@ impl Store {
     pub(super) fn replace_send_window(&self, old: &SendWindow, new: &SendWindow, now: Timestamp) -> TransactWriteItem {
         let put = self.put(new.row(now));
         let put = match &old.version {
+            // Somebody else wrote the row.
             Some(version) if version.is_empty() => put
                 .condition_expression("attribute_not_exists(#version)")
                 .expression_attribute_names("#version", "version"),

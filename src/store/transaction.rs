@@ -1,6 +1,4 @@
-//! One transaction: what it writes, its retries, and the one place that reads why it was cancelled.
-
-use std::time::Duration;
+//! One transaction: what it writes, that it is repeated, and the one place that reads why it was cancelled.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -10,14 +8,12 @@ use aws_sdk_dynamodb::{
         error::TransactionCanceledException,
     },
 };
-use tokio::time::{Instant, sleep};
 
-use super::{Item, Store, StoreError};
-use crate::log::notes;
-
-/// The waits between attempts begin with at most this and double, with jitter.
-const FIRST_WAIT: Duration = Duration::from_millis(20);
-const LONGEST_WAIT: Duration = Duration::from_millis(640);
+use super::{
+    Item, Store, StoreError,
+    call::{Pauses, call},
+};
+use crate::timestamp::Deadline;
 
 /// What became of a transaction.
 #[derive(Debug)]
@@ -42,30 +38,43 @@ impl FailedConditions {
 
 impl Store {
     /// Runs a transaction, and again while others are in its way (`TransactionConflict`) or DynamoDB throttles. No
-    /// attempt begins after `deadline`. Repeating is safe: a cancelled transaction wrote nothing, and a lost answer is
-    /// made good within one call of the SDK, which sends the same client request token with each of its attempts.
+    /// attempt begins after `deadline`. Repeating is safe: a cancelled transaction wrote nothing, and one whose answer
+    /// was lost is asked for again with the same client request token, by which DynamoDB knows it.
     pub(super) async fn transact(
         &self,
         parts: &[TransactWriteItem],
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Transacted, StoreError> {
-        let mut wait = FIRST_WAIT;
-        while Instant::now() < deadline {
-            let request = self.client.transact_write_items().set_transact_items(Some(parts.to_vec()));
-            let Err(error) = request.send().await else { return Ok(Transacted::Committed) };
-            let Some(cancelled) = cancellation(&error) else { return Err(error.into()) };
-            if let Some(refused) = read_reasons(cancelled) {
+        let mut pauses = Pauses::until(deadline);
+        loop {
+            let token = request_token()?;
+            let Err(cancelled) = call(deadline, || self.attempt(parts, &token)).await? else {
+                return Ok(Transacted::Committed);
+            };
+            if let Some(refused) = read_reasons(&cancelled) {
                 return Ok(Transacted::Refused(refused));
             }
-            if !is_passing(cancelled) {
-                let codes = codes(cancelled).join(", ");
+            if !(is_passing(&cancelled) && pauses.next().await) {
+                let codes = codes(&cancelled).join(", ");
                 return Err(StoreError::nothing_done(format!("DynamoDB: TransactionCanceled ({codes})")));
             }
-            notes::retry();
-            sleep(jittered(wait)).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
         }
-        Err(StoreError::nothing_done("DynamoDB: no time left"))
+    }
+
+    /// One attempt, of which a cancellation is no failure but an answer.
+    async fn attempt(
+        &self,
+        parts: &[TransactWriteItem],
+        token: &str,
+    ) -> Result<Result<(), TransactionCanceledException>, SdkError<TransactWriteItemsError>> {
+        let request = self.client.transact_write_items().set_transact_items(Some(parts.to_vec()));
+        match request.client_request_token(token).send().await {
+            Ok(_) => Ok(Ok(())),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => Ok(Err(cancelled.clone())),
+                _ => Err(error),
+            },
+        }
     }
 
     /// A part of a transaction that puts `item`, to be given a condition.
@@ -85,11 +94,11 @@ impl Store {
     }
 }
 
-fn cancellation(error: &SdkError<TransactWriteItemsError>) -> Option<&TransactionCanceledException> {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => Some(cancelled),
-        _ => None,
-    }
+/// What DynamoDB knows a transaction by: at most 36 characters that no other transaction has.
+fn request_token() -> Result<String, StoreError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| StoreError::nothing_done(error.to_string()))?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(random)))
 }
 
 /// The failed conditions, unless something else was in the way as well: then they may not be the whole story.
@@ -111,12 +120,4 @@ fn is_passing(cancelled: &TransactionCanceledException) -> bool {
 
 fn codes(cancelled: &TransactionCanceledException) -> Vec<String> {
     cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code().map(str::to_owned)).collect()
-}
-
-/// A random time of up to `wait`, so that callers who met once do not meet again.
-pub(super) fn jittered(wait: Duration) -> Duration {
-    let mut byte = [0];
-    // Without randomness the full wait is as good.
-    let fraction = getrandom::fill(&mut byte).map_or(u8::MAX, |()| byte[0]);
-    wait * u32::from(fraction) / u32::from(u8::MAX)
 }

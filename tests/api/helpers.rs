@@ -1,9 +1,11 @@
 //! What every test starts from: the function with an emulator, a stand-in and the demo directory of its own.
 
 mod call;
+mod emulator;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use aws_config::{SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, PutRequest, WriteRequest},
@@ -14,7 +16,7 @@ use organization_invitations::{
     handler,
     invitation::TenantId,
     local::{
-        ses::{Mail, SesFault},
+        ses::Mail,
         stack::{self, Stack, StackOptions},
     },
     store::{Item, items},
@@ -24,6 +26,7 @@ use serde_json::{Map, Value, json};
 use tokio::{sync::Barrier, task::JoinSet};
 
 pub use self::call::Call;
+use self::emulator::Emulator;
 use crate::proxy::Proxy;
 
 /// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
@@ -31,30 +34,18 @@ pub const NOW: i64 = 1_767_225_600_000;
 /// When the tests' invitations expire: 2100-01-01T00:00:00Z, in milliseconds.
 pub const FAR_FUTURE: i64 = 4_102_444_800_000;
 
-/// What keeps SES from taking a message: how often it has to happen, since a throttled one is sent again, and the status,
-/// the code and the `Retry-After` that the caller gets.
-pub const SES_REFUSALS: [(SesFault, usize, u16, &str, Option<&str>); 11] = [
-    (SesFault::MessageRejected, 1, 400, "connector.invalid_response", None),
-    (SesFault::BadRequest, 1, 400, "connector.invalid_response", None),
-    (SesFault::NotFound, 1, 400, "connector.invalid_response", None),
-    (SesFault::AccountSuspended, 1, 400, "connector.invalid_response", None),
-    (SesFault::SendingPaused, 1, 400, "connector.invalid_response", None),
-    (SesFault::MailFromDomainNotVerified, 1, 400, "connector.invalid_response", None),
-    (SesFault::TooManyRequests, 3, 429, "connector.rate_limit_exceeded", Some("1")),
-    (SesFault::LimitExceeded, 3, 429, "connector.rate_limit_exceeded", Some("1")),
-    (SesFault::InternalFailure, 1, 503, "connector.general", Some("1")),
-    (SesFault::ServiceUnavailable, 1, 503, "connector.general", Some("1")),
-    (SesFault::Disconnect { accepts: false }, 1, 503, "connector.general", Some("1")),
-];
-
 /// Longer than any test waits for an answer.
-const BUDGET: Duration = Duration::from_secs(20);
+pub const BUDGET: Duration = Duration::from_secs(20);
 
 /// The function, and all that it talks to.
 pub struct TestApp {
     pub app: App,
     pub stack: Stack,
+    /// What the function's clients are built from.
+    sdk: SdkConfig,
     proxy: Option<Proxy>,
+    /// What takes the place of the stack's own emulator and stand-in, where something does.
+    emulator: Option<Emulator>,
 }
 
 /// An answer, as API Gateway gets it.
@@ -98,36 +89,75 @@ impl TestApp {
 
     /// With some settings of its own.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let stack = Stack::start(StackOptions::default()).await.unwrap();
+        let mut stack = Stack::start(StackOptions::default()).await.unwrap();
+        let emulator = Emulator::from_env();
+        if let Some(emulator) = &emulator {
+            (stack.dynamodb_url, stack.ses_url) = (emulator.url.clone(), emulator.url.clone());
+            stack.sdk = emulator.sign_in(stack::sdk_config(&emulator.url, &emulator.url));
+        }
         let app = stack.app(lookup(settings)).await.unwrap();
-        Self { app, stack, proxy: None }.with_reference_ids().await
+        if let Some(emulator) = &emulator {
+            emulator.prepare(&stack.sdk, &app.config.table_name).await;
+        }
+        let sdk = stack.sdk.clone();
+        Self { app, stack, sdk, proxy: None, emulator }.with_reference_ids().await
     }
 
     /// With a proxy in front of DynamoDB that can interfere.
     pub async fn start_behind_proxy(settings: &[(&str, &str)]) -> Self {
         let mut app = Self::start_with(settings).await;
         let proxy = Proxy::start(&app.stack.dynamodb_url).await;
-        let sdk = stack::sdk_config(proxy.url(), &app.stack.ses_url);
-        app.app = App::new(app.app.config.clone(), &sdk);
+        app.sdk = app.sdk_config(proxy.url(), &app.stack.ses_url);
         app.proxy = Some(proxy);
-        app
+        app.rebuilt()
     }
 
-    /// With the time limits of a deployed function, which a busy machine might not keep otherwise.
-    pub async fn start_with_time_limits() -> Self {
+    /// With something else in front of DynamoDB.
+    pub async fn start_behind(url: &str) -> Self {
         let mut app = Self::start().await;
-        let sdk = app.stack.sdk.clone().into_builder().timeout_config(time_limits()).build();
-        app.app = App::new(app.app.config.clone(), &sdk);
-        app
+        app.sdk = app.sdk_config(url, &app.stack.ses_url);
+        app.rebuilt()
     }
 
     /// With nothing where DynamoDB should be.
     pub async fn start_without_database() -> Self {
+        Self::start_behind(&nowhere().await).await
+    }
+
+    /// With nothing where SES should be.
+    pub async fn start_without_mail_service() -> Self {
         let mut app = Self::start().await;
-        let (listener, nowhere) = stack::listen(0, "").await.unwrap();
-        drop(listener);
-        app.app = App::new(app.app.config.clone(), &stack::sdk_config(&nowhere, &app.stack.ses_url));
-        app
+        app.sdk = app.sdk_config(&app.stack.dynamodb_url, &nowhere().await);
+        app.rebuilt()
+    }
+
+    /// With the time limits of a deployed function. A machine that is busy with many tests might not keep them.
+    pub fn with_time_limits(mut self) -> Self {
+        self.sdk = self.sdk.into_builder().timeout_config(time_limits()).build();
+        self.rebuilt()
+    }
+
+    /// Without the SDK's own limits, within which a machine that does the work of many might not answer.
+    pub fn without_time_limits(mut self) -> Self {
+        let limits = TimeoutConfig::builder().connect_timeout(BUDGET);
+        let sdk = self.sdk.into_builder().timeout_config(limits.build());
+        self.sdk = sdk.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build();
+        self.rebuilt()
+    }
+
+    /// What clients are built from that find DynamoDB and SES at these addresses.
+    fn sdk_config(&self, dynamodb_url: &str, ses_url: &str) -> SdkConfig {
+        let sdk = stack::sdk_config(dynamodb_url, ses_url);
+        match &self.emulator {
+            Some(emulator) => emulator.sign_in(sdk),
+            None => sdk,
+        }
+    }
+
+    /// With clients built anew.
+    fn rebuilt(mut self) -> Self {
+        self.app = App::new(self.app.config.clone(), &self.sdk);
+        self
     }
 
     pub fn proxy(&self) -> &Proxy {
@@ -224,7 +254,15 @@ impl TestApp {
 
     /// The mail that was delivered, newest first.
     pub fn mails(&self) -> Vec<Mail> {
-        self.stack.ses.mails()
+        self.emulator.as_ref().map_or_else(|| self.stack.ses.mails(), Emulator::mails)
+    }
+
+    /// Stores a template with SES.
+    pub async fn put_template(&self, name: &str, subject: &str, html: &str, text: &str) {
+        match &self.emulator {
+            Some(emulator) => emulator.put_template(&self.stack.sdk, name, [subject, html, text]).await,
+            None => self.stack.ses.put_template(name, subject, html, text),
+        }
     }
 
     /// Adds an organization to the tenant `default`.
@@ -349,6 +387,11 @@ impl Answer {
 
 pub fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).unwrap()
+}
+
+/// An address where nobody listens.
+async fn nowhere() -> String {
+    stack::listen(0, "").await.unwrap().1
 }
 
 fn lookup(settings: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {

@@ -15,7 +15,8 @@ use organization_invitations::{
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{Call, NOW, SES_REFUSALS, TestApp, body, with},
+    faults,
+    helpers::{Call, NOW, TestApp, body, with},
     proxy::Intervention,
 };
 
@@ -180,8 +181,8 @@ async fn cloudwatch_can_make_the_metrics_of_every_line() {
 
 #[tokio::test]
 async fn every_failure_has_its_outcome() {
-    for (fault, times, status, code, _) in SES_REFUSALS {
-        let mut app = TestApp::start().await;
+    for (fault, times, (status, code, _), _) in faults::ses::FAULTS {
+        let mut app = TestApp::start().await.with_time_limits();
         let logged = Logged::by(&mut app);
         (0..times).for_each(|_| app.stack.ses.fail_next(fault));
         app.create_at(NOW, &mailed("a@example.com")).await;
@@ -226,7 +227,7 @@ async fn calls_of_aws_and_what_was_tried_again_are_counted() {
     for (position, (intervention, ses, expected, reason)) in [
         (None, None, [2, 1, 0], "what it needs read, one transaction, one message"),
         (Some(("TransactWriteItems", conflict)), None, [3, 1, 1], "another call of the function's"),
-        (Some(("TransactWriteItems", Intervention::LoseAnswer)), None, [2, 1, 1], "another attempt of the SDK's"),
+        (Some(("TransactWriteItems", Intervention::LoseAnswer)), None, [3, 1, 1], "a lost answer is asked for again"),
         (Some(("BatchGetItem", Intervention::LeaveUnprocessed)), None, [3, 1, 1], "a rest that is asked for again"),
         (None, Some(SesFault::TooManyRequests), [2, 2, 1], "a message that is sent again"),
         (None, Some(SesFault::MessageRejected), [3, 1, 0], "an invitation that is taken back"),
@@ -251,7 +252,7 @@ async fn calls_of_aws_and_what_was_tried_again_are_counted() {
 
 #[tokio::test]
 async fn a_call_whose_time_was_up_is_counted_with_its_time() {
-    let mut app = TestApp::start_with_time_limits().await;
+    let mut app = TestApp::start().await.with_time_limits();
     let logged = Logged::by(&mut app);
     app.stack.ses.fail_next(SesFault::Silence { accepts: false });
     app.create_at(NOW, &mailed("a@example.com")).await.assert_refused(503, "connector.general");

@@ -133,7 +133,7 @@ async fn values_are_escaped_in_html_and_cannot_add_headers_or_templates() {
 async fn a_stored_template_is_rendered_by_ses_with_escaped_values() {
     let app = TestApp::start().await;
     for (escape_html, name) in [(true, "&lt;i&gt; &amp; co"), (false, "<i> & co")] {
-        app.stack.ses.put_template("t", "For {{name}}", "<p>{{name}}</p>", "{{name}} {{link}}");
+        app.put_template("t", "For {{name}}", "<p>{{name}}</p>", "{{name}} {{link}}").await;
         app.set_connector(&stored("t", &["name", "link"], escape_html)).await;
         let payload = json!({ "name": "<i> & co", "link": "https://e.co/{invitationId}" });
         let answer = app.create_at(NOW, &mailed(&format!("a{escape_html}@example.com"), payload)).await;
@@ -146,7 +146,7 @@ async fn a_stored_template_is_rendered_by_ses_with_escaped_values() {
 #[tokio::test]
 async fn variables_that_a_template_needs_are_told_before_anything_is_written() {
     let app = TestApp::start().await;
-    app.stack.ses.put_template("t", "", "", "{{link}}{{a.b}}");
+    app.put_template("t", "", "", "{{link}}{{a.b}}").await;
     for (connector, missing) in [
         (stored("t", &["link", "a.b", "organization.name"], true), json!(["link", "a.b"])),
         (inline("{{a.b}}", "{{link}}", "{{link}}{{organization.name}}"), json!(["a.b", "link"])),

@@ -16,7 +16,7 @@ use organization_invitations::{
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{Call, NOW, SES_REFUSALS, TestApp, body, tenant, with},
+    helpers::{Call, NOW, TestApp, body, tenant, with},
     invariant,
 };
 
@@ -224,24 +224,6 @@ async fn the_rate_limit_is_shared_by_creating_and_mailing_again() {
 }
 
 #[tokio::test]
-async fn what_ses_does_not_take_is_told_and_the_send_given_back() {
-    for (fault, times, status, code, retry_after) in SES_REFUSALS {
-        let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
-        let id = app.invite(&body("someone@example.com")).await;
-        let before = app.rows().await;
-        (0..times).for_each(|_| app.stack.ses.fail_next(fault));
-        let refused = app.call(Call::message(&id, &json!({}))).await;
-        refused.assert_refused(status, code);
-        assert_eq!(refused.headers.get("retry-after").map(String::as_str), retry_after, "{fault:?}");
-        assert_eq!(rows_but_sends(app.rows().await), before, "the invitation stays, {fault:?}");
-        invariant::check(&app, NOW).await;
-        let again = app.call(Call::message(&id, &json!({}))).await;
-        assert_eq!(again.status, 204, "the send was given back, {fault:?}: {again:?}");
-        assert_eq!(app.mails().len(), 1, "{fault:?}");
-    }
-}
-
-#[tokio::test]
 async fn an_invitation_is_mailed_whose_organization_and_inviter_have_left_the_directory() {
     let app = TestApp::start().await;
     let id = app.invite(&body("someone@example.com")).await;
@@ -299,7 +281,7 @@ async fn an_invitation_that_ends_while_its_message_is_prepared_is_not_mailed() {
     for (end, is_deleted) in [(Call::revoke as fn(&str) -> Call, false), (Call::delete, true)] {
         let id = app.invite(&body("a@example.com")).await;
         let id = InvitationId::parse(&id).unwrap();
-        let read = app.app.store.get(&tenant("default"), &id).await.unwrap().unwrap();
+        let read = app.app.store.get(&tenant("default"), &id, moment.deadline).await.unwrap().unwrap();
         assert!(app.call(end(id.as_str())).await.status < 300);
         let window = SendWindow::unseen(&read.tenant, &read.invitee.folded(), app.app.config.message_rate);
         let counted = app.app.store.count_send(&read, window, "v", moment).await.unwrap();

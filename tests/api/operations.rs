@@ -213,34 +213,6 @@ async fn a_database_that_cannot_be_reached_is_a_503() {
 }
 
 #[tokio::test]
-async fn a_database_that_fails_is_a_503_and_nothing_is_written() {
-    // What each operation asks of DynamoDB, in the order of `operations`.
-    let asked: [&[&'static str]; 6] = [
-        &["Query"],
-        &["GetItem"],
-        &["GetItem", "BatchGetItem", "TransactWriteItems"],
-        &["GetItem", "TransactWriteItems"],
-        &["GetItem", "BatchGetItem", "TransactWriteItems"],
-        &["GetItem", "TransactWriteItems"],
-    ];
-    let app = TestApp::start_behind_proxy(&[]).await;
-    let id = app.invite(&body("ada@example.com")).await;
-    let before = app.rows().await;
-    for ((call, _), asked) in operations(&id).into_iter().zip(asked) {
-        for operation in asked {
-            // Which the SDK does not try again.
-            app.proxy().next(operation, Intervention::Fail(400, "AccessDeniedException"));
-            let answer = app.call(call.clone()).await;
-            let name = format!("{} {} without {operation}", call.method, call.path);
-            assert_eq!((answer.status, answer.code().as_str()), (503, "service.unavailable"), "{name}");
-            assert_eq!(answer.headers["retry-after"], "1", "{name}");
-            assert!(!answer.text.contains("DynamoDB") && !answer.text.contains("Denied"), "{answer:?}");
-            assert_eq!((app.rows().await, app.mails().len()), (before.clone(), 0), "{name}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_write_in_the_way_of_others_or_whose_answer_was_lost_is_done_once() {
     for interventions in [
         &[Intervention::CancelWith("TransactionConflict"); 3][..],

@@ -3,10 +3,12 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    future, io,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
@@ -18,7 +20,8 @@ use axum::{
 };
 use organization_invitations::local::stack;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::sleep};
+use tokio_stream::StreamExt;
 
 /// What happens to a request instead of the usual.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +37,29 @@ pub enum Intervention {
     CancelWith(&'static str),
     /// DynamoDB does as asked, but the caller only hears of a failure.
     LoseAnswer,
+    /// The request gets lost, and the connection with it.
+    Disconnect,
+    /// DynamoDB does as asked, but the connection ends before the answer.
+    DisconnectAfter,
+    /// DynamoDB does as asked, but the connection ends in the middle of the answer.
+    CutOff,
+    /// DynamoDB does as asked, but its answer is only half of what it should be.
+    Truncate,
+    /// DynamoDB does as asked, but answers this.
+    Garble(&'static str),
+    /// The request gets lost, and nobody says so.
+    Silence,
+    /// DynamoDB does as asked, and answers this much later.
+    Delay(Duration),
+}
+
+/// What happens to requests at random.
+#[derive(Clone, Copy, Debug)]
+struct Chance {
+    /// The state of the generator (SplitMix64).
+    state: u64,
+    percent: usize,
+    errors: &'static [&'static str],
 }
 
 pub struct Proxy {
@@ -60,6 +86,8 @@ struct Shared {
     client: reqwest::Client,
     interventions: Mutex<HashMap<&'static str, VecDeque<Intervention>>>,
     asked: Mutex<Vec<Asked>>,
+    lasting: Mutex<HashMap<&'static str, Intervention>>,
+    chance: Mutex<Option<Chance>>,
     rows_read: AtomicU64,
     measures: AtomicBool,
     /// Operation and `ConsumedCapacity` of each answer since the measuring began.
@@ -73,6 +101,8 @@ impl Proxy {
             client: reqwest::Client::new(),
             interventions: Mutex::default(),
             asked: Mutex::default(),
+            lasting: Mutex::default(),
+            chance: Mutex::default(),
             rows_read: AtomicU64::default(),
             measures: AtomicBool::default(),
             consumed: Mutex::default(),
@@ -90,6 +120,24 @@ impl Proxy {
     /// What happens to the next request for `operation` that nothing is set to happen to yet.
     pub fn next(&self, operation: &'static str, intervention: Intervention) {
         self.shared.interventions.lock().unwrap().entry(operation).or_default().push_back(intervention);
+    }
+
+    /// What happens to every request for `operation` from now on.
+    pub fn always(&self, operation: &'static str, intervention: Intervention) {
+        self.shared.lasting.lock().unwrap().insert(operation, intervention);
+    }
+
+    /// DynamoDB refuses so many percent of all requests, each with one of these errors. Which, and with what, is told by
+    /// the `seed` and the order of the requests.
+    pub fn refuse_at_random(&self, seed: u64, percent: usize, errors: &'static [&'static str]) {
+        *self.shared.chance.lock().unwrap() = Some(Chance { state: seed, percent, errors });
+    }
+
+    /// Nothing happens to requests any more.
+    pub fn relent(&self) {
+        self.shared.interventions.lock().unwrap().clear();
+        self.shared.lasting.lock().unwrap().clear();
+        *self.shared.chance.lock().unwrap() = None;
     }
 
     /// How many requests there have been for `operation`.
@@ -132,18 +180,39 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let body = to_bytes(body, usize::MAX).await.unwrap();
     let operation = operation(&parts);
     shared.asked.lock().unwrap().push(Asked { operation: operation.clone(), body: body.clone() });
-    let queue = |all: &mut HashMap<_, VecDeque<_>>| all.get_mut(operation.as_str()).and_then(VecDeque::pop_front);
-    let intervention = queue(&mut shared.interventions.lock().unwrap());
-    match intervention {
+    match shared.intervention(&operation) {
         None => shared.forward(&parts, body).await,
         Some(Intervention::Fail(status, error)) => failure(status, error),
         Some(Intervention::LoseAnswer) => {
-            assert_eq!(shared.forward(&parts, body).await.status(), StatusCode::OK);
+            shared.obey(&parts, body).await;
             failure(500, "InternalServerError")
+        }
+        Some(Intervention::Disconnect) => cut_off(&[], 1).await,
+        Some(Intervention::DisconnectAfter) => {
+            let done = shared.obey(&parts, body).await;
+            cut_off(&[], done.len()).await
+        }
+        Some(Intervention::CutOff) => {
+            let done = shared.obey(&parts, body).await;
+            cut_off(&done[..done.len() / 2], done.len()).await
+        }
+        Some(Intervention::Truncate) => {
+            let done = shared.obey(&parts, body).await;
+            answer(200, str::from_utf8(&done[..done.len() / 2]).unwrap())
+        }
+        Some(Intervention::Garble(text)) => {
+            shared.obey(&parts, body).await;
+            answer(200, text)
+        }
+        Some(Intervention::Silence) => future::pending().await,
+        Some(Intervention::Delay(time)) => {
+            let response = shared.forward(&parts, body).await;
+            sleep(time).await;
+            response
         }
         Some(Intervention::LeaveUnprocessed) => {
             let request: Value = serde_json::from_slice(&body).unwrap();
-            answer(200, &json!({ "Responses": {}, "UnprocessedKeys": request["RequestItems"] }))
+            answer(200, &json!({ "Responses": {}, "UnprocessedKeys": request["RequestItems"] }).to_string())
         }
         Some(Intervention::WriteOnly(most)) => {
             let mut request: Value = serde_json::from_slice(&body).unwrap();
@@ -155,19 +224,32 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
                 let written = shared.forward(&parts, request.to_string().into()).await;
                 assert_eq!(written.status(), StatusCode::OK);
             }
-            answer(200, &json!({ "UnprocessedItems": left }))
+            answer(200, &json!({ "UnprocessedItems": left }).to_string())
         }
         Some(Intervention::CancelWith(reason)) => {
             let request: Value = serde_json::from_slice(&body).unwrap();
             let parts = request["TransactItems"].as_array().unwrap().len();
             let reasons = vec![json!({ "Code": reason, "Message": "set by a test" }); parts];
             let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
-            answer(400, &json!({ "__type": kind, "Message": "cancelled", "CancellationReasons": reasons }))
+            let cancelled = json!({ "__type": kind, "Message": "cancelled", "CancellationReasons": reasons });
+            answer(400, &cancelled.to_string())
         }
     }
 }
 
 impl Shared {
+    /// What is set to happen to this request: what was set for the next, or for all, or what chance decides.
+    fn intervention(&self, operation: &str) -> Option<Intervention> {
+        let next = self.interventions.lock().unwrap().get_mut(operation).and_then(VecDeque::pop_front);
+        let next = next.or_else(|| self.lasting.lock().unwrap().get(operation).copied());
+        next.or_else(|| self.chance.lock().unwrap().as_mut()?.intervention())
+    }
+
+    /// Has DynamoDB do what is asked. Gives its answer's body.
+    async fn obey(&self, parts: &Parts, body: Bytes) -> Bytes {
+        to_bytes(self.forward(parts, body).await.into_body(), usize::MAX).await.unwrap()
+    }
+
     async fn forward(&self, parts: &Parts, body: Bytes) -> Response {
         let url = format!("{}{}", self.upstream, parts.uri);
         let request = self.client.request(parts.method.clone(), url).headers(forwarded(&parts.headers));
@@ -210,13 +292,44 @@ fn measured(body: &[u8]) -> Bytes {
 }
 
 fn failure(status: u16, error: &str) -> Response {
-    answer(
-        status,
-        &json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{error}"), "message": "set by a test" }),
-    )
+    let kind = format!("com.amazonaws.dynamodb.v20120810#{error}");
+    answer(status, &json!({ "__type": kind, "message": "set by a test" }).to_string())
 }
 
-fn answer(status: u16, body: &Value) -> Response {
+fn answer(status: u16, body: &str) -> Response {
     let status = StatusCode::from_u16(status).unwrap();
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_string()).into_response()
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_owned()).into_response()
+}
+
+/// The beginning of an answer of that length, and then the end of the connection; with nothing of it, not even the
+/// status arrives.
+async fn cut_off(beginning: &[u8], length: usize) -> Response {
+    let failure = || Err(io::Error::other("the end that a test asked for"));
+    let beginning = (!beginning.is_empty()).then(|| Ok(Bytes::copy_from_slice(beginning)));
+    // What is there already is sent while the rest is waited for.
+    let parts = tokio_stream::iter(beginning.into_iter().chain([failure()]));
+    let parts = parts.then(|part| async {
+        if part.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        part
+    });
+    ([(header::CONTENT_LENGTH, length)], Body::from_stream(parts)).into_response()
+}
+
+impl Chance {
+    fn intervention(&mut self) -> Option<Intervention> {
+        if self.draw() % 100 >= self.percent as u64 {
+            return None;
+        }
+        let position = usize::try_from(self.draw() % self.errors.len() as u64).unwrap();
+        Some(Intervention::Fail(400, self.errors[position]))
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
 }

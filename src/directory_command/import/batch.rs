@@ -5,8 +5,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
 use super::{Failed, Target, read_ahead::Row};
 use crate::{
     directory_command::entry::{Entry, Kind},
@@ -15,7 +13,7 @@ use crate::{
         directory_rows::{self, BATCH},
         members::{Member, Memberships},
     },
-    timestamp::{Moment, Timestamp},
+    timestamp::{Deadline, Moment, Timestamp},
 };
 
 /// How long DynamoDB may be too busy to write anything at all.
@@ -93,7 +91,7 @@ impl Batch {
             Entry::Member(member) => Some(member),
             _ => None,
         });
-        let known = store.memberships(tenant, members, Instant::now() + PATIENCE).await?;
+        let known = store.memberships(tenant, members, Deadline::within(PATIENCE)).await?;
         let rows = self.rows(target, &known)?;
         store.write_rows(rows.by_key.into_values().collect(), PATIENCE).await?;
         for member in rows.moved {

@@ -35,7 +35,7 @@ pub(super) async fn send_or_take_back(
         return Err(failure.into());
     }
     if let Some(record) = record
-        && let Err(error) = app.store.finish(record).await
+        && let Err(error) = app.store.finish(record, moment).await
     {
         // Only a repetition of a request that has been answered could send the mail again.
         tracing::error!(%error, invitation_id = %invitation.id, "a mail that was sent could not be remembered");
@@ -84,11 +84,11 @@ async fn send_what_is_missing(
     payload: Option<&MessagePayload>,
 ) -> Result<bool, Error> {
     let moment = request.moment;
-    let invitation = app.store.get(&request.caller.tenant, &record.invitation_id).await?;
+    let invitation = app.store.get(&request.caller.tenant, &record.invitation_id, moment.deadline).await?;
     let is_pending = |invitation: &Invitation| invitation.status(moment.now) == Status::Pending;
     let Some((invitation, payload)) = invitation.filter(is_pending).zip(payload) else {
         // Nobody is left to mail.
-        app.store.finish(record).await?;
+        app.store.finish(record, moment).await?;
         return Ok(true);
     };
     let letter = match letter(app, request, &invitation, payload).await {
@@ -99,7 +99,7 @@ async fn send_what_is_missing(
         TakenOver::Ours(record) => record,
         TakenOver::Others => return Ok(false),
         TakenOver::Ended => {
-            app.store.finish(record).await?;
+            app.store.finish(record, moment).await?;
             return Ok(true);
         }
     };

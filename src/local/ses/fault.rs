@@ -7,6 +7,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use tokio_stream::StreamExt;
 
 use super::refusal::Refusal;
 
@@ -29,6 +30,12 @@ pub enum SesFault {
     NotFound,
     /// The input is not valid.
     BadRequest,
+    /// More requests than allowed, as the frame around all of AWS's services says it.
+    Throttling,
+    /// The credentials have expired.
+    ExpiredToken,
+    /// The credentials are none that AWS knows.
+    UnrecognizedClient,
     /// A failure inside SES, with status 500.
     InternalFailure,
     /// SES is not available: status 503.
@@ -38,6 +45,10 @@ pub enum SesFault {
         /// Whether SES accepts the mail all the same.
         accepts: bool,
     },
+    /// SES accepts the mail, and the connection ends in the middle of its answer.
+    CutOff,
+    /// SES accepts the mail, and answers this.
+    Garbled(&'static str),
     /// No answer ever comes.
     Silence {
         /// Whether SES accepts the mail all the same.
@@ -50,7 +61,11 @@ pub enum SesFault {
 impl SesFault {
     /// Whether the mail is accepted, whatever the sender gets to hear.
     pub(super) const fn accepts(self) -> bool {
-        matches!(self, Self::Disconnect { accepts: true } | Self::Silence { accepts: true } | Self::Delay(_))
+        match self {
+            Self::Disconnect { accepts } | Self::Silence { accepts } => accepts,
+            Self::CutOff | Self::Garbled(_) | Self::Delay(_) => true,
+            _ => false,
+        }
     }
 
     /// What the sender gets to hear, where `usual` is the answer that they would have got.
@@ -59,10 +74,9 @@ impl SesFault {
             Self::Delay(time) => tokio::time::sleep(time).await,
             Self::Silence { .. } => std::future::pending().await,
             // A body that fails before its first byte makes the server drop the connection with nothing written.
-            Self::Disconnect { .. } => {
-                let failure = io::Error::other("the fault that a test asked for");
-                return Body::from_stream(tokio_stream::once(Err::<&[u8], _>(failure))).into_response();
-            }
+            Self::Disconnect { .. } => return ending(&[]),
+            Self::CutOff => return ending(b"{\"Mess"),
+            Self::Garbled(text) => return text.into_response(),
             _ => return self.refusal().into_response(),
         }
         usual
@@ -81,6 +95,17 @@ impl SesFault {
             Self::TooManyRequests => {
                 (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Maximum sending rate exceeded.")
             }
+            Self::Throttling => (BAD, "ThrottlingException", "Rate exceeded"),
+            Self::ExpiredToken => (
+                StatusCode::FORBIDDEN,
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+            ),
+            Self::UnrecognizedClient => (
+                StatusCode::FORBIDDEN,
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid.",
+            ),
             Self::NotFound => (StatusCode::NOT_FOUND, "NotFoundException", "Configuration set does not exist."),
             Self::BadRequest => (BAD, "BadRequestException", "The request is invalid."),
             Self::ServiceUnavailable => {
@@ -90,4 +115,18 @@ impl SesFault {
         };
         Refusal::new(status, error_type, message)
     }
+}
+
+/// An answer that is cut off behind `beginning`, together with the connection.
+fn ending(beginning: &'static [u8]) -> Response {
+    let beginning = (!beginning.is_empty()).then_some(Ok(beginning));
+    let failure = Err(io::Error::other("the fault that a test asked for"));
+    // What is there already is sent while the rest is waited for.
+    let parts = tokio_stream::iter(beginning.into_iter().chain([failure])).then(|part| async {
+        if part.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        part
+    });
+    Body::from_stream(parts).into_response()
 }

@@ -1,0 +1,287 @@
+//! DynamoDB failing: every fault, in every call that an operation makes of it, once and for ever.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    helpers::{Answer, BUDGET, Call, NOW, TestApp, body, with},
+    invariant,
+    proxy::Intervention::{
+        self, CancelWith, CutOff, Delay, Disconnect, DisconnectAfter, Fail, Garble, LeaveUnprocessed, LoseAnswer,
+        Silence, Truncate,
+    },
+};
+
+/// An operation: its request for the invitation of that identifier, its calls of DynamoDB, the status of its success,
+/// and how many mails that sends.
+struct Operation {
+    name: &'static str,
+    request: fn(&str) -> Call,
+    calls: &'static [&'static str],
+    success: u16,
+    mails: usize,
+}
+
+const OPERATIONS: [Operation; 8] = [
+    Operation {
+        name: "create",
+        request: |_| Call::create(&body("grace@example.com")),
+        calls: &["BatchGetItem", "TransactWriteItems"],
+        success: 201,
+        mails: 0,
+    },
+    Operation {
+        name: "create with mail",
+        request: |_| Call::create(&with(body("grace@example.com"), json!({ "messagePayload": {} }))),
+        calls: &["BatchGetItem", "TransactWriteItems"],
+        success: 201,
+        mails: 1,
+    },
+    Operation { name: "list", request: |_| Call::list(""), calls: &["Query"], success: 200, mails: 0 },
+    Operation { name: "get", request: Call::get, calls: &["GetItem"], success: 200, mails: 0 },
+    Operation {
+        name: "delete",
+        request: Call::delete,
+        calls: &["GetItem", "TransactWriteItems"],
+        success: 204,
+        mails: 0,
+    },
+    Operation {
+        name: "message",
+        request: |id| Call::message(id, &json!({})),
+        calls: &["GetItem", "BatchGetItem", "TransactWriteItems"],
+        success: 204,
+        mails: 1,
+    },
+    Operation {
+        name: "accept",
+        request: |id| Call::accept(id, "ada"),
+        calls: &["GetItem", "BatchGetItem", "TransactWriteItems"],
+        success: 200,
+        mails: 0,
+    },
+    Operation {
+        name: "revoke",
+        request: Call::revoke,
+        calls: &["GetItem", "TransactWriteItems"],
+        success: 200,
+        mails: 0,
+    },
+];
+
+/// What a fault is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Nothing was done, and asking again may help.
+    Passing,
+    /// Nothing was done, and asking again does not help.
+    Lasting,
+    /// DynamoDB did as asked, or may have, and its answer is lost.
+    Lost,
+}
+
+use Kind::{Lasting, Lost, Passing};
+
+const EVERY_CALL: &[&str] = &["BatchGetItem", "GetItem", "Query", "TransactWriteItems"];
+const TRANSACTIONS: &[&str] = &["TransactWriteItems"];
+const BATCHES: &[&str] = &["BatchGetItem"];
+
+/// Longer than the function waits for an answer.
+const TOO_LONG: Duration = Duration::from_secs(3);
+
+/// What a machine that is busy with many tests may be late by.
+const SLACK: Duration = Duration::from_secs(1);
+
+#[rustfmt::skip]
+const FAULTS: &[(Intervention, &[&str], Kind, &str)] = &[
+    (Fail(400, "ThrottlingException"), EVERY_CALL, Passing, "throttled"),
+    (Fail(400, "ProvisionedThroughputExceededException"), TRANSACTIONS, Passing, "throttled: the partition is hot"),
+    (Fail(400, "RequestLimitExceeded"), BATCHES, Passing, "throttled: the account's limit"),
+    (Fail(500, "InternalServerError"), EVERY_CALL, Passing, "DynamoDB fails"),
+    (Fail(503, "ServiceUnavailable"), EVERY_CALL, Passing, "DynamoDB is not available"),
+    (Disconnect, EVERY_CALL, Passing, "the connection ends before the request is read"),
+    (Silence, EVERY_CALL, Passing, "no answer ever comes"),
+    (LeaveUnprocessed, BATCHES, Passing, "UnprocessedKeys"),
+    (CancelWith("TransactionConflict"), TRANSACTIONS, Passing, "another transaction is at the same row"),
+    (CancelWith("ThrottlingError"), TRANSACTIONS, Passing, "a part of the transaction is throttled"),
+    (CancelWith("ProvisionedThroughputExceeded"), TRANSACTIONS, Passing, "a part of it meets a hot partition"),
+    (Fail(400, "TransactionInProgressException"), TRANSACTIONS, Passing, "an earlier attempt is still being done"),
+    (Fail(400, "ExpiredTokenException"), EVERY_CALL, Lasting, "the credentials have expired"),
+    (Fail(400, "UnrecognizedClientException"), EVERY_CALL, Lasting, "the credentials are none any more"),
+    (Fail(400, "AccessDeniedException"), EVERY_CALL, Lasting, "the function's role lacks a permission"),
+    (Fail(400, "ResourceNotFoundException"), EVERY_CALL, Lasting, "there is no table"),
+    (CancelWith("ValidationError"), TRANSACTIONS, Lasting, "a part of the transaction is impossible"),
+    (LoseAnswer, EVERY_CALL, Lost, "done, and answered with a failure"),
+    (DisconnectAfter, EVERY_CALL, Lost, "done, and the connection ends before the answer"),
+    (CutOff, EVERY_CALL, Lost, "done, and the connection ends in the middle of the answer"),
+    (Delay(TOO_LONG), EVERY_CALL, Lost, "done, and answered when nobody waits any more"),
+    (Truncate, EVERY_CALL, Lost, "done, and the answer is half of one"),
+    (Garble("<html>502</html>"), EVERY_CALL, Lost, "done, and the answer is not JSON"),
+    (Garble("[]"), EVERY_CALL, Lost, "done, and the answer is other JSON"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_that_happens_once_is_got_over_unless_it_lasts() {
+    each_case(FAULTS.len(), |case, app| async move {
+        let app = CaseApp::with_invitation(app).await;
+        let before = app.rows().await;
+        app.proxy().next(case.call, case.fault);
+        let answer = case.request(&app, BUDGET).await;
+        if case.kind == Lasting {
+            case.assert_refused(&app, &answer, &before).await;
+            let again = case.request(&app, BUDGET).await;
+            case.assert_done(&app, &again).await;
+        } else {
+            case.assert_done(&app, &answer).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_that_goes_on_is_a_503_in_time_and_nothing_is_half_written() {
+    each_case(6, |case, app| async move {
+        let app = CaseApp::with_invitation(app).await;
+        let before = app.rows().await;
+        app.proxy().always(case.call, case.fault);
+        // What may pass is waited for as long as there is time; what is lost takes three attempts.
+        let budget = Duration::from_secs(if case.kind == Passing { 3 } else { 10 });
+        let started = Instant::now();
+        let answer = case.request(&app, budget).await;
+        assert!(started.elapsed() < budget + SLACK, "{case}: {:?}", started.elapsed());
+        app.proxy().relent();
+        if case.is_seen() {
+            return case.assert_done(&app, &answer).await;
+        }
+        case.assert_refused(&app, &answer, &before).await;
+        let again = case.request(&app, BUDGET).await;
+        case.assert_done(&app, &again).await;
+    })
+    .await;
+}
+
+/// A fault in one call of an operation.
+#[derive(Clone, Copy)]
+struct Case {
+    operation: &'static Operation,
+    call: &'static str,
+    fault: Intervention,
+    kind: Kind,
+    reason: &'static str,
+}
+
+impl Case {
+    async fn request(&self, app: &CaseApp, budget: Duration) -> Answer {
+        let event = (self.operation.request)(&app.id).event().to_string();
+        app.invoke_within(budget, NOW, &event).await
+    }
+
+    /// Whether the operation succeeds even though no answer to this call arrives: what has become of an invitation that
+    /// was to be ended is read.
+    fn is_seen(&self) -> bool {
+        let ends = ["accept", "delete", "revoke"].contains(&self.operation.name);
+        ends && self.kind == Lost && self.call == "TransactWriteItems"
+    }
+
+    async fn assert_refused(&self, app: &CaseApp, answer: &Answer, before: &[Value]) {
+        assert_eq!((answer.status, answer.code().as_str()), (503, "service.unavailable"), "{self}: {answer:?}");
+        assert_eq!(answer.headers["retry-after"], "1", "{self}");
+        assert!(!answer.text.contains("DynamoDB") && !answer.text.contains("Exception"), "{self}: {answer:?}");
+        let rows = app.rows().await;
+        invariant::assert_holds(app, &rows, NOW);
+        // A send that was given back leaves an empty window.
+        let new: Vec<_> = rows.iter().filter(|row| !before.contains(row) && row["sends"] != json!([])).collect();
+        assert!(new.is_empty() && before.iter().all(|row| rows.contains(row)), "{self}: {new:?}");
+        assert_eq!(app.mails_sent(), 0, "{self}");
+    }
+
+    async fn assert_done(&self, app: &CaseApp, answer: &Answer) {
+        assert_eq!(answer.status, self.operation.success, "{self}: {answer:?}");
+        let rows = app.rows().await;
+        invariant::assert_holds(app, &rows, NOW);
+        let count = |kind: &str| rows.iter().filter(|row| row["sk"].as_str().unwrap().starts_with(kind)).count();
+        let (invitations, standings, members) = match self.operation.name {
+            "create" | "create with mail" => (2, 2, 0),
+            "delete" => (0, 0, 0),
+            "accept" => (1, 1, 1),
+            "revoke" => (1, 0, 0),
+            _ => (1, 1, 0),
+        };
+        assert_eq!(
+            (count("INVITATION#"), count("ORG#"), count("MEMBER#")),
+            (invitations, standings, members),
+            "{self}: {rows:#?}"
+        );
+        let counted: usize = rows.iter().filter_map(|row| Some(row["sends"].as_array()?.len())).sum();
+        assert_eq!((app.mails_sent(), counted), (self.operation.mails, self.operation.mails), "{self}");
+    }
+}
+
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {} {:?} ({})", self.operation.name, self.call, self.fault, self.reason)
+    }
+}
+
+/// The function of a case.
+struct CaseApp {
+    app: Arc<TestApp>,
+    /// The one invitation that there is.
+    id: String,
+    mails_before: usize,
+}
+
+impl CaseApp {
+    async fn with_invitation(app: Arc<TestApp>) -> Self {
+        for row in app.rows_of("default").await {
+            let sk = row["sk"].as_str().unwrap();
+            if ["INVITATION#", "ORG#", "MEMBER#", "SENDS#"].iter().any(|kind| sk.starts_with(kind)) {
+                app.delete_row("default", sk).await;
+            }
+        }
+        let id = app.invite(&body("ada@example.com")).await;
+        Self { id, mails_before: app.mails().len(), app }
+    }
+
+    fn mails_sent(&self) -> usize {
+        self.app.mails().len() - self.mails_before
+    }
+}
+
+impl std::ops::Deref for CaseApp {
+    type Target = TestApp;
+
+    fn deref(&self) -> &TestApp {
+        &self.app
+    }
+}
+
+/// Runs a test for each fault in each call of each operation: some calls at the same time, since most of it is waiting,
+/// and so many faults of one after another, so that not each needs an emulator of its own.
+async fn each_case<T: Future<Output = ()> + Send + 'static>(in_a_row: usize, test: fn(Case, Arc<TestApp>) -> T) {
+    const AT_ONCE: usize = 24;
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    for operation in &OPERATIONS {
+        for call in operation.calls {
+            let faults: Vec<_> = FAULTS.iter().filter(|(_, calls, ..)| calls.contains(call)).collect();
+            for faults in faults.chunks(in_a_row).map(<[_]>::to_vec) {
+                let room = Arc::clone(&room);
+                running.spawn(async move {
+                    let _place = room.acquire().await.unwrap();
+                    let app = Arc::new(TestApp::start_behind_proxy(&[]).await.with_time_limits());
+                    for (fault, _, kind, reason) in faults {
+                        let case = Case { operation, call, fault: *fault, kind: *kind, reason };
+                        test(case, Arc::clone(&app)).await;
+                    }
+                });
+            }
+        }
+    }
+    running.join_all().await;
+}

@@ -1,0 +1,107 @@
+//! A thousand creates at once: none lost, none doubled, and nobody is told to come again.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use organization_invitations::directory::Organization;
+use serde_json::{Map, json};
+use tokio::task::JoinSet;
+
+use crate::{
+    helpers::{Answer, Call, NOW, TestApp, body, tenant, with},
+    invariant,
+};
+
+const CREATES: usize = 1000;
+const ORGANIZATIONS: usize = 50;
+const TENANTS: usize = 100;
+/// One create in so many asks for mail: without optimization, most of the time goes to composing that.
+const MAILED: usize = 10;
+
+/// Longer than the 25 s that the deployed function has: here one machine does the work of a thousand containers, of
+/// DynamoDB and of SES.
+const BUDGET: Duration = Duration::from_mins(3);
+
+/// The creates of people `n`, over the organizations of one tenant or over many tenants.
+fn creates(place: fn(usize) -> (String, String)) -> Vec<Call> {
+    let create = |n| {
+        let (tenant, organization) = place(n);
+        let changes = json!({
+            "organizationId": organization,
+            "inviterId": null,
+            "organizationRoleIds": [],
+            "messagePayload": if n % MAILED == 0 { json!({}) } else { json!(false) },
+        });
+        Call::create(&with(body(&format!("person{n}@example.com")), changes)).by(&tenant)
+    };
+    (0..CREATES).map(create).collect()
+}
+
+fn over_organizations(n: usize) -> (String, String) {
+    ("default".to_owned(), format!("org{}", n % ORGANIZATIONS))
+}
+
+fn over_tenants(n: usize) -> (String, String) {
+    (format!("tenant{}", n % TENANTS), "acme".to_owned())
+}
+
+/// Makes all calls at once, and checks that each created one invitation, and sent one mail where it should. DynamoDB throttles so many
+/// percent of its requests, always the same ones in their order.
+async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (String, String)) {
+    let app = TestApp::start_behind_proxy(&[("DEFAULT_FROM_EMAIL_ADDRESS", "invitations@example.com")]).await;
+    let app = app.without_time_limits();
+    let places: BTreeSet<(String, String)> = (0..CREATES).map(place).collect();
+    for (owner, id) in places {
+        let organization = Organization { name: id.clone(), id, branding: Map::new() };
+        app.app.store.put_organization(&tenant(&owner), &organization).await.unwrap();
+    }
+    app.proxy().refuse_at_random(
+        4,
+        throttled_percent,
+        &["ThrottlingException", "ProvisionedThroughputExceededException"],
+    );
+    let app = Arc::new(app);
+    let requests_before = app.proxy().total();
+    let mut running = JoinSet::new();
+    for call in creates(place) {
+        let app = Arc::clone(&app);
+        running.spawn(async move { app.invoke_within(BUDGET, NOW, &call.event().to_string()).await });
+    }
+    let answers = running.join_all().await;
+    let others: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 201).collect();
+    assert!(others.is_empty(), "{} of {CREATES}: {:?}", others.len(), others[0]);
+    // Each is one read and one transaction, and what is throttled is asked for again, and not more often.
+    let requests = app.proxy().total() - requests_before;
+    let expected = 2 * CREATES * 100 / (100 - throttled_percent);
+    assert!(requests.abs_diff(expected) < expected / 10, "{requests} requests, and not some {expected}");
+
+    let rows = app.rows().await;
+    invariant::assert_holds(&app, &rows, NOW);
+    let told: BTreeSet<String> = answers.iter().map(|answer| answer.json()["id"].to_string()).collect();
+    let is_invitation = |sk: &str| sk.starts_with("INVITATION#");
+    let invitations = rows.iter().filter(|row| row["sk"].as_str().is_some_and(is_invitation));
+    let stored: Vec<String> = invitations.map(|row| row["id"].to_string()).collect();
+    assert_eq!((told.len(), stored.len()), (CREATES, CREATES));
+    assert!(stored.iter().all(|id| told.contains(id)));
+    let recipients: BTreeSet<String> = app.mails().into_iter().map(|mail| mail.to).collect();
+    assert_eq!((app.stack.ses.calls(), recipients.len()), (CREATES / MAILED, CREATES / MAILED));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_creates_at_once_over_fifty_organizations_of_a_tenant_all_succeed() {
+    assert_each_creates_one(0, over_organizations).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_creates_at_once_over_a_hundred_tenants_all_succeed() {
+    assert_each_creates_one(0, over_tenants).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_creates_at_once_over_fifty_organizations_all_succeed_while_a_fifth_is_throttled() {
+    assert_each_creates_one(20, over_organizations).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_creates_at_once_over_a_hundred_tenants_all_succeed_while_a_fifth_is_throttled() {
+    assert_each_creates_one(20, over_tenants).await;
+}

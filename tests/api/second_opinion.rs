@@ -1,0 +1,34 @@
+//! Faults by another injector than the proxy: microburst, in the form that AWS's own service models give them. It is started
+//! by `.ci/second-opinion`, in front of another emulator.
+
+use serde_json::{Value, json};
+
+use crate::{
+    helpers::{NOW, TestApp, body, with},
+    invariant,
+};
+
+const CREATES: usize = 30;
+
+#[tokio::test]
+#[ignore = "wants microburst, which .ci/second-opinion starts"]
+async fn creates_get_over_throttling_and_lost_answers_by_another_injector() {
+    let injector = std::env::var("INJECTOR_URL").unwrap();
+    let app = TestApp::start_behind(&injector).await;
+    for n in 0..CREATES {
+        let mailed = with(body(&format!("person{n}@example.com")), json!({ "messagePayload": {} }));
+        app.invite(&mailed).await;
+    }
+    let rows = app.rows().await;
+    invariant::assert_holds(&app, &rows, NOW);
+    let invitations = rows.iter().filter(|row| row["sk"].as_str().unwrap().starts_with("INVITATION#"));
+    assert_eq!((invitations.count(), app.mails().len()), (CREATES, CREATES));
+
+    let fired: Value = reqwest::get(format!("{injector}/_microburst/fired")).await.unwrap().json().await.unwrap();
+    let count = |action: &str| {
+        let events = fired.as_array().unwrap().iter();
+        events.filter(|event| event["action"].as_str().unwrap().contains(action)).count()
+    };
+    assert!(count("ProvisionedThroughputExceededException") >= CREATES / 4, "{fired}");
+    assert!(count("response") >= CREATES / 4, "{fired}");
+}
