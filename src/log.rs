@@ -3,11 +3,8 @@
 //! Under Lambda the line is JSON in CloudWatch's embedded metric format: whoever searches the log finds all there is
 //! to know of a request in one place, and CloudWatch makes the metrics out of the same line, with no call and nothing
 //! to flush. Elsewhere it is a line for people. It names nobody: no address, no token, no link, no body.
-//!
-//! The format is written out here, being one small JSON object. The one maintained crate for it that can name several
-//! sets of dimensions (`metrique-writer-format-emf` 0.1.26) was tried: it brings 46 packages along, and made the
-//! function's binary larger by 0.9 MB of 9.4.
 
+mod embedded;
 pub mod notes;
 
 use std::{
@@ -21,17 +18,17 @@ use std::{
 };
 
 use lambda_http::http::StatusCode;
-use serde::Serialize;
 
-use self::notes::{Notes, Tally};
+pub use self::embedded::NAMESPACE;
+use self::{
+    embedded::Embedded,
+    notes::{Notes, Tally},
+};
 use crate::{
     error::Error,
     invitation::{InvitationId, TenantId},
     timestamp::Timestamp,
 };
-
-/// The namespace of the metrics.
-pub const NAMESPACE: &str = "OrganizationInvitations";
 
 /// Where the lines go.
 pub struct Log {
@@ -107,130 +104,6 @@ pub const fn outcome(error: Option<&Error>) -> &'static str {
         Some(Error::StoreUnavailable { .. }) => "unavailable",
         Some(_) => "refused",
     }
-}
-
-/// A line with its metrics, in the embedded metric format: the members that `_aws` names are metrics and dimensions,
-/// the others are for queries.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Embedded<'a> {
-    level: &'static str,
-    function: &'a str,
-    operation: &'static str,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tenant: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invitation_id: Option<&'a str>,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'a str>,
-    duration: f64,
-    dynamo_db_duration: f64,
-    dynamo_db_calls: u64,
-    ses_duration: f64,
-    ses_calls: u64,
-    retries: u64,
-    cold_start: bool,
-    #[serde(rename = "Requests")]
-    requests: u8,
-    #[serde(rename = "Duration")]
-    duration_metric: f64,
-    #[serde(rename = "DynamoDbDuration", skip_serializing_if = "Option::is_none")]
-    dynamo_db_metric: Option<f64>,
-    #[serde(rename = "SesDuration", skip_serializing_if = "Option::is_none")]
-    ses_metric: Option<f64>,
-    #[serde(rename = "_aws")]
-    metadata: Metadata,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metadata {
-    timestamp: Timestamp,
-    #[serde(rename = "CloudWatchMetrics")]
-    directives: [Directive; 2],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Directive {
-    namespace: &'static str,
-    dimensions: &'static [&'static [&'static str]],
-    metrics: Vec<Metric>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Metric {
-    name: &'static str,
-    unit: &'static str,
-}
-
-impl<'a> Embedded<'a> {
-    fn new(line: &'a Line<'_>, function: &'a str, cold_start: bool) -> Self {
-        let Notes { dynamodb, ses, retries, .. } = &line.notes;
-        let metric = |tally: &Tally| (tally.calls > 0).then(|| millis(tally.time));
-        let (dynamo_db_metric, ses_metric) = (metric(dynamodb), metric(ses));
-        Self {
-            level: line.level(),
-            function,
-            operation: line.operation,
-            outcome: outcome(line.error()),
-            request_id: line.request_id,
-            trace_id: line.trace_id(),
-            tenant: line.tenant.map(TenantId::as_str),
-            invitation_id: line.invitation_id().map(InvitationId::as_str),
-            status: line.status().as_u16(),
-            code: line.code(),
-            cause: line.error().and_then(Error::cause),
-            duration: millis(line.duration),
-            dynamo_db_duration: millis(dynamodb.time),
-            dynamo_db_calls: dynamodb.calls,
-            ses_duration: millis(ses.time),
-            ses_calls: ses.calls,
-            retries: *retries,
-            cold_start,
-            requests: 1,
-            duration_metric: millis(line.duration),
-            dynamo_db_metric,
-            ses_metric,
-            metadata: Metadata {
-                timestamp: line.at,
-                directives: directives(dynamo_db_metric.is_some(), ses_metric.is_some()),
-            },
-        }
-    }
-}
-
-/// Which members are metrics, and how they are told apart: the times by operation, the requests by outcome too. Each
-/// combination of values is a metric that is paid for, so tenants are told apart by the log alone.
-fn directives(calls_dynamodb: bool, calls_ses: bool) -> [Directive; 2] {
-    let times = [("Duration", true), ("DynamoDbDuration", calls_dynamodb), ("SesDuration", calls_ses)];
-    let times = times.into_iter().filter(|(_, is_there)| *is_there);
-    [
-        Directive {
-            namespace: NAMESPACE,
-            dimensions: &[&["function", "operation"]],
-            metrics: times.map(|(name, _)| Metric { name, unit: "Milliseconds" }).collect(),
-        },
-        Directive {
-            namespace: NAMESPACE,
-            dimensions: &[&["function", "outcome"], &["function", "operation", "outcome"]],
-            metrics: vec![Metric { name: "Requests", unit: "Count" }],
-        },
-    ]
-}
-
-/// Milliseconds, with three decimals.
-fn millis(duration: Duration) -> f64 {
-    f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }
 
 impl Line<'_> {
