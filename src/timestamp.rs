@@ -123,4 +123,23 @@ mod tests {
             assert_eq!(Timestamp::from_millis(millis).as_secs_ceil(), seconds, "{millis} ms");
         }
     }
+    #[test]
+    fn an_attempt_that_begins_in_time_ends_in_time_and_leaves_what_it_should() {
+        let millis = Duration::from_millis;
+        for (budget, rest, begin_by, end, reason) in [
+            (25_000, 0, 22_800, 24_800, "the deployed function"),
+            (25_000, 7_000, 15_800, 17_800, "and what it leaves to take back what it has begun"),
+            (4_000, 0, 2_800, 3_800, "little time: the longest attempt is shorter"),
+            (4_000, 7_000, 1_400, 2_400, "little time: half of it is left"),
+            (0, 0, 0, 0, "no time at all"),
+        ] {
+            let started = Instant::now();
+            let deadline = Deadline::within(millis(budget)).leaving(millis(rest));
+            let late = deadline.end.duration_since(started).checked_sub(millis(end));
+            assert!(late.is_some_and(|late| late < millis(300)), "{reason}: {late:?}");
+            assert!((deadline.end - deadline.begin_by).abs_diff(millis(end - begin_by)) < millis(1), "{reason}");
+            assert!(deadline.has_passed_in(millis(begin_by + 300)), "{reason}");
+            assert_eq!(deadline.has_passed_in(Duration::ZERO), begin_by == 0, "{reason}");
+        }
+    }
 }

@@ -37,8 +37,7 @@ impl Store {
             TransactWriteItem::builder().put(standing.build().expect("table and item are set")).build(),
             self.join(accepted, user_id, moment.now),
         ];
-        let outcome = self.transact_or_see(&parts, accepted, Some(accepted), moment).await?;
-        Ok(matches!(outcome, Transacted::Committed))
+        Ok(self.transact_or_see(&parts, accepted, Some(accepted), moment).await?.is_committed())
     }
 
     /// Writes that `revoked` is revoked, which frees its invitee. Says whether it still was pending.
@@ -56,11 +55,9 @@ impl Store {
     ) -> Result<bool, StoreError> {
         while let Some(invitation) = self.get(tenant, id, moment.deadline).await? {
             let delete = self.delete_unchanged(&invitation);
-            let deleted = if invitation.stored_status == Status::Pending {
-                self.free_invitee_and(delete, &invitation, None, moment).await?
-            } else {
-                let outcome = self.transact_or_see(&[delete], &invitation, None, moment).await?;
-                matches!(outcome, Transacted::Committed)
+            let deleted = match invitation.stored_status {
+                Status::Pending => self.free_invitee_and(delete, &invitation, None, moment).await?,
+                _ => self.transact_or_see(&[delete], &invitation, None, moment).await?.is_committed(),
             };
             if deleted {
                 return Ok(true);
@@ -84,8 +81,7 @@ impl Store {
             Transacted::Committed => Ok(true),
             Transacted::Refused(failed) if failed.at(0).is_some() => Ok(false),
             Transacted::Refused(_) => {
-                let outcome = self.transact_or_see(&[change], invitation, wanted, moment).await?;
-                Ok(matches!(outcome, Transacted::Committed))
+                Ok(self.transact_or_see(&[change], invitation, wanted, moment).await?.is_committed())
             }
         }
     }

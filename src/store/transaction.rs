@@ -24,6 +24,13 @@ pub enum Transacted {
     Refused(FailedConditions),
 }
 
+impl Transacted {
+    /// Whether everything was written.
+    pub const fn is_committed(&self) -> bool {
+        matches!(self, Self::Committed)
+    }
+}
+
 /// The parts of a transaction whose conditions failed, each with the row as it was found.
 #[derive(Debug)]
 pub struct FailedConditions(Vec<Option<Item>>);

@@ -5,11 +5,12 @@ pub mod ses;
 
 use std::time::Duration;
 
-use organization_invitations::local::ses::SesFault;
+use organization_invitations::{local::ses::SesFault, store::items};
 use serde_json::{Value, json};
 
 use crate::{
     helpers::{NOW, TestApp, body, create_event, with},
+    invariant,
     proxy::Intervention,
 };
 
@@ -68,4 +69,26 @@ async fn a_send_that_was_given_back_leaves_a_row_that_dynamodb_will_delete() {
     let window = app.row("default", "SENDS#a@example.com").await.unwrap();
     assert_eq!(window["sends"], json!([]));
     assert_eq!(window["ttl"], NOW / 1000 + 600, "not in 1970, which DynamoDB takes for never");
+}
+
+#[tokio::test]
+async fn a_send_window_that_others_wrote_without_a_version_is_replaced() {
+    let app = TestApp::start().await;
+    let row = json!({ "pk": "TENANT#default", "sk": "SENDS#a@example.com", "sends": [NOW - 1000] });
+    app.put_rows([items::from_json(row)]).await;
+    assert_eq!(app.create_at(NOW, &mailed("a@example.com")).await.status, 201);
+    invariant::check(&app, NOW).await;
+    let window = app.row("default", "SENDS#a@example.com").await.unwrap();
+    assert_eq!(window["sends"], json!([NOW - 1000, NOW]));
+}
+
+#[tokio::test]
+async fn a_create_without_a_database_is_a_503() {
+    let app = TestApp::start_without_database().await;
+    for body in [body("a@example.com"), mailed("a@example.com")] {
+        let answer = app.create_at(NOW, &body).await;
+        answer.assert_refused(503, "service.unavailable");
+        assert_eq!(answer.headers["retry-after"], "1");
+    }
+    assert_eq!(invitations_and_standings(&app.rows().await), 0);
 }

@@ -56,7 +56,7 @@ pub enum Intervention {
 /// What happens to requests at random.
 #[derive(Clone, Copy, Debug)]
 struct Chance {
-    /// The state of the generator (SplitMix64).
+    /// The state of the generator (`SplitMix64`).
     state: u64,
     percent: usize,
     errors: &'static [&'static str],
@@ -187,14 +187,14 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
             shared.obey(&parts, body).await;
             failure(500, "InternalServerError")
         }
-        Some(Intervention::Disconnect) => cut_off(&[], 1).await,
+        Some(Intervention::Disconnect) => cut_off(&[], 0),
         Some(Intervention::DisconnectAfter) => {
-            let done = shared.obey(&parts, body).await;
-            cut_off(&[], done.len()).await
+            shared.obey(&parts, body).await;
+            cut_off(&[], 0)
         }
         Some(Intervention::CutOff) => {
             let done = shared.obey(&parts, body).await;
-            cut_off(&done[..done.len() / 2], done.len()).await
+            cut_off(&done[..done.len() / 2], done.len())
         }
         Some(Intervention::Truncate) => {
             let done = shared.obey(&parts, body).await;
@@ -302,19 +302,19 @@ fn answer(status: u16, body: &str) -> Response {
 }
 
 /// The beginning of an answer of that length, and then the end of the connection; with nothing of it, not even the
-/// status arrives.
-async fn cut_off(beginning: &[u8], length: usize) -> Response {
-    let failure = || Err(io::Error::other("the end that a test asked for"));
-    let beginning = (!beginning.is_empty()).then(|| Ok(Bytes::copy_from_slice(beginning)));
+/// status is sent.
+fn cut_off(beginning: &[u8], length: usize) -> Response {
+    let end = tokio_stream::once(Err::<Bytes, _>(io::Error::other("the end that a test asked for")));
+    if beginning.is_empty() {
+        return Body::from_stream(end).into_response();
+    }
     // What is there already is sent while the rest is waited for.
-    let parts = tokio_stream::iter(beginning.into_iter().chain([failure()]));
-    let parts = parts.then(|part| async {
-        if part.is_err() {
-            sleep(Duration::from_millis(20)).await;
-        }
-        part
+    let end = end.then(|end| async {
+        sleep(Duration::from_millis(20)).await;
+        end
     });
-    ([(header::CONTENT_LENGTH, length)], Body::from_stream(parts)).into_response()
+    let beginning = tokio_stream::once(Ok(Bytes::copy_from_slice(beginning)));
+    ([(header::CONTENT_LENGTH, length)], Body::from_stream(beginning.chain(end))).into_response()
 }
 
 impl Chance {

@@ -73,7 +73,6 @@ impl SesFault {
         match self {
             Self::Delay(time) => tokio::time::sleep(time).await,
             Self::Silence { .. } => std::future::pending().await,
-            // A body that fails before its first byte makes the server drop the connection with nothing written.
             Self::Disconnect { .. } => return ending(&[]),
             Self::CutOff => return ending(b"{\"Mess"),
             Self::Garbled(text) => return text.into_response(),
@@ -117,16 +116,17 @@ impl SesFault {
     }
 }
 
-/// An answer that is cut off behind `beginning`, together with the connection.
+/// An answer that is cut off behind `beginning`, together with the connection. With nothing of it, not even the status
+/// is written.
 fn ending(beginning: &'static [u8]) -> Response {
-    let beginning = (!beginning.is_empty()).then_some(Ok(beginning));
-    let failure = Err(io::Error::other("the fault that a test asked for"));
+    let end = tokio_stream::once(Err::<&[u8], _>(io::Error::other("the fault that a test asked for")));
+    if beginning.is_empty() {
+        return Body::from_stream(end).into_response();
+    }
     // What is there already is sent while the rest is waited for.
-    let parts = tokio_stream::iter(beginning.into_iter().chain([failure])).then(|part| async {
-        if part.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        part
+    let end = end.then(|end| async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        end
     });
-    Body::from_stream(parts).into_response()
+    Body::from_stream(tokio_stream::once(Ok(beginning)).chain(end)).into_response()
 }

@@ -1,6 +1,7 @@
 //! The emulator that tests use instead of their own where `EMULATOR_URL` says where one listens, for a second opinion.
 
 use std::{
+    collections::BTreeMap,
     io::{Read, Write},
     net::TcpStream,
     process,
@@ -86,7 +87,7 @@ fn mail(message: &Value) -> Mail {
         subject: text("Subject"),
         html: text("BodyHtml"),
         text: text("BodyText"),
-        headers: Default::default(),
-        tags: Default::default(),
+        headers: BTreeMap::new(),
+        tags: BTreeMap::new(),
     }
 }
