@@ -5,6 +5,8 @@
 //! and its conversion panics on a body that is not base64 or a query that is not a URI. So the raw event is read
 //! here, forgivingly; `lambda_http` gives the types of the HTTP request and of the answers.
 
+use std::fmt;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use lambda_http::{
     Body,
@@ -16,8 +18,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::json::{self, RawFields, lenient};
 
-/// An HTTP request as API Gateway saw it.
-#[derive(Debug)]
+/// An HTTP request as API Gateway saw it. Its `Debug` form tells nothing of what it says.
 pub struct Event {
     /// The method.
     pub method: Method,
@@ -58,7 +59,7 @@ pub enum EventForm {
 }
 
 /// The parameters of a query, decoded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -133,6 +134,12 @@ impl Event {
     }
 }
 
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("form", &self.form).field("request_id", &self.request_id).finish_non_exhaustive()
+    }
+}
+
 /// An object of an event, of which each field is read by itself, so that none spoils another.
 struct Fields<'a>(RawFields<'a>);
 
@@ -182,13 +189,16 @@ fn path(event: &Fields<'_>, context: &Fields<'_>, form: EventForm) -> String {
     within_stage.filter(|rest| rest.starts_with('/')).unwrap_or(&path).to_owned()
 }
 
+/// The most headers that are read: more than API Gateway lets through, and fewer than a [`HeaderMap`] can hold.
+const MAX_HEADERS: usize = 1000;
+
 /// Headers with names or values that HTTP does not allow are left out: nothing that the function reads has them.
 fn headers(event: &Fields<'_>) -> HeaderMap {
     let headers = event.object("headers");
     let header = |name: &String| {
         Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(headers.text(name)?).ok()?))
     };
-    headers.0.keys().filter_map(header).collect()
+    headers.0.keys().filter_map(header).take(MAX_HEADERS).collect()
 }
 
 fn body(event: &Fields<'_>) -> Result<Vec<u8>, BodyError> {

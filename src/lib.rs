@@ -12,6 +12,7 @@
 //! | [`error`] | [`error::Error`], and the one table to status, code and message |
 //! | [`endpoints`] | one file per operation |
 //! | [`json`] | JSON from outside, without surprises |
+//! | [`log`] | how the log is written, and what cannot get into it |
 //! | [`mail`] | template choice, rendering, SES |
 //! | [`store`] | access patterns, keys, items, cancellation reasons |
 //! | [`sdk_error`] | what may be said of a failed AWS call |
@@ -36,6 +37,7 @@ pub mod invitation;
 pub mod json;
 #[cfg(feature = "local")]
 pub mod local;
+pub mod log;
 pub mod mail;
 pub mod sdk_error;
 pub mod store;

@@ -1,6 +1,7 @@
 //! What every test starts from: the function with an emulator, a stand-in and the demo directory of its own.
 
 mod call;
+pub mod log;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

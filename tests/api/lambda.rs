@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     process::{Output, Stdio},
     sync::{Arc, Mutex, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -27,7 +27,12 @@ use tokio::{
     time::timeout,
 };
 
-use crate::helpers::{Answer, TestApp, body, create_event, with};
+use crate::{
+    events,
+    helpers::{Answer, TestApp, body, create_event, with},
+    hostile::{self, Row},
+    logs,
+};
 
 /// How long the function may take to answer one event, its start included.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,6 +84,34 @@ async fn the_release_binary_survives_whatever_it_is_handed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_release_binary_stays_small_and_quick_whatever_it_is_handed() {
+    let app = TestApp::start().await;
+    let mut function = Function::start(&app.stack).await;
+    for Row { reason, event, status } in hostile::rows() {
+        let started = Instant::now();
+        let answer = function.invoke(&event).await;
+        assert_eq!(answer.status, status, "{reason}: {answer:?}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{reason}: {:?}", started.elapsed());
+        let used = function.most_memory_mib();
+        assert!(used < memory_mib(), "{reason}: {used} MiB");
+    }
+    function.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_release_binary_logs_nobodys_data_however_much_it_is_asked_to_log() {
+    let app = TestApp::start().await;
+    let mut function = Function::start_with(&app.stack, &[("RUST_LOG", "trace")]).await;
+    let mut secrets = logs::secrets_of_events();
+    for (_, event) in events::all() {
+        function.invoke(&event).await;
+    }
+    secrets.extend(app.mails().iter().flat_map(logs::words));
+    let log = function.stop().await;
+    logs::assert_names_nobody(&log, events::all().count(), &secrets, "RUST_LOG=trace");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_release_binary_takes_a_deadline_in_1970_for_none() {
     let app = TestApp::start().await;
     let mut function = Function::start(&app.stack).await;
@@ -111,10 +144,14 @@ struct Function {
 
 impl Function {
     async fn start(stack: &Stack) -> Self {
+        Self::start_with(stack, &[]).await
+    }
+
+    async fn start_with(stack: &Stack, settings: &[(&str, &str)]) -> Self {
         let runtime = RuntimeApi::start().await;
         let endpoints =
             [("AWS_ENDPOINT_URL_DYNAMODB", &stack.dynamodb_url), ("AWS_ENDPOINT_URL_SESV2", &stack.ses_url)];
-        let process = command(&runtime.address, &endpoints).spawn().unwrap();
+        let process = command(&runtime.address, &endpoints).envs(settings.iter().copied()).spawn().unwrap();
         Self { process, runtime }
     }
 
@@ -129,6 +166,13 @@ impl Function {
         let answer =
             answer.expect("an answer in time").expect("the Runtime API runs").expect("an answer, not an error");
         Answer::from_lambda(&answer)
+    }
+
+    /// The most memory that the function has had at any moment.
+    fn most_memory_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id().unwrap())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 
     /// Ends the function, and returns what it logged.
@@ -234,6 +278,14 @@ fn command(runtime_api: &str, endpoints: &[(&str, &String)]) -> Command {
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     command
+}
+
+/// What the deployed function has.
+fn memory_mib() -> u64 {
+    let template = include_str!("../../template.yaml").lines();
+    let sizes: Vec<&str> = template.filter_map(|line| line.trim().strip_prefix("MemorySize:")).collect();
+    let [size] = sizes[..] else { panic!("one function") };
+    size.trim().parse().unwrap()
 }
 
 /// The binary that would be deployed: release profile, no features. It is built here, once, because `cargo test`
