@@ -122,12 +122,12 @@ impl Event {
             EventForm::RestApi => event.text("httpMethod"),
         };
         Self {
-            method: method.and_then(|method| method.parse().ok()).unwrap_or_default(),
+            method: method.and_then(|method| beginning(&method).parse().ok()).unwrap_or_default(),
             path: path(&event, &context, form),
             query: Query::read(&event, form),
             headers: headers(&event),
             body: body(&event),
-            request_id: context.text("requestId"),
+            request_id: context.text("requestId").map(|id| beginning(&id)),
             authorizer: context.0.get("authorizer").map_or(Value::Null, |raw| lenient(raw, AUTHORIZER_LEVELS)),
             form,
         }
@@ -138,6 +138,11 @@ impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event").field("form", &self.form).field("request_id", &self.request_id).finish_non_exhaustive()
     }
+}
+
+/// As much as is read of what gets into the log. No method and no identifier of API Gateway's is nearly as long.
+fn beginning(text: &str) -> String {
+    text.chars().take(100).collect()
 }
 
 /// An object of an event, of which each field is read by itself, so that none spoils another.

@@ -87,15 +87,17 @@ async fn the_release_binary_survives_whatever_it_is_handed() {
 async fn the_release_binary_stays_small_and_quick_whatever_it_is_handed() {
     let app = TestApp::start().await;
     let mut function = Function::start(&app.stack).await;
+    let mut complaints = Vec::new();
     for Row { reason, event, status } in hostile::rows() {
         let started = Instant::now();
         let answer = function.invoke(&event).await;
-        assert_eq!(answer.status, status, "{reason}: {answer:?}");
-        assert!(started.elapsed() < Duration::from_secs(5), "{reason}: {:?}", started.elapsed());
-        let used = function.most_memory_mib();
-        assert!(used < memory_mib(), "{reason}: {used} MiB");
+        let (took, used) = (started.elapsed(), function.most_memory_mib());
+        if answer.status != status || took > hostile::PATIENCE || used > memory_mib() {
+            complaints.push(format!("{reason}: {}, {took:?}, {used} MiB", answer.status));
+        }
     }
     function.stop().await;
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
