@@ -133,8 +133,9 @@ fn bodies() -> Vec<Row> {
         let text = with(body("roles@example.com"), json!({ "organizationRoleIds": "@" }));
         create(&spliced(&text, &format!("[{}]", roles.trim_end_matches(','))))
     };
-    let million: String = (0..110_000).map(|n| format!("\"{n}\",")).collect();
-    let keys: String = (0..90_000).map(|n| format!("\"{n}\":1,")).collect();
+    let (role, field) = (|n| format!("\"{n}\","), |n| format!("\"{n}\":1,"));
+    let roles: String = (0..110_000).map(role).collect();
+    let keys: String = (0..90_000).map(field).collect();
     let invitees = repeated(r#""invitee":"a@example.com","#, MIB - 500);
     let encoded = |bytes: &[u8]| {
         let body = Some(BASE64_STANDARD.encode(bytes));
@@ -144,7 +145,7 @@ fn bodies() -> Vec<Row> {
         row("a body as large as an event", create(&"x".repeat(PAYLOAD - 1_000)), 413),
         row("the same in base64", encoded(&vec![0; 4_000_000]), 413),
         row("a million roles", with_roles(&repeated("\"\",", 3_000_000)), 413),
-        row("as many different roles as fit", with_roles(&million), 400),
+        row("as many different roles as fit", with_roles(&roles), 400),
         row("as many numbers for roles as fit", with_roles(&repeated("1,", MIB - 500)), 400),
         row("the same role as often as fits", with_roles(&repeated("\"member\",", MIB - 500)), 201),
         row(

@@ -163,7 +163,9 @@ async fn the_built_in_mail_keeps_its_form_whatever_it_is_filled_with() {
     let tags = |html: &str| html.matches('<').count();
     for (reason, hostile) in HOSTILE {
         let mut texts = harmless();
-        texts.values_mut().for_each(|text| hostile.clone_into(text));
+        for text in texts.values_mut() {
+            hostile.clone_into(text);
+        }
         let mail = mail(&app, &texts).await;
         assert_eq!(tags(&mail.html), tags(&plain.html), "to {reason}: {}", mail.html);
         assert_eq!(mail.headers.keys().collect::<Vec<_>>(), plain.headers.keys().collect::<Vec<_>>(), "to {reason}");
@@ -298,7 +300,8 @@ async fn no_text_in_a_request_breaks_out_of_the_answer_or_of_its_one_line_in_the
     let body = json!({ "invitee": "c@example.com", "organizationId": "acme", "expiresAt": FAR_FUTURE });
     let plain = Call::create(&body).event();
     for (reason, hostile) in HOSTILE {
-        let encoded: String = hostile.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let encode = |byte| format!("%{byte:02x}");
+        let encoded: String = hostile.bytes().map(encode).collect();
         for (place, put) in PLACES {
             for text in [hostile, &encoded] {
                 let mut event = plain.clone();
