@@ -4,7 +4,7 @@
 //! remembers a wrong type instead of failing, so that garde can judge the whole body in one go. garde's errors are
 //! plain texts, so each begins with its zod code: [`violation`] writes it, [`validate`] reads it back.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use garde::{Report, Valid, Validate, error::Path};
 use lambda_http::http::{HeaderMap, header::CONTENT_TYPE};
@@ -24,8 +24,7 @@ pub const MAX_BODY_BYTES: usize = 1 << 20;
 /// The most violations that one answer lists, so that an answer to a huge body stays small.
 pub const MAX_ISSUES: usize = 100;
 
-/// One field of a body: its value, or what was found in its place.
-#[derive(Debug)]
+/// One field of a body: its value, or what was found in its place. Its `Debug` form does not tell the value.
 pub enum Field<T> {
     /// The key is not there.
     Absent,
@@ -33,6 +32,16 @@ pub enum Field<T> {
     Present(T),
     /// The key is there with something else: its JSON type.
     Mistyped(&'static str),
+}
+
+impl<T> fmt::Debug for Field<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("Absent"),
+            Self::Present(_) => f.write_str("Present(***)"),
+            Self::Mistyped(found) => f.debug_tuple("Mistyped").field(found).finish(),
+        }
+    }
 }
 
 impl<T> Field<T> {

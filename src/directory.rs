@@ -2,7 +2,7 @@
 //!
 //! These rows belong to the tenant's application, which writes them; the function only reads them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -37,8 +37,8 @@ pub struct OrganizationRole {
     pub name: String,
 }
 
-/// A user of the tenant: an inviter, or somebody who accepts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A user of the tenant: an inviter, or somebody who accepts. Its `Debug` form tells the identifier alone.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// Their identifier.
@@ -52,6 +52,12 @@ pub struct User {
     /// The address of a picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar: Option<String>,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl User {

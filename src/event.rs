@@ -5,6 +5,8 @@
 //! and its conversion panics on a body that is not base64 or a query that is not a URI. So the raw event is read
 //! here, forgivingly; `lambda_http` gives the types of the HTTP request and of the answers.
 
+use std::fmt;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use lambda_http::{
     Body,
@@ -16,8 +18,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::json::{self, RawFields, lenient};
 
-/// An HTTP request as API Gateway saw it.
-#[derive(Debug)]
+/// An HTTP request as API Gateway saw it. Its `Debug` form tells nothing of what it says.
 pub struct Event {
     /// The method.
     pub method: Method,
@@ -58,7 +59,7 @@ pub enum EventForm {
 }
 
 /// The parameters of a query, decoded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -121,16 +122,27 @@ impl Event {
             EventForm::RestApi => event.text("httpMethod"),
         };
         Self {
-            method: method.and_then(|method| method.parse().ok()).unwrap_or_default(),
+            method: method.and_then(|method| beginning(&method).parse().ok()).unwrap_or_default(),
             path: path(&event, &context, form),
             query: Query::read(&event, form),
             headers: headers(&event),
             body: body(&event),
-            request_id: context.text("requestId"),
+            request_id: context.text("requestId").map(|id| beginning(&id)),
             authorizer: context.0.get("authorizer").map_or(Value::Null, |raw| lenient(raw, AUTHORIZER_LEVELS)),
             form,
         }
     }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("form", &self.form).field("request_id", &self.request_id).finish_non_exhaustive()
+    }
+}
+
+/// As much as is read of what gets into the log. No method and no identifier of API Gateway's is nearly as long.
+fn beginning(text: &str) -> String {
+    text.chars().take(100).collect()
 }
 
 /// An object of an event, of which each field is read by itself, so that none spoils another.
@@ -182,6 +194,9 @@ fn path(event: &Fields<'_>, context: &Fields<'_>, form: EventForm) -> String {
     within_stage.filter(|rest| rest.starts_with('/')).unwrap_or(&path).to_owned()
 }
 
+/// The most headers that are read: more than API Gateway lets through, and fewer than a [`HeaderMap`] can hold.
+const MAX_HEADERS: usize = 1000;
+
 /// Headers with names that HTTP does not allow are left out: nothing that the function reads has them. A value that it
 /// does not allow stays as one that nothing could be written as, so that it is told from a header that is not there.
 fn headers(event: &Fields<'_>) -> HeaderMap {
@@ -191,7 +206,7 @@ fn headers(event: &Fields<'_>) -> HeaderMap {
         let unreadable = || HeaderValue::from_bytes(b"\xFF").expect("HTTP allows it as opaque data");
         Some((HeaderName::try_from(name.as_str()).ok()?, value.unwrap_or_else(unreadable)))
     };
-    headers.0.keys().filter_map(header).collect()
+    headers.0.keys().filter_map(header).take(MAX_HEADERS).collect()
 }
 
 fn body(event: &Fields<'_>) -> Result<Vec<u8>, BodyError> {

@@ -27,6 +27,8 @@ pub const INVITATIONS_PATH: &str = "/api/organization-invitations";
 
 /// The longest that Lambda lets any function run.
 const LONGEST_LIFETIME: Duration = Duration::from_mins(15);
+/// The most segments of a path of ours after the collection's, that before the first slash included.
+const MOST_SEGMENTS: usize = 3;
 
 /// An operation of the API, told by method and path. An identifier that no invitation could have is `None`, since what
 /// is wrong with a request besides may have to be told first.
@@ -99,7 +101,8 @@ impl Route {
     fn find(method: &Method, path: &str) -> Result<Self, Error> {
         let rest = path.strip_prefix(INVITATIONS_PATH).ok_or(Error::UnknownPath)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let segments: Vec<_> = rest.split('/').map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
+        let segments = rest.split('/').take(MOST_SEGMENTS + 1);
+        let segments: Vec<_> = segments.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
         let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
         match (segments.as_slice(), method.as_str()) {
             ([""], "POST") => Ok(Self::Create),

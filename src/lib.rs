@@ -13,7 +13,7 @@
 //! | [`error`] | [`error::Error`], and the one table to status, code and message |
 //! | [`endpoints`] | one file per operation |
 //! | [`json`] | JSON from outside, without surprises |
-//! | [`log`] | one line for each request, which is its metrics too |
+//! | [`log`] | one line for each request, which is its metrics too; and what cannot get into the log |
 //! | [`mail`] | template choice, rendering, SES |
 //! | [`store`] | access patterns, keys, items, cancellation reasons |
 //! | [`sdk_error`] | what may be said of a failed AWS call |

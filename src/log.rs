@@ -6,6 +6,7 @@
 
 mod embedded;
 pub mod notes;
+mod subscriber;
 
 use std::{
     fmt,
@@ -19,11 +20,11 @@ use std::{
 
 use lambda_http::http::StatusCode;
 
-pub use self::embedded::NAMESPACE;
 use self::{
     embedded::Embedded,
     notes::{Notes, Tally},
 };
+pub use self::{embedded::NAMESPACE, subscriber::subscriber};
 use crate::{
     error::Error,
     invitation::{InvitationId, TenantId},

@@ -19,6 +19,8 @@ pub mod template;
 #[cfg(feature = "cli")]
 pub mod variables;
 
+use std::fmt;
+
 pub use compose::{Invited, compose};
 pub use payload::MessagePayload;
 pub use ses::{Mailer, SendError};
@@ -28,8 +30,8 @@ use crate::{
     invitation::{InvitationId, TenantId},
 };
 
-/// A message that is ready to be sent to its one recipient.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A message that is ready to be sent to its one recipient. Its `Debug` form tells neither whom nor what.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Letter {
     /// What it is sent through.
     pub connector: EmailConnector,
@@ -41,8 +43,14 @@ pub struct Letter {
     pub about: (TenantId, InvitationId),
 }
 
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Letter").field("about", &self.about).finish_non_exhaustive()
+    }
+}
+
 /// The words of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Content {
     /// Rendered here.
     Rendered {
@@ -60,4 +68,15 @@ pub enum Content {
         /// Its variables, as a JSON object.
         data: String,
     },
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rendered { .. } => f.debug_struct("Rendered").finish_non_exhaustive(),
+            Self::Stored { template, .. } => {
+                f.debug_struct("Stored").field("template", template).finish_non_exhaustive()
+            }
+        }
+    }
 }

@@ -18,6 +18,9 @@ use crate::{
 /// What stands in a `link` for the new invitation's identifier.
 const INVITATION_ID_PLACEHOLDER: &str = "{invitationId}";
 
+/// What RFC 3986 has no place for in an address: whoever reads a text ends or begins a link there.
+const NEVER_IN_A_LINK: &[u8] = b"\"<>\\^`{|}";
+
 /// The last moment that RFC 3339 can write: the end of the year 9999.
 const LAST_WRITABLE: Timestamp = Timestamp::from_millis(253_402_300_799_000);
 
@@ -75,7 +78,29 @@ fn variables(payload: &MessagePayload, invited: Invited<'_>) -> Value {
             "organizationRoles": invitation.organization_roles,
         }),
     );
-    Value::Object(variables)
+    harmless(Value::Object(variables))
+}
+
+/// The same without what would not stay in the value's own place: control characters other than line ends and tabs, and
+/// those that turn the direction of all that follows (Unicode Standard Annex #9). No template needs a key with them.
+fn harmless(value: Value) -> Value {
+    let is_control = |c: char| c.is_control() && !['\n', '\r', '\t'].contains(&c);
+    match value {
+        Value::String(text) => text.replace(turns_direction, "").replace(is_control, " ").into(),
+        Value::Array(values) => values.into_iter().map(harmless).collect(),
+        Value::Object(fields) => {
+            let fields =
+                fields.into_iter().filter(|(key, _)| !key.contains(turns_direction) && !key.contains(is_control));
+            Value::Object(fields.map(|(key, value)| (key, harmless(value))).collect())
+        }
+        other => other,
+    }
+}
+
+/// Embeddings, overrides and isolates. The marks that a text may need where it is written from right to left end with
+/// themselves, and stay.
+fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A moment as RFC 3339 writes it in UTC, in its two halves, to the second.
@@ -132,15 +157,17 @@ fn map_texts(value: Value, change: &impl Fn(&str) -> String) -> Value {
 }
 
 /// Control characters, line ends above all, become spaces: nothing may begin a new header.
-fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+pub(super) fn one_line(text: &str) -> String {
+    text.replace(|c: char| c.is_control() || ['\u{2028}', '\u{2029}'].contains(&c), " ")
 }
 
 /// Whether the link, if there is one, leads to one of `hosts`. Where hosts are listed, only the plainest form of a
 /// web address passes, since what follows a `@`, a `\` or the like is read differently by different programs.
 fn link_is_allowed(variables: &Value, hosts: &[String]) -> bool {
     let Some(link) = variables.get("link").and_then(Value::as_str) else { return true };
-    hosts.is_empty() || host(link).is_some_and(|host| hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)))
+    let is_listed = |host: &str| hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host));
+    let is_one_link = || link.bytes().all(|byte| byte.is_ascii_graphic() && !NEVER_IN_A_LINK.contains(&byte));
+    hosts.is_empty() || (is_one_link() && host(link).is_some_and(is_listed))
 }
 
 fn host(link: &str) -> Option<&str> {
@@ -168,14 +195,64 @@ mod tests {
             ("https://evil.org\\@app.example.com/", false, "read differently by browsers"),
             ("https://evil.org#@app.example.com/", false, "in the fragment"),
             ("https:app.example.com", false, "no authority"),
+            ("https:///app.example.com/", false, "an empty authority, which browsers skip"),
+            ("//app.example.com/", false, "no scheme, so that of whoever reads it"),
+            ("/join", false, "no host"),
+            ("app.example.com/join", false, "no scheme"),
+            ("https://evil.org//app.example.com/", false, "after two slashes"),
+            ("https:\\\\app.example.com/", false, "backslashes, which browsers turn around"),
+            ("https://app.example.com\\.evil.org/", false, "a backslash, which some take for a slash"),
+            ("https://app.example.com%2eevil.org/", false, "an encoded dot"),
+            ("https://app%2Eexample.com/", false, "the host itself, encoded"),
+            ("https://app.example.com%00.evil.org/", false, "an encoded NUL"),
+            ("https://user:password@app.example.com/", false, "a user, even of the right host"),
+            ("https://app.example.com:443@evil.org/", false, "a user and a password"),
+            ("https://app.example.com:https/", false, "a port that is none"),
+            ("https://app.example.com:80:80/", false, "two ports"),
+            ("https://app.example.com./", false, "the root's dot"),
+            ("https://.app.example.com/", false, "a dot in front"),
+            ("https://sub.app.example.com/", false, "a host below"),
+            ("https://example.com/", false, "the host above"),
+            ("https://notapp.example.com/", false, "a longer name"),
+            ("https://app.example.com\u{3002}evil.org/", false, "a dot of another script"),
+            ("https://\u{430}pp.example.com/", false, "a letter of another script"),
+            ("https://xn--pp-7kc.example.com/", false, "the same, as DNS has it"),
+            ("https://app.example.com\t.evil.org/", false, "a tab, which browsers drop"),
+            ("https://app.example.com\n/", false, "a line end"),
+            ("https://app.example.com/ https://evil.org/", false, "two links"),
+            ("https://app.example.com/\nhttps://evil.org/", false, "two links, one a line"),
+            ("https://app.example.com/<https://evil.org/>", false, "two links, by brackets"),
+            ("https://app.example.com/\u{202e}gro.live//:sptth", false, "read backwards"),
+            ("https://app.example.com/{unknown}", false, "a placeholder that nobody fills in"),
             (" https://app.example.com/", false, "a space in front"),
+            ("https://app.example.com/ ", false, "a space behind"),
             ("javascript:alert(1)", false, "another scheme"),
+            ("javascript://app.example.com/%0aalert(1)", false, "another scheme with the host"),
+            ("data:text/html,https://app.example.com/", false, "another scheme"),
+            ("HTTPS://app.example.com/", false, "not the plainest form"),
+            ("https://app.example.com/a%20b?c=%22#d", true, "encoded, as it should be"),
+            ("https://app.example.com?x=1", true, "no path"),
             ("", false, "empty"),
         ] {
             assert_eq!(link_is_allowed(&json!({ "link": link }), &hosts), allowed, "{reason}");
             assert!(link_is_allowed(&json!({ "link": link }), &[]), "no hosts are listed");
         }
         assert!(link_is_allowed(&json!({}), &hosts), "no link");
+    }
+
+    #[test]
+    fn what_would_not_stay_in_its_place_is_left_out() {
+        for (given, expected, reason) in [
+            (json!("a\u{202e}b\u{2066}c\u{2069}"), json!("abc"), "directions"),
+            (json!("a\u{0}b\u{1b}c\u{85}d\u{7f}"), json!("a b c d "), "control characters"),
+            (json!("a\r\n\tb"), json!("a\r\n\tb"), "lines, which only a header cannot have"),
+            (json!("\u{200f}\u{645}\u{200c}\u{200d}"), json!("\u{200f}\u{645}\u{200c}\u{200d}"), "what scripts need"),
+            (json!({ "organization\u{202e}": 1, "b\n": 2, "c\u{0}": 3 }), json!({ "b\n": 2 }), "keys"),
+            (json!([1, null, true, { "a": ["\u{2067}"] }]), json!([1, null, true, { "a": [""] }]), "within others"),
+        ] {
+            assert_eq!(harmless(given), expected, "{reason}");
+        }
+        assert_eq!(one_line("a\r\nb\u{2028}c\u{2029}d"), "a  b c d");
     }
 
     #[test]

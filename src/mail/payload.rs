@@ -1,5 +1,7 @@
 //! The caller's `messagePayload`: variables for the template, four of which have a meaning of their own.
 
+use std::fmt;
+
 use garde::{Report, Validate, error::Path};
 use serde_json::{Map, Value};
 
@@ -8,8 +10,8 @@ use crate::body::wrong_type;
 /// The keys that have to be texts where they are present.
 pub const TEXT_KEYS: [&str; 4] = ["code", "link", "locale", "uiLocales"];
 
-/// What the caller wants the message to say.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What the caller wants the message to say. Its `Debug` form does not say it.
+#[derive(Clone, Default, PartialEq)]
 pub struct MessagePayload(pub Map<String, Value>);
 
 impl MessagePayload {
@@ -21,6 +23,12 @@ impl MessagePayload {
     /// Where the invitee should go.
     pub fn link(&self) -> Option<&str> {
         self.0.get("link").and_then(Value::as_str)
+    }
+}
+
+impl fmt::Debug for MessagePayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MessagePayload(***)")
     }
 }
 

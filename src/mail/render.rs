@@ -76,7 +76,9 @@ fn render_part(
         if matches!(error.reason(), RenderErrorReason::IOError(_)) {
             return Err(RenderFailure::TooLong);
         }
-        let name = missing_variable(&error).ok_or_else(|| RenderFailure::Invalid(error.reason().to_string()))?;
+        let name = missing_variable(&error)
+            .filter(|name| !belongs_to_a_loop(name))
+            .ok_or_else(|| RenderFailure::Invalid(error.reason().to_string()))?;
         if !missing.contains(&name) {
             missing.push(name.clone());
         }
@@ -151,6 +153,11 @@ fn missing_variable(error: &RenderError) -> Option<String> {
     }
 }
 
+/// `@index` and the like, which no payload can have.
+fn belongs_to_a_loop(name: &str) -> bool {
+    name.starts_with('@')
+}
+
 /// Puts an empty text where the variable should be. Says whether that was possible and new.
 fn make_up(variables: &mut Value, path: &str) -> bool {
     let mut place = variables;
@@ -214,6 +221,7 @@ mod tests {
             ("{{#if a}}{{else}}{{> x}}{{/if}}", "a partial in a branch"),
             ("{{#if (eq b 1)}}{{/if}}", "a helper that SES lacks"),
             ("{{len b}}", "another"),
+            ("{{@index}}", "a loop's variable outside of one"),
             (&format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(5_000)), "too many branches"),
         ] {
             let failure = render("", "", template, &json!({ "a": 1 }));

@@ -11,7 +11,7 @@ use aws_sdk_sesv2::{
 };
 use tokio::time::sleep;
 
-use super::{Content, Letter};
+use super::{Content, Letter, compose::one_line};
 use crate::{
     error::Error,
     log::notes::{self, NoteCalls},
@@ -77,15 +77,17 @@ impl Mailer {
 
     fn request(&self, letter: &Letter) -> SendEmailFluentBuilder {
         let connector = &letter.connector;
-        let reply_to = (!connector.reply_to.is_empty()).then(|| connector.reply_to.clone());
+        let reply_to = connector.reply_to.iter().map(|address| one_line(address)).collect();
+        let reply_to = Some(reply_to).filter(|addresses: &Vec<String>| !addresses.is_empty());
+        let feedback = connector.feedback_forwarding_email_address.as_deref();
         let (tenant, invitation_id) = &letter.about;
         self.client
             .send_email()
-            .from_email_address(&connector.from_email_address)
+            .from_email_address(one_line(&connector.from_email_address))
             .set_from_email_address_identity_arn(connector.from_email_address_identity_arn.clone())
             .destination(Destination::builder().to_addresses(&letter.to).build())
             .set_reply_to_addresses(reply_to)
-            .set_feedback_forwarding_email_address(connector.feedback_forwarding_email_address.clone())
+            .set_feedback_forwarding_email_address(feedback.map(one_line))
             .set_configuration_set_name(connector.configuration_set_name.clone())
             .content(content(&letter.content))
             .email_tags(tag("tenant", tenant.as_str()))

@@ -1,5 +1,7 @@
 //! Reading invitations: one by its identifier, or all that fit some filters, newest first.
 
+use std::fmt;
+
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 
 use super::{
@@ -13,8 +15,8 @@ use crate::{
     timestamp::Deadline,
 };
 
-/// What a list is narrowed to. Filters combine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a list is narrowed to. Filters combine. The `Debug` form leaves the address out.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Filters {
     /// Invitations to this organization.
     pub organization_id: Option<String>,
@@ -22,6 +24,14 @@ pub struct Filters {
     pub inviter_id: Option<String>,
     /// Invitations of this address, compared case-folded.
     pub invitee: Option<String>,
+}
+
+impl fmt::Debug for Filters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { organization_id, inviter_id, .. } = self;
+        let mut filters = f.debug_struct("Filters");
+        filters.field("organization_id", organization_id).field("inviter_id", inviter_id).finish_non_exhaustive()
+    }
 }
 
 /// Which part of a list is wanted.

@@ -4,6 +4,8 @@
 //! where it is not so. The failure brings the row along, from which the next attempt computes the new list,
 //! conditioned on the row's version. So the usual case needs no read, and no two sends are counted as one.
 
+use std::fmt;
+
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::{
@@ -19,8 +21,8 @@ use crate::{
     timestamp::{Moment, Timestamp},
 };
 
-/// The sends to one recipient of one tenant.
-#[derive(Clone, Debug)]
+/// The sends to one recipient of one tenant. Its `Debug` form leaves the recipient out.
+#[derive(Clone)]
 pub struct SendWindow {
     tenant: TenantId,
     folded_address: String,
@@ -29,6 +31,14 @@ pub struct SendWindow {
     sends: Vec<Timestamp>,
     /// Changes with every write of the row; none as long as the row has not been seen, and empty where it has none.
     version: Option<String>,
+}
+
+impl fmt::Debug for SendWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tenant, sends, version, .. } = self;
+        let mut window = f.debug_struct("SendWindow");
+        window.field("tenant", tenant).field("sends", sends).field("version", version).finish_non_exhaustive()
+    }
 }
 
 /// What became of counting a send.

@@ -50,7 +50,8 @@ async fn every_odd_body_is_answered_as_its_row_says() {
     assert!(rows.len() >= 140, "only {} rows are left", rows.len());
 }
 
-fn rows() -> Vec<Row> {
+/// All of them.
+pub fn rows() -> Vec<Row> {
     [
         inviter_id(),
         invitee(),
@@ -76,10 +77,10 @@ fn rows() -> Vec<Row> {
 
 // ---- What a row is
 
-struct Row {
-    reason: String,
+pub struct Row {
+    pub reason: String,
     content_type: Option<&'static str>,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
     base64: bool,
     allowed: Vec<(u16, &'static str)>,
     issues: Vec<(&'static str, &'static str)>,
@@ -133,7 +134,7 @@ impl Row {
         Self { names, ..self }
     }
 
-    async fn send(&self, app: &TestApp) -> Answer {
+    pub async fn send(&self, app: &TestApp) -> Answer {
         if self.base64 {
             app.create_base64(self.content_type, &self.body).await
         } else {

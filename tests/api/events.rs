@@ -229,6 +229,11 @@ fn every_event_has_a_row_and_every_row_an_event() {
     assert_eq!(rows.len(), ROWS.len(), "a file has two rows");
 }
 
+/// The text of every event, by the name of its file.
+pub fn all() -> impl Iterator<Item = (&'static str, String)> {
+    ROWS.iter().map(|row| (row.file, read(row.file)))
+}
+
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("events")
 }

@@ -2,6 +2,7 @@
 
 mod call;
 mod emulator;
+pub mod log;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     process::{Output, Stdio},
     sync::{Arc, Mutex, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -27,7 +27,12 @@ use tokio::{
     time::timeout,
 };
 
-use crate::helpers::{Answer, TestApp, body, create_event, with};
+use crate::{
+    events,
+    helpers::{Answer, TestApp, body, create_event, with},
+    hostile::{self, Row},
+    log_privacy,
+};
 
 /// How long the function may take to answer one event, its start included.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -83,6 +88,37 @@ async fn the_release_binary_survives_whatever_it_is_handed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_release_binary_stays_small_and_quick_whatever_it_is_handed() {
+    let app = TestApp::start().await;
+    let mut function = Function::start(&app.stack).await;
+    let mut complaints = Vec::new();
+    for Row { reason, event, status } in hostile::rows() {
+        let started = Instant::now();
+        let answer = function.invoke(&event).await;
+        let (took, used) = (started.elapsed(), function.most_memory_mib());
+        if answer.status != status || took > hostile::PATIENCE || used > memory_mib() {
+            complaints.push(format!("{reason}: {}, {took:?}, {used} MiB", answer.status));
+        }
+    }
+    function.stop().await;
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_release_binary_logs_nobodys_data_however_much_it_is_asked_to_log() {
+    let app = TestApp::start().await;
+    let mut function =
+        Function::start_with(&app.stack.dynamodb_url, &app.stack.ses_url, &[("RUST_LOG", "trace")]).await;
+    let mut secrets = log_privacy::secrets_of_events();
+    for (_, event) in events::all() {
+        function.invoke(&event).await;
+    }
+    secrets.extend(app.mails().iter().flat_map(log_privacy::words));
+    let log = function.stop().await;
+    log_privacy::assert_names_nobody(&log, events::all().count(), &secrets, "RUST_LOG=trace");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_release_binary_takes_a_deadline_in_1970_for_none() {
     let app = TestApp::start().await;
     let mut function = Function::start(&app.stack).await;
@@ -115,14 +151,18 @@ pub struct Function {
 
 impl Function {
     async fn start(stack: &Stack) -> Self {
-        Self::start_behind(&stack.dynamodb_url, &stack.ses_url).await
+        Self::start_with(&stack.dynamodb_url, &stack.ses_url, &[]).await
     }
 
     /// With DynamoDB and SES where they are said to be.
     pub async fn start_behind(dynamodb_url: &str, ses_url: &str) -> Self {
+        Self::start_with(dynamodb_url, ses_url, &[]).await
+    }
+
+    async fn start_with(dynamodb_url: &str, ses_url: &str, settings: &[(&str, &str)]) -> Self {
         let runtime = RuntimeApi::start().await;
         let endpoints = [("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_url), ("AWS_ENDPOINT_URL_SESV2", ses_url)];
-        let process = command(&runtime.address, &endpoints).spawn().unwrap();
+        let process = command(&runtime.address, &endpoints).envs(settings.iter().copied()).spawn().unwrap();
         Self { process, runtime }
     }
 
@@ -154,6 +194,13 @@ impl Function {
                 None
             }
         }
+    }
+
+    /// The most memory that the function has had at any moment.
+    fn most_memory_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id().unwrap())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 
     /// Ends the function, and returns what it logged.
@@ -259,6 +306,14 @@ fn command(runtime_api: &str, endpoints: &[(&str, &str)]) -> Command {
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     command
+}
+
+/// What the deployed function has.
+fn memory_mib() -> u64 {
+    let template = include_str!("../../template.yaml").lines();
+    let sizes: Vec<&str> = template.filter_map(|line| line.trim().strip_prefix("MemorySize:")).collect();
+    let [size] = sizes[..] else { panic!("one function") };
+    size.trim().parse().unwrap()
 }
 
 /// The binary that would be deployed: release profile, no features. It is built here, once, because `cargo test`

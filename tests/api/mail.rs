@@ -123,7 +123,7 @@ async fn values_are_escaped_in_html_and_cannot_add_headers_or_templates() {
     let trusted = "|acme|Ada Lovelace|someone@example.com";
     let name = "<b>&  Bcc: victim@example.com  {{organization.name}}";
     assert_eq!(mail.subject, format!("{name}{trusted}"));
-    assert_eq!(mail.text, format!("<b>&\r\nBcc: victim@example.com\u{0} {{{{organization.name}}}}{trusted}"));
+    assert_eq!(mail.text, format!("<b>&\r\nBcc: victim@example.com  {{{{organization.name}}}}{trusted}"));
     assert!(mail.html.starts_with("&lt;b&gt;&amp;\r\nBcc:"), "{}", mail.html);
     assert_eq!(mail.headers["To"], "someone@example.com");
     assert!(!mail.headers.contains_key("Bcc"));

@@ -1,0 +1,119 @@
+//! From an event to an answer: whatever the function is handed, it answers in order, and is there for the next.
+//!
+//! The input is the text of an event. The handler is the real one, and so are the SDK's clients; behind them are the
+//! DynamoDB emulator and the SES stand-in of `cargo dev`.
+
+#![no_main]
+
+mod mutate;
+
+use std::{cell::RefCell, time::Duration};
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use organization_invitations::{
+    app::App,
+    handler,
+    local::stack::{Stack, StackOptions},
+    timestamp::Moment,
+};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+/// What stands in an input for an invitation that exists: the identifier that the examples use.
+const ANY_INVITATION: &str = "0mjuohs00k3x9abp7q2rs";
+
+/// How many inputs one table sees, so that lists stay short and an input that fails can be found again.
+const INPUTS_PER_TABLE: usize = 200;
+
+/// What the function's callers may wait for.
+const BUDGET: Duration = Duration::from_secs(29);
+
+/// The function, and what it talks to.
+struct Function {
+    runtime: Runtime,
+    app: App,
+    stack: Stack,
+    inputs: usize,
+}
+
+thread_local! {
+    static FUNCTION: RefCell<Option<Function>> = const { RefCell::new(None) };
+}
+
+fuzz_target!(|input: &[u8]| {
+    // What is not UTF-8 is not handed over by Lambda.
+    let Ok(input) = str::from_utf8(input) else { return };
+    FUNCTION.with_borrow_mut(|function| {
+        if function.as_ref().is_none_or(|function| function.inputs >= INPUTS_PER_TABLE) {
+            *function = Some(Function::start());
+        }
+        function.as_mut().expect("it was just started").check(input);
+    });
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| { mutate::event(data, size, max_size, seed) });
+
+impl Function {
+    fn start() -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (stack, app) = runtime.block_on(async {
+            let stack = Stack::start(StackOptions::default()).await.expect("the stack starts");
+            let app = stack.app(|_| None).await.expect("the settings make sense");
+            (stack, app)
+        });
+        Self { runtime, app, stack, inputs: 0 }
+    }
+
+    fn check(&mut self, input: &str) {
+        self.inputs += 1;
+        let event = if input.contains(ANY_INVITATION) {
+            input.replace(ANY_INVITATION, &self.invite())
+        } else {
+            input.to_owned()
+        };
+        let sent = self.stack.ses.mails().len();
+        let (status, body) = self.handle(&event);
+        // 501 is the answer to who has not set up a connector, or no template that fits.
+        assert!((200..500).contains(&status) || status == 501, "{status}: {body}");
+        assert!(body.is_null() || body.as_str().is_some_and(is_json), "{status}: {body}");
+        let mails = self.stack.ses.mails();
+        let may_send = usize::from(matches!(status, 201 | 204));
+        assert!(mails.len() - sent <= may_send, "{status}, with {} mails", mails.len() - sent);
+        let headers = mails.iter().take(mails.len() - sent).flat_map(|mail| mail.headers.values());
+        assert!(!headers.into_iter().any(|value| value.contains(char::is_control)), "a header of more than a line");
+    }
+
+    fn handle(&self, event: &str) -> (i64, Value) {
+        let answer = self.runtime.block_on(handler::handle(&self.app, event, Moment::with_budget(BUDGET)));
+        let answer = serde_json::to_value(answer).expect("answers serialize");
+        (answer["statusCode"].as_i64().expect("a status"), answer["body"].clone())
+    }
+
+    /// An invitation that is pending.
+    fn invite(&self) -> String {
+        let body = json!({
+            "inviterId": "ada",
+            "invitee": format!("invited-{}@example.com", self.inputs),
+            "organizationId": "acme",
+            "expiresAt": 4_102_444_800_000_u64,
+            "organizationRoleIds": ["member"],
+        });
+        let event = json!({
+            "version": "2.0",
+            "rawPath": handler::INVITATIONS_PATH,
+            "requestContext": {
+                "http": { "method": "POST" },
+                "authorizer": { "jwt": { "claims": { "tenant_id": "default", "scope": "all" } } },
+            },
+            "body": body.to_string(),
+        });
+        let (status, body) = self.handle(&event.to_string());
+        let entity: Value = body.as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+        assert_eq!(status, 201, "{body}");
+        entity["id"].as_str().expect("an identifier").to_owned()
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<Value>(text).is_ok()
+}

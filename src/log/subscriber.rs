@@ -1,0 +1,86 @@
+//! How the log is written: one JSON object a line, and nobody in it, whatever `RUST_LOG` says.
+
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt::MakeWriter, layer::SubscriberExt};
+
+/// Writes the log to `writer`, as far as `directives` (those of `RUST_LOG`) ask for it; `info` where there are none, or
+/// none that can be read.
+pub fn subscriber<W>(directives: Option<&str>, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let wanted = directives.and_then(|directives| EnvFilter::try_new(directives).ok());
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(wanted.unwrap_or_else(|| EnvFilter::new("info")))
+        // CloudWatch adds the time, and the handler's one line names the request.
+        .without_time()
+        .with_target(false)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(writer)
+        .finish()
+        .with(filter_fn(names_nobody))
+}
+
+/// Below `info`, only what is written here is known to quote nothing: Lambda's runtime and the AWS SDK log whole events,
+/// requests and answers there, with every address and token in them.
+fn names_nobody(metadata: &Metadata<'_>) -> bool {
+    let is_ours = metadata.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
+    is_ours || *metadata.level() <= Level::INFO
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Result, Write},
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written of one event of each kind, by its message.
+    fn written(directives: Option<&str>) -> Vec<String> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        tracing::subscriber::with_default(subscriber(directives, move || writer.clone()), || {
+            tracing::info!("ours");
+            tracing::trace!("our details");
+            tracing::info!(target: "lambda_runtime::requests", "another's");
+            tracing::debug!(target: "lambda_runtime", "another's details");
+            tracing::trace!(target: "aws_smithy_runtime::client", "another's details");
+            tracing::trace!(target: "organization_invitations_of_others", "another's details");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["message"].clone();
+        text.lines().map(|text| line(text).as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn only_our_own_details_can_be_asked_for() {
+        for (directives, expected, reason) in [
+            (None, &["ours", "another's"][..], "the default"),
+            (Some("warn"), &[], "less"),
+            (Some("trace"), &["ours", "our details", "another's"], "everything"),
+            (Some("lambda_runtime=trace,aws_smithy_runtime=trace,off"), &["another's"], "the others by name"),
+            (Some("organization_invitations=trace"), &["ours", "our details"], "ours by name"),
+            (Some("=nonsense="), &["ours", "another's"], "unreadable"),
+        ] {
+            assert_eq!(written(directives), expected, "{reason}");
+        }
+    }
+}

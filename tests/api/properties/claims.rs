@@ -1,0 +1,126 @@
+use organization_invitations::{caller::Caller, config::Config, error::Error};
+use proptest::{collection::vec, prelude::*};
+use serde_json::{Map, Value, json};
+
+use super::cases;
+
+fn config() -> Config {
+    Config::from_lookup(|name| match name {
+        "TABLE_NAME" => Some("t".to_owned()),
+        "ALLOWED_SCOPES" => Some("all invite".to_owned()),
+        "ALLOWED_GROUPS" => Some("inviters".to_owned()),
+        _ => None,
+    })
+    .unwrap()
+}
+
+/// What may let a caller in, what may not, and what is nearly one of the words that do.
+fn word() -> impl Strategy<Value = String> {
+    let words = ["all", "invite", "inviters", "ALL", "all:read", "al", "xall", "all,invite", "[all]", "inviters,x", ""];
+    prop_oneof![4 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => super::text()]
+}
+
+/// A list, as any of the authorizers renders one, or whatever else.
+fn list() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        vec(word(), 0..4).prop_map(Value::from),
+        vec(word(), 0..4).prop_map(|words| words.join(" ").into()),
+        vec(word(), 0..4).prop_map(|words| words.join(",").into()),
+        vec(word(), 0..4).prop_map(|words| format!("[{}]", words.join(" ")).into()),
+        super::json(),
+    ]
+}
+
+fn tenant() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        3 => "[A-Za-z0-9_-]{1,5}".prop_map(Value::from),
+        1 => any::<u32>().prop_map(Value::from),
+        1 => Just(Value::Null),
+        1 => super::json(),
+    ]
+}
+
+/// Claims, each of which may be missing.
+fn claims() -> impl Strategy<Value = Map<String, Value>> {
+    let named = |name: &'static str, value: BoxedStrategy<Value>| {
+        prop::option::of(value).prop_map(move |value| value.map(|value| (name.to_owned(), value)))
+    };
+    let known = [
+        named("tenant_id", tenant().boxed()).boxed(),
+        named("custom:tenant_id", tenant().boxed()).boxed(),
+        named("scope", list().boxed()).boxed(),
+        named("groups", list().boxed()).boxed(),
+        named("cognito:groups", list().boxed()).boxed(),
+        named("tenantId", tenant().boxed()).boxed(),
+        named("scopes", list().boxed()).boxed(),
+    ];
+    known.to_vec().prop_map(|claims| claims.into_iter().flatten().collect())
+}
+
+fn read(claims: &Map<String, Value>) -> Result<String, &'static str> {
+    read_authorizer(&json!({ "jwt": { "claims": claims } }))
+}
+
+fn read_authorizer(authorizer: &Value) -> Result<String, &'static str> {
+    let outcome = Caller::from_authorizer(authorizer, &config());
+    outcome.map(|caller| caller.tenant.to_string()).map_err(|error: Error| error.status_and_code().1)
+}
+
+/// Whether `claim` says one of `words` by itself, and not as a part of another word.
+fn says(claims: &Map<String, Value>, claim: &str, words: &[&str]) -> bool {
+    let is_part_of_a_word = |c: char| !c.is_whitespace() && !"[],".contains(c);
+    let text_says = |text: &str| text.split(|c| !is_part_of_a_word(c)).any(|word| words.contains(&word));
+    match claims.get(claim) {
+        Some(Value::String(text)) => text_says(text),
+        Some(Value::Array(entries)) => entries.iter().filter_map(Value::as_str).any(text_says),
+        _ => false,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2 * cases().cases, ..cases() })]
+
+    #[test]
+    fn nobody_is_let_in_without_an_allowed_scope_or_group(claims in claims()) {
+        let may = says(&claims, "scope", &["all", "invite"])
+            || ["groups", "cognito:groups"].iter().any(|claim| says(&claims, claim, &["inviters"]));
+        prop_assert!(may || read(&claims).is_err());
+    }
+
+    #[test]
+    fn whoever_has_an_allowed_scope_and_a_tenant_is_let_in(mut claims in claims(), before in vec("[b-z]{1,4}", 0..3)) {
+        claims.insert("tenant_id".to_owned(), "mine".into());
+        claims.insert("scope".to_owned(), [before.join(" "), "all".to_owned()].join(" ").into());
+        prop_assert_eq!(read(&claims), Ok("mine".to_owned()));
+    }
+
+    #[test]
+    fn the_tenant_is_what_the_first_claim_that_is_present_says(claims in claims()) {
+        let first = ["tenant_id", "custom:tenant_id"].iter().filter_map(|name| claims.get(*name)).find(|claim| !claim.is_null());
+        let named = first.map(|claim| claim.as_str().map_or_else(|| claim.to_string(), str::to_owned));
+        if let Ok(tenant) = read(&claims) {
+            prop_assert_eq!(Some(tenant), named);
+        }
+    }
+
+    #[test]
+    fn no_other_claim_changes_the_tenant(claims in claims(), name in super::text(), other in super::json()) {
+        let known = ["tenant_id", "custom:tenant_id", "scope", "groups", "cognito:groups"];
+        prop_assume!(!known.contains(&name.as_str()) && !claims.is_empty());
+        let mut more = claims.clone();
+        more.insert(name, other);
+        prop_assert_eq!(read(&more), read(&claims));
+    }
+
+    #[test]
+    fn every_authorizer_says_the_same_of_the_same_claims(claims in claims()) {
+        for authorizer in [json!({ "lambda": claims }), json!({ "claims": claims }), json!(claims)] {
+            prop_assert_eq!(read_authorizer(&authorizer), read(&claims));
+        }
+    }
+
+    #[test]
+    fn whatever_an_authorizer_says_is_read_without_a_panic(authorizer in super::json()) {
+        prop_assert!(read_authorizer(&authorizer).is_err(), "nobody is let in by chance");
+    }
+}

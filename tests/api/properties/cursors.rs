@@ -1,0 +1,64 @@
+use organization_invitations::{
+    cursor::Cursors,
+    invitation::{InvitationId, TenantId},
+    store::read::Filters,
+};
+use proptest::prelude::*;
+
+use super::{cases, text};
+
+fn tenant() -> impl Strategy<Value = TenantId> {
+    "[ab]{1,2}".prop_map(|name| TenantId::parse(&name).unwrap())
+}
+
+fn id() -> impl Strategy<Value = InvitationId> {
+    "[0-9a-z]{21}".prop_map(|id| InvitationId::parse(&id).unwrap())
+}
+
+/// Filters of few letters, so that two lists are often nearly the same.
+fn filters() -> impl Strategy<Value = Filters> {
+    let filter = || prop::option::of("[ab]{0,2}");
+    (filter(), filter(), filter()).prop_map(|(organization_id, inviter_id, invitee)| Filters {
+        organization_id,
+        inviter_id,
+        invitee,
+    })
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn a_cursor_opens_where_it_was_sealed(tenant in tenant(), filters in filters(), last in id()) {
+        let cursors = Cursors::new("key", &tenant, &filters);
+        prop_assert_eq!(cursors.open(&cursors.seal(&last)), Some(last));
+    }
+
+    #[test]
+    fn a_cursor_of_one_list_never_opens_another(
+        one in (tenant(), filters()), other in (tenant(), filters()), last in id()
+    ) {
+        let cursor = Cursors::new("key", &one.0, &one.1).seal(&last);
+        let opened = Cursors::new("key", &other.0, &other.1).open(&cursor);
+        prop_assert_eq!(opened, Some(last).filter(|_| one == other));
+    }
+
+    #[test]
+    fn a_changed_cursor_never_opens(
+        filters in filters(), last in id(), at in any::<prop::sample::Index>(), with in any::<char>()
+    ) {
+        let cursors = Cursors::new("key", &TenantId::parse("t").unwrap(), &filters);
+        let cursor: Vec<char> = cursors.seal(&last).chars().collect();
+        let mut changed = cursor.clone();
+        changed[at.index(cursor.len())] = with;
+        if changed != cursor {
+            prop_assert_eq!(cursors.open(&changed.into_iter().collect::<String>()), None);
+        }
+    }
+
+    #[test]
+    fn no_made_up_cursor_opens(cursor in prop_oneof![text(), "[A-Za-z0-9_-]{0,80}"]) {
+        let cursors = Cursors::new("key", &TenantId::parse("t").unwrap(), &Filters::default());
+        prop_assert_eq!(cursors.open(&cursor), None);
+    }
+}

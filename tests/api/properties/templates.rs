@@ -1,0 +1,193 @@
+use std::collections::BTreeMap;
+
+use organization_invitations::{
+    directory::{EmailConnector, EmailTemplate, Organization, User},
+    email_address::EmailAddress,
+    invitation::{Invitation, InvitationId, Status},
+    mail::{
+        Content, Invited, Letter, MessagePayload, compose,
+        render::{RenderFailure, render},
+        template::choose,
+    },
+    timestamp::Timestamp,
+};
+use proptest::{
+    collection::{hash_map, vec},
+    prelude::*,
+};
+use serde_json::{Value, json};
+
+use super::{cases, text};
+use crate::helpers::{FAR_FUTURE, NOW, tenant};
+
+fn connector(template: EmailTemplate) -> EmailConnector {
+    EmailConnector {
+        from_email_address: "a@example.com".to_owned(),
+        from_email_address_identity_arn: None,
+        reply_to: Vec::new(),
+        feedback_forwarding_email_address: None,
+        configuration_set_name: None,
+        default_locale: "en".to_owned(),
+        templates: BTreeMap::from([("en".to_owned(), template)]),
+        allowed_link_hosts: Vec::new(),
+    }
+}
+
+fn inline(part: &str) -> EmailTemplate {
+    EmailTemplate::Inline { subject: part.to_owned(), html: part.to_owned(), text: format!("{part}.") }
+}
+
+/// A letter about an invitation of somebody with that name to an organization with that name.
+fn letter(template: EmailTemplate, payload: Value, organization: &str, inviter: &str) -> Letter {
+    let Value::Object(payload) = payload else { panic!("a payload is an object") };
+    let invitation = Invitation {
+        tenant: tenant("t"),
+        id: InvitationId::parse("0mwshl16meeoe2l4w0lik").unwrap(),
+        inviter_id: Some("ada".to_owned()),
+        invitee: EmailAddress::parse("b@example.com").unwrap(),
+        accepted_user_id: None,
+        organization_id: "acme".to_owned(),
+        stored_status: Status::Pending,
+        created_at: Timestamp::from_millis(NOW),
+        updated_at: Timestamp::from_millis(NOW),
+        expires_at: Timestamp::from_millis(FAR_FUTURE),
+        organization_roles: Vec::new(),
+    };
+    let organization = Organization { name: organization.to_owned(), ..Organization::unnamed("acme") };
+    let inviter = User { name: Some(inviter.to_owned()), ..User::unnamed("ada") };
+    let about = Invited { invitation: &invitation, organization: &organization, inviter: Some(&inviter) };
+    compose(connector(template), &MessagePayload(payload), about).unwrap()
+}
+
+/// Whether no text in it means anything to HTML or to a header.
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.contains(['<', '>', '"', '\'', '\r', '\n', '\u{202e}', '\u{2028}']),
+        Value::Array(values) => values.iter().all(is_plain),
+        Value::Object(fields) => fields.values().all(is_plain),
+        _ => true,
+    }
+}
+
+/// HTML with its character references resolved.
+fn unescaped(html: &str) -> String {
+    let references = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#x27;", "'"),
+        ("&#39;", "'"),
+        ("&#x60;", "`"),
+        ("&#x3D;", "="),
+    ];
+    let html =
+        references.iter().fold(html.to_owned(), |html, (reference, character)| html.replace(reference, character));
+    html.replace("&amp;", "&")
+}
+
+/// Pieces of templates, whole ones and broken ones.
+fn template() -> impl Strategy<Value = String> {
+    let pieces = [
+        "{{a}}",
+        "{{b.c}}",
+        "{{{a}}}",
+        "{{#if a}}",
+        "{{else}}",
+        "{{/if}}",
+        "{{#each d}}",
+        "{{this}}",
+        "{{@index}}",
+        "{{@key}}",
+        "{{/each}}",
+        "{{#with b}}",
+        "{{c}}",
+        "{{/with}}",
+        "{{#unless a}}",
+        "{{/unless}}",
+        "{{> a}}",
+        "{{!-- x --}}",
+        "{{",
+        "}}",
+        "{{../a}}",
+        "{{this.c}}",
+        "{{a b}}",
+        "{{#if (a)}}",
+        "{{[a]}}",
+        "{{&a}}",
+        "{{~a~}}",
+        "\\{{a}}",
+    ];
+    let piece = prop_oneof![3 => prop::sample::select(pieces.to_vec()).prop_map(str::to_owned), 1 => text()];
+    vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn a_value_is_escaped_in_html_and_verbatim_elsewhere(value in text()) {
+        let rendered = render("{{a}}", "<i>{{a}}</i>", "{{a}}", &json!({ "a": value })).unwrap();
+        prop_assert_eq!((&rendered.subject, &rendered.text), (&value, &value));
+        let html = rendered.html.strip_prefix("<i>").and_then(|html| html.strip_suffix("</i>")).unwrap();
+        prop_assert!(!html.contains(['<', '>', '"', '\'']), "{}", html);
+        prop_assert_eq!(unescaped(html), value);
+    }
+
+    #[test]
+    fn values_stay_in_their_places(values in prop::array::uniform4("[^|]{0,12}")) {
+        let [a, link, organization, inviter] = values;
+        let template = "{{a}}|{{link}}|{{organization.name}}|{{inviter.name}}|{{invitation.invitee}}";
+        let letter = letter(inline(template), json!({ "a": a, "link": link }), &organization, &inviter);
+        let Content::Rendered { subject, html, text } = letter.content else { panic!("an inline template") };
+        prop_assert!(!subject.contains(|c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}'), "{:?}", subject);
+        prop_assert!(!html.contains(['<', '>', '"', '\'']), "{:?}", html);
+        for part in [subject, html, text] {
+            prop_assert_eq!(part.matches('|').count(), 4);
+            prop_assert!(part.trim_end_matches('.').ends_with("|b@example.com"));
+            prop_assert!(!part.contains(|c: char| ('\u{202a}'..='\u{202e}').contains(&c)), "{:?}", part);
+        }
+    }
+
+    #[test]
+    fn what_goes_into_a_stored_template_is_json_without_anything_that_html_or_a_header_knows(
+        payload in hash_map("[a-c]", super::json(), 0..4), name in text()
+    ) {
+        let template = EmailTemplate::Stored { name: "t".to_owned(), variables: Vec::new(), escape_html: true };
+        let payload = Value::Object(payload.into_iter().collect());
+        let letter = letter(template, payload, &name, &name);
+        let Content::Stored { data, .. } = letter.content else { panic!("a stored template") };
+        prop_assert!(is_plain(&serde_json::from_str(&data).unwrap()), "{}", data);
+    }
+
+    #[test]
+    fn a_payload_never_speaks_for_the_directory(forged in super::json()) {
+        let payload = json!({ "organization": forged, "inviter": forged, "invitation": forged });
+        let letter = letter(inline("{{organization.name}} {{inviter.name}} {{invitation.invitee}}"), payload, "Acme", "Ada");
+        let Content::Rendered { subject, .. } = letter.content else { panic!("an inline template") };
+        prop_assert_eq!(subject, "Acme Ada b@example.com");
+    }
+
+    #[test]
+    fn a_template_that_is_given_all_that_it_misses_misses_nothing(template in template(), variables in hash_map("[a-d]", super::json(), 0..3)) {
+        let mut variables = Value::Object(variables.into_iter().collect());
+        let Err(RenderFailure::Missing(names)) = render(&template, &template, &template, &variables) else { return Ok(()) };
+        prop_assert!(!names.is_empty());
+        for name in names.iter().filter(|name| !name.contains(['.', '['])) {
+            variables[name] = "given".into();
+            let again = render(&template, &template, &template, &variables);
+            prop_assert!(!matches!(again, Err(RenderFailure::Missing(names)) if names.contains(name)), "{}", name);
+        }
+    }
+
+    #[test]
+    fn no_template_and_no_payload_make_rendering_panic_or_grow_without_end(template in template(), variables in super::json()) {
+        if let Ok(rendered) = render(&template, &template, &template, &variables) {
+            prop_assert!(rendered.html.len() <= 1 << 20);
+        }
+    }
+
+    #[test]
+    fn every_locale_finds_a_template(locale in prop_oneof![text(), "[a-zA-Z_-]{0,9}"]) {
+        prop_assert!(choose(&connector(inline("x")), Some(&locale)).is_some());
+    }
+}
