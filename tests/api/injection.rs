@@ -123,19 +123,21 @@ async fn no_text_in_a_mail_leaves_its_own_place() {
         app.set_connector(&connector(template)).await;
         let plain = mail(&app, &harmless()).await;
         for (reason, hostile) in HOSTILE {
-            for field in FIELDS {
+            // Every field has one beside it that is as it was.
+            for turn in 0..2 {
+                let hostile_fields: Vec<&str> = FIELDS.into_iter().skip(turn).step_by(2).collect();
                 let mut texts = harmless();
-                texts.insert(field, hostile.to_owned());
+                texts.extend(hostile_fields.iter().map(|field| (*field, hostile.to_owned())));
                 let mail = mail(&app, &texts).await;
-                let what = format!("{kind}, {field}, to {reason}: {mail:?}");
+                let what = format!("{kind}, to {reason}: {mail:?}");
                 for (part, expected) in
                     [(&mail.subject, &plain.subject), (&mail.html, &plain.html), (&mail.text, &plain.text)]
                 {
                     let (mut found, mut expected) = (fields(part), fields(expected));
-                    let value = found.remove(field).unwrap();
-                    expected.remove(field);
+                    found.retain(|field, _| !hostile_fields.contains(field));
+                    expected.retain(|field, _| !hostile_fields.contains(field));
                     assert_eq!(found, expected, "{what}");
-                    assert!(!value.contains(turns_direction), "{what}");
+                    assert!(!part.contains(turns_direction), "{what}");
                 }
                 assert!(!mail.subject.contains(breaks_a_line), "{what}");
                 assert!(!mail.html.contains(['<', '>', '"', '\'']), "{what}");
