@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
+use tracing_subscriber::filter::Targets;
+
 use crate::{directory::EmailConnector, mail::template};
 
 /// The function's settings.
@@ -72,6 +74,14 @@ pub enum ConfigError {
         /// What it could be set to.
         expected: String,
     },
+}
+
+/// `RUST_LOG`: what is logged, as directives such as `warn,organization_invitations=debug`. Where there are none that
+/// make sense, `default`.
+pub fn log_filter(default: &str) -> Targets {
+    let parse = |directives: &str| directives.parse::<Targets>().ok();
+    let set = std::env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty());
+    set.as_deref().and_then(parse).or_else(|| parse(default)).unwrap_or_default()
 }
 
 impl Config {
