@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
     serve::{Listener, ListenerExt},
 };
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{
@@ -80,6 +80,8 @@ impl Certified {
         let (key, authority_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Otherwise it would have the certificate's own name, which OpenSSL takes for a self-signed one.
+        authority.distinguished_name.push(DnType::CommonName, "the benchmark's authority");
         let authority_certificate = authority.self_signed(&authority_key).unwrap();
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("authority-{}.pem", std::process::id()));
         std::fs::write(&file, authority_certificate.pem()).unwrap();

@@ -51,7 +51,7 @@ pub async fn guard(accept: bool) -> Result<(), String> {
         if found > most {
             over = true;
             eprintln!("over budget: {what}");
-        } 
+        }
     }
     if over { Err("what is meant to cost more is accepted with `.ci/guard --accept`".to_owned()) } else { Ok(()) }
 }
