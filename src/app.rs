@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::{
     config::{Config, ConfigError},
-    mail::{Mailer, ses::LONGEST_ATTEMPT},
+    mail::{Mailer, render, ses::LONGEST_ATTEMPT, template},
     store::Store,
     timestamp::LONGEST_CALL,
 };
@@ -71,11 +71,15 @@ impl App {
         Self { config, store, mailer }
     }
 
-    /// Opens the connections to DynamoDB and SES, so that the first request need not: a function has more CPU while it
-    /// starts than it may have later. Where that fails, or takes too long, the first request does it after all.
+    /// Opens the connections to DynamoDB and SES and compiles the usual template, so that the first request need not: a
+    /// function has more CPU while it starts than it may have later. What fails, or takes too long, the first request
+    /// does after all.
     pub async fn warm_up(&self) {
-        let both = async { tokio::join!(self.store.warm_up(), self.mailer.warm_up()) };
-        let _ = timeout(WARM_UP, both).await;
+        let locale = self.config.default_connector.as_ref().map_or("en", |connector| &connector.default_locale);
+        // Last, while the others wait for their answers.
+        let template = async { template::BUILT_IN.get(locale).map(render::prepare) };
+        let all = async { tokio::join!(self.store.warm_up(), self.mailer.warm_up(), template) };
+        let _ = timeout(WARM_UP, all).await;
     }
 }
 

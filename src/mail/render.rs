@@ -17,6 +17,7 @@ use handlebars::{
 use serde_json::{Map, Value};
 
 use self::parse::parse;
+use crate::directory::EmailTemplate;
 
 /// The most missing variables that are looked for in one template.
 const MOST_MISSING: usize = 20;
@@ -113,6 +114,16 @@ impl Output for Part {
         }
         self.0.push_str(text);
         Ok(())
+    }
+}
+
+/// Compiles an inline template ahead of its first use.
+pub fn prepare(template: &EmailTemplate) {
+    if let EmailTemplate::Inline { subject, html, text } = template {
+        for part in [subject, html, text] {
+            // One that is wrong is told of when it is used.
+            let _ = compiled(part);
+        }
     }
 }
 

@@ -34,7 +34,9 @@ fn skeleton(template: &str) -> (String, Vec<&str>) {
         let stretch = text.trim();
         // A backslash would belong to the tag.
         if stretch.len() >= LONG && !stretch.ends_with('\\') {
-            skeleton += &text.replacen(stretch, PLACEHOLDER.encode_utf8(&mut [0; 4]), 1);
+            skeleton += &text[..text.len() - text.trim_start().len()];
+            skeleton.push(PLACEHOLDER);
+            skeleton += &text[text.trim_end().len()..];
             stretches.push(stretch);
         } else {
             skeleton += text;
