@@ -131,18 +131,14 @@ impl Listener for TlsListener {
 async fn serve(router: Router, certified: Option<&Certified>) -> String {
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = tcp.local_addr().unwrap().port();
-    match certified {
-        Some(Certified { server, .. }) => {
-            let listener = TlsListener { tcp, tls: server.clone() };
-            tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
-            format!("https://localhost:{port}")
-        }
-        None => {
-            let listener = tcp.tap_io(|stream| stream.set_nodelay(true).unwrap());
-            tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
-            format!("http://localhost:{port}")
-        }
+    if let Some(Certified { server, .. }) = certified {
+        let listener = TlsListener { tcp, tls: server.clone() };
+        tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+        return format!("https://localhost:{port}");
     }
+    let listener = tcp.tap_io(|stream| stream.set_nodelay(true).unwrap());
+    tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+    format!("http://localhost:{port}")
 }
 
 /// Waits to the microsecond, which timers do not.

@@ -127,7 +127,8 @@ impl Figures {
         for _ in 0..creates {
             self.warm.push(millis(running.create(true).await));
         }
-        self.warm_cpu = millis(process::cpu_time(running.pid()) - before) / count(creates);
+        let used = process::cpu_time(running.pid()).saturating_sub(before);
+        self.warm_cpu = millis(used) / count(creates);
         self.peak_megabytes = process::megabytes(running.pid(), "VmHWM");
         running.stop().await;
     }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long anything may take; a valgrind on a busy machine is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A program that Lambda could run.
 pub struct Subject {

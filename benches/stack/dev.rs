@@ -1,7 +1,7 @@
 //! `cargo dev` on disk, as a process of its own.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -193,9 +193,9 @@ async fn write(writes: &mut JoinSet<()>, client: &Client, rows: Vec<Item>) {
     });
 }
 
-fn remove(file: &PathBuf) {
+fn remove(file: &Path) {
     for suffix in ["", "-wal", "-shm"] {
-        let mut name = file.clone().into_os_string();
+        let mut name = file.as_os_str().to_owned();
         name.push(suffix);
         // Not there before the first run.
         let _ = std::fs::remove_file(name);
