@@ -1,20 +1,23 @@
 //! What every request shares: the settings and the clients, built once when the function starts.
 
+mod environment;
+
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
+use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
+use aws_types::SdkConfig;
+use tokio::time::timeout;
 
 use crate::{
-    config::Config,
+    config::{Config, ConfigError},
     log::{Log, notes::NoteCalls},
-    mail::Mailer,
+    mail::{Mailer, render, template},
     store::Store,
     timestamp::LONGEST_ATTEMPT,
 };
+
+/// How long the start may wait for connections that only save time later.
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// The function's state. It is shared by all requests and never changes, but for the directory's cache.
 #[derive(Debug)]
@@ -32,27 +35,33 @@ pub struct App {
 impl App {
     /// Builds the clients from the process's environment: region, credentials, and `AWS_ENDPOINT_URL_DYNAMODB` and
     /// `AWS_ENDPOINT_URL_SESV2` where something else than AWS is meant. Connects to nothing yet.
-    pub async fn connect(config: Config) -> Self {
-        Self::connect_within(config, time_limits(), retries()).await
+    ///
+    /// # Errors
+    /// Names the variable that is missing, or of no use.
+    pub fn connect(config: Config) -> Result<Self, ConfigError> {
+        let sdk = environment::sdk_config(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
+        Ok(Self::new(config, &sdk))
     }
 
-    /// As [`App::connect`], for a command that nobody waits for at an API, over lines slower than a function's: with
-    /// more patience.
+    /// As [`App::connect`], for a command that people run where they sign in to AWS: with all the ways of doing so, and
+    /// the certificates that their machine trusts. Nobody waits for it at an API, over lines slower than a function's,
+    /// so with more patience.
     #[cfg(feature = "cli")]
     pub async fn connect_patiently(config: Config) -> Self {
+        use aws_config::BehaviorVersion;
+        use aws_smithy_http_client::{
+            Builder,
+            tls::{Provider, rustls_provider::CryptoMode},
+        };
+
         let time_limits = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(10))
             .operation_attempt_timeout(Duration::from_secs(20))
             .operation_timeout(Duration::from_mins(1));
-        Self::connect_within(config, time_limits.build(), RetryConfig::standard().with_max_attempts(8)).await
-    }
-
-    async fn connect_within(config: Config, time_limits: TimeoutConfig, retries: RetryConfig) -> Self {
-        let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let sdk = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(client)
-            .timeout_config(time_limits)
-            .retry_config(retries)
+            .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+            .timeout_config(time_limits.build())
+            .retry_config(RetryConfig::standard().with_max_attempts(8))
             .load()
             .await;
         Self::new(config, &sdk)
@@ -65,11 +74,25 @@ impl App {
         let mailer = Mailer::new(sdk);
         Self { config, store, mailer, log: Log::readable() }
     }
+
+    /// Opens the connections to DynamoDB and SES and compiles the usual template, so that the first request need not: a
+    /// function has more CPU while it starts than it may have later. What fails, or takes too long, the first request
+    /// does after all.
+    pub async fn warm_up(&self) {
+        let locale = self.config.default_connector.as_ref().map_or("en", |connector| &connector.default_locale);
+        // Last, while the others wait for their answers.
+        let template = async { template::BUILT_IN.get(locale).map(render::prepare) };
+        let all = async { tokio::join!(self.store.warm_up(), self.mailer.warm_up(), template) };
+        let _ = timeout(WARM_UP, all).await;
+    }
 }
 
 /// The limits within which a request can be answered whatever AWS does.
 pub fn time_limits() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(Duration::from_secs(1)).operation_attempt_timeout(LONGEST_ATTEMPT).build()
+    TimeoutConfig::builder()
+        .connect_timeout(environment::CONNECT_TIMEOUT)
+        .operation_attempt_timeout(LONGEST_ATTEMPT)
+        .build()
 }
 
 /// The SDK makes one attempt and no more: it knows neither how much time a request has left, nor what must not be done

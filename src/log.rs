@@ -24,7 +24,10 @@ use self::{
     embedded::Embedded,
     notes::{Notes, Tally},
 };
-pub use self::{embedded::NAMESPACE, subscriber::subscriber};
+pub use self::{
+    embedded::NAMESPACE,
+    subscriber::{filter, subscriber},
+};
 use crate::{
     error::Error,
     invitation::{InvitationId, TenantId},

@@ -15,9 +15,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     log::subscriber(std::env::var("RUST_LOG").ok().as_deref(), std::io::stdout).init();
-    let app = App::connect(Config::from_env().inspect_err(|error| tracing::error!(%error, "invalid configuration"))?);
+    let app = Config::from_env().and_then(App::connect);
+    let app = app.inspect_err(|error| tracing::error!(%error, "invalid configuration"))?;
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
-    let app = Arc::new(App { log: Log::metrics(function, std::io::stdout()), ..app.await });
+    let app = Arc::new(App { log: Log::metrics(function, std::io::stdout()), ..app });
+    app.warm_up().await;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let app = Arc::clone(&app);
         // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.

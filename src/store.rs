@@ -89,6 +89,14 @@ impl Store {
             directory_cache: directory::Cache::new(config.directory_cache_millis),
         }
     }
+
+    /// Opens the connection, by asking for a row that no tenant has.
+    pub async fn warm_up(&self) {
+        let key = [keys::PK, keys::SK].map(|name| (name.to_owned(), items::string("WARM-UP")));
+        let ask = self.client.get_item().table_name(&self.table).set_key(Some(key.into()));
+        // Where it fails, so does the first request, and tells of it.
+        let _ = ask.send().await;
+    }
 }
 
 impl From<StoreError> for crate::error::Error {

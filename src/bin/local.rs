@@ -13,9 +13,10 @@ use organization_invitations::{
         serve::{ServeOptions, serve},
         stack::StackOptions,
     },
+    log,
     timestamp::Timestamp,
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Organization invitations on this machine: the API, DynamoDB, SES and an inbox, in one process. The function's
 /// settings are read from the environment; AWS credentials and endpoints are not.
@@ -64,9 +65,10 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,organization_invitations=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
+    let directives = std::env::var("RUST_LOG").ok();
+    let filter = log::filter(directives.as_deref(), "warn,organization_invitations=info");
+    tracing_subscriber::registry().with(lines).with(filter).init();
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {

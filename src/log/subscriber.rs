@@ -1,7 +1,20 @@
 //! How the log is written: one JSON object a line, and nobody in it, whatever `RUST_LOG` says.
 
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt::MakeWriter, layer::SubscriberExt};
+use tracing_subscriber::{
+    filter::{Targets, filter_fn},
+    fmt::{MakeWriter, layer},
+    layer::SubscriberExt,
+    registry,
+};
+
+/// What is logged: as the `directives` of `RUST_LOG` say, such as `warn,organization_invitations=debug`, or as the
+/// `usual` ones, where there are none or none that can be read.
+pub fn filter(directives: Option<&str>, usual: &str) -> Targets {
+    let directives = directives.filter(|directives| !directives.is_empty());
+    let parse = |directives: &str| directives.parse::<Targets>().ok();
+    directives.and_then(parse).or_else(|| parse(usual)).unwrap_or_default()
+}
 
 /// Writes the log to `writer`, as far as `directives` (those of `RUST_LOG`) ask for it; `info` where there are none, or
 /// none that can be read.
@@ -9,19 +22,16 @@ pub fn subscriber<W>(directives: Option<&str>, writer: W) -> impl Subscriber + S
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let wanted = directives.and_then(|directives| EnvFilter::try_new(directives).ok());
-    tracing_subscriber::fmt()
+    let lines = layer()
         .json()
         .flatten_event(true)
-        .with_env_filter(wanted.unwrap_or_else(|| EnvFilter::new("info")))
         // CloudWatch adds the time, and the handler's one line names the request.
         .without_time()
         .with_target(false)
         .with_current_span(false)
         .with_span_list(false)
-        .with_writer(writer)
-        .finish()
-        .with(filter_fn(names_nobody))
+        .with_writer(writer);
+    registry().with(lines).with(filter(directives, "info")).with(filter_fn(names_nobody))
 }
 
 /// Below `info`, only what is written here is known to quote nothing: Lambda's runtime and the AWS SDK log whole events,

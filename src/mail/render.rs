@@ -1,13 +1,23 @@
 //! Handlebars as SES speaks it, rendered strictly: a variable that is missing is an error, and all of those that are
 //! missing are told at once.
 
-use std::io;
+mod parse;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 use handlebars::{
-    Handlebars, RenderError, RenderErrorReason, Template, html_escape, no_escape,
+    Context, Handlebars, Output, RenderContext, RenderError, RenderErrorReason, Renderable, Template, html_escape,
+    no_escape,
     template::{HelperTemplate, Parameter, TemplateElement},
 };
 use serde_json::{Map, Value};
+
+use self::parse::parse;
+use crate::directory::EmailTemplate;
 
 /// The most missing variables that are looked for in one template.
 const MOST_MISSING: usize = 20;
@@ -17,6 +27,10 @@ const MAX_PART_BYTES: usize = 1 << 20;
 
 /// The most branches of a template, each of which is one level deeper for whoever reads or drops it.
 const MAX_BRANCHES: usize = 100;
+
+/// The most templates that are kept compiled, and the longest of them, in bytes: so that they take megabytes at most.
+const MOST_COMPILED: usize = 32;
+const MAX_COMPILED_BYTES: usize = 64 * 1024;
 
 /// The block helpers that SES's templates have (Amazon SES developer guide, "Advanced email personalization").
 const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
@@ -48,31 +62,34 @@ pub struct Rendered {
 /// # Errors
 /// [`RenderFailure::Missing`] names what any of the parts lacks.
 pub fn render(subject: &str, html: &str, text: &str, variables: &Value) -> Result<Rendered, RenderFailure> {
+    static TEXT: LazyLock<Handlebars> = LazyLock::new(|| strict(no_escape));
+    static HTML: LazyLock<Handlebars> = LazyLock::new(|| strict(html_escape));
     let mut missing = Vec::new();
-    let mut part = |template: &str, escape: fn(&str) -> String| render_part(template, escape, variables, &mut missing);
-    let rendered =
-        Rendered { subject: part(subject, no_escape)?, html: part(html, html_escape)?, text: part(text, no_escape)? };
+    let mut part = |template: &str, registry| render_part(template, registry, variables, &mut missing);
+    let rendered = Rendered { subject: part(subject, &*TEXT)?, html: part(html, &*HTML)?, text: part(text, &*TEXT)? };
     if missing.is_empty() { Ok(rendered) } else { Err(RenderFailure::Missing(missing)) }
+}
+
+fn strict(escape: fn(&str) -> String) -> Handlebars<'static> {
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    registry.register_escape_fn(escape);
+    registry
 }
 
 /// Renders one part. What is missing is added to `missing`, and made up for, so that the next missing one is found.
 fn render_part(
     template: &str,
-    escape: fn(&str) -> String,
+    registry: &Handlebars<'_>,
     variables: &Value,
     missing: &mut Vec<String>,
 ) -> Result<String, RenderFailure> {
-    let mut registry = Handlebars::new();
-    registry.set_strict_mode(true);
-    registry.register_escape_fn(escape);
-    registry.register_template("part", compile(template)?);
-    let mut variables = variables.clone();
+    let template = compiled(template)?;
+    let mut variables = Context::from(variables.clone());
     for _ in 0..MOST_MISSING {
-        let mut part = Part(Vec::new());
-        let error = match registry.render_to_write("part", &variables, &mut part) {
-            Ok(()) => return Ok(String::from_utf8_lossy(&part.0).into_owned()),
-            Err(error) => error,
-        };
+        let mut part = Part(String::new());
+        let rendered = template.render(registry, &variables, &mut RenderContext::new(None), &mut part);
+        let Err(error) = rendered else { return Ok(part.0) };
         if matches!(error.reason(), RenderErrorReason::IOError(_)) {
             return Err(RenderFailure::TooLong);
         }
@@ -82,7 +99,7 @@ fn render_part(
         if !missing.contains(&name) {
             missing.push(name.clone());
         }
-        if !make_up(&mut variables, &name) {
+        if !make_up(variables.data_mut(), &name) {
             break;
         }
     }
@@ -90,20 +107,44 @@ fn render_part(
 }
 
 /// What has been rendered so far.
-struct Part(Vec<u8>);
+struct Part(String);
 
-impl io::Write for Part {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > MAX_PART_BYTES {
+impl Output for Part {
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if self.0.len() + text.len() > MAX_PART_BYTES {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
+        self.0.push_str(text);
         Ok(())
     }
+}
+
+/// Compiles an inline template ahead of its first use.
+pub fn prepare(template: &EmailTemplate) {
+    if let EmailTemplate::Inline { subject, html, text } = template {
+        for part in [subject, html, text] {
+            // One that is wrong is told of when it is used.
+            let _ = compiled(part);
+        }
+    }
+}
+
+/// Compiles a template, unless that was done before: compiling takes many times as long as rendering.
+fn compiled(template: &str) -> Result<Arc<Template>, RenderFailure> {
+    static COMPILED: Mutex<BTreeMap<String, Arc<Template>>> = Mutex::new(BTreeMap::new());
+    let lock = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(compiled) = lock().get(template) {
+        return Ok(Arc::clone(compiled));
+    }
+    let compiled = Arc::new(compile(template)?);
+    if template.len() <= MAX_COMPILED_BYTES {
+        let mut all = lock();
+        if all.len() >= MOST_COMPILED {
+            all.clear();
+        }
+        all.insert(template.to_owned(), Arc::clone(&compiled));
+    }
+    Ok(compiled)
 }
 
 /// Only what SES has too: a template should be able to move there. Partials, which SES has, could include each other
@@ -113,7 +154,7 @@ pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     if template.matches("{{else").count() + template.matches("{{#").count() > MAX_BRANCHES {
         return Err(invalid("a template cannot have more than 100 branches"));
     }
-    let template = Template::compile(template).map_err(|error| invalid(&error.reason().to_string()))?;
+    let template = parse(template).map_err(|error| invalid(&error.reason().to_string()))?;
     if !is_supported(&template) {
         return Err(invalid("a template can only use variables, and the blocks if, unless, each and with"));
     }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use aws_config::{SdkConfig, retry::RetryConfig};
 use aws_sdk_sesv2::{
     Client,
+    config::retry::RetryConfig,
     error::{ProvideErrorMetadata, SdkError},
     operation::send_email::{SendEmailError, builders::SendEmailFluentBuilder},
     types::{Body, Content as Part, Destination, EmailContent, Message as SesMessage, MessageTag, Template},
 };
+use aws_types::SdkConfig;
 use tokio::time::sleep;
 
 use super::{Content, Letter, compose::one_line};
@@ -51,6 +52,18 @@ impl Mailer {
         let config = aws_sdk_sesv2::config::Builder::from(sdk);
         let config = config.retry_config(RetryConfig::disabled()).interceptor(NoteCalls::Ses);
         Self { client: Client::from_conf(config.build()) }
+    }
+
+    /// Opens the connection, by asking for something that is not there: `GET` where SES only knows `POST`. Nothing can
+    /// come of that, and it takes no permission.
+    pub async fn warm_up(&self) {
+        let ask = self.client.send_email().customize().mutate_request(|request| {
+            request.headers_mut().remove("content-length");
+            *request.body_mut() = "".into();
+            request.set_method("GET").expect("GET is a method");
+        });
+        // The answer is that there is no such thing.
+        let _ = ask.send().await;
     }
 
     /// Sends `letter`. One that was throttled, or never arrived because no connection came about, is sent again. No

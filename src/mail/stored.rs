@@ -1,6 +1,6 @@
 //! The templates that SES keeps, as the directory command reads them.
 
-use aws_config::retry::RetryConfig;
+use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::operation::get_email_template::GetEmailTemplateError;
 
 use super::Mailer;

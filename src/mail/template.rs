@@ -50,10 +50,13 @@ fn language(locale: &str) -> &str {
 fn built_in(phrases: &str) -> EmailTemplate {
     let phrases: HashMap<String, String> =
         serde_json::from_str(phrases).expect("the phrase files are checked by a test");
+    let phrase = |name: &str| phrases.get(name).map_or("", String::as_str);
     let filled = |layout: &str| {
-        phrases.iter().fold(layout.to_owned(), |text, (name, phrase)| text.replace(&format!("[[{name}]]"), phrase))
+        let mut pieces = layout.split("[[");
+        let first = pieces.next().unwrap_or_default().to_owned();
+        pieces.filter_map(|piece| piece.split_once("]]")).fold(first, |text, (name, rest)| text + phrase(name) + rest)
     };
-    let subject = phrases.get("subject").cloned().unwrap_or_default();
+    let subject = phrase("subject").to_owned();
     EmailTemplate::Inline { subject, html: filled(LAYOUT_HTML), text: filled(LAYOUT_TEXT) }
 }
 

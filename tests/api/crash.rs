@@ -302,6 +302,10 @@ async fn pass(
         Some(target) => target.to_str().unwrap().rsplit_once('.').unwrap().1,
         None => "SendEmail",
     };
+    // What the function does before it asks for its first event is not counted.
+    if shared.process.load(Ordering::SeqCst) == 0 {
+        return shared.forward(&upstream, method, &uri, headers, body).await;
+    }
     let position = {
         let mut calls = shared.calls.lock().unwrap();
         calls.push(operation.to_owned());

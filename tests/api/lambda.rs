@@ -1,20 +1,13 @@
 //! The release binary as Lambda runs it: a process that asks the Runtime API for events and posts its answers.
 
+#[path = "../common/runtime_api.rs"]
+mod runtime_api;
+
 use std::{
-    collections::VecDeque,
-    path::PathBuf,
     process::{Output, Stdio},
-    sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::State,
-    http::{HeaderMap, HeaderName, StatusCode},
-    routing::{get, post},
-};
 use organization_invitations::{
     local::stack::{self, Stack},
     timestamp::Timestamp,
@@ -22,11 +15,10 @@ use organization_invitations::{
 use serde_json::Value;
 use tokio::{
     process::{Child, Command},
-    sync::{Notify, mpsc},
-    task::JoinHandle,
     time::timeout,
 };
 
+use self::runtime_api::{RuntimeApi, release_binary};
 use crate::{
     events,
     helpers::{Answer, TestApp, body, create_event, with},
@@ -34,7 +26,7 @@ use crate::{
     log_privacy,
 };
 
-/// How long the function may take to answer one event, its start included.
+/// How long the function may take to start, and to answer an event.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,9 +152,10 @@ impl Function {
     }
 
     async fn start_with(dynamodb_url: &str, ses_url: &str, settings: &[(&str, &str)]) -> Self {
-        let runtime = RuntimeApi::start().await;
+        let mut runtime = RuntimeApi::start().await;
         let endpoints = [("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_url), ("AWS_ENDPOINT_URL_SESV2", ses_url)];
         let process = command(&runtime.address, &endpoints).envs(settings.iter().copied()).spawn().unwrap();
+        timeout(PATIENCE, runtime.asked()).await.expect("the function starts");
         Self { process, runtime }
     }
 
@@ -177,18 +170,14 @@ impl Function {
     }
 
     async fn invoke_with_deadline(&mut self, event: &str, deadline_millis: i64) -> Answer {
-        self.runtime.shared.push(event.to_owned(), deadline_millis);
-        let answer = timeout(PATIENCE, self.runtime.answers.recv()).await;
-        let answer =
-            answer.expect("an answer in time").expect("the Runtime API runs").expect("an answer, not an error");
-        Answer::from_lambda(&answer)
+        let answer = timeout(PATIENCE, self.runtime.invoke(event, deadline_millis)).await;
+        Answer::from_lambda(&answer.expect("an answer in time").expect("an answer, not an error"))
     }
 
     /// The answer, unless the process dies before it.
     pub async fn invoke_until_death(&mut self, event: &str, deadline_millis: i64) -> Option<Answer> {
-        self.runtime.shared.push(event.to_owned(), deadline_millis);
         tokio::select! {
-            answer = self.runtime.answers.recv() => answer.map(|answer| Answer::from_lambda(&answer.unwrap())),
+            answer = self.runtime.invoke(event, deadline_millis) => Some(Answer::from_lambda(&answer.unwrap())),
             died = timeout(PATIENCE, self.process.wait()) => {
                 died.expect("an answer, or the process's end").unwrap();
                 None
@@ -208,82 +197,6 @@ impl Function {
         self.process.start_kill().unwrap();
         text(&self.process.wait_with_output().await.unwrap())
     }
-}
-
-/// The part of the Lambda Runtime API that a function needs (AWS Lambda developer guide, "Using the Lambda runtime
-/// API").
-struct RuntimeApi {
-    address: String,
-    shared: Arc<Events>,
-    answers: mpsc::UnboundedReceiver<Result<Value, String>>,
-    server: JoinHandle<()>,
-}
-
-/// The events that wait to be asked for.
-struct Events {
-    waiting: Mutex<VecDeque<(String, i64)>>,
-    arrival: Notify,
-    answers: mpsc::UnboundedSender<Result<Value, String>>,
-}
-
-impl RuntimeApi {
-    async fn start() -> Self {
-        let (sender, answers) = mpsc::unbounded_channel();
-        let shared = Arc::new(Events { waiting: Mutex::default(), arrival: Notify::new(), answers: sender });
-        let router = Router::new()
-            .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
-            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
-            .route("/2018-06-01/runtime/init/error", post(init_error))
-            .with_state(Arc::clone(&shared));
-        let (listener, url) = stack::listen(0, "").await.unwrap();
-        let server = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
-        Self { address: url.trim_start_matches("http://").to_owned(), shared, answers, server }
-    }
-}
-
-impl Drop for RuntimeApi {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-impl Events {
-    fn push(&self, event: String, deadline_millis: i64) {
-        self.waiting.lock().unwrap().push_back((event, deadline_millis));
-        self.arrival.notify_one();
-    }
-}
-
-async fn next(State(events): State<Arc<Events>>) -> (HeaderMap, String) {
-    loop {
-        let waiting = events.waiting.lock().unwrap().pop_front();
-        if let Some((event, deadline_millis)) = waiting {
-            let headers = [
-                ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
-                ("lambda-runtime-deadline-ms", deadline_millis.to_string()),
-                ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:f".to_owned()),
-                ("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0".to_owned()),
-            ];
-            let headers = headers.map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-            return (headers.into_iter().collect(), event);
-        }
-        events.arrival.notified().await;
-    }
-}
-
-async fn response(State(events): State<Arc<Events>>, answer: Bytes) -> StatusCode {
-    events.answers.send(serde_json::from_slice(&answer).map_err(|error| error.to_string())).unwrap();
-    StatusCode::ACCEPTED
-}
-
-async fn error(State(events): State<Arc<Events>>, error: Bytes) -> StatusCode {
-    events.answers.send(Err(String::from_utf8_lossy(&error).into_owned())).unwrap();
-    StatusCode::ACCEPTED
-}
-
-async fn init_error(error: Bytes) {
-    panic!("the function did not start: {}", String::from_utf8_lossy(&error));
 }
 
 fn command(runtime_api: &str, endpoints: &[(&str, &str)]) -> Command {
@@ -308,27 +221,9 @@ fn command(runtime_api: &str, endpoints: &[(&str, &str)]) -> Command {
     command
 }
 
-/// What the deployed function has.
+/// What the deployed function has, unless its parameter says otherwise.
 fn memory_mib() -> u64 {
-    let template = include_str!("../../template.yaml").lines();
-    let sizes: Vec<&str> = template.filter_map(|line| line.trim().strip_prefix("MemorySize:")).collect();
-    let [size] = sizes[..] else { panic!("one function") };
+    let (_, parameter) = include_str!("../../template.yaml").split_once("\n  MemorySize:\n").expect("a parameter");
+    let size = parameter.lines().find_map(|line| line.trim().strip_prefix("Default:")).expect("with a default");
     size.trim().parse().unwrap()
-}
-
-/// The binary that would be deployed: release profile, no features. It is built here, once, because `cargo test`
-/// itself builds only its own profile.
-fn release_binary() -> &'static PathBuf {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let built = std::process::Command::new(env!("CARGO"))
-            .args(["build", "--release", "--locked", "--quiet", "--bin", "organization-invitations"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("cargo runs");
-        assert!(built.success(), "the release build failed");
-        let debug = PathBuf::from(env!("CARGO_BIN_EXE_organization-invitations"));
-        let target = debug.parent().and_then(std::path::Path::parent).expect("target/debug/…");
-        target.join("release").join("organization-invitations")
-    })
 }

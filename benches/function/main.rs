@@ -1,0 +1,284 @@
+//! The function as a whole process, as Lambda runs it, beside a function that does nothing and the same create in
+//! Node.js: start, first and warm creates, CPU time, memory, instructions and size. See `benches/README.md`.
+//!
+//! `cargo bench --bench function` measures, `-- --quick` does so with few runs, and `-- guard` is what `.ci/guard` calls.
+#![allow(clippy::unwrap_used, reason = "a benchmark stops when it cannot go on")]
+#![expect(clippy::print_stdout, reason = "the tables are the benchmark's output")]
+
+mod endpoints;
+mod guard;
+mod instructions;
+#[path = "../common/process.rs"]
+mod process;
+#[path = "../../tests/common/runtime_api.rs"]
+mod runtime_api;
+mod subject;
+#[path = "../common/table.rs"]
+mod table;
+
+use std::{path::Path, process::ExitCode, time::Duration};
+
+use self::{
+    endpoints::Endpoints,
+    instructions::Instructions,
+    process::CpuShare,
+    subject::{Running, Subject},
+    table::{Table, median, number, percentile},
+};
+
+/// The memory of the smallest function.
+const SMALLEST_MB: u32 = 128;
+
+/// The delays of DynamoDB and SES in front of which the warm path is measured.
+const DELAYS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(20));
+
+/// How often each thing is measured.
+struct Effort {
+    starts: usize,
+    warm_creates: usize,
+    delayed_creates: usize,
+}
+
+const FULL: Effort = Effort { starts: 20, warm_creates: 2_000, delayed_creates: 200 };
+const QUICK: Effort = Effort { starts: 3, warm_creates: 100, delayed_creates: 20 };
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let has = |argument: &str| std::env::args().any(|given| given == argument);
+    if has("guard") {
+        return match guard::guard(has("--accept")).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                println!("{reason}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    measure(&if has("--quick") { QUICK } else { FULL }).await;
+    ExitCode::SUCCESS
+}
+
+async fn measure(effort: &Effort) {
+    let share = CpuShare::of_memory(SMALLEST_MB);
+    if let Err(error) = &share {
+        println!("No figures for {SMALLEST_MB} MB, since there is no control group to be had: {error}\n");
+    }
+    let node = Subject::node();
+    if node.is_none() {
+        println!("No figures for Node.js, which is not installed.\n");
+    }
+    let subjects: Vec<Subject> = [Subject::function(), Subject::hello_world()].into_iter().chain(node).collect();
+    let mut both = Vec::new();
+    for tls in [true, false] {
+        let endpoints = Endpoints::start(tls).await;
+        let mut figures: Vec<Figures> = subjects.iter().map(|_| Figures::default()).collect();
+        // In turns, so that whatever else the machine does meets all of them.
+        for _ in 0..effort.starts {
+            for (subject, figures) in subjects.iter().zip(&mut figures) {
+                figures.start(subject, &endpoints, share.as_ref().ok()).await;
+            }
+        }
+        for (subject, figures) in subjects.iter().zip(&mut figures) {
+            figures.run(subject, &endpoints, effort.warm_creates).await;
+            figures.instructions = Instructions::count(subject, &endpoints).await;
+        }
+        println!("{}\n", if tls { "With TLS 1.3:" } else { "Without TLS:" });
+        print(&subjects, &figures);
+        both.push(figures);
+    }
+    print_sizes(&subjects);
+    let delayed = Delayed::measure(&subjects[0], effort.delayed_creates).await;
+    delayed.print();
+    print_targets(&both[0], &both[1], &delayed);
+}
+
+/// What is known of a subject, each in milliseconds unless said otherwise.
+#[derive(Default)]
+struct Figures {
+    init: Vec<f64>,
+    first: Vec<f64>,
+    /// With the CPU of the smallest function from the first event on, as on Lambda.
+    first_small: Vec<f64>,
+    warm: Vec<f64>,
+    warm_cpu: f64,
+    peak_megabytes: f64,
+    instructions: Option<Instructions>,
+}
+
+impl Figures {
+    /// Starts it twice: once with all of a core, and once with less from its first event on.
+    async fn start(&mut self, subject: &Subject, endpoints: &Endpoints, share: Option<&CpuShare>) {
+        let mut running = subject.start(endpoints, &[]).await;
+        self.init.push(millis(running.init));
+        self.first.push(millis(running.create(true).await));
+        running.stop().await;
+        if let Some(share) = share {
+            let mut running = subject.start(endpoints, &[]).await;
+            share.admit(running.pid()).unwrap();
+            self.first_small.push(millis(running.create(true).await));
+            running.stop().await;
+        }
+    }
+
+    async fn run(&mut self, subject: &Subject, endpoints: &Endpoints, creates: usize) {
+        let mut running = subject.start(endpoints, &[]).await;
+        running.create(true).await;
+        let before = process::cpu_time(running.pid());
+        for _ in 0..creates {
+            self.warm.push(millis(running.create(true).await));
+        }
+        let used = process::cpu_time(running.pid()).saturating_sub(before);
+        self.warm_cpu = millis(used) / count(creates);
+        self.peak_megabytes = process::megabytes(running.pid(), "VmHWM");
+        running.stop().await;
+    }
+
+    /// The time until the first answer, with the CPU of the smallest function.
+    fn cold_start(&self) -> f64 {
+        median(&self.init) + median(&self.first_small)
+    }
+}
+
+fn print(subjects: &[Subject], figures: &[Figures]) {
+    let small = format!("first create, {SMALLEST_MB} MB");
+    let mut table = Table::new([
+        "ms, and others as named",
+        "init",
+        "first create",
+        &small,
+        "warm create",
+        "p99",
+        "warm CPU",
+        "peak MB",
+        "init, Minstr",
+        "first",
+        "warm",
+    ]);
+    for (subject, figures) in subjects.iter().zip(figures) {
+        let millions = |pick: fn(&Instructions) -> u64| {
+            figures.instructions.as_ref().and_then(|instructions| number(count_u64(pick(instructions)) / 1e6))
+        };
+        table.row(
+            subject.name,
+            [
+                number(median(&figures.init)),
+                number(median(&figures.first)),
+                number(median(&figures.first_small)),
+                number(median(&figures.warm)),
+                number(percentile(&figures.warm, 0.99)),
+                number(figures.warm_cpu),
+                number(figures.peak_megabytes),
+                millions(|instructions| instructions.init),
+                millions(|instructions| instructions.first),
+                millions(|instructions| instructions.warm),
+            ],
+        );
+    }
+    table.print();
+}
+
+fn print_sizes(subjects: &[Subject]) {
+    println!("What is deployed (Node.js itself is part of Lambda):\n");
+    let mut table = Table::new(["MB", "binary or bundle", "compressed"]);
+    for subject in subjects {
+        let size = std::fs::metadata(&subject.artifact).unwrap().len();
+        table.row(subject.name, [number(count_u64(size) / 1e6), compressed(&subject.artifact).and_then(number)]);
+    }
+    table.print();
+}
+
+/// The size that a zip file would have, in megabytes: gzip compresses in the same way.
+fn compressed(file: &Path) -> Option<f64> {
+    let output = std::process::Command::new(process::find("gzip")?).args(["-9", "--stdout"]).arg(file).output();
+    Some(count(output.unwrap().stdout.len()) / 1e6)
+}
+
+/// Medians behind endpoints that take their time, in milliseconds.
+struct Delayed {
+    with_mail: f64,
+    without_mail: f64,
+    with_mail_and_cold_directory: f64,
+}
+
+impl Delayed {
+    async fn measure(function: &Subject, creates: usize) -> Self {
+        let endpoints = Endpoints::start(true).await;
+        endpoints.delay(DELAYS.0, DELAYS.1);
+        let mut warm = function.start(&endpoints, &[]).await;
+        warm.create(true).await;
+        let mut cold = function.start(&endpoints, &[("DIRECTORY_CACHE_SECONDS", "0")]).await;
+        cold.create(true).await;
+        let figures = Self {
+            with_mail: several(&mut warm, true, creates).await,
+            without_mail: several(&mut warm, false, creates).await,
+            with_mail_and_cold_directory: several(&mut cold, true, creates).await,
+        };
+        warm.stop().await;
+        cold.stop().await;
+        figures
+    }
+
+    fn print(&self) {
+        let (dynamodb, ses) = (millis(DELAYS.0), millis(DELAYS.1));
+        println!("Warm creates with TLS, where DynamoDB takes {dynamodb} ms to answer, and SES {ses} ms:\n");
+        let mut table = Table::new(["ms", "delays", "median", "on top"]);
+        for (name, delays, median) in [
+            ("with mail", dynamodb + ses, self.with_mail),
+            ("without mail", dynamodb, self.without_mail),
+            ("with mail, directory not remembered", 2.0 * dynamodb + ses, self.with_mail_and_cold_directory),
+        ] {
+            table.row(name, [number(delays), number(median), number(median - delays)]);
+        }
+        table.print();
+    }
+}
+
+async fn several(running: &mut Running, mail: bool, creates: usize) -> f64 {
+    let mut times = Vec::new();
+    for _ in 0..creates {
+        times.push(millis(running.create(mail).await));
+    }
+    median(&times)
+}
+
+fn print_targets(tls: &[Figures], plain: &[Figures], delayed: &Delayed) {
+    let (function, hello) = (0, 1);
+    let node = tls.get(2);
+    let against_node = |pick: fn(&Figures) -> f64| node.map_or(f64::NAN, |node| pick(node) / pick(&tls[function]));
+    let instructions = |figures: &[Figures]| {
+        let init = |subject: usize| figures[subject].instructions.map_or(f64::NAN, |found| count_u64(found.init));
+        init(function) / init(hello)
+    };
+    let init = |figures: &[Figures]| median(&figures[function].init) / median(&figures[hello].init);
+    let delays = millis(DELAYS.0 + DELAYS.1);
+    let zip = compressed(Subject::function().artifact.as_path()).unwrap_or(f64::NAN);
+    let mut table = Table::new(["target", "at most", "at least", "found"]);
+    for (name, most, least, found) in [
+        ("init without TLS, times hello world's", 1.6, f64::NAN, init(plain)),
+        ("init with TLS connections, times hello world's", 2.5, f64::NAN, init(tls)),
+        ("the latter in instructions", f64::NAN, f64::NAN, instructions(tls)),
+        ("Node.js's init and first create at 128 MB, times ours", f64::NAN, 30.0, against_node(Figures::cold_start)),
+        ("Node.js's warm CPU, times ours", f64::NAN, 4.0, against_node(|figures| figures.warm_cpu)),
+        ("peak MB", 12.0, f64::NAN, tls[function].peak_megabytes),
+        ("zip MB", 3.0, f64::NAN, zip),
+        ("warm median behind delays, ms", delays + 1.0, f64::NAN, delayed.with_mail),
+    ] {
+        table.row(name, [number(most), number(least), number(found)]);
+    }
+    println!("The targets:\n");
+    table.print();
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers are far below 2^52")]
+fn count(number: usize) -> f64 {
+    number as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers are far below 2^52")]
+fn count_u64(number: u64) -> f64 {
+    number as f64
+}

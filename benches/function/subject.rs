@@ -1,0 +1,163 @@
+//! What is measured: a program that speaks to the Lambda Runtime API.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command as Builder, Stdio},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::{
+    endpoints::{Endpoints, TABLE},
+    process,
+    runtime_api::{RuntimeApi, release_binary},
+};
+
+/// How long anything may take; a valgrind on a busy machine is slow.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A program that Lambda could run.
+pub struct Subject {
+    pub name: &'static str,
+    /// What would be deployed.
+    pub artifact: PathBuf,
+    /// The program and its arguments.
+    pub command: Vec<PathBuf>,
+}
+
+impl Subject {
+    /// The function, as it is deployed.
+    pub fn function() -> Self {
+        let binary = release_binary().to_owned();
+        Self { name: "the function", artifact: binary.clone(), command: vec![binary] }
+    }
+
+    /// The floor: a function that does nothing.
+    pub fn hello_world() -> Self {
+        let target = peers().join("target");
+        let manifest = project().join("benches/peers/hello/Cargo.toml");
+        let build = ["build", "--release", "--locked", "--quiet", "--manifest-path"];
+        run(Builder::new(env!("CARGO")).args(build).arg(manifest).arg("--target-dir").arg(&target));
+        let binary = target.join("release/hello");
+        Self { name: "hello world (Rust)", artifact: binary.clone(), command: vec![binary] }
+    }
+
+    /// The same create in Node.js, where that is installed.
+    pub fn node() -> Option<Self> {
+        let (node, npm) = (process::find("node")?, process::find("npm")?);
+        let directory = project().join("benches/peers/node");
+        let bundle = peers().join("node.cjs");
+        run(Builder::new(&npm).current_dir(&directory).args(["ci", "--no-audit", "--no-fund", "--loglevel", "error"]));
+        let outfile = format!("--outfile={}", bundle.display());
+        let bundling = ["run", "--silent", "bundle", "--", "--log-level=warning", &outfile];
+        run(Builder::new(&npm).current_dir(&directory).args(bundling));
+        Some(Self { name: "Node.js", artifact: bundle.clone(), command: vec![node, bundle] })
+    }
+
+    /// Runs it on one core, as Lambda would, until it asks for its first event.
+    pub async fn start(&self, endpoints: &Endpoints, settings: &[(&str, &str)]) -> Running {
+        let pin = process::find("taskset").map(|taskset| vec![taskset, "--cpu-list".into(), "0".into()]);
+        self.start_under(&pin.unwrap_or_default(), endpoints, settings).await
+    }
+
+    /// Runs it by another program.
+    pub async fn start_under(&self, by: &[PathBuf], endpoints: &Endpoints, settings: &[(&str, &str)]) -> Running {
+        let mut runtime = RuntimeApi::start().await;
+        let line: Vec<&Path> = by.iter().chain(&self.command).map(PathBuf::as_path).collect();
+        let authority = endpoints.authority.as_deref();
+        let mut command = Command::new(line[0]);
+        command
+            .args(&line[1..])
+            .env_clear()
+            .envs([
+                ("AWS_LAMBDA_RUNTIME_API", runtime.address.as_str()),
+                ("AWS_LAMBDA_FUNCTION_NAME", "organization-invitations"),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+                ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+                ("AWS_REGION", "eu-central-1"),
+                ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+                ("AWS_ENDPOINT_URL_DYNAMODB", &endpoints.dynamodb),
+                ("AWS_ENDPOINT_URL_SESV2", &endpoints.ses),
+                ("TABLE_NAME", TABLE),
+            ])
+            .envs(authority.iter().flat_map(|file| [("AWS_CA_BUNDLE", file), ("NODE_EXTRA_CA_CERTS", file)]))
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let started = Instant::now();
+        let process = command.spawn().unwrap();
+        let asked = timeout(PATIENCE, runtime.asked()).await.expect("it starts");
+        Running { process, runtime, init: asked - started, creates: 0 }
+    }
+}
+
+/// A subject that has started, and waits for an event.
+pub struct Running {
+    process: Child,
+    runtime: RuntimeApi,
+    /// From the start of the process until it asked for its first event.
+    pub init: Duration,
+    creates: u32,
+}
+
+impl Running {
+    pub fn pid(&self) -> u32 {
+        self.process.id().expect("it runs until it is stopped")
+    }
+
+    /// Creates an invitation for somebody new, with mail or without, and says how long the answer took.
+    pub async fn create(&mut self, mail: bool) -> Duration {
+        self.creates += 1;
+        let event = event(self.creates, mail);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+        let deadline = i64::try_from((now + PATIENCE).as_millis()).expect("it is before 292278994");
+        let handed = Instant::now();
+        let answer = timeout(PATIENCE, self.runtime.invoke(&event, deadline)).await.expect("an answer in time");
+        let took = handed.elapsed();
+        let answer = answer.expect("an answer, not an error");
+        assert_eq!(answer["statusCode"], 201, "{answer}");
+        timeout(PATIENCE, self.runtime.asked()).await.expect("it asks for the next event");
+        took
+    }
+
+    /// Ends it, and gives what it wrote to its standard error.
+    pub async fn stop(self) -> String {
+        process::terminate(self.pid());
+        let output = self.process.wait_with_output().await.unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+}
+
+/// `events/create.json`, for the person of that number. It is as long for each of them.
+fn event(number: u32, mail: bool) -> String {
+    let mut event: Value = serde_json::from_str(include_str!("../../events/create.json")).unwrap();
+    let mut body: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
+    body["invitee"] = json!(format!("person-{number:06}@example.com"));
+    if !mail {
+        body["messagePayload"] = json!(false);
+    }
+    event["body"] = json!(body.to_string());
+    event.to_string()
+}
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the peers are built.
+fn peers() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers")
+}
+
+fn run(command: &mut Builder) {
+    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}
