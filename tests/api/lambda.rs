@@ -14,7 +14,9 @@ use organization_invitations::{
 };
 use serde_json::Value;
 use tokio::{
+    io::{AsyncRead, AsyncReadExt},
     process::{Child, Command},
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -139,6 +141,8 @@ fn text(output: &Output) -> String {
 pub struct Function {
     process: Child,
     runtime: RuntimeApi,
+    /// What it writes, read as it comes: it would wait for ever for room in a pipe that nobody reads.
+    output: [JoinHandle<String>; 2],
 }
 
 impl Function {
@@ -154,9 +158,10 @@ impl Function {
     async fn start_with(dynamodb_url: &str, ses_url: &str, settings: &[(&str, &str)]) -> Self {
         let mut runtime = RuntimeApi::start().await;
         let endpoints = [("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_url), ("AWS_ENDPOINT_URL_SESV2", ses_url)];
-        let process = command(&runtime.address, &endpoints).envs(settings.iter().copied()).spawn().unwrap();
+        let mut process = command(&runtime.address, &endpoints).envs(settings.iter().copied()).spawn().unwrap();
+        let output = [read_all(process.stdout.take().unwrap()), read_all(process.stderr.take().unwrap())];
         timeout(PATIENCE, runtime.asked()).await.expect("the function starts");
-        Self { process, runtime }
+        Self { process, runtime, output }
     }
 
     /// For signals.
@@ -194,9 +199,18 @@ impl Function {
 
     /// Ends the function, and returns what it logged.
     pub async fn stop(mut self) -> String {
-        self.process.start_kill().unwrap();
-        text(&self.process.wait_with_output().await.unwrap())
+        self.process.kill().await.unwrap();
+        let [stdout, stderr] = self.output;
+        stdout.await.unwrap() + &stderr.await.unwrap()
     }
+}
+
+fn read_all(mut pipe: impl AsyncRead + Send + Unpin + 'static) -> JoinHandle<String> {
+    tokio::spawn(async move {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).await.unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 fn command(runtime_api: &str, endpoints: &[(&str, &str)]) -> Command {

@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     idempotency::REPLAYED_HEADER,
     invitation::{Invitation, Status},
+    log::notes,
     mail::{Letter, MessagePayload},
     store::{
         idempotency::{Record, TakenOver},
@@ -66,6 +67,7 @@ pub(super) async fn repeat(
     record: Record,
     payload: Option<&MessagePayload>,
 ) -> Result<Response<Body>, Error> {
+    notes::invitation(&record.invitation_id);
     let now = request.moment.now;
     match record.runs_until {
         None => Ok(replayed(record.answer)),
