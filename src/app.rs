@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     config::{Config, ConfigError},
@@ -82,7 +82,7 @@ impl App {
         let locale = self.config.default_connector.as_ref().map_or("en", |connector| &connector.default_locale);
         // Last, while the others wait for their answers.
         let template = async { template::BUILT_IN.get(locale).map(render::prepare) };
-        let all = async { tokio::join!(self.store.warm_up(), self.mailer.warm_up(), template) };
+        let all = async { tokio::join!(self.store.warm_up(Instant::now() + WARM_UP), self.mailer.warm_up(), template) };
         let _ = timeout(WARM_UP, all).await;
     }
 }

@@ -39,8 +39,9 @@ use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
     types::AttributeValue,
 };
+use tokio::time::Instant;
 
-use crate::{config::Config, sdk_error};
+use crate::{config::Config, invitation::TenantId, sdk_error};
 
 /// A row of the table.
 pub type Item = HashMap<String, AttributeValue>;
@@ -90,12 +91,11 @@ impl Store {
         }
     }
 
-    /// Opens the connection, by asking for a row that no tenant has.
-    pub async fn warm_up(&self) {
-        let key = [keys::PK, keys::SK].map(|name| (name.to_owned(), items::string("WARM-UP")));
-        let ask = self.client.get_item().table_name(&self.table).set_key(Some(key.into()));
+    /// Opens the connection, by looking for a row that is not there in the way in which requests look for theirs.
+    pub async fn warm_up(&self, deadline: Instant) {
+        let nobody = TenantId::parse("-").expect("a tenant can be called so");
         // Where it fails, so does the first request, and tells of it.
-        let _ = ask.send().await;
+        let _ = self.batch_get(&nobody, vec![keys::EMAIL_CONNECTOR.to_owned()], deadline).await;
     }
 }
 
