@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::{
     config::{Config, ConfigError},
     log::{Log, notes::NoteCalls},
     mail::{Mailer, render, template},
     store::Store,
-    timestamp::LONGEST_ATTEMPT,
+    timestamp::{Deadline, LONGEST_ATTEMPT},
 };
 
 /// How long the start may wait for connections that only save time later.
@@ -82,7 +82,8 @@ impl App {
         let locale = self.config.default_connector.as_ref().map_or("en", |connector| &connector.default_locale);
         // Last, while the others wait for their answers.
         let template = async { template::BUILT_IN.get(locale).map(render::prepare) };
-        let all = async { tokio::join!(self.store.warm_up(Instant::now() + WARM_UP), self.mailer.warm_up(), template) };
+        let all =
+            async { tokio::join!(self.store.warm_up(Deadline::within(WARM_UP)), self.mailer.warm_up(), template) };
         let _ = timeout(WARM_UP, all).await;
     }
 }

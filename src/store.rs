@@ -39,9 +39,8 @@ use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
     types::AttributeValue,
 };
-use tokio::time::Instant;
 
-use crate::{config::Config, invitation::TenantId, sdk_error};
+use crate::{config::Config, invitation::TenantId, sdk_error, timestamp::Deadline};
 
 /// A row of the table.
 pub type Item = HashMap<String, AttributeValue>;
@@ -92,7 +91,7 @@ impl Store {
     }
 
     /// Opens the connection, by looking for a row that is not there in the way in which requests look for theirs.
-    pub async fn warm_up(&self, deadline: Instant) {
+    pub async fn warm_up(&self, deadline: Deadline) {
         let nobody = TenantId::parse("-").expect("a tenant can be called so");
         // Where it fails, so does the first request, and tells of it.
         let _ = self.batch_get(&nobody, vec![keys::EMAIL_CONNECTOR.to_owned()], deadline).await;

@@ -8,6 +8,7 @@ mod bodies;
 mod claims;
 mod cursors;
 mod events;
+mod idempotency;
 mod templates;
 
 use proptest::{
