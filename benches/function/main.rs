@@ -97,6 +97,7 @@ async fn measure(effort: &Effort) {
 struct Figures {
     init: Vec<f64>,
     first: Vec<f64>,
+    first_cpu: Vec<f64>,
     /// With the CPU of the smallest function from the first event on, as on Lambda.
     first_small: Vec<f64>,
     warm: Vec<f64>,
@@ -110,7 +111,9 @@ impl Figures {
     async fn start(&mut self, subject: &Subject, endpoints: &Endpoints, share: Option<&CpuShare>) {
         let mut running = subject.start(endpoints, &[]).await;
         self.init.push(millis(running.init));
+        let before = process::cpu_time(running.pid());
         self.first.push(millis(running.create(true).await));
+        self.first_cpu.push(millis(process::cpu_time(running.pid()).saturating_sub(before)));
         running.stop().await;
         if let Some(share) = share {
             let mut running = subject.start(endpoints, &[]).await;
@@ -145,6 +148,7 @@ fn print(subjects: &[Subject], figures: &[Figures]) {
         "ms, and others as named",
         "init",
         "first create",
+        "first CPU",
         &small,
         "warm create",
         "p99",
@@ -163,6 +167,7 @@ fn print(subjects: &[Subject], figures: &[Figures]) {
             [
                 number(median(&figures.init)),
                 number(median(&figures.first)),
+                number(median(&figures.first_cpu)),
                 number(median(&figures.first_small)),
                 number(median(&figures.warm)),
                 number(percentile(&figures.warm, 0.99)),
