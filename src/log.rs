@@ -97,7 +97,7 @@ impl fmt::Debug for Log {
 }
 
 /// What became of a request, in the few words that metrics are counted by: the table. What is not in it is for the
-/// caller to mend.
+/// caller or the tenant to mend.
 pub const fn outcome(error: Option<&Error>) -> &'static str {
     match error {
         None => "ok",

@@ -55,7 +55,7 @@ pub struct Store {
     directory_cache: directory::Cache,
 }
 
-/// DynamoDB throttles, fails or cannot be reached, and goes on doing so for as long as there was time to try.
+/// DynamoDB throttles, refuses, fails or cannot be reached, however often it was worth trying.
 ///
 /// The text names the kind of failure and nothing of the data.
 #[derive(Debug, thiserror::Error)]

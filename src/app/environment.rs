@@ -1,4 +1,4 @@
-//! What the clients are built from in a function: the environment variables that Lambda sets, and nothing else.
+//! What the clients are built from in a function: environment variables, most of which Lambda sets, and nothing else.
 //!
 //! `aws-config` would look in more places (profiles, single sign-on, roles of containers and machines), none of which a
 //! function has; without it the binary is smaller and starts sooner.

@@ -10,10 +10,7 @@ use std::{cell::RefCell, future::Future, time::Duration};
 use aws_sdk_dynamodb::{
     config::{
         ConfigBag, Intercept, RuntimeComponents,
-        interceptors::{
-            BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
-            FinalizerInterceptorContextRef,
-        },
+        interceptors::{BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef},
     },
     error::BoxError,
 };
@@ -29,7 +26,7 @@ pub struct Notes {
     pub dynamodb: Tally,
     /// Calls of SES.
     pub ses: Tally,
-    /// How often something was tried again, by the SDK or by the function itself.
+    /// How often the function tried something again.
     pub retries: u64,
     /// The invitation that the request is about.
     pub invitation_id: Option<InvitationId>,
@@ -38,9 +35,9 @@ pub struct Notes {
 /// Calls of one service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many, however often the SDK had to try each.
+    /// How many; each attempt is one, since the SDK makes no other.
     pub calls: u64,
-    /// How long they took together, with the SDK's retries and the waits between them.
+    /// How long they took together, without the pauses between them.
     pub time: Duration,
 }
 
@@ -85,7 +82,6 @@ pub enum NoteCalls {
 #[derive(Debug)]
 struct Call {
     started: Instant,
-    attempts: u64,
 }
 
 impl Storable for Call {
@@ -102,30 +98,18 @@ impl Intercept for NoteCalls {
         _: &BeforeSerializationInterceptorContextRef<'_>,
         call: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        call.interceptor_state().store_put(Call { started: Instant::now(), attempts: 0 });
+        call.interceptor_state().store_put(Call { started: Instant::now() });
         Ok(())
     }
 
-    fn read_before_attempt(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        call: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Some(call) = call.get_mut_from_interceptor_state::<Call>() {
-            call.attempts += 1;
-        }
-        Ok(())
-    }
-
-    /// Runs however the call ended, also when its time was up.
+    /// Runs however the call ended, also when the SDK's time for it was up.
     fn read_after_execution(
         &self,
         _: &FinalizerInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         call: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(Call { started, attempts }) = call.load::<Call>() else { return Ok(()) };
+        let Some(Call { started }) = call.load::<Call>() else { return Ok(()) };
         note(|notes| {
             let tally = match self {
                 Self::DynamoDb => &mut notes.dynamodb,
@@ -133,7 +117,6 @@ impl Intercept for NoteCalls {
             };
             tally.calls += 1;
             tally.time += started.elapsed();
-            notes.retries += attempts.saturating_sub(1);
         });
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::{log::notes, timestamp::Deadline};
 const MOST_FAILURES: u32 = 3;
 
 /// Makes a call by `attempt`, and again while that fails for a reason that may pass. No attempt begins after the
-/// `deadline`. It has to be harmless to repeat: a read, or a write with a request token.
+/// `deadline`. It has to be harmless to repeat: a read, or a write with a request token or a condition.
 pub(super) async fn call<T, E, A>(deadline: Deadline, attempt: impl Fn() -> A) -> Result<T, StoreError>
 where
     E: ProvideErrorMetadata + Error + 'static,

@@ -1,6 +1,6 @@
 //! Creating an invitation in one transaction, and taking one back whose mail could not be sent.
 //!
-//! Every part of the transaction is keyed by this one invitee, so that different invitations never wait for each
+//! Every part of the transaction is keyed by this one invitee or idempotency key, so that different invitations never wait for each
 //! other. There is no condition on the organization or a role on purpose: concurrent transactions on one shared row
 //! cancel each other, and inviting many people to one organization at once would fail.
 
@@ -58,7 +58,8 @@ pub enum Refusal {
 
 impl Store {
     /// Creates `invitation`, counts a send to the invitee where `rate` is given, and remembers the request where `record`
-    /// is. Where it remains unknown whether that was done, it is undone, so that the same call can be made again.
+    /// is. Where it remains unknown whether that was done, it is undone, so that the same call can be made again; unless
+    /// the record is enough for that.
     pub async fn create(
         &self,
         invitation: &Invitation,
@@ -80,6 +81,10 @@ impl Store {
                 Ok(Transacted::Refused(failed)) => failed,
                 Err(error) => return Err(self.undo_if_done(invitation, counted, record, error, moment).await),
             };
+            // Then an attempt has done it of which nothing was heard.
+            if failed.at(STANDING).is_some_and(|row| items::text(row, "invitationId") == Some(invitation.id.as_str())) {
+                return Ok(Creation::Created(counted));
+            }
             if let Some(row) = failed.at(record_position) {
                 let earlier = Record::read(row, moment.now);
                 let unreadable = || StoreError::nothing_done("DynamoDB: what is remembered of a request is unreadable");
@@ -107,7 +112,10 @@ impl Store {
         error: StoreError,
         moment: Moment,
     ) -> StoreError {
+        // Where nothing is left to do, the request may have been repeated and answered as done by now.
+        let may_be_undone = record.is_none_or(|record| record.runs_until.is_some());
         if error.may_be_done
+            && may_be_undone
             && let Err(second) = self.take_back(invitation, window, record, moment).await
         {
             tracing::error!(error = %second, invitation_id = %invitation.id, "an invitation may have been left behind");

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::{error::SdkError, types::TransactWriteItem};
 use super::{
     Item, Store, StoreError,
     call::call,
+    create::TIME_AFTER_WRITING,
     items::{TTL, number, string, text, time, ttl},
     keys,
     transaction::Transacted,
@@ -131,7 +132,7 @@ impl Store {
             TransactWriteItem::builder().put(put.build().expect("table and item are set")).build(),
             self.check_pending(invitation),
         ];
-        Ok(match self.transact(&parts, moment.deadline).await? {
+        Ok(match self.transact(&parts, moment.leaving(TIME_AFTER_WRITING)).await? {
             Transacted::Committed => TakenOver::Ours(ours),
             Transacted::Refused(failed) if failed.at(0).is_some() => TakenOver::Others,
             Transacted::Refused(_) => TakenOver::Ended,
@@ -169,16 +170,13 @@ impl Store {
         TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
     }
 
-    /// The part that forgets `record`, which has to be as it was written where it is still there.
+    /// The part that forgets the start that `record` is, which has to be as it was written where it is still there.
     pub(super) fn delete_record(&self, record: &Record) -> TransactWriteItem {
-        let delete =
-            self.delete(record.key.clone()).expression_attribute_values(":id", string(record.invitation_id.as_str()));
-        let delete = match record.runs_until {
-            Some(until) => delete
-                .condition_expression("attribute_not_exists(pk) OR (invitationId = :id AND runsUntil = :until)")
-                .expression_attribute_values(":until", number(until.as_millis())),
-            None => delete.condition_expression("attribute_not_exists(pk) OR invitationId = :id"),
-        };
+        let delete = self
+            .delete(record.key.clone())
+            .condition_expression("attribute_not_exists(pk) OR (invitationId = :id AND runsUntil = :until)")
+            .expression_attribute_values(":id", string(record.invitation_id.as_str()))
+            .expression_attribute_values(":until", number(record.runs_until.map_or(0, Timestamp::as_millis)));
         TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
     }
 }

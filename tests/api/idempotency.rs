@@ -356,14 +356,38 @@ async fn a_mail_that_cannot_be_remembered_is_a_success_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_create_of_which_nothing_is_known_is_undone_with_its_key() {
+async fn a_create_of_which_nothing_is_known_is_undone_with_its_key_while_there_is_mail_to_send() {
     let app = TestApp::start_behind_proxy(&[]).await;
-    let before = app.rows().await;
-    app.proxy().next("TransactWriteItems", Intervention::LoseAnswer);
-    (0..2).for_each(|_| app.proxy().next("TransactWriteItems", Intervention::Fail(500, "InternalServerError")));
-    app.call(create(&body("a@example.com"))).await.assert_refused(503, "service.unavailable");
-    assert_eq!(app.rows().await, before);
-    assert_created(&app.call(create(&body("a@example.com"))).await);
+    let lose_all_answers = || {
+        app.proxy().next("TransactWriteItems", Intervention::LoseAnswer);
+        (0..2).for_each(|_| app.proxy().next("TransactWriteItems", Intervention::Fail(500, "InternalServerError")));
+    };
+    lose_all_answers();
+    app.call(create(&mailed("a@example.com"))).await.assert_refused(503, "service.unavailable");
+    assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0));
+    assert_created(&app.call(create(&mailed("a@example.com"))).await);
+
+    // Without mail there is nothing left to do, and a repetition may have been told so.
+    lose_all_answers();
+    let call = create(&body("b@example.com")).with_key("another");
+    app.call(call.clone()).await.assert_refused(503, "service.unavailable");
+    let repeated = app.call(call).await;
+    assert_replayed(&repeated, &repeated.text);
+    assert_eq!(invitations(&app).await, 2);
+    invariant::check(&app, NOW).await;
+}
+
+#[tokio::test]
+async fn a_create_is_not_in_its_own_way_when_an_answer_is_lost_between_conflicts() {
+    for key in [None, Some("a-key".to_owned())] {
+        let app = TestApp::start_behind_proxy(&[]).await;
+        app.proxy().next("TransactWriteItems", Intervention::LoseAnswer);
+        app.proxy().next("TransactWriteItems", Intervention::CancelWith("TransactionConflict"));
+        let call = Call { idempotency_key: key, ..Call::create(&mailed("a@example.com")) };
+        assert_created(&app.call(call).await);
+        assert_eq!((app.mails().len(), invitations(&app).await), (1, 1));
+        invariant::check(&app, NOW).await;
+    }
 }
 
 #[tokio::test]

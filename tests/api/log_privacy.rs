@@ -41,13 +41,14 @@ const DIRECTIVES: [&str; 2] = ["info", EVERYTHING];
 const SHORTEST_SECRET: usize = 5;
 
 /// What of a request may be logged: the identifiers of things, and what everybody's requests say.
-const NO_SECRETS: [&str; 9] = [
+const NO_SECRETS: [&str; 10] = [
     "organizationId",
     "organizationRoleIds",
     "inviterId",
     "acceptedUserId",
     "status",
     "tenant_id",
+    "tenantId",
     "custom:tenant_id",
     "scope",
     "scopes",
