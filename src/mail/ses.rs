@@ -68,7 +68,10 @@ impl Mailer {
             if Instant::now() + wait + LONGEST_ATTEMPT > deadline {
                 break;
             }
-            sleep(wait).await;
+            // Even no wait at all would be one of a millisecond, which is as finely as timers go.
+            if !wait.is_zero() {
+                sleep(wait).await;
+            }
             let Err(error) = self.request(letter).send().await else { return Ok(()) };
             failure = SendError::from(&error);
             if !matches!(failure, SendError::Throttled(_)) && !sdk_error::never_arrived(&error) {
