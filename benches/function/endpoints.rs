@@ -13,6 +13,7 @@ use std::{
 
 use axum::{
     Router,
+    body::Bytes,
     extract::State,
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -149,14 +150,15 @@ async fn wait(delay: &Delay) {
     }
 }
 
-async fn dynamodb(State(delay): State<Delay>, headers: HeaderMap) -> Response {
+/// Like SES, it reads what it is sent before it answers: otherwise the connection would have to be closed.
+async fn dynamodb(State(delay): State<Delay>, headers: HeaderMap, _: Bytes) -> Response {
     wait(&delay).await;
     let operation = headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.split('.').nth(1));
     let answer = if operation == Some("BatchGetItem") { directory() } else { json!({}) };
     ([(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer.to_string()).into_response()
 }
 
-async fn ses(State(delay): State<Delay>, method: Method) -> Response {
+async fn ses(State(delay): State<Delay>, method: Method, _: Bytes) -> Response {
     wait(&delay).await;
     let (status, answer) = match method {
         Method::POST => (StatusCode::OK, json!({ "MessageId": "0100018c2f4b7e6a-00000000-000000" })),

@@ -75,6 +75,7 @@ impl Mailer {
             if deadline.has_passed_in(wait + LONGEST_ATTEMPT) {
                 break;
             }
+            // Even no wait at all would be one of a millisecond, which is as finely as timers go.
             if attempt > 0 {
                 notes::retry();
                 sleep(wait).await;
