@@ -59,8 +59,8 @@ async fn main() -> ExitCode {
 }
 
 async fn measure(effort: &Effort) {
-    let share = CpuShare::of_memory(SMALLEST_MB);
-    if let Err(error) = &share {
+    let shares = CpuShare::of_memory(SMALLEST_MB).map(drop);
+    if let Err(error) = &shares {
         println!("No figures for {SMALLEST_MB} MB, since there is no control group to be had: {error}\n");
     }
     let node = Subject::node();
@@ -75,7 +75,7 @@ async fn measure(effort: &Effort) {
         // In turns, so that whatever else the machine does meets all of them.
         for _ in 0..effort.starts {
             for (subject, figures) in subjects.iter().zip(&mut figures) {
-                figures.start(subject, &endpoints, share.as_ref().ok()).await;
+                figures.start(subject, &endpoints, shares.is_ok()).await;
             }
         }
         for (subject, figures) in subjects.iter().zip(&mut figures) {
@@ -108,15 +108,17 @@ struct Figures {
 
 impl Figures {
     /// Starts it twice: once with all of a core, and once with less from its first event on.
-    async fn start(&mut self, subject: &Subject, endpoints: &Endpoints, share: Option<&CpuShare>) {
+    async fn start(&mut self, subject: &Subject, endpoints: &Endpoints, also_small: bool) {
         let mut running = subject.start(endpoints, &[]).await;
         self.init.push(millis(running.init));
         let before = process::cpu_time(running.pid());
         self.first.push(millis(running.create(true).await));
         self.first_cpu.push(millis(process::cpu_time(running.pid()).saturating_sub(before)));
         running.stop().await;
-        if let Some(share) = share {
+        if also_small {
             let mut running = subject.start(endpoints, &[]).await;
+            // A new one for each, since what one process uses beyond its share the next would have to do without.
+            let share = CpuShare::of_memory(SMALLEST_MB).unwrap();
             share.admit(running.pid()).unwrap();
             self.first_small.push(millis(running.create(true).await));
             running.stop().await;

@@ -184,6 +184,9 @@ fn open(persist: Option<&Path>) -> Result<Database, StackError> {
         None => Database::memory(),
         Some(path) => Database::new(path.to_str().ok_or_else(|| failed("its name is not UTF-8".to_owned()))?),
     };
+    // What sets SQLite to wait for the disk from time to time, not for every write. A power failure may then cost the
+    // last writes, and never the file.
+    let opened = opened.and_then(|database| database.disable_bulk_loading().map(|()| database));
     opened.map_err(|error| failed(error.to_string()))
 }
 
