@@ -1,7 +1,7 @@
 //! The development stack under load, and what grows with the number of invitations. See `benches/README.md`.
 //!
-//! `cargo bench --all-features --bench stack` measures; `-- --million` adds a tenant of a million, which takes minutes
-//! and a gigabyte to fill, and `-- --quick` does little.
+//! `cargo bench --all-features --bench stack` measures; `-- --million` adds a tenant of a million, which takes long
+//! to fill, and `-- --quick` does little.
 #![allow(clippy::unwrap_used, reason = "a benchmark stops when it cannot go on")]
 #![expect(clippy::print_stdout, reason = "the tables are the benchmark's output")]
 
