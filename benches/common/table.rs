@@ -1,5 +1,7 @@
 //! A Markdown table, so that what is printed can be kept as it is.
 
+use std::time::Duration;
+
 /// A table with these heads, the first column of which names what the others tell of.
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -64,4 +66,15 @@ pub fn percentile(values: &[f64], part: f64) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let position = (sorted.len() as f64 * part) as usize;
     sorted.get(position.min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+}
+
+/// Milliseconds.
+pub fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// A number of things, to reckon with.
+#[expect(clippy::cast_precision_loss, reason = "numbers are far below 2^52")]
+pub fn count(number: usize) -> f64 {
+    number as f64
 }

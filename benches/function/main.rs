@@ -23,7 +23,7 @@ use self::{
     instructions::Instructions,
     process::CpuShare,
     subject::{Running, Subject},
-    table::{Table, median, number, percentile},
+    table::{Table, count, median, millis, number, percentile},
 };
 
 /// The memory of the smallest function.
@@ -274,15 +274,6 @@ fn print_targets(tls: &[Figures], plain: &[Figures], delayed: &Delayed) {
     }
     println!("The targets:\n");
     table.print();
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-#[expect(clippy::cast_precision_loss, reason = "numbers are far below 2^52")]
-fn count(number: usize) -> f64 {
-    number as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers are far below 2^52")]

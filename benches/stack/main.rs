@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 use self::{
     dev::Dev,
-    table::{Table, median, number, percentile},
+    table::{Table, count, median, millis, number, percentile},
 };
 
 const CONNECTIONS: usize = 16;
@@ -141,13 +141,4 @@ async fn import(rows: usize) {
     table.row("rows a second", [number(count(rows) / seconds)]);
     table.row("most resident MB", [number(peak)]);
     table.print();
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-#[expect(clippy::cast_precision_loss, reason = "numbers are far below 2^52")]
-fn count(number: usize) -> f64 {
-    number as f64
 }

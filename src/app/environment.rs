@@ -90,9 +90,10 @@ fn http_client(trust_store: TrustStore) -> SharedHttpClient {
 fn trust_store(lookup: Lookup) -> Result<TrustStore, ConfigError> {
     const BUNDLE: &str = "AWS_CA_BUNDLE";
     if let Some(file) = lookup(BUNDLE) {
-        let pem = std::fs::read(&file);
+        // One without certificates would be taken, and then nobody be trusted.
+        let pem = std::fs::read_to_string(&file).ok().filter(|pem| pem.contains("-----BEGIN CERTIFICATE-----"));
         let expected = "a readable file with certificates in PEM form".to_owned();
-        let pem = pem.map_err(|_| ConfigError::Invalid { name: BUNDLE, value: file, expected })?;
+        let pem = pem.ok_or(ConfigError::Invalid { name: BUNDLE, value: file, expected })?;
         return Ok(TrustStore::empty().with_pem_certificate(pem));
     }
     if ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().any(|name| lookup(name).is_some()) {
@@ -136,12 +137,21 @@ mod tests {
         assert_eq!(endpoint("DynamoDB").as_deref(), Some("http://127.0.0.1:1"));
     }
 
+    fn with_bundle_of_none(name: &str) -> Option<String> {
+        if name == "AWS_CA_BUNDLE" {
+            Some(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").to_owned())
+        } else {
+            variable(name)
+        }
+    }
+
     #[test]
     fn what_is_missing_or_of_no_use_is_named() {
         for (lookup, name) in [
             ((|_| None) as Lookup, "AWS_DEFAULT_REGION"),
             (without_secret, "AWS_SECRET_ACCESS_KEY"),
             (with_missing_bundle, "AWS_CA_BUNDLE"),
+            (with_bundle_of_none, "AWS_CA_BUNDLE"),
         ] {
             let message = sdk_config(lookup).unwrap_err().to_string();
             assert!(message.contains(name), "{message}");
