@@ -79,9 +79,12 @@ impl App {
     /// function has more CPU while it starts than it may have later. What fails, or takes too long, the first request
     /// does after all.
     pub async fn warm_up(&self) {
-        let locale = self.config.default_connector.as_ref().map_or("en", |connector| &connector.default_locale);
+        let usual = || match &self.config.default_connector {
+            Some(connector) => template::choose(connector, None),
+            None => template::built_in("en"),
+        };
         // Last, while the others wait for their answers.
-        let template = async { template::BUILT_IN.get(locale).map(render::prepare) };
+        let template = async { usual().map(render::prepare) };
         let all =
             async { tokio::join!(self.store.warm_up(Deadline::within(WARM_UP)), self.mailer.warm_up(), template) };
         let _ = timeout(WARM_UP, all).await;

@@ -107,7 +107,7 @@ impl Config {
             return Err(invalid("ALLOWED_SCOPES", &settings, "a list of scopes, unless there are ALLOWED_GROUPS"));
         }
         if config.default_connector.as_ref().is_some_and(|connector| template::choose(connector, None).is_none()) {
-            let locales: Vec<&str> = template::BUILT_IN.keys().map(String::as_str).collect();
+            let locales: Vec<&str> = template::built_in_locales().collect();
             return Err(invalid("DEFAULT_LOCALE", &settings, &format!("one of {}", locales.join(", "))));
         }
         Ok(config)

@@ -12,7 +12,7 @@ use super::ses::SesStandIn;
 use crate::{
     directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User},
     invitation::TenantId,
-    mail::template::BUILT_IN,
+    mail::template::{built_in, built_in_locales},
     store::{Store, StoreError},
 };
 
@@ -79,9 +79,9 @@ fn connector() -> EmailConnector {
 
 /// A connector's templates are all that it has, so the built-in ones are listed with the others.
 fn templates() -> BTreeMap<String, EmailTemplate> {
-    let mut templates = BUILT_IN.clone();
-    templates.extend([("x-stored".to_owned(), stored()), ("x-strict".to_owned(), strict())]);
-    templates
+    let built_in = built_in_locales().filter_map(|locale| Some((locale, built_in(locale)?.clone())));
+    let others = [("x-stored", stored()), ("x-strict", strict())];
+    built_in.chain(others).map(|(locale, template)| (locale.to_owned(), template)).collect()
 }
 
 fn stored() -> EmailTemplate {

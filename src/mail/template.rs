@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::LazyLock,
+    sync::OnceLock,
 };
 
 use crate::directory::{EmailConnector, EmailTemplate};
@@ -13,51 +13,82 @@ use crate::directory::{EmailConnector, EmailTemplate};
 const LAYOUT_HTML: &str = include_str!("defaults/layout.html");
 const LAYOUT_TEXT: &str = include_str!("defaults/layout.txt");
 
-/// The phrases of each language, as a JSON object from name to text.
-const PHRASES: [(&str, &str); 8] = [
-    ("ar", include_str!("defaults/ar.json")),
-    ("de", include_str!("defaults/de.json")),
-    ("en", include_str!("defaults/en.json")),
-    ("es", include_str!("defaults/es.json")),
-    ("fr", include_str!("defaults/fr.json")),
-    ("it", include_str!("defaults/it.json")),
-    ("ja", include_str!("defaults/ja.json")),
-    ("pt", include_str!("defaults/pt.json")),
+/// A language that the function has a template in.
+struct Language {
+    locale: &'static str,
+    /// A JSON object from name to text.
+    phrases: &'static str,
+    /// Made when it is first asked for: most functions speak one language.
+    template: OnceLock<EmailTemplate>,
+}
+
+static LANGUAGES: [Language; 8] = [
+    Language::new("ar", include_str!("defaults/ar.json")),
+    Language::new("de", include_str!("defaults/de.json")),
+    Language::new("en", include_str!("defaults/en.json")),
+    Language::new("es", include_str!("defaults/es.json")),
+    Language::new("fr", include_str!("defaults/fr.json")),
+    Language::new("it", include_str!("defaults/it.json")),
+    Language::new("ja", include_str!("defaults/ja.json")),
+    Language::new("pt", include_str!("defaults/pt.json")),
 ];
 
-/// The templates that come with the function, by locale.
-pub static BUILT_IN: LazyLock<BTreeMap<String, EmailTemplate>> =
-    LazyLock::new(|| PHRASES.iter().map(|(locale, phrases)| ((*locale).to_owned(), built_in(phrases))).collect());
+impl Language {
+    const fn new(locale: &'static str, phrases: &'static str) -> Self {
+        Self { locale, phrases, template: OnceLock::new() }
+    }
+
+    fn template(&self) -> &EmailTemplate {
+        self.template.get_or_init(|| filled(self.phrases))
+    }
+}
+
+/// The locales of the templates that come with the function.
+pub fn built_in_locales() -> impl Iterator<Item = &'static str> {
+    LANGUAGES.iter().map(|language| language.locale)
+}
+
+/// The template that comes with the function for `locale`, if there is one.
+pub fn built_in(locale: &str) -> Option<&'static EmailTemplate> {
+    LANGUAGES.iter().find(|language| is_same(language.locale, locale)).map(Language::template)
+}
 
 /// The template for `locale`: that locale exactly, then its language, then the connector's default locale.
 pub fn choose<'a>(connector: &'a EmailConnector, locale: Option<&str>) -> Option<&'a EmailTemplate> {
-    let templates = if connector.templates.is_empty() { &*BUILT_IN } else { &connector.templates };
     let wanted = [locale, Some(connector.default_locale.as_str())].into_iter().flatten();
-    wanted.flat_map(|locale| [locale, language(locale)]).find_map(|locale| find(templates, locale))
+    wanted.flat_map(|locale| [locale, language(locale)]).find_map(|locale| find(&connector.templates, locale))
+}
+
+/// A connector without templates uses those that come with the function.
+fn find<'a>(templates: &'a BTreeMap<String, EmailTemplate>, locale: &str) -> Option<&'a EmailTemplate> {
+    if templates.is_empty() {
+        return built_in(locale);
+    }
+    templates.iter().find(|(name, _)| is_same(name, locale)).map(|(_, template)| template)
 }
 
 /// Locales have no case (RFC 5646, section 2.1.1), and some write them with an underscore.
-fn find<'a>(templates: &'a BTreeMap<String, EmailTemplate>, locale: &str) -> Option<&'a EmailTemplate> {
+fn is_same(locale: &str, other: &str) -> bool {
     let canonical = |locale: &str| locale.replace('_', "-").to_ascii_lowercase();
-    let wanted = canonical(locale);
-    templates.iter().find(|(name, _)| canonical(name) == wanted).map(|(_, template)| template)
+    canonical(locale) == canonical(other)
 }
 
 fn language(locale: &str) -> &str {
     locale.split(['-', '_']).next().unwrap_or(locale)
 }
 
-fn built_in(phrases: &str) -> EmailTemplate {
+/// The layout with these phrases.
+fn filled(phrases: &str) -> EmailTemplate {
     let phrases: HashMap<String, String> =
         serde_json::from_str(phrases).expect("the phrase files are checked by a test");
     let phrase = |name: &str| phrases.get(name).map_or("", String::as_str);
-    let filled = |layout: &str| {
+    let fill = |layout: &str| {
         let mut pieces = layout.split("[[");
         let first = pieces.next().unwrap_or_default().to_owned();
         pieces.filter_map(|piece| piece.split_once("]]")).fold(first, |text, (name, rest)| text + phrase(name) + rest)
     };
     let subject = phrase("subject").to_owned();
-    EmailTemplate::Inline { subject, html: filled(LAYOUT_HTML), text: filled(LAYOUT_TEXT) }
+    EmailTemplate::Inline { subject, html: fill(LAYOUT_HTML), text: fill(LAYOUT_TEXT) }
 }
 
 #[cfg(test)]
@@ -102,13 +133,13 @@ mod tests {
 
     #[test]
     fn the_built_in_templates_have_every_phrase_in_every_language() {
-        for (locale, template) in &*BUILT_IN {
-            let EmailTemplate::Inline { subject, html, text } = template else { panic!("{locale} is not inline") };
+        for locale in built_in_locales() {
+            let Some(EmailTemplate::Inline { subject, html, text }) = built_in(locale) else { panic!("{locale}") };
             assert!(!subject.is_empty(), "{locale}");
             for part in [subject, html, text] {
                 assert!(!part.contains("[["), "{locale} lacks a phrase: {part}");
             }
         }
-        assert!(BUILT_IN.len() >= 5);
+        assert!(built_in_locales().count() >= 5);
     }
 }
