@@ -17,6 +17,10 @@ use aws_types::{
     SdkConfig,
     service_config::{LoadServiceConfig, ServiceConfigKey},
 };
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 
 use super::{retries, time_limits};
 use crate::config::ConfigError;
@@ -90,8 +94,7 @@ fn http_client(trust_store: TrustStore) -> SharedHttpClient {
 fn trust_store(lookup: Lookup) -> Result<TrustStore, ConfigError> {
     const BUNDLE: &str = "AWS_CA_BUNDLE";
     if let Some(file) = lookup(BUNDLE) {
-        // One without certificates would be taken, and then nobody be trusted.
-        let pem = std::fs::read_to_string(&file).ok().filter(|pem| pem.contains("-----BEGIN CERTIFICATE-----"));
+        let pem = std::fs::read(&file).ok().filter(|pem| are_certificates(pem));
         let expected = "a readable file with certificates in PEM form".to_owned();
         let pem = pem.ok_or(ConfigError::Invalid { name: BUNDLE, value: file, expected })?;
         return Ok(TrustStore::empty().with_pem_certificate(pem));
@@ -100,6 +103,14 @@ fn trust_store(lookup: Lookup) -> Result<TrustStore, ConfigError> {
         return Ok(TrustStore::default());
     }
     Ok(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS))
+}
+
+/// Whether there are certificates, and nothing wrong with any: without them the client would trust nobody, and with one
+/// that it cannot read it would panic.
+fn are_certificates(pem: &[u8]) -> bool {
+    let mut trusted = RootCertStore::empty();
+    let mut certificates = CertificateDer::pem_slice_iter(pem);
+    certificates.all(|one| one.is_ok_and(|one| trusted.add(one).is_ok())) && !trusted.is_empty()
 }
 
 #[cfg(test)]
@@ -121,10 +132,6 @@ mod tests {
         variable(name).filter(|_| name != "AWS_SECRET_ACCESS_KEY")
     }
 
-    fn with_missing_bundle(name: &str) -> Option<String> {
-        if name == "AWS_CA_BUNDLE" { Some("/nowhere/ca.pem".to_owned()) } else { variable(name) }
-    }
-
     #[test]
     fn a_service_has_its_own_endpoint_or_the_one_of_all() {
         let sdk = sdk_config(variable).unwrap();
@@ -137,24 +144,29 @@ mod tests {
         assert_eq!(endpoint("DynamoDB").as_deref(), Some("http://127.0.0.1:1"));
     }
 
-    fn with_bundle_of_none(name: &str) -> Option<String> {
-        if name == "AWS_CA_BUNDLE" {
-            Some(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").to_owned())
-        } else {
-            variable(name)
+    #[test]
+    fn what_is_missing_or_of_no_use_is_named() {
+        for (lookup, name) in [((|_| None) as Lookup, "AWS_DEFAULT_REGION"), (without_secret, "AWS_SECRET_ACCESS_KEY")]
+        {
+            let message = sdk_config(lookup).unwrap_err().to_string();
+            assert!(message.contains(name), "{message}");
         }
     }
 
     #[test]
-    fn what_is_missing_or_of_no_use_is_named() {
-        for (lookup, name) in [
-            ((|_| None) as Lookup, "AWS_DEFAULT_REGION"),
-            (without_secret, "AWS_SECRET_ACCESS_KEY"),
-            (with_missing_bundle, "AWS_CA_BUNDLE"),
-            (with_bundle_of_none, "AWS_CA_BUNDLE"),
+    fn a_bundle_is_certificates_and_nothing_else() {
+        let damaged = |from, to| AMAZON_ROOTS.replacen(from, to, 1).into_bytes();
+        for (pem, expected, reason) in [
+            (AMAZON_ROOTS.as_bytes().to_vec(), true, "certificates"),
+            (Vec::new(), false, "empty"),
+            (b"[package]".to_vec(), false, "something else"),
+            (damaged("-----BEGIN CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\nMIID"), false, "not a certificate"),
+            (damaged("-----BEGIN CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n!"), false, "not base64"),
+            (damaged("-----END CERTIFICATE-----", ""), false, "cut off"),
         ] {
-            let message = sdk_config(lookup).unwrap_err().to_string();
-            assert!(message.contains(name), "{message}");
+            assert_eq!(are_certificates(&pem), expected, "{reason}");
         }
+        let missing = |name: &str| if name == "AWS_CA_BUNDLE" { Some("/nowhere".to_owned()) } else { variable(name) };
+        assert!(sdk_config(missing).unwrap_err().to_string().contains("AWS_CA_BUNDLE"), "not there");
     }
 }
