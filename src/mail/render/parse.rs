@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
     fn branch(&mut self) -> Option<(Template, Tag<'a>)> {
         let mut branch = Template::default();
         loop {
-            branch.elements.extend(self.text()?.map(TemplateElement::RawString));
+            self.text(&mut branch)?;
             let element = match self.tag(&mut branch)? {
                 Tag::Variable(path) => {
                     let variable = HelperTemplate::new(expression(variable(path)?, Vec::new())?, false, false);
@@ -67,13 +67,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the text up to the next tag.
-    #[expect(clippy::option_option, reason = "text that is not plain is none of ours; that there is none is fine")]
-    fn text(&mut self) -> Option<Option<String>> {
+    fn text(&mut self, branch: &mut Template) -> Option<()> {
         let (text, rest) = self.rest.split_at(self.rest.find("{{").unwrap_or(self.rest.len()));
         self.rest = rest;
         let shown = if std::mem::take(&mut self.after_lone_tag) { without_line_end(text) } else { text };
+        if !text.is_empty() {
+            branch.elements.push(TemplateElement::RawString(shown.to_owned()));
+        }
         // A backslash would belong to the tag.
-        (!text.ends_with('\\')).then(|| (!text.is_empty()).then(|| shown.to_owned()))
+        (!text.ends_with('\\')).then_some(())
     }
 
     /// Reads the next tag. The white space in front of it goes with it, where that is all that its line has.
