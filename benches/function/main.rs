@@ -26,8 +26,9 @@ use self::{
     table::{Table, count, median, millis, number, percentile},
 };
 
-/// The memory of the smallest function.
-const SMALLEST_MB: u32 = 128;
+/// The memory of the functions whose share of the CPU a first create is given; the smallest that there are come first.
+const MEMORY_MB: [u32; 4] = [128, 256, 512, 1024];
+const SMALLEST_MB: u32 = MEMORY_MB[0];
 
 /// The delays of DynamoDB and SES in front of which the warm path is measured.
 const DELAYS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(20));
@@ -61,7 +62,7 @@ async fn main() -> ExitCode {
 async fn measure(effort: &Effort) {
     let shares = CpuShare::of_memory(SMALLEST_MB).map(drop);
     if let Err(error) = &shares {
-        println!("No figures for {SMALLEST_MB} MB, since there is no control group to be had: {error}\n");
+        println!("No figures for {SMALLEST_MB} MB and more, since there is no control group to be had: {error}\n");
     }
     let node = Subject::node();
     if node.is_none() {
@@ -84,6 +85,7 @@ async fn measure(effort: &Effort) {
         }
         println!("{}\n", if tls { "With TLS 1.3:" } else { "Without TLS:" });
         print(&subjects, &figures);
+        print_by_memory(&subjects, &figures);
         both.push(figures);
     }
     print_sizes(&subjects);
@@ -98,8 +100,8 @@ struct Figures {
     init: Vec<f64>,
     first: Vec<f64>,
     first_cpu: Vec<f64>,
-    /// With the CPU of the smallest function from the first event on, as on Lambda.
-    first_small: Vec<f64>,
+    /// With the CPU of a function of each [`MEMORY_MB`] from the first event on, as on Lambda.
+    first_by_memory: [Vec<f64>; MEMORY_MB.len()],
     warm: Vec<f64>,
     warm_cpu: f64,
     peak_megabytes: f64,
@@ -107,20 +109,20 @@ struct Figures {
 }
 
 impl Figures {
-    /// Starts it twice: once with all of a core, and once with less from its first event on.
-    async fn start(&mut self, subject: &Subject, endpoints: &Endpoints, also_small: bool) {
+    /// Starts it with all of a core, and then with less from its first event on.
+    async fn start(&mut self, subject: &Subject, endpoints: &Endpoints, with_less: bool) {
         let mut running = subject.start(endpoints, &[]).await;
         self.init.push(millis(running.init));
         let before = process::cpu_time(running.pid());
         self.first.push(millis(running.create(true).await));
         self.first_cpu.push(millis(process::cpu_time(running.pid()).saturating_sub(before)));
         running.stop().await;
-        if also_small {
+        for (memory, firsts) in MEMORY_MB.into_iter().zip(&mut self.first_by_memory).filter(|_| with_less) {
             let mut running = subject.start(endpoints, &[]).await;
             // A new one for each, since what one process uses beyond its share the next would have to do without.
-            let share = CpuShare::of_memory(SMALLEST_MB).unwrap();
+            let share = CpuShare::of_memory(memory).unwrap();
             share.admit(running.pid()).unwrap();
-            self.first_small.push(millis(running.create(true).await));
+            firsts.push(millis(running.create(true).await));
             running.stop().await;
         }
     }
@@ -140,18 +142,16 @@ impl Figures {
 
     /// The time until the first answer, with the CPU of the smallest function.
     fn cold_start(&self) -> f64 {
-        median(&self.init) + median(&self.first_small)
+        median(&self.init) + median(&self.first_by_memory[0])
     }
 }
 
 fn print(subjects: &[Subject], figures: &[Figures]) {
-    let small = format!("first create, {SMALLEST_MB} MB");
     let mut table = Table::new([
         "ms, and others as named",
         "init",
         "first create",
         "first CPU",
-        &small,
         "warm create",
         "p99",
         "warm CPU",
@@ -170,7 +170,6 @@ fn print(subjects: &[Subject], figures: &[Figures]) {
                 number(median(&figures.init)),
                 number(median(&figures.first)),
                 number(median(&figures.first_cpu)),
-                number(median(&figures.first_small)),
                 number(median(&figures.warm)),
                 number(percentile(&figures.warm, 0.99)),
                 number(figures.warm_cpu),
@@ -180,6 +179,16 @@ fn print(subjects: &[Subject], figures: &[Figures]) {
                 millions(|instructions| instructions.warm),
             ],
         );
+    }
+    table.print();
+}
+
+fn print_by_memory(subjects: &[Subject], figures: &[Figures]) {
+    let heads = MEMORY_MB.map(|memory| format!("{memory} MB"));
+    let [a, b, c, d] = &heads;
+    let mut table = Table::new(["first create, ms, with the CPU of", a, b, c, d]);
+    for (subject, figures) in subjects.iter().zip(figures) {
+        table.row(subject.name, figures.first_by_memory.iter().map(|firsts| number(median(firsts))));
     }
     table.print();
 }
