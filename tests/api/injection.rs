@@ -7,7 +7,7 @@ use organization_invitations::directory::{EmailConnector, EmailTemplate, Organiz
 use serde_json::{Map, Value, json};
 
 use crate::helpers::{
-    Call, FAR_FUTURE, NOW, TestApp, body,
+    Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail,
     log::{Log, lines},
     tenant, with,
 };
@@ -225,7 +225,7 @@ async fn no_header_comes_of_a_connectors_addresses() {
             change(&mut connector, hostile.to_owned());
             app.set_connector(&connector).await;
             let before = app.mails().len();
-            let body = with(body("invitee@example.com"), json!({ "messagePayload": {} }));
+            let body = body_with_mail("invitee@example.com");
             let answer = app.create_at(NOW, &body).await;
             if answer.status == 201 {
                 app.call(Call::delete(answer.json()["id"].as_str().unwrap())).await;
