@@ -123,7 +123,7 @@ type Addressing = fn(&Call) -> Value;
 
 #[tokio::test]
 async fn every_operation_is_found_however_it_is_addressed() {
-    let ways: [(&str, Addressing); 9] = [
+    let ways: [(&str, Addressing); 10] = [
         ("an HTTP API", |call| call.event()),
         ("a REST API", |call| call.rest_event()),
         ("a trailing slash", |call| at_path(call, format!("{}/", call.path)).event()),
@@ -141,6 +141,11 @@ async fn every_operation_is_found_however_it_is_addressed() {
         ("a stage that the path is without, behind a domain of its own", |call| {
             let mut event = call.event();
             event["requestContext"]["stage"] = json!("prod");
+            event
+        }),
+        ("a stage called like the path, that the path is without", |call| {
+            let mut event = call.event();
+            event["requestContext"]["stage"] = json!("api");
             event
         }),
         ("everything percent-encoded", |call| encoded_path(call).event()),
