@@ -153,9 +153,11 @@ async fn variables_that_a_template_needs_are_told_before_anything_is_written() {
     ] {
         app.set_connector(&connector).await;
         let before = app.rows().await;
-        let answer = app.create_at(NOW, &mailed("someone@example.com", json!({ "a": {} }))).await;
-        answer.assert_refused(400, "connector.insufficient_request_parameters");
-        assert_eq!(answer.json()["data"], json!({ "missing": missing }));
+        for payload in [json!({ "a": {} }), json!({ "a": { "b": null } }), json!({ "a": "b" })] {
+            let answer = app.create_at(NOW, &mailed("someone@example.com", payload.clone())).await;
+            answer.assert_refused(400, "connector.insufficient_request_parameters");
+            assert_eq!(answer.json()["data"], json!({ "missing": missing }), "{payload}");
+        }
         assert_eq!(app.rows().await, before);
         assert_eq!(app.stack.ses.calls(), 0);
     }
