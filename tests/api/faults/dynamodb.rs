@@ -179,7 +179,9 @@ async fn faults_in_a_row_are_got_over_and_the_change_is_done_once() {
     for operation in OPERATIONS.iter().filter(|operation| operation.calls.contains(&call)) {
         for (faults, reason) in IN_A_ROW {
             let app = CaseApp::with_invitation(Arc::clone(&app)).await;
-            faults.iter().for_each(|fault| app.proxy().next(call, *fault));
+            for fault in faults {
+                app.proxy().next(call, *fault);
+            }
             let case = Case { operation, call, fault: faults[0], kind: Passing, reason };
             case.assert_done(&app, &case.request(&app, BUDGET).await).await;
         }
