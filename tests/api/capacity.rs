@@ -3,11 +3,10 @@
 //! The emulator tells what a request consumes as DynamoDB does (`ReturnConsumedCapacity`). To see the table:
 //! `cargo test --all-features --test api capacity:: -- --nocapture`
 
-use organization_invitations::directory::EmailConnector;
 use serde_json::json;
 
 use crate::{
-    helpers::{Call, TestApp, body, body_with_mail, with},
+    helpers::{Call, TestApp, body, body_with_mail, connector, with},
     proxy::Asked,
 };
 
@@ -41,17 +40,12 @@ fn writes_by_the_rules(asked: &[Asked], indexes: usize) -> usize {
     2 * parts + updates + if parts > 0 { indexes } else { 0 }
 }
 
-fn small_connector() -> EmailConnector {
-    let connector = json!({ "fromEmailAddress": "invitations@acme.example", "defaultLocale": "en" });
-    serde_json::from_value(connector).unwrap()
-}
-
 #[tokio::test]
 async fn operations_cost_what_the_rules_and_the_documentation_say() {
     let app = TestApp::start_behind_proxy(&[]).await;
     // The demo tenant's connector is as large as one can be that has every language as a template of its own.
     let (large, _) = measure(&app, Call::create(&body_with_mail("first@example.com")), 201).await;
-    app.set_connector(&small_connector()).await;
+    app.set_connector(&connector()).await;
     let warm = TestApp::start_behind_proxy(&[("DIRECTORY_CACHE_SECONDS", "3600")]).await;
     warm.invite(&body_with_mail("first@example.com")).await;
     let ids = [app.invite(&body("ada@example.com")).await, app.invite(&body("bob@example.com")).await];

@@ -2,6 +2,7 @@
 
 mod body;
 mod call;
+mod connector;
 mod emulator;
 pub mod log;
 pub mod rows;
@@ -29,6 +30,7 @@ use self::emulator::Emulator;
 pub use self::{
     body::{body, body_with_mail, with},
     call::Call,
+    connector::{connector, connector_with, inline},
 };
 use crate::proxy::Proxy;
 

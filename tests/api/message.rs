@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use organization_invitations::{
-    directory::{EmailConnector, EmailTemplate},
+    directory::EmailConnector,
     invitation::InvitationId,
     store::send_window::{Counted, SendWindow},
     timestamp::Moment,
@@ -11,7 +11,7 @@ use organization_invitations::{
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{Call, NOW, TestApp, body, body_with_mail, rows, tenant, with},
+    helpers::{Call, NOW, TestApp, body, body_with_mail, connector, connector_with, inline, rows, tenant, with},
     invariant,
 };
 
@@ -231,25 +231,13 @@ async fn an_invitation_is_mailed_whose_organization_and_inviter_have_left_the_di
 async fn a_connector_without_a_fitting_template_or_with_a_broken_one_is_told() {
     let app = TestApp::start().await;
     let id = app.invite(&body("someone@example.com")).await;
-    let inline = |subject: &str| EmailTemplate::Inline {
-        subject: subject.to_owned(),
-        html: "h".to_owned(),
-        text: "t".to_owned(),
-    };
-    let connector = |locale: &str, subject: &str, hosts: &[&str]| EmailConnector {
-        from_email_address: "tests@acme.example".to_owned(),
-        from_email_address_identity_arn: None,
-        reply_to: Vec::new(),
-        feedback_forwarding_email_address: None,
-        configuration_set_name: None,
-        default_locale: "en".to_owned(),
-        templates: [(locale.to_owned(), inline(subject))].into(),
-        allowed_link_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-    };
+    let french = EmailConnector { default_locale: "fr".to_owned(), ..connector_with(inline("s", "h", "t")) };
+    let broken = connector_with(inline("{{#if a}}", "h", "t"));
+    let hosts = EmailConnector { allowed_link_hosts: vec!["elsewhere.example.com".to_owned()], ..connector() };
     for (connector, status, code) in [
-        (connector("fr", "s", &[]), 501, "connector.template_not_found"),
-        (connector("en", "{{#if a}}", &[]), 400, "connector.invalid_config"),
-        (connector("en", "s", &["elsewhere.example.com"]), 400, "connector.invalid_request_parameters"),
+        (french, 501, "connector.template_not_found"),
+        (broken, 400, "connector.invalid_config"),
+        (hosts, 400, "connector.invalid_request_parameters"),
     ] {
         app.set_connector(&connector).await;
         let before = app.rows().await;
