@@ -9,7 +9,7 @@ use organization_invitations::{local::ses::SesFault, store::items};
 use serde_json::json;
 
 use crate::{
-    helpers::{Call, NOW, TestApp, body, body_with_mail, create_event},
+    helpers::{Call, NOW, TestApp, body, body_with_mail, create_event, with},
     invariant,
 };
 
@@ -36,13 +36,17 @@ async fn a_send_that_was_given_back_leaves_a_row_that_dynamodb_will_delete() {
 
 #[tokio::test]
 async fn a_send_window_that_others_wrote_without_a_version_counts_and_is_replaced() {
-    let create = Call::create(&body_with_mail("b@example.com"));
-    let message = |id: &str| Call::message(id, &json!({}));
     let app = TestApp::start().await;
-    let id = app.invite(&body("a@example.com")).await;
-    for (call, invitee) in [(message(&id), "a@example.com"), (create, "b@example.com")] {
+    let first = app.invite(&body("a@example.com")).await;
+    let second = app.invite(&body("b@example.com")).await;
+    for (call, invitee, attributes) in [
+        (Call::message(&first, &json!({})), "a@example.com", json!({})),
+        (Call::message(&second, &json!({})), "b@example.com", json!({ "latestSend": NOW - 1000 })),
+        (Call::create(&body_with_mail("c@example.com")), "c@example.com", json!({})),
+        (Call::create(&body_with_mail("d@example.com")), "d@example.com", json!({ "latestSend": NOW - 1000 })),
+    ] {
         let sk = format!("SENDS#{invitee}");
-        let row = json!({ "pk": "TENANT#default", "sk": sk, "sends": [NOW - 1000], "latestSend": NOW - 1000 });
+        let row = with(json!({ "pk": "TENANT#default", "sk": sk, "sends": [NOW - 1000] }), attributes);
         app.put_rows([items::from_json(row)]).await;
         let answer = app.call(call).await;
         assert!(answer.status < 300, "{invitee}: {answer:?}");
