@@ -16,7 +16,10 @@ use lambda_http::{
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
-use crate::json::{self, RawFields, lenient};
+use crate::{
+    handler::INVITATIONS_PATH,
+    json::{self, RawFields, lenient},
+};
 
 /// An HTTP request as API Gateway saw it. Its `Debug` form tells nothing of what it says.
 pub struct Event {
@@ -183,12 +186,16 @@ impl EventForm {
     }
 }
 
-/// An HTTP API puts the stage in front of the path, unless it is `$default`; a REST API does not.
+/// An HTTP API puts the stage in front of the path, unless it is `$default` or the API has a domain of its own; a REST API
+/// does not. A path that is ours as it is has no stage in front, even where the stage is called `api`.
 fn path(event: &Fields<'_>, context: &Fields<'_>, form: EventForm) -> String {
     if form == EventForm::RestApi {
         return event.text("path").unwrap_or_default();
     }
     let path = event.text("rawPath").unwrap_or_default();
+    if path.starts_with(INVITATIONS_PATH) {
+        return path;
+    }
     let stage = context.text("stage").unwrap_or_default();
     let within_stage = path.strip_prefix('/').and_then(|path| path.strip_prefix(stage.as_str()));
     within_stage.filter(|rest| rest.starts_with('/')).unwrap_or(&path).to_owned()

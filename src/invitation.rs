@@ -106,9 +106,7 @@ impl Status {
             Self::Revoked => "Revoked",
         }
     }
-}
 
-impl Status {
     /// The status of that name that a table can hold: any but [`Status::Expired`].
     pub fn parse_stored(name: &str) -> Option<Self> {
         [Self::Pending, Self::Accepted, Self::Revoked].into_iter().find(|status| status.as_str() == name)

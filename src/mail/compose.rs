@@ -38,7 +38,8 @@ pub struct Invited<'a> {
 /// The message about an invitation, in the words of `connector` and with the variables of `payload`.
 ///
 /// # Errors
-/// [`Error::NoTemplate`], [`Error::InvalidTemplate`], [`Error::MissingVariables`] or [`Error::LinkNotAllowed`].
+/// [`Error::NoTemplate`], [`Error::InvalidTemplate`], [`Error::MissingVariables`], [`Error::LinkNotAllowed`] or
+/// [`Error::MessageTooLong`].
 pub fn compose(connector: EmailConnector, payload: &MessagePayload, invited: Invited<'_>) -> Result<Letter, Error> {
     let variables = variables(payload, invited);
     if !link_is_allowed(&variables, &connector.allowed_link_hosts) {
@@ -59,8 +60,6 @@ pub fn compose(connector: EmailConnector, payload: &MessagePayload, invited: Inv
 fn variables(payload: &MessagePayload, invited: Invited<'_>) -> Value {
     let invitation = invited.invitation;
     let mut variables = payload.0.clone();
-    // To a template, a variable that is null is one that is missing.
-    variables.retain(|_, value| !value.is_null());
     if let Some(link) = payload.link() {
         let link = link.replace(INVITATION_ID_PLACEHOLDER, invitation.id.as_str());
         variables.insert("link".to_owned(), Value::String(link));
@@ -81,16 +80,17 @@ fn variables(payload: &MessagePayload, invited: Invited<'_>) -> Value {
     harmless(Value::Object(variables))
 }
 
-/// The same without what would not stay in the value's own place: control characters other than line ends and tabs, and
-/// those that turn the direction of all that follows (Unicode Standard Annex #9). No template needs a key with them.
+/// The same without fields that are null, since a variable that is null should count as missing; and without what would
+/// not stay in a value's own place: control characters other than line ends and tabs, and those that turn the direction
+/// of all that follows (Unicode Standard Annex #9). No template needs a key with them.
 fn harmless(value: Value) -> Value {
     let is_control = |c: char| c.is_control() && !['\n', '\r', '\t'].contains(&c);
     match value {
         Value::String(text) => text.replace(turns_direction, "").replace(is_control, " ").into(),
         Value::Array(values) => values.into_iter().map(harmless).collect(),
         Value::Object(fields) => {
-            let fields =
-                fields.into_iter().filter(|(key, _)| !key.contains(turns_direction) && !key.contains(is_control));
+            let is_harmless = |key: &str| !key.contains(turns_direction) && !key.contains(is_control);
+            let fields = fields.into_iter().filter(|(key, value)| is_harmless(key) && !value.is_null());
             Value::Object(fields.map(|(key, value)| (key, harmless(value))).collect())
         }
         other => other,
@@ -248,6 +248,7 @@ mod tests {
             (json!("a\r\n\tb"), json!("a\r\n\tb"), "lines, which only a header cannot have"),
             (json!("\u{200f}\u{645}\u{200c}\u{200d}"), json!("\u{200f}\u{645}\u{200c}\u{200d}"), "what scripts need"),
             (json!({ "organization\u{202e}": 1, "b\n": 2, "c\u{0}": 3 }), json!({ "b\n": 2 }), "keys"),
+            (json!({ "a": null, "b": { "c": null } }), json!({ "b": {} }), "fields that are null"),
             (json!([1, null, true, { "a": ["\u{2067}"] }]), json!([1, null, true, { "a": [""] }]), "within others"),
         ] {
             assert_eq!(harmless(given), expected, "{reason}");

@@ -77,7 +77,7 @@ pub(super) fn jittered(wait: Duration) -> Duration {
 
 /// Whether DynamoDB works, and has too much to do just now. A transaction that is in progress is this one: an answer
 /// was lost, and DynamoDB may take some seconds until it tells what became of it.
-fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+pub(super) fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     const BUSY: [&str; 5] = [
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",

@@ -1,8 +1,8 @@
 //! Creating an invitation in one transaction, and taking one back whose mail could not be sent.
 //!
-//! Every part of the transaction is keyed by this one invitee or idempotency key, so that different invitations never wait for each
-//! other. There is no condition on the organization or a role on purpose: concurrent transactions on one shared row
-//! cancel each other, and inviting many people to one organization at once would fail.
+//! Every part of the transaction is keyed by this one invitee or idempotency key, so that different invitations never
+//! wait for each other. There is no condition on the organization or a role on purpose: concurrent transactions on one
+//! shared row cancel each other, and inviting many people to one organization at once would fail.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
     items::{self, Standing, number, string},
     keys,
     send_window::SendWindow,
-    transaction::Transacted,
+    transaction::{Transacted, put_part},
 };
 use crate::{
     config::MessageRate,
@@ -192,13 +192,13 @@ impl Store {
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":pending", string(Standing::PENDING))
             .expression_attribute_values(":now", number(now.as_millis()));
-        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+        put_part(put)
     }
 
     fn put_invitation(&self, invitation: &Invitation) -> TransactWriteItem {
         let item = items::invitation(invitation, self.retention_seconds);
         let put = self.put(item).condition_expression("attribute_not_exists(pk)");
-        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+        put_part(put)
     }
 }
 

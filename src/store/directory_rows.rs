@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::{
-    error::{ProvideErrorMetadata, SdkError},
+    error::SdkError,
     operation::{batch_write_item::BatchWriteItemError, query::QueryOutput},
     types::{PutRequest, ReturnValue, WriteRequest},
 };
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Item, Store, StoreError,
-    call::jittered,
+    call::{is_busy, jittered},
     directory,
     items::{self, string},
     keys,
@@ -150,7 +150,7 @@ impl Store {
         while !rest.is_empty() {
             let request = self.client.batch_write_item().request_items(&self.table, rest.clone());
             let problem = match request.send().await {
-                Err(error) if !is_busy(&error) => return Err(error.into()),
+                Err(error) if !may_pass(&error) => return Err(error.into()),
                 Err(error) => StoreError::from(error),
                 Ok(answer) => {
                     let left: Vec<_> =
@@ -159,7 +159,7 @@ impl Store {
                         (wait, deadline) = (FIRST_WAIT, Instant::now() + patience);
                     }
                     rest = left;
-                    StoreError::nothing_done("DynamoDB: UnprocessedItems".to_owned())
+                    StoreError::nothing_done("DynamoDB: UnprocessedItems")
                 }
             };
             if !rest.is_empty() {
@@ -207,16 +207,9 @@ async fn next_wait(wait: Duration, deadline: Instant) -> Option<Duration> {
 
 /// Whether the same request may succeed in a moment. The SDK has tried several times by then, but an import has more
 /// time than that.
-fn is_busy(error: &SdkError<BatchWriteItemError>) -> bool {
-    const BUSY: [&str; 5] = [
-        "InternalServerError",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "ThrottlingException",
-    ];
+fn may_pass(error: &SdkError<BatchWriteItemError>) -> bool {
     match error {
-        SdkError::ServiceError(answer) => answer.err().code().is_some_and(|code| BUSY.contains(&code)),
+        SdkError::ServiceError(answer) => is_busy(error) || answer.raw().status().is_server_error(),
         SdkError::TimeoutError(_) => true,
         _ => false,
     }

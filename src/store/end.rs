@@ -11,7 +11,7 @@ use super::{
     Item, Store, StoreError,
     items::{self, Standing, number, string},
     keys,
-    transaction::Transacted,
+    transaction::{Transacted, delete_part, put_part},
 };
 use crate::{
     invitation::{Invitation, InvitationId, Status, TenantId},
@@ -32,11 +32,7 @@ impl Store {
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":pending", string(Standing::PENDING))
             .expression_attribute_values(":id", string(accepted.id.as_str()));
-        let parts = [
-            self.replace_pending(accepted),
-            TransactWriteItem::builder().put(standing.build().expect("table and item are set")).build(),
-            self.join(accepted, user_id, moment.now),
-        ];
+        let parts = [self.replace_pending(accepted), put_part(standing), self.join(accepted, user_id, moment.now)];
         Ok(self.transact_or_see(&parts, accepted, Some(accepted), moment).await?.is_committed())
     }
 
@@ -111,7 +107,7 @@ impl Store {
             .delete(items::standing_key(invitation))
             .condition_expression("attribute_not_exists(pk) OR invitationId = :id")
             .expression_attribute_values(":id", string(invitation.id.as_str()));
-        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+        delete_part(delete)
     }
 
     /// The part that writes the invitation anew, if it still is pending.
@@ -121,7 +117,7 @@ impl Store {
             .condition_expression("#status = :pending")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", string(Status::Pending.as_str()));
-        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+        put_part(put)
     }
 
     /// The part that goes wrong unless the invitation is pending, as far as its status tells.
@@ -144,7 +140,7 @@ impl Store {
             .condition_expression("#status = :status")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":status", string(invitation.stored_status.as_str()));
-        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+        delete_part(delete)
     }
 
     /// The part that makes a user a member, or gives a member the invitation's roles as well.

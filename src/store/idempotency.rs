@@ -10,9 +10,9 @@ use super::{
     Item, Store, StoreError,
     call::call,
     create::TIME_AFTER_WRITING,
-    items::{TTL, number, string, text, time, ttl},
+    items::{TTL, named, number, string, text, time, ttl},
     keys,
-    transaction::Transacted,
+    transaction::{Transacted, delete_part, put_part},
 };
 use crate::{
     idempotency::{KEPT_MILLIS, Repeatable},
@@ -92,7 +92,7 @@ impl Record {
             ("keptUntil", number(self.kept_until.as_millis())),
             (TTL, ttl(self.kept_until, 0)),
         ];
-        row.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+        row.extend(named(attributes));
         row.extend(self.runs_until.map(|until| ("runsUntil".to_owned(), number(until.as_millis()))));
         row
     }
@@ -128,10 +128,7 @@ impl Store {
             .condition_expression("invitationId = :id AND runsUntil = :until")
             .expression_attribute_values(":id", string(record.invitation_id.as_str()))
             .expression_attribute_values(":until", number(record.runs_until.map_or(0, Timestamp::as_millis)));
-        let parts = [
-            TransactWriteItem::builder().put(put.build().expect("table and item are set")).build(),
-            self.check_pending(invitation),
-        ];
+        let parts = [put_part(put), self.check_pending(invitation)];
         Ok(match self.transact(&parts, moment.leaving(TIME_AFTER_WRITING)).await? {
             Transacted::Committed => TakenOver::Ours(ours),
             Transacted::Refused(failed) if failed.at(0).is_some() => TakenOver::Others,
@@ -167,7 +164,7 @@ impl Store {
             .put(record.row())
             .condition_expression("attribute_not_exists(pk) OR NOT keptUntil > :now")
             .expression_attribute_values(":now", number(now.as_millis()));
-        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+        put_part(put)
     }
 
     /// The part that forgets the start that `record` is, which has to be as it was written where it is still there.
@@ -177,6 +174,6 @@ impl Store {
             .condition_expression("attribute_not_exists(pk) OR (invitationId = :id AND runsUntil = :until)")
             .expression_attribute_values(":id", string(record.invitation_id.as_str()))
             .expression_attribute_values(":until", number(record.runs_until.map_or(0, Timestamp::as_millis)));
-        TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+        delete_part(delete)
     }
 }

@@ -61,7 +61,7 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     let mut item = Item::from(keys::primary(tenant, keys::invitation(&invitation.id)));
     let roles = invitation.organization_roles.iter().map(|role| {
         let role = [("id", string(&role.id)), ("name", string(&role.name))];
-        AttributeValue::M(role.map(|(name, value)| (name.to_owned(), value)).into())
+        AttributeValue::M(named(role).into())
     });
     let attributes = [
         ("id", string(invitation.id.as_str())),
@@ -76,7 +76,7 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
         (keys::ORGANIZATION_KEY, string(&keys::by_organization(tenant, &invitation.organization_id))),
         (keys::INVITEE_KEY, string(&keys::by_invitee(tenant, &invitee))),
     ];
-    item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    item.extend(named(attributes));
     if let Some(user_id) = &invitation.accepted_user_id {
         item.insert("acceptedUserId".to_owned(), string(user_id));
     }
@@ -119,7 +119,7 @@ pub fn member_standing(invitation: &Invitation, user_id: &str) -> Item {
 /// The row with the key of a standing that says: a member.
 pub fn member(standing_key: Item, user_id: &str) -> Item {
     let attributes = [("state", string(Standing::MEMBER)), ("userId", string(user_id))];
-    let attributes = attributes.map(|(name, value)| (name.to_owned(), value));
+    let attributes = named(attributes);
     standing_key.into_iter().chain(attributes).collect()
 }
 
@@ -139,13 +139,18 @@ pub fn pending_standing(invitation: &Invitation) -> Item {
         ("expiresAt", number(invitation.expires_at.as_millis())),
         (TTL, ttl(invitation.expires_at, 0)),
     ];
-    item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    item.extend(named(attributes));
     item
 }
 
 /// The moment of deletion: `seconds` after `time`, in epoch seconds.
 pub fn ttl(time: Timestamp, seconds: i64) -> AttributeValue {
     number(time.as_secs_ceil().saturating_add(seconds))
+}
+
+/// Attributes with their names, as a row takes them.
+pub(super) fn named<const N: usize>(attributes: [(&str, AttributeValue); N]) -> [(String, AttributeValue); N] {
+    attributes.map(|(name, value)| (name.to_owned(), value))
 }
 
 /// A string attribute.

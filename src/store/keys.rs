@@ -25,6 +25,8 @@ pub const INVITER_KEY: &str = "inviterKey";
 /// The sort key of the tenant's email connector.
 pub const EMAIL_CONNECTOR: &str = "CONNECTOR#Email";
 
+/// What the sort keys of all invitations begin with; the rest sorts by time.
+pub const INVITATIONS: &str = "INVITATION#";
 /// What the sort keys of a tenant's organizations begin with.
 pub const ORGANIZATIONS: &str = "ORGANIZATION#";
 /// What the sort keys of a tenant's roles begin with.
@@ -33,7 +35,6 @@ pub const ROLES: &str = "ROLE#";
 pub const USERS: &str = "USER#";
 /// What the sort keys of all memberships begin with.
 pub const MEMBERSHIPS: &str = "MEMBER#";
-
 /// What the sort keys of all that addresses are to organizations begin with.
 pub const STANDINGS: &str = "ORG#";
 /// What the sort keys of all that is remembered of idempotent requests begin with.
@@ -43,9 +44,6 @@ pub const IDEMPOTENCY: &str = "IDEMPOTENCY#";
 pub fn tenant(tenant: &TenantId) -> String {
     format!("TENANT#{tenant}")
 }
-
-/// What the sort keys of all invitations begin with; the rest sorts by time.
-pub const INVITATIONS: &str = "INVITATION#";
 
 /// The invitation itself.
 pub fn invitation(id: &InvitationId) -> String {

@@ -7,9 +7,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::{
     Item, Store, StoreError,
-    items::{self, Standing, number, string, text},
+    items::{self, Standing, named, number, string, text},
     keys,
-    transaction::Transacted,
+    transaction::{Transacted, delete_part, put_part},
 };
 use crate::{
     email_address::EmailAddress,
@@ -17,7 +17,7 @@ use crate::{
     timestamp::{Deadline, Moment, Timestamp},
 };
 
-/// The address that a membership was written with, folded. Memberships that came from an invitation have none.
+/// The address that the user joined with last, folded. Memberships that others wrote may have none.
 const EMAIL: &str = "email";
 const JOINED_AT: &str = "joinedAt";
 
@@ -78,7 +78,7 @@ impl Member {
             (JOINED_AT, number(joined_at.as_millis())),
         ];
         let mut item = Item::from(keys::primary(tenant, self.sort_key()));
-        item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+        item.extend(named(attributes));
         // DynamoDB has no empty sets.
         if !self.organization_role_ids.is_empty() {
             let roles = self.organization_role_ids.iter().cloned().collect();
@@ -120,8 +120,7 @@ impl Store {
             };
             former.retain(|sk| *sk != member.standing_sort_key());
             let rows = [member.membership(tenant, written.as_ref(), moment.now), member.standing(tenant)];
-            let puts = rows.map(|row| self.put(row).build().expect("table and item are set"));
-            let puts = puts.into_iter().map(|put| TransactWriteItem::builder().put(put).build());
+            let puts = rows.into_iter().map(|row| put_part(self.put(row)));
             let parts: Vec<_> = puts.chain(self.leave(tenant, former, &member.user_id)).collect();
             if let Transacted::Committed = self.transact(&parts, moment.deadline).await? {
                 return Ok(());
@@ -145,9 +144,7 @@ impl Store {
             if membership.is_none() && standings.is_empty() {
                 return Ok(false);
             }
-            let membership = self.delete(Item::from(keys::primary(tenant, &sk)));
-            let membership = membership.build().expect("table and key are set");
-            let mut parts = vec![TransactWriteItem::builder().delete(membership).build()];
+            let mut parts = vec![delete_part(self.delete(Item::from(keys::primary(tenant, &sk))))];
             parts.extend(self.leave(tenant, standings, user_id));
             if let Transacted::Committed = self.transact(&parts, moment.deadline).await? {
                 return Ok(true);
@@ -156,8 +153,8 @@ impl Store {
     }
 
     /// The sort keys of the addresses by which a user is a member of an organization: one, unless others wrote more.
-    /// All addresses of the organization are read for it, since a membership that came from an invitation does not
-    /// say which it was, and the user's own may have changed since.
+    /// All addresses of the organization are read for it, since a membership names the last of them alone, if any: a user
+    /// may have accepted invitations of several addresses.
     async fn standings_of(
         &self,
         tenant: &TenantId,
@@ -192,7 +189,7 @@ impl Store {
                 .expression_attribute_names("#state", "state")
                 .expression_attribute_values(":user", string(user_id))
                 .expression_attribute_values(":member", string(Standing::MEMBER));
-            TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+            delete_part(delete)
         })
     }
 }

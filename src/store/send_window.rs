@@ -11,9 +11,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use super::{
     Item, Store, StoreError,
     create::TIME_AFTER_WRITING,
-    items::{TTL, millis, number, string, text, ttl},
+    items::{TTL, millis, named, number, string, text, ttl},
     keys,
-    transaction::Transacted,
+    transaction::{Transacted, put_part},
 };
 use crate::{
     config::MessageRate,
@@ -134,7 +134,7 @@ impl SendWindow {
             ("version", string(self.version.as_deref().unwrap_or_default())),
             (TTL, ttl(latest.map_or(now, |latest| latest.max(now)).plus_millis(self.rate.window_millis), 0)),
         ];
-        row.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+        row.extend(named(attributes));
         row
     }
 }
@@ -214,7 +214,7 @@ impl Store {
                 .condition_expression("attribute_not_exists(pk) OR latestSend <= :windowStart")
                 .expression_attribute_values(":windowStart", number(old.start(now).as_millis())),
         };
-        TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+        put_part(put)
     }
 }
 

@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{
         CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+        builders::{DeleteBuilder, PutBuilder},
         error::TransactionCanceledException,
     },
 };
@@ -85,7 +86,7 @@ impl Store {
     }
 
     /// A part of a transaction that puts `item`, to be given a condition.
-    pub(super) fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+    pub(super) fn put(&self, item: Item) -> PutBuilder {
         Put::builder()
             .table_name(&self.table)
             .set_item(Some(item))
@@ -93,12 +94,22 @@ impl Store {
     }
 
     /// A part of a transaction that deletes the row with `key`, to be given a condition.
-    pub(super) fn delete(&self, key: Item) -> aws_sdk_dynamodb::types::builders::DeleteBuilder {
+    pub(super) fn delete(&self, key: Item) -> DeleteBuilder {
         Delete::builder()
             .table_name(&self.table)
             .set_key(Some(key))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
+}
+
+/// The part that a put is.
+pub(super) fn put_part(put: PutBuilder) -> TransactWriteItem {
+    TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+}
+
+/// The part that a deletion is.
+pub(super) fn delete_part(delete: DeleteBuilder) -> TransactWriteItem {
+    TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
 }
 
 /// What DynamoDB knows a transaction by: at most 36 characters that no other transaction has.

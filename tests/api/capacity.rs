@@ -3,11 +3,10 @@
 //! The emulator tells what a request consumes as DynamoDB does (`ReturnConsumedCapacity`). To see the table:
 //! `cargo test --all-features --test api capacity:: -- --nocapture`
 
-use organization_invitations::directory::EmailConnector;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    helpers::{Call, TestApp, body, with},
+    helpers::{Call, TestApp, body, body_with_mail, connector, with},
     proxy::Asked,
 };
 
@@ -41,35 +40,26 @@ fn writes_by_the_rules(asked: &[Asked], indexes: usize) -> usize {
     2 * parts + updates + if parts > 0 { indexes } else { 0 }
 }
 
-fn small_connector() -> EmailConnector {
-    let connector = json!({ "fromEmailAddress": "invitations@acme.example", "defaultLocale": "en" });
-    serde_json::from_value(connector).unwrap()
-}
-
-fn mailed(invitee: &str) -> Value {
-    with(body(invitee), json!({ "messagePayload": {} }))
-}
-
 #[tokio::test]
 async fn operations_cost_what_the_rules_and_the_documentation_say() {
     let app = TestApp::start_behind_proxy(&[]).await;
     // The demo tenant's connector is as large as one can be that has every language as a template of its own.
-    let (large, _) = measure(&app, Call::create(&mailed("first@example.com")), 201).await;
-    app.set_connector(&small_connector()).await;
+    let (large, _) = measure(&app, Call::create(&body_with_mail("first@example.com")), 201).await;
+    app.set_connector(&connector()).await;
     let warm = TestApp::start_behind_proxy(&[("DIRECTORY_CACHE_SECONDS", "3600")]).await;
-    warm.invite(&mailed("first@example.com")).await;
+    warm.invite(&body_with_mail("first@example.com")).await;
     let ids = [app.invite(&body("ada@example.com")).await, app.invite(&body("bob@example.com")).await];
     let [accepted, revoked] = &ids;
-    let nobody = with(mailed("eve@example.com"), json!({ "inviterId": null }));
+    let nobody = with(body_with_mail("eve@example.com"), json!({ "inviterId": null }));
     let mut rows = vec![format!("| create, with mail, a connector of 100 KB | {} | {} |", large.reads, large.writes)];
     // The invitation's indexes; none where it is not written.
     for (name, app, call, status, indexes) in [
         ("create", &app, Call::create(&body("kim@example.com")), 201, 3),
-        ("create, with mail", &app, Call::create(&mailed("lee@example.com")), 201, 3),
-        ("create, with mail, directory remembered", &warm, Call::create(&mailed("kim@example.com")), 201, 3),
+        ("create, with mail", &app, Call::create(&body_with_mail("lee@example.com")), 201, 3),
+        ("create, with mail, directory remembered", &warm, Call::create(&body_with_mail("kim@example.com")), 201, 3),
         ("create, with mail, by nobody", &app, Call::create(&nobody), 201, 2),
         ("create, with a key", &app, Call::create(&body("mia@example.com")).with_key("a"), 201, 3),
-        ("create, with mail and a key", &app, Call::create(&mailed("noa@example.com")).with_key("b"), 201, 3),
+        ("create, with mail and a key", &app, Call::create(&body_with_mail("noa@example.com")).with_key("b"), 201, 3),
         ("get", &app, Call::get(accepted), 200, 0),
         ("message", &app, Call::message(accepted, &json!({})), 204, 0),
         ("accept", &app, Call::accept(accepted, "ada"), 200, 3),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::helpers::{Answer, NOW, TestApp, body, with};
+use crate::helpers::{Answer, NOW, TestApp, body, body_with_mail, rows, with};
 
 async fn all_at_once(app: &Arc<TestApp>, bodies: impl Iterator<Item = Value>) -> Vec<Answer> {
     let mut calls = JoinSet::new();
@@ -19,8 +19,7 @@ async fn all_at_once(app: &Arc<TestApp>, bodies: impl Iterator<Item = Value>) ->
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_concurrent_creates_for_one_invitee_one_wins_and_one_mail_is_sent() {
     let app = Arc::new(TestApp::start().await);
-    let answers =
-        all_at_once(&app, (0..50).map(|_| with(body("wanted@example.com"), json!({ "messagePayload": {} })))).await;
+    let answers = all_at_once(&app, (0..50).map(|_| body_with_mail("wanted@example.com"))).await;
     let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
     assert_eq!(won.len(), 1);
     let winner = &won[0].json()["id"];
@@ -29,8 +28,7 @@ async fn of_fifty_concurrent_creates_for_one_invitee_one_wins_and_one_mail_is_se
         assert_eq!(&answer.json()["data"]["invitationId"], winner);
     }
     assert_eq!(app.mails().len(), 1);
-    let invitations = app.rows().await.into_iter().filter(|row| row["sk"].as_str().unwrap().starts_with("INVITATION#"));
-    assert_eq!(invitations.count(), 1);
+    assert_eq!(rows::of_kind(&app.rows().await, "INVITATION").count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,8 +44,8 @@ async fn of_many_parallel_messages_to_one_recipient_exactly_the_limit_is_sent() 
     for n in 0..24 {
         app.add_organization(&format!("org{n}")).await;
     }
-    let to_everywhere = (0..24)
-        .map(|n| with(body("busy@example.com"), json!({ "organizationId": format!("org{n}"), "messagePayload": {} })));
+    let to_everywhere =
+        (0..24).map(|n| with(body_with_mail("busy@example.com"), json!({ "organizationId": format!("org{n}") })));
     let answers = all_at_once(&app, to_everywhere).await;
     let (sent, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
     assert_eq!(sent.len(), 10);

@@ -22,7 +22,7 @@ use organization_invitations::{
     timestamp::Timestamp,
 };
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     sync::Semaphore,
     task::{JoinHandle, JoinSet},
@@ -30,7 +30,7 @@ use tokio::{
 };
 
 use crate::{
-    helpers::{Answer, Call, TestApp, body, with},
+    helpers::{Answer, Call, TestApp, body, body_with_mail, rows},
     invariant,
     lambda::Function,
 };
@@ -38,6 +38,8 @@ use crate::{
 /// How long after an event Lambda would end the function, in milliseconds: long enough for every operation, short enough
 /// to wait for.
 const LIFETIME: i64 = 8000;
+
+const INVITEE: &str = "a@example.com";
 
 /// When the process dies, in the course of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,17 +78,17 @@ const fn change(name: &'static str, call: fn(&str) -> Call, calls: &'static [(&'
 const OPERATIONS: [Operation; 12] = [
     create(
         "a create without mail",
-        |_| Call::create(&unmailed()),
+        |_| Call::create(&body(INVITEE)),
         &[("BatchGetItem", (201, 0), (201, 0)), ("TransactWriteItems", (201, 0), (422, 0))],
     ),
     create(
         "a create without mail, with a key",
-        |_| Call::create(&unmailed()).with_key("k"),
+        |_| Call::create(&body(INVITEE)).with_key("k"),
         &[("BatchGetItem", (201, 0), (201, 0)), ("TransactWriteItems", (201, 0), (201, 0))],
     ),
     create(
         "a create with mail",
-        |_| Call::create(&mailed()),
+        |_| Call::create(&body_with_mail(INVITEE)),
         &[
             ("BatchGetItem", (201, 1), (201, 1)),
             ("TransactWriteItems", (201, 1), (422, 0)),
@@ -95,7 +97,7 @@ const OPERATIONS: [Operation; 12] = [
     ),
     create(
         "a create with mail, with a key",
-        |_| Call::create(&mailed()).with_key("k"),
+        |_| Call::create(&body_with_mail(INVITEE)).with_key("k"),
         &[
             ("BatchGetItem", (201, 1), (201, 1)),
             ("TransactWriteItems", (201, 1), (201, 1)),
@@ -105,7 +107,7 @@ const OPERATIONS: [Operation; 12] = [
     ),
     Operation {
         name: "a create whose mail SES refuses",
-        call: |_| Call::create(&mailed()),
+        call: |_| Call::create(&body_with_mail(INVITEE)),
         fault: Some(SesFault::MessageRejected),
         on_existing: false,
         calls: &[
@@ -117,7 +119,7 @@ const OPERATIONS: [Operation; 12] = [
     },
     Operation {
         name: "a create whose mail SES refuses, with a key",
-        call: |_| Call::create(&mailed()).with_key("k"),
+        call: |_| Call::create(&body_with_mail(INVITEE)).with_key("k"),
         fault: Some(SesFault::MessageRejected),
         on_existing: false,
         calls: &[
@@ -152,14 +154,6 @@ const OPERATIONS: [Operation; 12] = [
     change("listing", |_| Call::list(""), &[("Query", (200, 0), (200, 0))]),
 ];
 
-fn unmailed() -> Value {
-    body("a@example.com")
-}
-
-fn mailed() -> Value {
-    with(unmailed(), json!({ "messagePayload": { "link": "https://app.example.com/{invitationId}" } }))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_release_binary_can_be_killed_at_any_call_and_the_same_request_made_again() {
     // Processes at once; those who wait for a run to end do not count.
@@ -183,8 +177,8 @@ async fn die_and_try_again(operation: &Operation, at: usize, death: Death, turns
     let case = format!("{}, dead with {called} ({}) {death:?}", operation.name, at + 1);
     let turn = turns.acquire().await.unwrap();
     let app = TestApp::start().await;
-    app.add_user("invited", Some("a@example.com")).await;
-    let existing = if operation.on_existing { app.invite_at(now(), &unmailed()).await } else { String::new() };
+    app.add_user("invited", Some(INVITEE)).await;
+    let existing = if operation.on_existing { app.invite_at(now(), &body(INVITEE)).await } else { String::new() };
     if let Some(fault) = operation.fault {
         app.stack.ses.fail_next(fault);
     }
@@ -226,8 +220,7 @@ async fn try_again(app: &TestApp, call: &Call, turns: &Semaphore) -> Answer {
 async fn assert_consistent(app: &TestApp, operation: &Operation, answer: &Answer, case: &str) {
     invariant::check(app, now()).await;
     let rows = app.rows().await;
-    let invitations: Vec<&str> =
-        rows.iter().filter_map(|row| row["sk"].as_str()?.strip_prefix("INVITATION#")).collect();
+    let invitations: Vec<&str> = rows::of_kind(&rows, "INVITATION").map(|row| row["id"].as_str().unwrap()).collect();
     for mail in app.mails() {
         assert!(invitations.contains(&mail.tags["invitation"].as_str()), "{case}: a mail without its invitation");
     }

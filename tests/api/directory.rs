@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    helpers::{NOW, TestApp, body, with},
+    helpers::{NOW, TestApp, body, body_with_mail, with},
     proxy::Intervention,
 };
 
@@ -55,10 +55,9 @@ async fn keys_that_dynamodb_did_not_get_to_are_asked_for_again() {
 #[tokio::test]
 async fn a_create_reads_the_directory_once_and_a_warm_one_not_at_all() {
     let app = TestApp::start_behind_proxy(&[("DIRECTORY_CACHE_SECONDS", "30")]).await;
-    let mailed = |invitee: &str| with(body(invitee), json!({ "messagePayload": {} }));
-    assert_eq!(app.create_at(NOW, &mailed("a@example.com")).await.status, 201);
+    assert_eq!(app.create_at(NOW, &body_with_mail("a@example.com")).await.status, 201);
     assert_eq!((app.proxy().count("BatchGetItem"), app.proxy().count("TransactWriteItems")), (1, 1), "cold");
-    assert_eq!(app.create_at(NOW, &mailed("b@example.com")).await.status, 201);
+    assert_eq!(app.create_at(NOW, &body_with_mail("b@example.com")).await.status, 201);
     assert_eq!((app.proxy().count("BatchGetItem"), app.proxy().count("TransactWriteItems")), (1, 2), "warm");
     assert_eq!(app.proxy().total(), 3, "and nothing else");
 }

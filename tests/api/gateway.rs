@@ -2,13 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{PutRequest, WriteRequest},
-};
+use aws_sdk_dynamodb::Client;
 use organization_invitations::{
-    email_address::EmailAddress,
-    invitation::{Invitation, InvitationId, Status},
     local::{
         serve,
         stack::{self, Stack, StackOptions, TABLE_NAME},
@@ -19,7 +14,7 @@ use organization_invitations::{
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::helpers::{FAR_FUTURE, NOW, body, tenant, with};
+use crate::helpers::{NOW, body, body_with_mail, rows, with};
 
 struct Gateway {
     url: String,
@@ -49,11 +44,9 @@ impl Gateway {
 
     /// Writes so many invitations of the tenant `default` into the table, a millisecond apart.
     async fn write_invitations(&self, number: i64) {
-        let rows: Vec<WriteRequest> = (0..number).map(|n| row(NOW + n, &format!("n{n}@example.com"))).collect();
-        for rows in rows.chunks(25) {
-            let write = Client::new(&self.stack.sdk).batch_write_item().request_items(TABLE_NAME, rows.to_vec());
-            write.send().await.unwrap();
-        }
+        let invitation = |n| rows::pending_invitation(&format!("n{n}@example.com"), NOW + n);
+        let rows = (0..number).map(|n| items::invitation(&invitation(n), 0));
+        rows::put_rows(&Client::new(&self.stack.sdk), TABLE_NAME, rows).await;
     }
 
     /// A page's status and text.
@@ -70,26 +63,6 @@ impl Gateway {
     }
 }
 
-/// A row of the table: an invitation, created at `now`.
-fn row(now: i64, invitee: &str) -> WriteRequest {
-    let created_at = Timestamp::from_millis(now);
-    let invitation = Invitation {
-        tenant: tenant("default"),
-        id: InvitationId::generate(created_at).unwrap(),
-        inviter_id: None,
-        invitee: EmailAddress::parse(invitee).unwrap(),
-        accepted_user_id: None,
-        organization_id: "acme".to_owned(),
-        stored_status: Status::Pending,
-        created_at,
-        updated_at: created_at,
-        expires_at: Timestamp::from_millis(FAR_FUTURE),
-        organization_roles: Vec::new(),
-    };
-    let put = PutRequest::builder().set_item(Some(items::invitation(&invitation, 0)));
-    WriteRequest::builder().put_request(put.build().unwrap()).build()
-}
-
 const CREDENTIALS: [(&str, &str); 3] =
     [("grant_type", "client_credentials"), ("client_id", "any"), ("client_secret", "any")];
 
@@ -98,9 +71,7 @@ async fn a_token_a_create_and_its_mail_in_the_inbox() {
     let gateway = Gateway::start().await;
     let token = gateway.token(&CREDENTIALS).await;
     assert_eq!(token["token_type"], "Bearer");
-    let mut invitation = body("someone@example.com");
-    invitation["messagePayload"] = json!({ "link": "https://app.example.com/{invitationId}" });
-    let response = gateway.create(token["access_token"].as_str(), &invitation).await;
+    let response = gateway.create(token["access_token"].as_str(), &body_with_mail("someone@example.com")).await;
     assert_eq!(response.status(), StatusCode::CREATED);
     assert_eq!(response.headers()["content-type"], "application/json; charset=utf-8");
     let entity: Value = response.json().await.unwrap();
@@ -154,7 +125,7 @@ async fn a_token_with_another_scope_is_forbidden_what_it_asks() {
 async fn the_overview_shows_what_the_api_did_and_leads_to_the_mail_and_back() {
     let gateway = Gateway::start().await;
     let token = gateway.default_token().await;
-    let invitation = with(body("someone@example.com"), json!({ "messagePayload": {} }));
+    let invitation = body_with_mail("someone@example.com");
     let entity: Value = gateway.create(Some(&token), &invitation).await.json().await.unwrap();
     let id = entity["id"].as_str().unwrap();
 

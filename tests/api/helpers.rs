@@ -1,16 +1,16 @@
 //! What every test starts from: the function with an emulator, a stand-in and the demo directory of its own.
 
+mod body;
 mod call;
+mod connector;
 mod emulator;
 pub mod log;
+pub mod rows;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_config::{SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, PutRequest, WriteRequest},
-};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use organization_invitations::{
     app::{App, time_limits},
     directory::{EmailConnector, Organization, OrganizationRole, User},
@@ -23,11 +23,15 @@ use organization_invitations::{
     store::{Item, items},
     timestamp::{Moment, Timestamp},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::{sync::Barrier, task::JoinSet};
 
-pub use self::call::Call;
 use self::emulator::Emulator;
+pub use self::{
+    body::{body, body_with_mail, with},
+    call::Call,
+    connector::{connector, connector_with, inline},
+};
 use crate::proxy::Proxy;
 
 /// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
@@ -55,25 +59,6 @@ pub struct Answer {
     pub status: u16,
     pub headers: BTreeMap<String, String>,
     pub text: String,
-}
-
-/// The body of a create without mail.
-pub fn body(invitee: &str) -> Value {
-    json!({
-        "inviterId": "ada",
-        "invitee": invitee,
-        "organizationId": "acme",
-        "expiresAt": FAR_FUTURE,
-        "organizationRoleIds": ["member"],
-        "messagePayload": false,
-    })
-}
-
-/// `body` with some of its fields changed.
-pub fn with(mut body: Value, changes: Value) -> Value {
-    let Value::Object(changes) = changes else { panic!("changes are an object") };
-    body.as_object_mut().unwrap().extend(changes);
-    body
 }
 
 /// An event of an HTTP API with a JWT authorizer, for a create.
@@ -330,12 +315,7 @@ impl TestApp {
 
     /// Writes rows as they are, many at a time.
     pub async fn put_rows(&self, rows: impl IntoIterator<Item = Item>) {
-        let put = |row| WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(row)).build().unwrap());
-        let requests: Vec<WriteRequest> = rows.into_iter().map(|row| put(row).build()).collect();
-        for batch in requests.chunks(25) {
-            let write = self.client().batch_write_item().request_items(self.table(), batch.to_vec());
-            assert!(write.send().await.unwrap().unprocessed_items.is_none_or(|rest| rest.is_empty()));
-        }
+        rows::put_rows(&self.client(), self.table(), rows).await;
     }
 
     /// A client of the emulator itself, whatever stands between it and the function.

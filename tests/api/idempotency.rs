@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::{
     faults,
-    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, with},
+    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, rows, with},
     invariant,
     proxy::Intervention,
 };
@@ -16,10 +16,6 @@ use crate::{
 /// Longer than a run that began at [`NOW`] can be alive, however different the clocks are.
 const LATER: i64 = NOW + 60_000;
 const DAY: i64 = 86_400_000;
-
-fn mailed(invitee: &str) -> Value {
-    with(body(invitee), json!({ "messagePayload": { "link": "https://app.example.com/{invitationId}" } }))
-}
 
 fn create(body: &Value) -> Call {
     Call::create(body).with_key("a-key")
@@ -53,16 +49,16 @@ async fn die_while_sending(app: &TestApp, call: &Call, accepts: bool) {
 }
 
 async fn records(app: &TestApp) -> Vec<Value> {
-    app.rows().await.into_iter().filter(|row| row["sk"].as_str().unwrap().starts_with("IDEMPOTENCY#")).collect()
+    rows::of_kind(&app.rows().await, "IDEMPOTENCY").cloned().collect()
 }
 
 async fn invitations(app: &TestApp) -> usize {
-    app.rows().await.iter().filter(|row| row["sk"].as_str().unwrap().starts_with("INVITATION#")).count()
+    rows::of_kind(&app.rows().await, "INVITATION").count()
 }
 
 #[tokio::test]
 async fn a_repeated_create_is_answered_as_the_first_was_and_does_nothing() {
-    for body in [body("a@example.com"), mailed("a@example.com")] {
+    for body in [body("a@example.com"), body_with_mail("a@example.com")] {
         let app = TestApp::start().await;
         let first = app.call(create(&body)).await;
         assert_created(&first);
@@ -179,12 +175,12 @@ async fn whatever_has_changed_since_the_first_answer_is_given_again() {
 #[tokio::test]
 async fn a_refused_create_leaves_its_key_free() {
     let app = TestApp::start().await;
-    let call = create(&with(mailed("a@example.com"), json!({ "organizationId": "new" })));
+    let call = create(&with(body_with_mail("a@example.com"), json!({ "organizationId": "new" })));
     app.call(call.clone()).await.assert_refused(422, "entity.relation_foreign_key_not_found");
     app.add_organization("new").await;
     assert_created(&app.call(call).await);
 
-    let taken = Call::create(&mailed("b@example.com")).with_key("another");
+    let taken = Call::create(&body_with_mail("b@example.com")).with_key("another");
     let id = app.invite(&body("b@example.com")).await;
     app.call(taken.clone()).await.assert_refused(422, "entity.unique_integrity_violation");
     app.call(Call::revoke(&id)).await;
@@ -196,9 +192,9 @@ async fn a_create_whose_mail_ses_does_not_take_leaves_its_key_free() {
     for (fault, times, (status, code, _), reason) in faults::ses::FAULTS {
         let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await.with_time_limits();
         (0..times).for_each(|_| app.stack.ses.fail_next(fault));
-        app.call(create(&mailed("a@example.com"))).await.assert_refused(status, code);
+        app.call(create(&body_with_mail("a@example.com"))).await.assert_refused(status, code);
         assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0), "{fault:?}: {reason}");
-        assert_created(&app.call(create(&mailed("a@example.com"))).await);
+        assert_created(&app.call(create(&body_with_mail("a@example.com"))).await);
         invariant::check(&app, NOW).await;
     }
 }
@@ -206,7 +202,7 @@ async fn a_create_whose_mail_ses_does_not_take_leaves_its_key_free() {
 #[tokio::test]
 async fn a_create_without_key_is_not_remembered() {
     let app = TestApp::start().await;
-    assert_created(&app.call(Call::create(&mailed("a@example.com"))).await);
+    assert_created(&app.call(Call::create(&body_with_mail("a@example.com"))).await);
     assert!(records(&app).await.is_empty());
 }
 
@@ -234,7 +230,7 @@ async fn a_key_that_is_none_is_refused_before_anything_else_of_the_request() {
 
 #[tokio::test]
 async fn of_many_equal_creates_at_once_one_is_made_and_one_mail_is_sent() {
-    for body in [body("a@example.com"), mailed("a@example.com")] {
+    for body in [body("a@example.com"), body_with_mail("a@example.com")] {
         let app = Arc::new(TestApp::start().await);
         let answers = app.call_all_at_once(vec![(NOW, create(&body)); 24]).await;
         let first: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 201).collect();
@@ -257,14 +253,14 @@ async fn of_many_equal_creates_at_once_one_is_made_and_one_mail_is_sent() {
 #[tokio::test]
 async fn as_long_as_the_first_run_can_be_alive_a_repetition_has_to_wait() {
     let app = TestApp::start().await;
-    let call = create(&mailed("a@example.com"));
+    let call = create(&body_with_mail("a@example.com"));
     die_while_sending(&app, &call, false).await;
     for (later, retry_after) in [(0, "21"), (1, "21"), (10_000, "11"), (20_999, "1")] {
         let answer = app.call_at(NOW + later, call.clone()).await;
         answer.assert_refused(409, "request.idempotency_in_progress");
         assert_eq!(answer.headers["retry-after"], retry_after, "20 s, and 1 s for the clocks; after {later} ms");
     }
-    let another = create(&mailed("b@example.com"));
+    let another = create(&body_with_mail("b@example.com"));
     app.call(another).await.assert_refused(422, "request.idempotency_key_reused");
     assert!(app.mails().is_empty());
     assert_eq!(app.call_at(NOW + 21_000, call).await.status, 201);
@@ -273,7 +269,7 @@ async fn as_long_as_the_first_run_can_be_alive_a_repetition_has_to_wait() {
 #[tokio::test]
 async fn a_create_that_died_before_its_mail_was_sent_is_finished_by_the_retry() {
     let app = TestApp::start().await;
-    let call = create(&mailed("a@example.com"));
+    let call = create(&body_with_mail("a@example.com"));
     die_while_sending(&app, &call, false).await;
     let finished = app.call_at(LATER, call.clone()).await;
     let id = finished.json()["id"].as_str().unwrap().to_owned();
@@ -289,7 +285,7 @@ async fn a_create_that_died_before_its_mail_was_sent_is_finished_by_the_retry() 
 #[tokio::test]
 async fn only_a_death_between_the_mail_and_its_record_sends_it_twice() {
     let app = TestApp::start().await;
-    let call = create(&mailed("a@example.com"));
+    let call = create(&body_with_mail("a@example.com"));
     die_while_sending(&app, &call, true).await;
     let finished = app.call_at(LATER, call.clone()).await;
     assert_replayed(&finished, &finished.text);
@@ -303,7 +299,7 @@ async fn only_a_death_between_the_mail_and_its_record_sends_it_twice() {
 #[tokio::test]
 async fn of_many_retries_at_once_one_finishes() {
     let app = Arc::new(TestApp::start().await);
-    let call = create(&mailed("a@example.com"));
+    let call = create(&body_with_mail("a@example.com"));
     die_while_sending(&app, &call, false).await;
     let answers = app.call_all_at_once(vec![(LATER, call.clone()); 16]).await;
     assert!(answers.iter().any(|answer| answer.status == 201));
@@ -318,7 +314,7 @@ async fn of_many_retries_at_once_one_finishes() {
 async fn nobody_is_mailed_for_an_invitation_that_ended_before_the_retry() {
     for end in [Call::delete as fn(&str) -> Call, Call::revoke] {
         let app = TestApp::start().await;
-        let call = create(&mailed("a@example.com"));
+        let call = create(&body_with_mail("a@example.com"));
         die_while_sending(&app, &call, false).await;
         let id = app.call(Call::list("")).await.json()[0]["id"].as_str().unwrap().to_owned();
         assert!(app.call(end(&id)).await.status < 300);
@@ -332,7 +328,7 @@ async fn nobody_is_mailed_for_an_invitation_that_ended_before_the_retry() {
 #[tokio::test]
 async fn a_retry_that_cannot_mail_takes_the_invitation_back() {
     let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
-    let call = create(&mailed("a@example.com"));
+    let call = create(&body_with_mail("a@example.com"));
     die_while_sending(&app, &call, false).await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
     app.call_at(LATER, call.clone()).await.assert_refused(400, "connector.invalid_response");
@@ -350,8 +346,8 @@ async fn a_retry_that_cannot_mail_takes_the_invitation_back() {
 async fn a_mail_that_cannot_be_remembered_is_a_success_all_the_same() {
     let app = TestApp::start_behind_proxy(&[]).await;
     (0..3).for_each(|_| app.proxy().next("UpdateItem", Intervention::Fail(500, "InternalServerError")));
-    assert_created(&app.call(create(&mailed("a@example.com"))).await);
-    app.call(create(&mailed("a@example.com"))).await.assert_refused(409, "request.idempotency_in_progress");
+    assert_created(&app.call(create(&body_with_mail("a@example.com"))).await);
+    app.call(create(&body_with_mail("a@example.com"))).await.assert_refused(409, "request.idempotency_in_progress");
     assert_eq!(app.mails().len(), 1);
 }
 
@@ -363,9 +359,9 @@ async fn a_create_of_which_nothing_is_known_is_undone_with_its_key_while_there_i
         (0..2).for_each(|_| app.proxy().next("TransactWriteItems", Intervention::Fail(500, "InternalServerError")));
     };
     lose_all_answers();
-    app.call(create(&mailed("a@example.com"))).await.assert_refused(503, "service.unavailable");
+    app.call(create(&body_with_mail("a@example.com"))).await.assert_refused(503, "service.unavailable");
     assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0));
-    assert_created(&app.call(create(&mailed("a@example.com"))).await);
+    assert_created(&app.call(create(&body_with_mail("a@example.com"))).await);
 
     // Without mail there is nothing left to do, and a repetition may have been told so.
     lose_all_answers();
@@ -383,7 +379,7 @@ async fn a_create_is_not_in_its_own_way_when_an_answer_is_lost_between_conflicts
         let app = TestApp::start_behind_proxy(&[]).await;
         app.proxy().next("TransactWriteItems", Intervention::LoseAnswer);
         app.proxy().next("TransactWriteItems", Intervention::CancelWith("TransactionConflict"));
-        let call = Call { idempotency_key: key, ..Call::create(&mailed("a@example.com")) };
+        let call = Call { idempotency_key: key, ..Call::create(&body_with_mail("a@example.com")) };
         assert_created(&app.call(call).await);
         assert_eq!((app.mails().len(), invitations(&app).await), (1, 1));
         invariant::check(&app, NOW).await;
@@ -392,7 +388,7 @@ async fn a_create_is_not_in_its_own_way_when_an_answer_is_lost_between_conflicts
 
 #[tokio::test]
 async fn the_usual_create_with_a_key_makes_no_call_more_and_with_mail_one() {
-    for (body, calls) in [(body("a@example.com"), 2), (mailed("a@example.com"), 3)] {
+    for (body, calls) in [(body("a@example.com"), 2), (body_with_mail("a@example.com"), 3)] {
         let app = TestApp::start_behind_proxy(&[]).await;
         assert_created(&app.call(create(&body)).await);
         assert_eq!(app.proxy().total(), calls, "the directory, the transaction, and with mail that it is out");

@@ -7,7 +7,7 @@ use organization_invitations::directory::{EmailConnector, EmailTemplate, Organiz
 use serde_json::{Map, Value, json};
 
 use crate::helpers::{
-    Call, FAR_FUTURE, NOW, TestApp, body,
+    Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, connector_with, inline,
     log::{Log, lines},
     tenant, with,
 };
@@ -42,17 +42,9 @@ fn harmless() -> BTreeMap<&'static str, String> {
     FIELDS.iter().enumerate().map(|(n, field)| (*field, format!("value{n}"))).collect()
 }
 
-fn connector(template: EmailTemplate) -> EmailConnector {
-    EmailConnector {
-        from_email_address: "Acme <invitations@acme.example>".to_owned(),
-        from_email_address_identity_arn: None,
-        reply_to: vec!["help@acme.example".to_owned()],
-        feedback_forwarding_email_address: None,
-        configuration_set_name: None,
-        default_locale: "en".to_owned(),
-        templates: BTreeMap::from([("en".to_owned(), template)]),
-        allowed_link_hosts: Vec::new(),
-    }
+/// A connector with an address more for texts to get into.
+fn with_reply_to(template: EmailTemplate) -> EmailConnector {
+    EmailConnector { reply_to: vec!["help@acme.example".to_owned()], ..connector_with(template) }
 }
 
 /// A part of a template with a fence around each field, in the order of [`FIELDS`].
@@ -75,8 +67,8 @@ fn fenced() -> String {
     names.map(variable).join(&FENCE.to_string())
 }
 
-fn inline() -> EmailTemplate {
-    EmailTemplate::Inline { subject: fenced(), html: fenced(), text: fenced() }
+fn fenced_inline() -> EmailTemplate {
+    inline(&fenced(), &fenced(), &fenced())
 }
 
 fn stored(app: &TestApp) -> EmailTemplate {
@@ -118,9 +110,9 @@ fn fields(part: &str) -> BTreeMap<&'static str, &str> {
 #[tokio::test]
 async fn no_text_in_a_mail_leaves_its_own_place() {
     let app = TestApp::start().await;
-    for template in [inline(), stored(&app)] {
+    for template in [fenced_inline(), stored(&app)] {
         let kind = if matches!(template, EmailTemplate::Inline { .. }) { "inline" } else { "stored" };
-        app.set_connector(&connector(template)).await;
+        app.set_connector(&with_reply_to(template)).await;
         let plain = mail(&app, &harmless()).await;
         for (reason, hostile) in HOSTILE {
             // Every field has one beside it that is as it was.
@@ -180,8 +172,8 @@ async fn the_built_in_mail_keeps_its_form_whatever_it_is_filled_with() {
 async fn a_key_of_the_payload_cannot_pass_for_one_that_is_trusted() {
     let app = TestApp::start().await;
     let parts = "{{organization.name}}|{{inviter.name}}|{{invitation.invitee}}";
-    let template = EmailTemplate::Inline { subject: parts.into(), html: parts.into(), text: parts.into() };
-    app.set_connector(&connector(template)).await;
+    let template = inline(parts, parts, parts);
+    app.set_connector(&with_reply_to(template)).await;
     let forged = json!({ "name": "forged", "invitee": "forged@example.com" });
     for (n, key) in [
         "organization",
@@ -220,12 +212,11 @@ async fn no_header_comes_of_a_connectors_addresses() {
             |connector, text| connector.feedback_forwarding_email_address = Some(format!("b@acme.example{text}")),
         ];
         for (n, change) in changes.into_iter().enumerate() {
-            let mut connector =
-                connector(EmailTemplate::Inline { subject: "s".into(), html: "h".into(), text: "t".into() });
+            let mut connector = with_reply_to(inline("s", "h", "t"));
             change(&mut connector, hostile.to_owned());
             app.set_connector(&connector).await;
             let before = app.mails().len();
-            let body = with(body("invitee@example.com"), json!({ "messagePayload": {} }));
+            let body = body_with_mail("invitee@example.com");
             let answer = app.create_at(NOW, &body).await;
             if answer.status == 201 {
                 app.call(Call::delete(answer.json()["id"].as_str().unwrap())).await;

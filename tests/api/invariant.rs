@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::helpers::TestApp;
+use crate::helpers::{TestApp, rows::kind};
 
 /// Checks the whole table as of `now`.
 #[track_caller]
@@ -170,10 +170,6 @@ fn judge_record(row: &Value, expect: &mut impl FnMut(bool, &str)) {
         "started" => expect(row["runsUntil"].is_i64(), "started with the end of its run"),
         _ => expect(false, "either started or done"),
     }
-}
-
-fn kind(row: &Value) -> &str {
-    text(row, "sk").split('#').next().unwrap()
 }
 
 #[track_caller]

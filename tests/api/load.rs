@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 use tokio::task::JoinSet;
 
 use crate::{
-    helpers::{Answer, Call, NOW, TestApp, body, tenant, with},
+    helpers::{Answer, Call, NOW, TestApp, body, rows, tenant, with},
     invariant,
 };
 
@@ -44,8 +44,8 @@ fn over_tenants(n: usize) -> (String, String) {
     (format!("tenant{}", n % TENANTS), "acme".to_owned())
 }
 
-/// Makes all calls at once, and checks that each created one invitation, and sent one mail where it should. DynamoDB throttles so many
-/// percent of its requests, always the same ones in their order.
+/// Makes all calls at once, and checks that each created one invitation, and sent one mail where it should. DynamoDB
+/// throttles so many percent of its requests, always the same ones in their order.
 async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (String, String)) {
     let app = TestApp::start_behind_proxy(&[("DEFAULT_FROM_EMAIL_ADDRESS", "invitations@example.com")]).await;
     let app = app.without_time_limits();
@@ -77,9 +77,7 @@ async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (
     let rows = app.rows().await;
     invariant::assert_holds(&app, &rows, NOW);
     let told: BTreeSet<String> = answers.iter().map(|answer| answer.json()["id"].to_string()).collect();
-    let is_invitation = |sk: &str| sk.starts_with("INVITATION#");
-    let invitations = rows.iter().filter(|row| row["sk"].as_str().is_some_and(is_invitation));
-    let stored: Vec<String> = invitations.map(|row| row["id"].to_string()).collect();
+    let stored: Vec<String> = rows::of_kind(&rows, "INVITATION").map(|row| row["id"].to_string()).collect();
     assert_eq!((told.len(), stored.len()), (CREATES, CREATES));
     assert!(stored.iter().all(|id| told.contains(id)));
     let recipients: BTreeSet<String> = app.mails().into_iter().map(|mail| mail.to).collect();

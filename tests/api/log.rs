@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     faults,
-    helpers::{Call, NOW, TestApp, body, with},
+    helpers::{Call, NOW, TestApp, body, body_with_mail, with},
     proxy::Intervention,
 };
 
@@ -55,15 +55,11 @@ impl Write for Logged {
     }
 }
 
-fn mailed(invitee: &str) -> Value {
-    with(body(invitee), json!({ "messagePayload": { "link": "https://app.example.com/secret-path" } }))
-}
-
 /// An invitation by mail that is led through every operation.
 async fn lead_through_life(app: &TestApp) -> String {
-    let id = app.invite(&mailed("ada@example.com")).await;
+    let id = app.invite(&body_with_mail("ada@example.com")).await;
     for call in [
-        Call::create(&mailed("ada@example.com")),
+        Call::create(&body_with_mail("ada@example.com")),
         Call::list("invitee=ada@example.com"),
         Call::get(&id),
         Call::message(&id, &json!({ "code": "top-secret" })),
@@ -113,7 +109,7 @@ async fn nobody_is_named() {
     let logged = Logged::by(&mut app);
     lead_through_life(&app).await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
-    app.create_at(NOW, &mailed("bob@example.com")).await.assert_refused(400, "connector.invalid_response");
+    app.create_at(NOW, &body_with_mail("bob@example.com")).await.assert_refused(400, "connector.invalid_response");
     assert_eq!(logged.lines().len(), 9);
     for word in ["@", "example.com", "ada", "bob", "Lovelace", "secret", "authorization", "Join"] {
         assert!(!logged.text().contains(word), "{word}: {}", logged.text());
@@ -185,7 +181,7 @@ async fn every_failure_has_its_outcome() {
         let mut app = TestApp::start().await.with_time_limits();
         let logged = Logged::by(&mut app);
         (0..times).for_each(|_| app.stack.ses.fail_next(fault));
-        app.create_at(NOW, &mailed("a@example.com")).await;
+        app.create_at(NOW, &body_with_mail("a@example.com")).await;
         let outcome = match status {
             400 => "mail_refused",
             429 => "mail_throttled",
@@ -208,8 +204,8 @@ async fn every_failure_has_its_outcome() {
 async fn a_recipient_who_has_had_enough_is_an_outcome_of_its_own() {
     let mut app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
     let logged = Logged::by(&mut app);
-    app.invite(&mailed("a@example.com")).await;
-    let elsewhere = with(mailed("a@example.com"), json!({ "organizationId": "string" }));
+    app.invite(&body_with_mail("a@example.com")).await;
+    let elsewhere = with(body_with_mail("a@example.com"), json!({ "organizationId": "string" }));
     app.create_at(NOW, &elsewhere).await.assert_refused(429, "request.message_rate_limited");
     assert_eq!(logged.last()["outcome"], "rate_limited");
 }
@@ -241,7 +237,7 @@ async fn calls_of_aws_and_what_was_tried_again_are_counted() {
         if let Some(fault) = ses {
             app.stack.ses.fail_next(fault);
         }
-        app.create_at(NOW, &mailed(&format!("person{position}@example.com"))).await;
+        app.create_at(NOW, &body_with_mail(&format!("person{position}@example.com"))).await;
         let line = logged.last();
         assert_eq!(counts(&line), expected, "{reason}");
         let time = |name: &str| line[name].as_f64().unwrap();
@@ -255,7 +251,7 @@ async fn a_call_whose_time_was_up_is_counted_with_its_time() {
     let mut app = TestApp::start().await.with_time_limits();
     let logged = Logged::by(&mut app);
     app.stack.ses.fail_next(SesFault::Silence { accepts: false });
-    app.create_at(NOW, &mailed("a@example.com")).await.assert_refused(503, "connector.general");
+    app.create_at(NOW, &body_with_mail("a@example.com")).await.assert_refused(503, "connector.general");
     let line = logged.last();
     assert_eq!(counts(&line)[1], 1);
     assert!(line["SesDuration"].as_f64().is_some_and(|millis| millis >= 1900.0), "{line}");
@@ -266,7 +262,7 @@ async fn requests_at_the_same_time_do_not_count_each_others_calls() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     let app = Arc::new(app);
-    let creates = (0..50).map(|n| Call::create(&mailed(&format!("person{n}@example.com"))));
+    let creates = (0..50).map(|n| Call::create(&body_with_mail(&format!("person{n}@example.com"))));
     let others = (0..50).flat_map(|_| [Call::list(""), Call::new("PUT", "")]);
     let calls = creates.chain(others).map(|call| (NOW, call)).collect();
     app.call_all_at_once(calls).await;

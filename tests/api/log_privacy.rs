@@ -26,7 +26,7 @@ use crate::{
     helpers::{
         Call, TestApp, body,
         log::{Log, lines},
-        tenant, with,
+        rows, tenant, with,
     },
     proxy::Intervention,
 };
@@ -163,9 +163,9 @@ fn calls(id: &str) -> [Call; 7] {
 
 /// Makes every call, and asserts that the log tells of each without a secret.
 async fn assert_calls_name_nobody(app: &TestApp, log: &Log, before: impl AsyncFn(), what: &str) {
-    let invited =
-        app.rows().await.into_iter().find_map(|row| row["sk"].as_str()?.strip_prefix("INVITATION#").map(str::to_owned));
-    let id = invited.unwrap_or_else(|| "0".repeat(21));
+    let rows = app.rows().await;
+    let invited = rows::of_kind(&rows, "INVITATION").next().and_then(|row| row["id"].as_str());
+    let id = invited.map_or_else(|| "0".repeat(21), str::to_owned);
     for call in calls(&id) {
         before().await;
         log.take();

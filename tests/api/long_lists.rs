@@ -10,31 +10,19 @@ use std::{
 
 use organization_invitations::{
     directory::OrganizationRole,
-    email_address::EmailAddress,
-    invitation::{Invitation, InvitationId, Status},
+    invitation::Invitation,
     store::{Item, items},
-    timestamp::Timestamp,
 };
 
-use crate::helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, tenant};
+use crate::helpers::{Answer, Call, NOW, TestApp, body, rows};
 
 const COUNT: i64 = 5000;
 
-/// An invitation of the tenant `default`, and its row. Four at a time are of the same millisecond.
+/// An invitation, and its row. Four at a time are of the same millisecond.
 fn invitation(n: i64, role_name: &str) -> (String, Item) {
-    let created_at = Timestamp::from_millis(NOW + n / 4);
     let invitation = Invitation {
-        tenant: tenant("default"),
-        id: InvitationId::generate(created_at).unwrap(),
-        inviter_id: Some("ada".to_owned()),
-        invitee: EmailAddress::parse(&format!("person{n}@example.com")).unwrap(),
-        accepted_user_id: None,
-        organization_id: "acme".to_owned(),
-        stored_status: Status::Pending,
-        created_at,
-        updated_at: created_at,
-        expires_at: Timestamp::from_millis(FAR_FUTURE),
         organization_roles: vec![OrganizationRole { id: "member".to_owned(), name: role_name.to_owned() }],
+        ..rows::pending_invitation(&format!("person{n}@example.com"), NOW + n / 4)
     };
     (invitation.id.to_string(), items::invitation(&invitation, 0))
 }

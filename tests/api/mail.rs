@@ -1,39 +1,27 @@
 //! Mail: what it says, in which language, to whom, and what keeps it from being sent.
 
-use std::collections::BTreeMap;
-
 use organization_invitations::directory::{EmailConnector, EmailTemplate};
 use serde_json::{Value, json};
 
-use crate::helpers::{Answer, NOW, TestApp, body, with};
+use crate::helpers::{Answer, NOW, TestApp, body, connector, connector_with, inline, with};
 
 fn mailed(invitee: &str, payload: Value) -> Value {
     with(body(invitee), json!({ "messagePayload": payload }))
 }
 
-fn connector() -> EmailConnector {
+/// With all that a connector can say of how mail is sent.
+fn talkative_connector() -> EmailConnector {
     EmailConnector {
-        from_email_address: "Tests <tests@acme.example>".to_owned(),
-        from_email_address_identity_arn: None,
         reply_to: vec!["help@acme.example".to_owned()],
         feedback_forwarding_email_address: Some("bounces@acme.example".to_owned()),
         configuration_set_name: Some("tests".to_owned()),
-        default_locale: "en".to_owned(),
-        templates: BTreeMap::new(),
-        allowed_link_hosts: Vec::new(),
+        ..connector()
     }
 }
 
-fn inline(subject: &str, html: &str, text: &str) -> EmailConnector {
-    let [subject, html, text] = [subject, html, text].map(str::to_owned);
-    let template = EmailTemplate::Inline { subject, html, text };
-    EmailConnector { templates: BTreeMap::from([("en".to_owned(), template)]), ..connector() }
-}
-
-fn stored(name: &str, variables: &[&str], escape_html: bool) -> EmailConnector {
+fn stored(name: &str, variables: &[&str], escape_html: bool) -> EmailTemplate {
     let variables = variables.iter().map(|name| (*name).to_owned()).collect();
-    let template = EmailTemplate::Stored { name: name.to_owned(), variables, escape_html };
-    EmailConnector { templates: BTreeMap::from([("en".to_owned(), template)]), ..connector() }
+    EmailTemplate::Stored { name: name.to_owned(), variables, escape_html }
 }
 
 /// The answer's invitation, where the snapshot should say `[id]`.
@@ -83,7 +71,7 @@ async fn a_mail_without_inviter_link_and_code_still_makes_sense() {
 #[tokio::test]
 async fn a_mail_goes_out_as_its_connector_says_and_is_tagged_without_naming_anybody() {
     let app = TestApp::start().await;
-    app.set_connector(&connector()).await;
+    app.set_connector(&talkative_connector()).await;
     let answer = app.create_at(NOW, &mailed("Someone@Example.com", json!({}))).await;
     let mail = app.mails().remove(0);
     assert_eq!(mail.to, "Someone@Example.com", "as typed: some mail servers tell case apart");
@@ -111,7 +99,7 @@ async fn the_template_follows_the_locale_then_its_language_then_the_default() {
 async fn values_are_escaped_in_html_and_cannot_add_headers_or_templates() {
     let app = TestApp::start().await;
     let parts = "{{name}}|{{organization.id}}|{{inviter.name}}|{{invitation.invitee}}";
-    app.set_connector(&inline(parts, parts, parts)).await;
+    app.set_connector(&connector_with(inline(parts, parts, parts))).await;
     let payload = json!({
         "name": "<b>&\r\nBcc: victim@example.com\u{0} {{organization.name}}",
         "organization": { "id": "forged" },
@@ -134,7 +122,7 @@ async fn a_stored_template_is_rendered_by_ses_with_escaped_values() {
     let app = TestApp::start().await;
     for (escape_html, name) in [(true, "&lt;i&gt; &amp; co"), (false, "<i> & co")] {
         app.put_template("t", "For {{name}}", "<p>{{name}}</p>", "{{name}} {{link}}").await;
-        app.set_connector(&stored("t", &["name", "link"], escape_html)).await;
+        app.set_connector(&connector_with(stored("t", &["name", "link"], escape_html))).await;
         let payload = json!({ "name": "<i> & co", "link": "https://e.co/{invitationId}" });
         let answer = app.create_at(NOW, &mailed(&format!("a{escape_html}@example.com"), payload)).await;
         let mail = app.mails().remove(0);
@@ -147,15 +135,17 @@ async fn a_stored_template_is_rendered_by_ses_with_escaped_values() {
 async fn variables_that_a_template_needs_are_told_before_anything_is_written() {
     let app = TestApp::start().await;
     app.put_template("t", "", "", "{{link}}{{a.b}}").await;
-    for (connector, missing) in [
+    for (template, missing) in [
         (stored("t", &["link", "a.b", "organization.name"], true), json!(["link", "a.b"])),
         (inline("{{a.b}}", "{{link}}", "{{link}}{{organization.name}}"), json!(["a.b", "link"])),
     ] {
-        app.set_connector(&connector).await;
+        app.set_connector(&connector_with(template)).await;
         let before = app.rows().await;
-        let answer = app.create_at(NOW, &mailed("someone@example.com", json!({ "a": {} }))).await;
-        answer.assert_refused(400, "connector.insufficient_request_parameters");
-        assert_eq!(answer.json()["data"], json!({ "missing": missing }));
+        for payload in [json!({ "a": {} }), json!({ "a": { "b": null } }), json!({ "a": "b" })] {
+            let answer = app.create_at(NOW, &mailed("someone@example.com", payload.clone())).await;
+            answer.assert_refused(400, "connector.insufficient_request_parameters");
+            assert_eq!(answer.json()["data"], json!({ "missing": missing }), "{payload}");
+        }
         assert_eq!(app.rows().await, before);
         assert_eq!(app.stack.ses.calls(), 0);
     }
@@ -165,11 +155,11 @@ async fn variables_that_a_template_needs_are_told_before_anything_is_written() {
 async fn a_connector_that_cannot_be_used_is_told_before_anything_is_written() {
     let app = TestApp::start().await;
     let hosts = EmailConnector { allowed_link_hosts: vec!["app.example.com".to_owned()], ..connector() };
-    let no_default = EmailConnector { default_locale: "fr".to_owned(), ..inline("s", "h", "t") };
+    let no_default = EmailConnector { default_locale: "fr".to_owned(), ..connector_with(inline("s", "h", "t")) };
     for (connector, status, code) in [
         (hosts, 400, "connector.invalid_request_parameters"),
         (no_default, 501, "connector.template_not_found"),
-        (inline("{{#if a}}", "h", "t"), 400, "connector.invalid_config"),
+        (connector_with(inline("{{#if a}}", "h", "t")), 400, "connector.invalid_config"),
     ] {
         app.set_connector(&connector).await;
         let before = app.rows().await;
@@ -182,7 +172,7 @@ async fn a_connector_that_cannot_be_used_is_told_before_anything_is_written() {
 #[tokio::test]
 async fn a_stored_template_that_ses_does_not_know_is_refused_and_the_invitation_taken_back() {
     let app = TestApp::start().await;
-    app.set_connector(&stored("gone", &[], true)).await;
+    app.set_connector(&connector_with(stored("gone", &[], true))).await;
     let answer = app.create_at(NOW, &mailed("someone@example.com", json!({}))).await;
     answer.assert_refused(400, "connector.invalid_response");
     assert!(app.row("default", "ORG#acme#INVITEE#someone@example.com").await.is_none());

@@ -1,14 +1,8 @@
-//! What the operations have in common: how they are addressed, who may use them, and what they say when AWS fails.
-
-use std::sync::Arc;
+//! What the operations have in common: how they are addressed, and who may use them.
 
 use serde_json::{Value, json};
 
-use crate::{
-    helpers::{Call, FAR_FUTURE, NOW, TestApp, body, with},
-    invariant,
-    proxy::Intervention,
-};
+use crate::helpers::{Call, NOW, TestApp, body, with};
 
 const NOWHERE: &str = "000000000000000000000";
 
@@ -129,7 +123,7 @@ type Addressing = fn(&Call) -> Value;
 
 #[tokio::test]
 async fn every_operation_is_found_however_it_is_addressed() {
-    let ways: [(&str, Addressing); 9] = [
+    let ways: [(&str, Addressing); 10] = [
         ("an HTTP API", |call| call.event()),
         ("a REST API", |call| call.rest_event()),
         ("a trailing slash", |call| at_path(call, format!("{}/", call.path)).event()),
@@ -147,6 +141,11 @@ async fn every_operation_is_found_however_it_is_addressed() {
         ("a stage that the path is without, behind a domain of its own", |call| {
             let mut event = call.event();
             event["requestContext"]["stage"] = json!("prod");
+            event
+        }),
+        ("a stage called like the path, that the path is without", |call| {
+            let mut event = call.event();
+            event["requestContext"]["stage"] = json!("api");
             event
         }),
         ("everything percent-encoded", |call| encoded_path(call).event()),
@@ -200,39 +199,4 @@ async fn who_may_not_use_the_api_is_told_so_before_anything_else() {
         }
     }
     assert_eq!((app.rows().await, app.mails().len()), (before, 0));
-}
-
-#[tokio::test]
-async fn a_database_that_cannot_be_reached_is_a_503() {
-    let app = Arc::new(TestApp::start_without_database().await);
-    let calls: Vec<_> = operations(NOWHERE).into_iter().map(|(call, _)| (NOW, call)).collect();
-    for answer in app.call_all_at_once(calls).await {
-        answer.assert_refused(503, "service.unavailable");
-        assert_eq!(answer.headers["retry-after"], "1", "{answer:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_write_in_the_way_of_others_or_whose_answer_was_lost_is_done_once() {
-    for interventions in [
-        &[Intervention::CancelWith("TransactionConflict"); 3][..],
-        &[Intervention::CancelWith("ThrottlingError")],
-        &[Intervention::LoseAnswer],
-        &[Intervention::CancelWith("TransactionConflict"), Intervention::LoseAnswer],
-    ] {
-        for (position, (call, status)) in operations(NOWHERE).into_iter().enumerate().skip(2) {
-            let app = TestApp::start_behind_proxy(&[]).await;
-            let id = app.invite(&with(body("ada@example.com"), json!({ "expiresAt": FAR_FUTURE }))).await;
-            for intervention in interventions {
-                app.proxy().next("TransactWriteItems", *intervention);
-            }
-            let answer = app.call(operations(&id)[position].0.clone()).await;
-            assert_eq!(answer.status, status, "{} {} {interventions:?}: {answer:?}", call.method, call.path);
-            invariant::check(&app, NOW).await;
-            assert_eq!(app.mails().len(), usize::from(call.path.ends_with("message")));
-            let sends = app.row("default", "SENDS#ada@example.com").await;
-            let sends = sends.map_or(0, |row| row["sends"].as_array().unwrap().len());
-            assert_eq!(sends, app.mails().len(), "each mail is counted once");
-        }
-    }
 }

@@ -16,7 +16,7 @@ use serde_yaml_ng::Value as Yaml;
 use tokio::time::timeout;
 
 use crate::{
-    helpers::{Answer, Call, NOW, TestApp, body, with},
+    helpers::{Answer, Call, NOW, TestApp, body, connector, inline, with},
     proxy::{Asked, Proxy},
 };
 
@@ -36,7 +36,7 @@ impl Observed {
     async fn start() -> Self {
         let mut app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "2")]).await;
         app.stack.ses.put_template("greeting", "Join", "<p>Join</p>", "Join");
-        app.set_connector(&connector()).await;
+        app.set_connector(&connector_of_both_kinds()).await;
         let (dynamodb, ses) = (Proxy::start(&app.stack.dynamodb_url).await, Proxy::start(&app.stack.ses_url).await);
         app.app = App::new(app.app.config.clone(), &stack::sdk_config(dynamodb.url(), ses.url()));
         Self { app, dynamodb, ses, asked: Vec::new() }
@@ -132,19 +132,13 @@ fn with_key(key: &str, body: &Value) -> String {
 }
 
 /// With a configuration set, and a template that SES keeps.
-fn connector() -> EmailConnector {
+fn connector_of_both_kinds() -> EmailConnector {
     let greeting = EmailTemplate::Stored { name: "greeting".to_owned(), variables: Vec::new(), escape_html: true };
-    let inline = |text: &str| text.to_owned();
-    let english = EmailTemplate::Inline { subject: inline("Join"), html: inline("<p>Join</p>"), text: inline("Join") };
+    let english = inline("Join", "<p>Join</p>", "Join");
     EmailConnector {
-        from_email_address: "invitations@acme.example".to_owned(),
-        from_email_address_identity_arn: None,
-        reply_to: Vec::new(),
-        feedback_forwarding_email_address: None,
         configuration_set_name: Some("invitations".to_owned()),
-        default_locale: "en".to_owned(),
         templates: [("en".to_owned(), english), ("x-stored".to_owned(), greeting)].into(),
-        allowed_link_hosts: Vec::new(),
+        ..connector()
     }
 }
 

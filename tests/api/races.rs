@@ -6,7 +6,7 @@ use organization_invitations::local::ses::SesFault;
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{Answer, Call, NOW, TestApp, body, with},
+    helpers::{Answer, Call, NOW, TestApp, body, body_with_mail, with},
     invariant,
 };
 
@@ -183,7 +183,7 @@ async fn an_invitation_that_has_changed_while_its_mail_failed_stays_and_the_send
         let app = Arc::new(TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await);
         // SES is asked three times, for long enough.
         (0..3).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
-        let mailed = with(body("ada@example.com"), json!({ "messagePayload": {} }));
+        let mailed = body_with_mail("ada@example.com");
         let creating = tokio::spawn({
             let (app, mailed) = (Arc::clone(&app), mailed.clone());
             async move { app.create_at(NOW, &mailed).await }

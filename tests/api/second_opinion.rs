@@ -1,10 +1,10 @@
 //! Faults by another injector than the proxy: microburst, in the form that AWS's own service models give them. It is started
 //! by `.ci/second-opinion`, in front of another emulator.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
-    helpers::{NOW, TestApp, body, with},
+    helpers::{NOW, TestApp, body_with_mail, rows},
     invariant,
 };
 
@@ -16,13 +16,11 @@ async fn creates_get_over_throttling_and_lost_answers_by_another_injector() {
     let injector = std::env::var("INJECTOR_URL").unwrap();
     let app = TestApp::start_behind(&injector).await;
     for n in 0..CREATES {
-        let mailed = with(body(&format!("person{n}@example.com")), json!({ "messagePayload": {} }));
-        app.invite(&mailed).await;
+        app.invite(&body_with_mail(&format!("person{n}@example.com"))).await;
     }
     let rows = app.rows().await;
     invariant::assert_holds(&app, &rows, NOW);
-    let invitations = rows.iter().filter(|row| row["sk"].as_str().unwrap().starts_with("INVITATION#"));
-    assert_eq!((invitations.count(), app.mails().len()), (CREATES, CREATES));
+    assert_eq!((rows::of_kind(&rows, "INVITATION").count(), app.mails().len()), (CREATES, CREATES));
 
     let fired: Value = reqwest::get(format!("{injector}/_microburst/fired")).await.unwrap().json().await.unwrap();
     let count = |action: &str| {

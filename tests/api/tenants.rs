@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, with};
+use crate::helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, with};
 
 /// An invitation of the tenant `default`, and what a caller of the tenant `no-mail` is told who tries `operation` on
 /// it. Nothing may change, and nothing may be told but that there is no such invitation.
 async fn refuse(operation: impl Fn(&str) -> Call) {
     let app = TestApp::start().await;
-    let id = app.invite(&with(body("ada@example.com"), json!({ "messagePayload": {} }))).await;
+    let id = app.invite(&body_with_mail("ada@example.com")).await;
     let before = app.rows().await;
     let answer = app.call(operation(&id).by("no-mail")).await;
     answer.assert_refused(404, "entity.not_found");

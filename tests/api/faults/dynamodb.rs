@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    helpers::{Answer, BUDGET, Call, NOW, TestApp, body, with},
+    helpers::{Answer, BUDGET, Call, NOW, TestApp, body, body_with_mail, rows},
     invariant,
     proxy::Intervention::{
         self, CancelWith, CutOff, Delay, Disconnect, DisconnectAfter, Fail, Garble, LeaveUnprocessed, LoseAnswer,
@@ -37,7 +37,7 @@ const OPERATIONS: [Operation; 8] = [
     },
     Operation {
         name: "create with mail",
-        request: |_| Call::create(&with(body("grace@example.com"), json!({ "messagePayload": {} }))),
+        request: |_| Call::create(&body_with_mail("grace@example.com")),
         calls: &["BatchGetItem", "TransactWriteItems"],
         success: 201,
         mails: 1,
@@ -165,6 +165,41 @@ async fn a_fault_that_goes_on_is_a_503_in_time_and_nothing_is_half_written() {
     .await;
 }
 
+/// Faults of a transaction, one after another.
+#[rustfmt::skip]
+const IN_A_ROW: [(&[Intervention], &str); 2] = [
+    (&[CancelWith("TransactionConflict"); 3], "other transactions are at the same row, again and again"),
+    (&[CancelWith("TransactionConflict"), LoseAnswer], "in the way of others, and then done without an answer"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_in_a_row_are_got_over_and_the_change_is_done_once() {
+    let call = TRANSACTIONS[0];
+    let app = Arc::new(TestApp::start_behind_proxy(&[]).await);
+    for operation in OPERATIONS.iter().filter(|operation| operation.calls.contains(&call)) {
+        for (faults, reason) in IN_A_ROW {
+            let app = CaseApp::with_invitation(Arc::clone(&app)).await;
+            for fault in faults {
+                app.proxy().next(call, *fault);
+            }
+            let case = Case { operation, call, fault: faults[0], kind: Passing, reason };
+            case.assert_done(&app, &case.request(&app, BUDGET).await).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_reached_is_a_503() {
+    let app = Arc::new(TestApp::start_without_database().await);
+    let before = app.rows().await;
+    let requests = OPERATIONS.iter().map(|operation| (NOW, (operation.request)(&"0".repeat(21))));
+    for answer in app.call_all_at_once(requests.collect()).await {
+        answer.assert_refused(503, "service.unavailable");
+        assert_eq!(answer.headers["retry-after"], "1", "{answer:?}");
+    }
+    assert_eq!((app.rows().await, app.mails().len()), (before, 0));
+}
+
 /// A fault in one call of an operation.
 #[derive(Clone, Copy)]
 struct Case {
@@ -204,7 +239,7 @@ impl Case {
         assert_eq!(answer.status, self.operation.success, "{self}: {answer:?}");
         let rows = app.rows().await;
         invariant::assert_holds(app, &rows, NOW);
-        let count = |kind: &str| rows.iter().filter(|row| row["sk"].as_str().unwrap().starts_with(kind)).count();
+        let count = |kind| rows::of_kind(&rows, kind).count();
         let (invitations, standings, members) = match self.operation.name {
             "create" | "create with mail" => (2, 2, 0),
             "delete" => (0, 0, 0),
@@ -213,7 +248,7 @@ impl Case {
             _ => (1, 1, 0),
         };
         assert_eq!(
-            (count("INVITATION#"), count("ORG#"), count("MEMBER#")),
+            (count("INVITATION"), count("ORG"), count("MEMBER")),
             (invitations, standings, members),
             "{self}: {rows:#?}"
         );
@@ -239,9 +274,8 @@ struct CaseApp {
 impl CaseApp {
     async fn with_invitation(app: Arc<TestApp>) -> Self {
         for row in app.rows_of("default").await {
-            let sk = row["sk"].as_str().unwrap();
-            if ["INVITATION#", "ORG#", "MEMBER#", "SENDS#"].iter().any(|kind| sk.starts_with(kind)) {
-                app.delete_row("default", sk).await;
+            if ["INVITATION", "ORG", "MEMBER", "SENDS"].contains(&rows::kind(&row)) {
+                app.delete_row("default", row["sk"].as_str().unwrap()).await;
             }
         }
         let id = app.invite(&body("ada@example.com")).await;

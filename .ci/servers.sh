@@ -1,0 +1,42 @@
+# Sourced by the scripts that start servers. What these write goes to $scratch, and both end with the script.
+
+scratch=$(mktemp -d)
+pids=()
+cleanup() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+
+# wait_for "what" command…: tries the command for up to twenty seconds
+wait_for() {
+  local what=$1
+  shift
+  for _ in $(seq 200); do
+    if "$@" >/dev/null 2>&1; then return; fi
+    sleep 0.1
+  done
+  echo "$what did not come up" >&2
+  cat "$scratch"/*.log >&2
+  exit 1
+}
+
+# start_dev SETTING=VALUE…: starts `cargo dev` with these settings, as process $dev, at $api. Wants target/debug/local.
+start_dev() {
+  # What an earlier one wrote would pass for its own.
+  rm -f "$scratch/dev.log"
+  env "$@" target/debug/local --port 0 --dynamodb-port 0 --ses-port 0 >"$scratch/dev.log" 2>&1 &
+  dev=$!
+  pids+=("$dev")
+  wait_for "cargo dev" grep -q "Ctrl-C ends it" "$scratch/dev.log"
+  api=$(grep -ao 'http://[^/]*' "$scratch/dev.log" | head -n 1)
+}
+
+# two_free_ports: prints them
+two_free_ports() {
+  python3 - <<'PY'
+import socket
+sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+print(*(each.getsockname()[1] for each in sockets))
+PY
+}

@@ -1,0 +1,55 @@
+//! What a body may be called.
+
+use super::{
+    body::base,
+    check,
+    row::{Row, ok, unreadable},
+};
+
+#[tokio::test]
+async fn a_body_is_called_json_or_nothing() {
+    check(rows()).await;
+}
+
+pub fn rows() -> Vec<Row> {
+    let good = [
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        "application/json; charset=iso-8859-1",
+        "application/json ; charset=\"utf-8\"",
+        "APPLICATION/JSON",
+        "Application/Json; Charset=UTF-8",
+        "application/problem+json",
+        "application/vnd.api+json; charset=utf-8",
+        "application/json-patch+json",
+        "APPLICATION/LD+JSON",
+    ];
+    let bad = [
+        "text/plain",
+        "text/plain; charset=utf-8",
+        "text/json",
+        "text/x+json",
+        "text/html",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=application/json",
+        "application/octet-stream",
+        "application/xml",
+        "application/javascript",
+        "application/jsonp",
+        "application/json5",
+        "application/x-ndjson",
+        "application/vnd.api+xml",
+        "application/vnd.json",
+        "application",
+        "json",
+        "garbage",
+        "; charset=utf-8",
+        "",
+    ];
+    let unlabelled = ok("a body without a type is JSON", base()).of_type(None);
+    [unlabelled]
+        .into_iter()
+        .chain(good.map(|kind| ok(format!("{kind:?} is JSON"), base()).of_type(Some(kind))))
+        .chain(bad.map(|kind| unreadable(format!("{kind:?} is not JSON"), base()).of_type(Some(kind))))
+        .collect()
+}

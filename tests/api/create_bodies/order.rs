@@ -1,0 +1,70 @@
+//! What is told of a body that breaks several rules.
+
+use super::{
+    body::with,
+    check,
+    row::{
+        INVALID_STRING, INVALID_TYPE, INVALID_UNION, NOT_FOUND, NOT_IN_FUTURE, Row, TOO_BIG, guard, refused, unreadable,
+    },
+};
+
+#[tokio::test]
+async fn of_several_rules_that_are_broken_the_first_is_told() {
+    check(rows()).await;
+}
+
+#[rustfmt::skip]
+pub fn rows() -> Vec<Row> {
+    let past = "1577836800000";
+    let all_wrong: &[(&str, &str)] = &[
+        ("inviterId", INVALID_TYPE),
+        ("invitee", INVALID_STRING),
+        ("organizationId", TOO_BIG),
+        ("expiresAt", INVALID_TYPE),
+        ("organizationRoleIds.0", INVALID_TYPE),
+        ("messagePayload", INVALID_UNION),
+    ];
+    let backwards = format!(
+        r#"{{"messagePayload":[],"organizationRoleIds":[0],"expiresAt":"soon",
+        "organizationId":"{}","invitee":"nobody","inviterId":false}}"#,
+        "o".repeat(22)
+    );
+    vec![
+        guard("violations come in the order of the table", backwards, all_wrong),
+        guard(
+            "a violation keeps the time from being looked at",
+            with("invitee", r#""bad""#).set("expiresAt", past),
+            &[("invitee", INVALID_STRING)],
+        ),
+        guard(
+            "a violation keeps the directory from being looked at",
+            with("messagePayload", "true").set("organizationId", r#""atlantis""#),
+            &[("messagePayload", INVALID_UNION)],
+        ),
+        unreadable("the type is looked at before the fields", "{}").of_type(Some("text/plain")),
+        refused(
+            "the time is looked at before the organization",
+            with("expiresAt", past).set("organizationId", r#""atlantis""#),
+            NOT_IN_FUTURE,
+        ),
+        refused(
+            "the time is looked at before the template",
+            with("expiresAt", past).set("messagePayload", r#"{"locale":"x-strict"}"#),
+            NOT_IN_FUTURE,
+        ),
+        refused(
+            "the directory is looked at before the template",
+            with("organizationId", r#""atlantis""#)
+                .set("messagePayload", r#"{"locale":"x-strict"}"#),
+            NOT_FOUND,
+        ),
+        refused(
+            "everything unknown is named at once",
+            with("inviterId", r#""nobody""#)
+                .set("organizationId", r#""atlantis""#)
+                .set("organizationRoleIds", r#"["member","emperor","empress"]"#),
+            NOT_FOUND,
+        )
+        .naming(&["nobody", "atlantis", "emperor", "empress"]),
+    ]
+}

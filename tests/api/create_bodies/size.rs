@@ -1,0 +1,54 @@
+//! How much there may be, and how deeply nested.
+
+use super::{
+    body::with,
+    check,
+    row::{CREATED, NOT_READABLE, NOT_VALID, Row, TOO_LARGE, ok, refused, tolerated, unreadable},
+};
+
+const MIB: usize = 1024 * 1024;
+
+#[tokio::test]
+async fn a_body_has_at_most_1_mib_and_its_depth_is_no_danger() {
+    check(rows()).await;
+}
+
+#[rustfmt::skip]
+pub fn rows() -> Vec<Row> {
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let deep_object = format!("{}1{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
+    let any_400 = [NOT_READABLE, NOT_VALID];
+    let lenient = [NOT_READABLE, CREATED];
+    vec![
+        ok("exactly 1 MiB", padded(MIB, "x")),
+        ok("exactly 1 MiB, encoded", padded(MIB, "x")).in_base64(),
+        ok("exactly 1 MiB of wide characters", padded(MIB, "é")),
+        refused("one byte more than 1 MiB", padded(MIB + 1, "x"), TOO_LARGE),
+        refused("one byte more than 1 MiB, encoded", padded(MIB + 1, "x"), TOO_LARGE).in_base64(),
+        refused("bytes are counted, not characters", padded(MIB + 1, "é"), TOO_LARGE),
+        refused("the size is looked at before the text", " ".repeat(MIB + 1), TOO_LARGE),
+        refused("the size is looked at before the type", " ".repeat(MIB + 1), TOO_LARGE)
+            .of_type(Some("text/plain")),
+        refused("the size is looked at before the encoding", vec![0xff; MIB + 1], TOO_LARGE),
+        ok("a nested unknown key", with("note", deep(20))),
+        ok("a nested payload", with("messagePayload", format!(r#"{{"note":{}}}"#, deep(20)))),
+        tolerated("a bottomless unknown key", with("note", deep(100_000)), &lenient),
+        tolerated("a bottomless unknown object", with("note", &deep_object), &lenient),
+        tolerated("a bottomless list", deep(100_000), &any_400),
+        tolerated("a bottomless object", deep_object.as_str(), &any_400),
+        tolerated("bottomless roles", with("organizationRoleIds", deep(100_000)), &any_400),
+        tolerated("a bottomless inviter", with("inviterId", deep(100_000)), &any_400),
+        tolerated("a bottomless payload", with("messagePayload", &deep_object), &any_400),
+        unreadable("a list that never ends", "[".repeat(100_000)),
+        unreadable("an object that never ends", r#"{"a":"#.repeat(100_000)),
+    ]
+}
+
+/// The base, filled up to this many bytes by an unknown key; an odd byte goes to a space.
+fn padded(length: usize, filler: &str) -> String {
+    let bare = with("padding", r#""""#).to_string();
+    let room = length - bare.len();
+    let filling = filler.repeat(room / filler.len());
+    let body = bare.replace(r#""padding":"""#, &format!(r#""padding":"{filling}""#));
+    body + &" ".repeat(room % filler.len())
+}

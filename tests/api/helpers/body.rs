@@ -1,0 +1,29 @@
+//! The bodies of creates.
+
+use serde_json::{Value, json};
+
+use super::FAR_FUTURE;
+
+/// The body of a create without mail.
+pub fn body(invitee: &str) -> Value {
+    json!({
+        "inviterId": "ada",
+        "invitee": invitee,
+        "organizationId": "acme",
+        "expiresAt": FAR_FUTURE,
+        "organizationRoleIds": ["member"],
+        "messagePayload": false,
+    })
+}
+
+/// The body of a create with mail, which has a link.
+pub fn body_with_mail(invitee: &str) -> Value {
+    with(body(invitee), json!({ "messagePayload": { "link": "https://app.example.com/{invitationId}" } }))
+}
+
+/// `body` with some of its fields changed.
+pub fn with(mut body: Value, changes: Value) -> Value {
+    let Value::Object(changes) = changes else { panic!("changes are an object") };
+    body.as_object_mut().unwrap().extend(changes);
+    body
+}

@@ -1,0 +1,29 @@
+//! Email connectors.
+
+use std::collections::BTreeMap;
+
+use organization_invitations::directory::{EmailConnector, EmailTemplate};
+
+/// A connector with the templates that come with the function, and nothing but what it has to have.
+pub fn connector() -> EmailConnector {
+    EmailConnector {
+        from_email_address: "Tests <tests@acme.example>".to_owned(),
+        from_email_address_identity_arn: None,
+        reply_to: Vec::new(),
+        feedback_forwarding_email_address: None,
+        configuration_set_name: None,
+        default_locale: "en".to_owned(),
+        templates: BTreeMap::new(),
+        allowed_link_hosts: Vec::new(),
+    }
+}
+
+/// The same with this template instead of the others.
+pub fn connector_with(template: EmailTemplate) -> EmailConnector {
+    EmailConnector { templates: [("en".to_owned(), template)].into(), ..connector() }
+}
+
+/// A template of these parts.
+pub fn inline(subject: &str, html: &str, text: &str) -> EmailTemplate {
+    EmailTemplate::Inline { subject: subject.to_owned(), html: html.to_owned(), text: text.to_owned() }
+}

@@ -1,0 +1,53 @@
+//! Rows of the table: what kind they are of, and how many are written at a time.
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{PutRequest, WriteRequest},
+};
+use organization_invitations::{
+    email_address::EmailAddress,
+    invitation::{Invitation, InvitationId, Status},
+    store::Item,
+    timestamp::Timestamp,
+};
+use serde_json::Value;
+
+use super::{FAR_FUTURE, tenant};
+
+/// What a row, as JSON, is: what its sort key begins with.
+pub fn kind(row: &Value) -> &str {
+    row["sk"].as_str().unwrap().split('#').next().unwrap()
+}
+
+/// The rows of a kind.
+pub fn of_kind<'a>(rows: &'a [Value], wanted: &str) -> impl Iterator<Item = &'a Value> {
+    rows.iter().filter(move |row| kind(row) == wanted)
+}
+
+/// A pending invitation of the tenant `default`, by Ada and without roles, as it was created then, in milliseconds.
+pub fn pending_invitation(invitee: &str, created_at: i64) -> Invitation {
+    let created_at = Timestamp::from_millis(created_at);
+    Invitation {
+        tenant: tenant("default"),
+        id: InvitationId::generate(created_at).unwrap(),
+        inviter_id: Some("ada".to_owned()),
+        invitee: EmailAddress::parse(invitee).unwrap(),
+        accepted_user_id: None,
+        organization_id: "acme".to_owned(),
+        stored_status: Status::Pending,
+        created_at,
+        updated_at: created_at,
+        expires_at: Timestamp::from_millis(FAR_FUTURE),
+        organization_roles: Vec::new(),
+    }
+}
+
+/// Writes rows as they are, many at a time.
+pub async fn put_rows(client: &Client, table: &str, rows: impl IntoIterator<Item = Item>) {
+    let put = |row| WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(row)).build().unwrap());
+    let requests: Vec<WriteRequest> = rows.into_iter().map(|row| put(row).build()).collect();
+    for batch in requests.chunks(25) {
+        let write = client.batch_write_item().request_items(table, batch.to_vec());
+        assert!(write.send().await.unwrap().unprocessed_items.is_none_or(|rest| rest.is_empty()));
+    }
+}
