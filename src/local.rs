@@ -3,7 +3,8 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`stack`] | the DynamoDB emulator and the SES stand-in, and the one way to reach them |
+//! | [`stack`] | the DynamoDB emulator and the SES stand-in, and how the function reaches them |
+//! | `direct` | its short way to them |
 //! | [`table`] | the table, made from `template.yaml` |
 //! | [`ses`] | the SES stand-in |
 //! | [`demo`] | the tenants that are there from the start |
@@ -17,6 +18,7 @@
 
 pub mod banner;
 pub mod demo;
+mod direct;
 pub mod gateway;
 pub mod inbox;
 pub mod invoke;

@@ -6,22 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, PutRequest, WriteRequest},
-};
+use aws_sdk_dynamodb::types::AttributeValue;
+use dynoxide::{Database, ImportOptions};
 use organization_invitations::{
     email_address::EmailAddress,
     invitation::{Invitation, InvitationId, Status, TenantId},
-    local::stack::{self, TABLE_NAME},
+    local::stack::{self, Stack, StackOptions, TABLE_NAME},
     store::{Item, items},
     timestamp::Timestamp,
 };
+use serde::Serialize;
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
-    task::JoinSet,
 };
 
 /// When the invitations expire: 2100-01-01T00:00:00Z, in milliseconds.
@@ -38,18 +36,45 @@ pub struct Dev {
     pub started: Instant,
 }
 
-/// What a filled tenant can be asked for.
+/// The first so many of the roles that a filled tenant has, which are 50.
+pub fn role_ids(count: usize) -> Vec<String> {
+    (0..count).map(|role| format!("role-{role}")).collect()
+}
+
+/// What a filled tenant can be asked for, how long it took to fill, and the size of the file.
+#[derive(Default)]
 pub struct Filled {
     pub an_id: String,
     pub an_invitee: String,
+    pub took: Duration,
+    pub bytes: usize,
 }
 
 impl Dev {
+    /// Starts it without data.
     pub async fn start() -> Self {
-        let token = Command::new(env!("CARGO_BIN_EXE_local")).arg("token").output().await.unwrap().stdout;
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        let file = directory.join(format!("stack-{}.db", std::process::id()));
+        let file = data_file();
         remove(&file);
+        Self::start_on(file).await
+    }
+
+    /// Starts it with so many invitations in the tenant, each to another person, and the roles that creates refer to.
+    pub async fn start_filled(invitations: usize) -> (Self, Filled) {
+        let (file, began) = (data_file(), Instant::now());
+        remove(&file);
+        let stack =
+            Stack::start(StackOptions { persist: Some(file.clone()), ..StackOptions::default() }).await.unwrap();
+        // Makes the table, and the tenant.
+        stack.app(|_| None).await.unwrap();
+        let filled = fill(&stack.database, invitations);
+        stack.stop().await;
+        let took = began.elapsed();
+        let bytes = usize::try_from(std::fs::metadata(&file).unwrap().len()).unwrap();
+        (Self::start_on(file).await, Filled { took, bytes, ..filled })
+    }
+
+    async fn start_on(file: PathBuf) -> Self {
+        let token = Command::new(env!("CARGO_BIN_EXE_local")).arg("token").output().await.unwrap().stdout;
         let started = Instant::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
         command.args(["--port", "0", "--dynamodb-port", "0", "--ses-port", "0", "--persist"]).arg(&file);
@@ -102,14 +127,13 @@ impl Dev {
     }
 
     /// Creates an invitation with mail, and says how long it took.
-    pub async fn create(&self, invitee: &str, roles: usize) -> Duration {
-        let role_ids: Vec<String> = (0..roles).map(|role| format!("role-{role}")).collect();
+    pub async fn create(&self, invitee: &str, role_ids: &[impl Serialize]) -> Duration {
         let body = json!({
             "inviterId": "ada",
             "invitee": invitee,
             "organizationId": "acme",
             "expiresAt": FAR_FUTURE,
-            "organizationRoleIds": if roles == 1 { vec!["member".to_owned()] } else { role_ids },
+            "organizationRoleIds": role_ids,
             "messagePayload": { "link": "https://app.example.com/invitations/{invitationId}" },
         });
         let request = self.client.post(&self.url).bearer_auth(&self.token).json(&body);
@@ -121,52 +145,14 @@ impl Dev {
         began.elapsed()
     }
 
-    /// Reads what is at a path, and says how long it took.
-    pub async fn get(&self, path: &str) -> Duration {
+    /// Reads what is at a path, and says how long it took, and with which status it was answered.
+    pub async fn get(&self, path: &str) -> (Duration, u16) {
         let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
         let began = Instant::now();
-        let answer = request.send().await.unwrap().error_for_status().unwrap();
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
         answer.bytes().await.unwrap();
-        began.elapsed()
-    }
-
-    /// Writes so many invitations into the tenant's table, each to another person, and the roles that creates refer to.
-    pub async fn fill(&self, invitations: usize) -> Filled {
-        let client = Client::new(&stack::sdk_config(&self.dynamodb, &self.dynamodb));
-        let tenant = TenantId::parse("default").unwrap();
-        let now = Timestamp::now();
-        let roles = (0..50).map(|role| {
-            let (pk, sk) = (format!("TENANT#{tenant}"), format!("ROLE#role-{role}"));
-            let fields = [("pk", pk), ("sk", sk), ("id", format!("role-{role}")), ("name", format!("Role {role}"))];
-            fields.map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).into()
-        });
-        let mut filled = Filled { an_id: String::new(), an_invitee: String::new() };
-        let mut rows: Vec<Item> = roles.collect();
-        let mut writes = JoinSet::new();
-        for number in 0..invitations {
-            let invitation = Invitation {
-                tenant: tenant.clone(),
-                id: InvitationId::generate(now).unwrap(),
-                inviter_id: Some("ada".to_owned()),
-                invitee: EmailAddress::parse(&format!("invited-{number}@example.com")).unwrap(),
-                accepted_user_id: None,
-                organization_id: "acme".to_owned(),
-                stored_status: Status::Pending,
-                created_at: now,
-                updated_at: now,
-                expires_at: Timestamp::from_millis(FAR_FUTURE),
-                organization_roles: Vec::new(),
-            };
-            filled =
-                Filled { an_id: invitation.id.as_str().to_owned(), an_invitee: invitation.invitee.as_str().to_owned() };
-            rows.extend([items::invitation(&invitation, 0), items::pending_standing(&invitation)]);
-            if rows.len() >= 1_000 {
-                write(&mut writes, &client, std::mem::take(&mut rows)).await;
-            }
-        }
-        write(&mut writes, &client, rows).await;
-        writes.join_all().await;
-        filled
+        (began.elapsed(), status)
     }
 }
 
@@ -177,20 +163,68 @@ impl Drop for Dev {
     }
 }
 
-/// Begins to write, as soon as no more than a few others are being written.
-async fn write(writes: &mut JoinSet<()>, client: &Client, rows: Vec<Item>) {
-    while writes.len() >= 8 {
-        writes.join_next().await;
-    }
-    let client = client.clone();
-    writes.spawn(async move {
-        for batch in rows.chunks(25) {
-            let put = |row: &Item| PutRequest::builder().set_item(Some(row.clone())).build().unwrap();
-            let requests: Vec<_> =
-                batch.iter().map(|row| WriteRequest::builder().put_request(put(row)).build()).collect();
-            client.batch_write_item().request_items(TABLE_NAME, requests).send().await.unwrap();
+fn data_file() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stack-{}.db", std::process::id()))
+}
+
+/// Writes invitations, one for each of the milliseconds before now, without the function.
+fn fill(database: &Database, invitations: usize) -> Filled {
+    let tenant = TenantId::parse("default").unwrap();
+    let now = Timestamp::now();
+    let mut rows: Vec<Item> = role_ids(50).iter().map(|id| role_row(&tenant, id)).collect();
+    let mut filled = Filled::default();
+    database.enable_bulk_loading().unwrap();
+    for number in 0..invitations {
+        let created_at = now.plus_millis(i64::try_from(number).unwrap() - i64::try_from(invitations).unwrap());
+        let invitation = Invitation {
+            tenant: tenant.clone(),
+            id: InvitationId::generate(created_at).unwrap(),
+            inviter_id: Some("ada".to_owned()),
+            invitee: EmailAddress::parse(&format!("invited-{number}@example.com")).unwrap(),
+            accepted_user_id: None,
+            organization_id: "acme".to_owned(),
+            stored_status: Status::Pending,
+            created_at,
+            updated_at: created_at,
+            expires_at: Timestamp::from_millis(FAR_FUTURE),
+            organization_roles: Vec::new(),
+        };
+        rows.extend([items::invitation(&invitation, 0), items::pending_standing(&invitation)]);
+        if rows.len() >= 10_000 {
+            import(database, std::mem::take(&mut rows));
         }
-    });
+        invitation.id.as_str().clone_into(&mut filled.an_id);
+        invitation.invitee.as_str().clone_into(&mut filled.an_invitee);
+    }
+    import(database, rows);
+    filled
+}
+
+fn role_row(tenant: &TenantId, id: &str) -> Item {
+    let (pk, sk) = (format!("TENANT#{tenant}"), format!("ROLE#{id}"));
+    let fields = [("pk", pk), ("sk", sk), ("id", id.to_owned()), ("name", format!("The {id}"))];
+    fields.map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).into()
+}
+
+/// Writes rows in one transaction of the emulator.
+fn import(database: &Database, rows: Vec<Item>) {
+    let rows = rows.into_iter().map(emulated).collect();
+    database.import_items(TABLE_NAME, rows, ImportOptions::default()).unwrap();
+}
+
+/// A row as the emulator has it.
+fn emulated(row: Item) -> dynoxide::Item {
+    row.into_iter().map(|(name, value)| (name, emulated_value(value))).collect()
+}
+
+fn emulated_value(value: AttributeValue) -> dynoxide::AttributeValue {
+    match value {
+        AttributeValue::S(text) => dynoxide::AttributeValue::S(text),
+        AttributeValue::N(number) => dynoxide::AttributeValue::N(number),
+        AttributeValue::L(values) => dynoxide::AttributeValue::L(values.into_iter().map(emulated_value).collect()),
+        AttributeValue::M(fields) => dynoxide::AttributeValue::M(emulated(fields)),
+        other => panic!("no invitation has {other:?}"),
+    }
 }
 
 fn remove(file: &Path) {

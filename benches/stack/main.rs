@@ -1,9 +1,8 @@
 //! The development stack under load, and what grows with the number of invitations. See `benches/README.md`.
 //!
-//! `cargo bench --all-features --bench stack` measures; `-- --million` adds a tenant of a million, which takes long
-//! to fill, and `-- --quick` does little.
+//! `cargo bench --all-features --bench stack` measures; `-- --million` adds a tenant of a million, which takes a
+//! minute to fill and 5 GB, and `-- --quick` does little.
 #![allow(clippy::unwrap_used, reason = "a benchmark stops when it cannot go on")]
-#![expect(clippy::print_stdout, reason = "the tables are the benchmark's output")]
 
 mod dev;
 #[path = "../common/process.rs"]
@@ -24,7 +23,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use self::{
-    dev::Dev,
+    dev::{Dev, role_ids},
     table::{Table, count, median, millis, number, percentile},
 };
 
@@ -44,7 +43,7 @@ async fn main() {
 /// Creates with mail, as fast as so many connections can ask for them.
 async fn throughput(duration: Duration) {
     let dev = Arc::new(Dev::start().await);
-    dev.create("first@example.com", 1).await;
+    dev.create("first@example.com", &["member"]).await;
     let first = dev.started.elapsed();
     let (began, until) = (Instant::now(), Instant::now() + duration);
     let mut connections = JoinSet::new();
@@ -54,18 +53,21 @@ async fn throughput(duration: Duration) {
             let mut times = Vec::new();
             while Instant::now() < until {
                 let address = format!("person-{connection}-{}@example.com", times.len());
-                times.push(millis(dev.create(&address, 1).await));
+                times.push(millis(dev.create(&address, &["member"]).await));
             }
             times
         });
     }
     let times = connections.join_all().await.concat();
+    let cpu = |pid| millis(process::cpu_time(pid)) / count(times.len());
     let mut table = Table::new(["`cargo dev` on disk, 16 connections", "found", "Logto"]);
     for (name, found, logto) in [
         ("start to first 201, s", first.as_secs_f64(), 2.1),
         ("creates with mail a second", count(times.len()) / began.elapsed().as_secs_f64(), 260.0),
         ("p50, ms", median(&times), 60.0),
         ("p99, ms", percentile(&times, 0.99), f64::NAN),
+        ("CPU ms a create", cpu(dev.pid()), f64::NAN),
+        ("CPU ms a create of the benchmark's own", cpu(std::process::id()), f64::NAN),
         ("resident MB at the end", process::megabytes(dev.pid(), "VmRSS"), 570.0),
         ("most resident MB", process::megabytes(dev.pid(), "VmHWM"), f64::NAN),
     ] {
@@ -76,37 +78,53 @@ async fn throughput(duration: Duration) {
 
 /// What one request costs in tenants of different sizes, one after the other.
 async fn growth(sizes: &[usize], repeats: usize) {
-    let mut table =
-        Table::new(["ms (median)", "create", "with 10 roles", "with 50", "get", "page of 100", "by invitee"]);
+    let mut reads = Table::new(["ms (median)", "get", "by invitee", "page of 10", "page of 100", "all of them"]);
+    let mut creates = Table::new(["ms (median)", "create, no roles", "10 roles", "50 roles"]);
+    let mut tenants = Table::new(["", "filled in s", "file MB", "KB an invitation", "most resident MB"]);
     for size in sizes {
-        let dev = Dev::start().await;
-        let (began, invitations) = (Instant::now(), dev.fill(*size).await);
-        if *size > 100_000 {
-            println!("filled with {size} in {:.0} s\n", began.elapsed().as_secs_f64());
-        }
+        let (dev, filled) = Dev::start_filled(*size).await;
+        let name = format!("{size} invitations");
         let mut columns = Vec::new();
-        for roles in [1, 10, 50] {
-            let mut times = Vec::new();
+        // Before creates, so that what is read is alike.
+        for (path, repeats) in [
+            (format!("/{}", filled.an_id), repeats),
+            (format!("?invitee={}", filled.an_invitee), repeats),
+            ("?page_size=10".to_owned(), repeats),
+            ("?page_size=100".to_owned(), repeats),
+            (String::new(), repeats.div_ceil(10)),
+        ] {
+            columns.push(read(&dev, &path, repeats).await);
+        }
+        reads.row(&name, columns);
+        let mut columns = Vec::new();
+        for roles in [0, 10, 50] {
+            let (role_ids, mut times) = (role_ids(roles), Vec::new());
             for repeat in 0..repeats {
-                times.push(millis(dev.create(&format!("new-{roles}-{repeat}@example.com"), roles).await));
+                let invitee = format!("new-{roles}-{repeat}@example.com");
+                times.push(millis(dev.create(&invitee, &role_ids).await));
             }
             columns.push(number(median(&times)));
         }
-        let paths = [
-            format!("/{}", invitations.an_id),
-            "?page_size=100".to_owned(),
-            format!("?invitee={}", invitations.an_invitee),
-        ];
-        for path in paths {
-            let mut times = Vec::new();
-            for _ in 0..repeats {
-                times.push(millis(dev.get(&path).await));
-            }
-            columns.push(number(median(&times)));
-        }
-        table.row(&format!("{size} invitations"), columns);
+        creates.row(&name, columns);
+        let (file, resident) = (count(filled.bytes) / 1e6, process::megabytes(dev.pid(), "VmHWM"));
+        let figures = [filled.took.as_secs_f64(), file, file * 1e3 / count(*size), resident];
+        tenants.row(&name, figures.map(number));
     }
-    table.print();
+    for table in [tenants, reads, creates] {
+        table.print();
+    }
+}
+
+/// How long it takes to read what is at `path`, and the status where it is refused.
+async fn read(dev: &Dev, path: &str, repeats: usize) -> Option<String> {
+    let (mut times, mut refusal) = (Vec::new(), None);
+    for _ in 0..repeats {
+        let (time, status) = dev.get(path).await;
+        times.push(millis(time));
+        refusal = Some(status).filter(|status| *status != 200);
+    }
+    let time = number(median(&times))?;
+    Some(refusal.map_or_else(|| time.clone(), |status| format!("{time} ({status})")))
 }
 
 /// `cargo directory import`, into `cargo dev`.

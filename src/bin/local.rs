@@ -1,8 +1,9 @@
 //! `cargo dev`: the development stack.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{num::NonZero, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use mimalloc::MiMalloc;
 use organization_invitations::{
     invitation::TenantId,
     local::{
@@ -16,7 +17,12 @@ use organization_invitations::{
     log,
     timestamp::Timestamp,
 };
+use tokio::runtime::Builder;
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
+
+/// The AWS SDK and the emulator allocate so much that the system's allocator would take a fifth of the CPU.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Organization invitations on this machine: the API, DynamoDB, SES and an inbox, in one process. The function's
 /// settings are read from the environment; AWS credentials and endpoints are not.
@@ -63,8 +69,14 @@ enum Command {
     },
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    // One thread more than there are cores: of those that wait for the database, one waits for the disk.
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get) + 1;
+    let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    runtime.expect("threads can be started").block_on(start())
+}
+
+async fn start() -> ExitCode {
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
     let directives = std::env::var("RUST_LOG").ok();
     let filter = log::filter(directives.as_deref(), "warn,organization_invitations=info");

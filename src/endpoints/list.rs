@@ -23,6 +23,10 @@ const MAX_PAGE_SIZE: usize = 100;
 /// The most bytes of an unpaged list: what a Lambda function may answer, less the envelope and its escaping.
 const MAX_LIST_BYTES: usize = 4 << 20;
 
+/// The most invitations of an unpaged list: none takes fewer than 200 bytes, so that more need not be read to know that
+/// they are too many.
+const MAX_LIST: PageRequest = PageRequest { size: MAX_LIST_BYTES / 200, after: None };
+
 /// Lists all invitations that fit the filters, or a page of them where `page_size` is given.
 pub async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, Error> {
     let query = &request.event.query;
@@ -33,7 +37,11 @@ pub async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, Er
         return Ok(json_response(StatusCode::OK, &[(); 0]));
     }
     let deadline = request.moment.deadline;
-    let page = app.store.list(&request.caller.tenant, &filters, page_request.as_ref(), deadline).await?;
+    let part = page_request.as_ref().unwrap_or(&MAX_LIST);
+    let page = app.store.list(&request.caller.tenant, &filters, part, deadline).await?;
+    if page.has_more && page_request.is_none() {
+        return Err(Error::ListTooLong);
+    }
     let entities: Vec<Entity<'_>> =
         page.invitations.iter().map(|invitation| invitation.entity(request.moment.now)).collect();
     let mut response = json_response(StatusCode::OK, &entities);

@@ -52,7 +52,7 @@ async fn show(State(overview): State<Arc<Overview>>, Query(Asked { tenant }): Qu
     };
     let Moment { now, deadline, .. } = Moment::with_budget(PATIENCE);
     let latest = PageRequest { size: MOST, after: None };
-    match overview.app.store.list(&tenant, &Filters::default(), Some(&latest), deadline).await {
+    match overview.app.store.list(&tenant, &Filters::default(), &latest, deadline).await {
         Ok(found) => {
             let mails = page::mails_by_invitation(&overview.ses.mails());
             let example = (name == demo::TENANT).then(|| banner::curl(&overview.gateway, now));

@@ -36,9 +36,12 @@ use axum::{
 use serde::Serialize;
 
 pub use self::fault::SesFault;
+pub(super) use self::send::send_directly;
 use self::{refusal::Refusal, templates::StoredTemplate};
 use crate::timestamp::Timestamp;
 
+/// The path of `SendEmail`.
+pub(super) const SEND_EMAIL: &str = "/v2/email/outbound-emails";
 /// How much mail is kept; the oldest goes first.
 const KEPT: usize = 1000;
 /// SES takes messages of up to 40 MB.
@@ -111,7 +114,7 @@ impl SesStandIn {
     pub fn router(self: Arc<Self>) -> Router {
         let template = routing::get(templates::get).put(templates::update).delete(templates::delete);
         Router::new()
-            .route("/v2/email/outbound-emails", routing::post(send::send))
+            .route(SEND_EMAIL, routing::post(send::send))
             .route("/v2/email/templates", routing::get(templates::list).post(templates::create))
             .route("/v2/email/templates/{name}", template)
             .route("/v2/email/templates/{name}/render", routing::post(templates::test_render))
@@ -158,6 +161,12 @@ impl SesStandIn {
 }
 
 impl Account {
+    /// Counts a call and gives its number, unless it is to have a fault.
+    fn call_without_fault(&mut self) -> Option<usize> {
+        self.calls += usize::from(self.faults.is_empty());
+        self.faults.is_empty().then_some(self.calls)
+    }
+
     fn deliver(&mut self, mail: Mail) {
         self.mails.push_front(mail);
         self.mails.truncate(KEPT);

@@ -1,4 +1,4 @@
-//! The services that the function talks to, each on a loopback port of its own, and the one way to reach them.
+//! The services that the function talks to, each on a loopback port of its own, and how the function reaches them.
 //!
 //! Nothing here reads the process's AWS settings: whatever account the developer is signed in to, the stack does not
 //! know it.
@@ -12,6 +12,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::{
     SdkConfig,
     service_config::{LoadServiceConfig, ServiceConfigKey},
@@ -21,6 +22,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use super::{
     demo,
+    direct::{self, Services},
     ses::SesStandIn,
     table::{self, TableError},
 };
@@ -111,6 +113,13 @@ impl Stack {
         servers.spawn(async { emulator.await.unwrap_or_else(|error| tracing::error!(error, "DynamoDB stopped")) });
         servers.serve(outbound, Arc::clone(&ses).router());
         let sdk = sdk_config(&dynamodb_url, &ses_url);
+        let services = Services {
+            database: database.clone(),
+            dynamodb_url: dynamodb_url.clone(),
+            ses: Arc::clone(&ses),
+            ses_url: ses_url.clone(),
+        };
+        let sdk = sdk.into_builder().http_client(direct::client(services, network())).build();
         Ok(Self { sdk, ses, database, dynamodb_url, ses_url, servers })
     }
 
@@ -190,6 +199,11 @@ fn open(persist: Option<&Path>) -> Result<Database, StackError> {
     opened.map_err(|error| failed(error.to_string()))
 }
 
+/// A client that speaks plain HTTP.
+pub(super) fn network() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_http()
+}
+
 /// What clients are built from that find DynamoDB and SES at these addresses, and know of no account.
 pub fn sdk_config(dynamodb_url: &str, ses_url: &str) -> SdkConfig {
     let endpoints = Endpoints { dynamodb: dynamodb_url.to_owned(), ses: ses_url.to_owned() };
@@ -199,7 +213,7 @@ pub fn sdk_config(dynamodb_url: &str, ses_url: &str) -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
             ACCESS_KEY, ACCESS_KEY, None, None, "local",
         )))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(network())
         .retry_config(app::retries())
         .service_config(endpoints)
         .build()

@@ -15,6 +15,9 @@ use crate::{
     timestamp::Deadline,
 };
 
+/// The most rows that a query is worth asking for: none has fewer than 256 bytes, and DynamoDB reads a megabyte at most.
+const MOST_ROWS: usize = 4096;
+
 /// What a list is narrowed to. Filters combine. The `Debug` form leaves the address out.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Filters {
@@ -66,23 +69,23 @@ impl Store {
         Ok(item.and_then(|item| items::read_invitation(tenant, &item)))
     }
 
-    /// The invitations that fit `filters`: one page of them, or all. Without filters the list is strongly consistent;
+    /// The part of the invitations that fit `filters` which `page` asks for. Without filters the list is strongly consistent;
     /// the indexes that the filters use are a moment behind.
     pub async fn list(
         &self,
         tenant: &TenantId,
         filters: &Filters,
-        page: Option<&PageRequest>,
+        page: &PageRequest,
         deadline: Deadline,
     ) -> Result<Page, StoreError> {
         let access = Access::choose(tenant, filters);
         // One more than the page holds, to know whether there is another.
-        let wanted = page.map_or(usize::MAX, |page| page.size + 1);
-        let mut start = page.and_then(|page| page.after.as_ref()).map(|id| access.start_after(tenant, id));
+        let wanted = page.size + 1;
+        let mut start = page.after.as_ref().map(|id| access.start_after(tenant, id));
         let mut invitations = Vec::new();
         // As many rows as are wanted at first; where the filters leave some out, then more and more, so that few
-        // queries find the rare ones. Beyond what a limit can say there is none.
-        let mut limit = wanted;
+        // queries find the rare ones.
+        let mut limit = wanted.min(MOST_ROWS);
         loop {
             let query = access.narrow(self.client.query().table_name(&self.table), tenant, filters);
             let query = query.set_limit(i32::try_from(limit).ok());
@@ -94,7 +97,7 @@ impl Store {
             if start.is_none() || invitations.len() >= wanted {
                 break;
             }
-            limit = limit.saturating_mul(4);
+            limit = MOST_ROWS.min(limit * 4);
         }
         let has_more = invitations.len() >= wanted;
         invitations.truncate(wanted - usize::from(has_more));

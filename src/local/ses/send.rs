@@ -35,10 +35,28 @@ pub(super) async fn send(State(ses): State<Arc<SesStandIn>>, request: Result<Pay
     }
 }
 
+/// `SendEmail` by a call inside the process: the answer to `request`, unless the stand-in refuses it or a test asked
+/// for a fault. Then nothing has happened, and it has to be sent.
+pub(in crate::local) fn send_directly(ses: &SesStandIn, request: &[u8]) -> Option<Vec<u8>> {
+    let request = serde_json::from_slice(request).ok()?;
+    let (from, composed) = check(ses, &request).ok()?;
+    let call = ses.account().call_without_fault()?;
+    let id = keep(ses, &request, from, composed, call);
+    serde_json::to_vec(&json!({ "MessageId": id })).ok()
+}
+
 /// Keeps the mail, or the failure to render it, and gives it an id.
 fn accept(ses: &SesStandIn, request: &SendEmail, call: usize) -> Result<String, Refusal> {
-    let from = check_envelope(request)?;
-    let composed = Composed::new(ses, request)?;
+    let (from, composed) = check(ses, request)?;
+    Ok(keep(ses, request, from, composed, call))
+}
+
+/// The sender and the content of a request that SES does not refuse.
+fn check<'a>(ses: &SesStandIn, request: &'a SendEmail) -> Result<(&'a str, Composed<'a>), Refusal> {
+    Ok((check_envelope(request)?, Composed::new(ses, request)?))
+}
+
+fn keep(ses: &SesStandIn, request: &SendEmail, from: &str, composed: Composed<'_>, call: usize) -> String {
     let at = Timestamp::now();
     let id = format!("{:016x}-{call:08}-000000", at.as_millis());
     let to = request.destination.to.join(", ");
@@ -55,7 +73,7 @@ fn accept(ses: &SesStandIn, request: &SendEmail, call: usize) -> Result<String, 
             ses.account().give_up_on(failure);
         }
     }
-    Ok(id)
+    id
 }
 
 /// Everything but the content. Returns the sender.
