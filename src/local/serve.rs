@@ -31,6 +31,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
     let (listener, gateway) = listen(options.port, "--port").await?;
     let storage = storage(options.stack.persist.as_ref());
     let mut stack = Stack::start(options.stack).await?;
+    stack.shorten_the_way();
     let app = Arc::new(stack.app(|name| std::env::var(name).ok()).await?);
     let addresses = Addresses {
         gateway: gateway.clone(),
