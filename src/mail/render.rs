@@ -16,7 +16,7 @@ use handlebars::{
 };
 use serde_json::{Map, Value};
 
-use self::parse::parse;
+use self::parse::{parse, tags};
 use crate::directory::EmailTemplate;
 
 /// The most missing variables that are looked for in one template.
@@ -151,7 +151,7 @@ fn compiled(template: &str) -> Result<Arc<Template>, RenderFailure> {
 /// for ever, and a message has no need of them.
 pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     let invalid = |reason: &str| RenderFailure::Invalid(reason.to_owned());
-    if template.matches("{{else").count() + template.matches("{{#").count() > MAX_BRANCHES {
+    if tags(template).filter(|tag| tag.starts_with('#') || tag.starts_with("else")).count() > MAX_BRANCHES {
         return Err(invalid("a template cannot have more than 100 branches"));
     }
     let template = parse(template).map_err(|error| invalid(&error.reason().to_string()))?;

@@ -17,6 +17,12 @@ pub(super) fn parse(template: &str) -> Result<Template, TemplateError> {
     plain(template).map_or_else(|| Template::compile(template), Ok)
 }
 
+/// What follows each `{{`. They are looked for by one character, which the standard library finds many times as fast as
+/// two.
+pub(super) fn tags(template: &str) -> impl Iterator<Item = &str> {
+    template.match_indices('{').filter_map(|(at, _)| template[at + 1..].strip_prefix('{'))
+}
+
 /// The template, if it is made of nothing but what is known here.
 fn plain(template: &str) -> Option<Template> {
     let mut reader = Reader { template, rest: template, after_lone_tag: false };
@@ -68,7 +74,8 @@ impl<'a> Reader<'a> {
 
     /// Reads the text up to the next tag.
     fn text(&mut self, branch: &mut Template) -> Option<()> {
-        let (text, rest) = self.rest.split_at(self.rest.find("{{").unwrap_or(self.rest.len()));
+        let tag = tags(self.rest).next().map_or(0, |tag| "{{".len() + tag.len());
+        let (text, rest) = self.rest.split_at(self.rest.len() - tag);
         self.rest = rest;
         let shown = if std::mem::take(&mut self.after_lone_tag) { without_line_end(text) } else { text };
         if !text.is_empty() {
