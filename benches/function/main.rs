@@ -77,9 +77,14 @@ async fn measure(effort: &Effort) {
     for tls in [true, false] {
         let endpoints = Endpoints::start(tls).await;
         let mut figures: Vec<Figures> = subjects.iter().map(|_| Figures::default()).collect();
-        // In turns, so that whatever else the machine does meets all of them.
-        for _ in 0..effort.starts {
-            for (subject, figures) in subjects.iter().zip(&mut figures) {
+        // In turns, so that whatever else the machine does meets all of them; and there and back, since each leaves the
+        // caches as it likes them.
+        for round in 0..effort.starts {
+            let mut turns: Vec<_> = subjects.iter().zip(&mut figures).collect();
+            if round % 2 == 1 {
+                turns.reverse();
+            }
+            for (subject, figures) in turns {
                 figures.start(subject, &endpoints, shares.is_ok()).await;
             }
         }
