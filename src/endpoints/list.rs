@@ -23,9 +23,8 @@ const MAX_PAGE_SIZE: usize = 100;
 /// The most bytes of an unpaged list: what a Lambda function may answer, less the envelope and its escaping.
 const MAX_LIST_BYTES: usize = 4 << 20;
 
-/// The most invitations of an unpaged list: none takes fewer than 200 bytes, so that more need not be read to know that
-/// they are too many.
-const MAX_LIST: PageRequest = PageRequest { size: MAX_LIST_BYTES / 200, after: None };
+/// The most invitations of an unpaged list, which need not be read on to know that they are too many.
+const MAX_LIST: PageRequest = PageRequest { size: MAX_LIST_BYTES / Entity::LEAST_BYTES, after: None };
 
 /// Lists all invitations that fit the filters, or a page of them where `page_size` is given.
 pub async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, Error> {
@@ -76,7 +75,9 @@ fn page_request(query: &Query, cursors: &Cursors) -> Result<Option<PageRequest>,
         // A cursor goes on where a page ended.
         return if query.get("cursor").is_some() { Err(Error::InvalidPagination) } else { Ok(None) };
     };
-    let size = size.parse().ok().filter(|size| (1..=MAX_PAGE_SIZE).contains(size));
+    // Digits alone: Rust would take a sign as well.
+    let digits = size.bytes().all(|byte| byte.is_ascii_digit()).then_some(size);
+    let size = digits.and_then(|digits| digits.parse().ok()).filter(|size| (1..=MAX_PAGE_SIZE).contains(size));
     let after = query.get("cursor").map(|cursor| cursors.open(cursor).ok_or(Error::InvalidPagination));
     Ok(Some(PageRequest { size: size.ok_or(Error::InvalidPagination)?, after: after.transpose()? }))
 }

@@ -199,6 +199,7 @@ async fn a_page_size_is_a_whole_number_from_1_to_100() {
         ("0", "below"),
         ("101", "above"),
         ("-1", "negative"),
+        ("%2B5", "a sign"),
         ("1.5", "a fraction"),
         ("1e1", "an exponent"),
         ("", "nothing"),
