@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 use tokio::{
     process::{Child, Command},
@@ -61,8 +62,7 @@ impl Subject {
 
     /// Runs it on one core, as Lambda would, until it asks for its first event.
     pub async fn start(&self, endpoints: &Endpoints, settings: &[(&str, &str)]) -> Running {
-        let pin = process::find("taskset").map(|taskset| vec![taskset, "--cpu-list".into(), "0".into()]);
-        self.start_under(&pin.unwrap_or_default(), endpoints, settings).await
+        self.start_under(&[], endpoints, settings).await
     }
 
     /// Runs it by another program.
@@ -92,8 +92,7 @@ impl Subject {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let started = Instant::now();
-        let process = command.spawn().unwrap();
+        let (started, process) = on_one_core(|| (Instant::now(), command.spawn().unwrap()));
         let asked = timeout(PATIENCE, runtime.asked()).await.expect("it starts");
         Running { process, runtime, init: asked - started, creates: 0 }
     }
@@ -146,6 +145,17 @@ fn event(number: u32, mail: bool) -> String {
     }
     event["body"] = json!(body.to_string());
     event.to_string()
+}
+
+/// Calls `start` on the first core, which what it starts then keeps to.
+fn on_one_core<T>(start: impl FnOnce() -> T) -> T {
+    let usual = sched_getaffinity(None).expect("a thread has its cores");
+    let mut first = CpuSet::new();
+    first.set((0..CpuSet::MAX_CPU).find(|core| usual.is_set(*core)).expect("a thread has a core"));
+    sched_setaffinity(None, &first).expect("a thread may have one of its cores");
+    let started = start();
+    sched_setaffinity(None, &usual).expect("they were its own");
+    started
 }
 
 fn project() -> &'static Path {

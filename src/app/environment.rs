@@ -167,6 +167,12 @@ mod tests {
             assert_eq!(are_certificates(&pem), expected, "{reason}");
         }
         let missing = |name: &str| if name == "AWS_CA_BUNDLE" { Some("/nowhere".to_owned()) } else { variable(name) };
-        assert!(sdk_config(missing).unwrap_err().to_string().contains("AWS_CA_BUNDLE"), "not there");
+        let another = |name: &str| {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").to_owned();
+            if name == "AWS_CA_BUNDLE" { Some(file) } else { variable(name) }
+        };
+        for (lookup, reason) in [(missing as Lookup, "not there"), (another, "no bundle")] {
+            assert!(sdk_config(lookup).unwrap_err().to_string().contains("AWS_CA_BUNDLE"), "{reason}");
+        }
     }
 }

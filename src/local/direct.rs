@@ -75,8 +75,8 @@ impl Services {
     }
 }
 
-/// On this way no answer is lost, so that nothing is asked for again; and for each token the emulator looks through all
-/// those of the last ten minutes.
+/// On this way no answer is lost, so that nothing that was done is asked for again; and for each token the emulator looks
+/// through all those of the last ten minutes.
 fn without_token(request: TransactWriteItemsRequest) -> TransactWriteItemsRequest {
     TransactWriteItemsRequest { client_request_token: None, ..request }
 }

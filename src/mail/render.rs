@@ -25,8 +25,9 @@ const MOST_MISSING: usize = 20;
 /// The longest part of a message, in bytes: many times what mail clients show, and little enough to hold in memory.
 const MAX_PART_BYTES: usize = 1 << 20;
 
-/// The most branches of a template, each of which is one level deeper for whoever reads or drops it.
-const MAX_BRANCHES: usize = 100;
+/// The most branches of a template, and the most brackets in one of its tags: each may be one level deeper for whoever
+/// reads or drops it.
+const MAX_LEVELS: usize = 100;
 
 /// The most templates that are kept compiled, and the longest of them, in bytes: so that they take megabytes at most.
 const MOST_COMPILED: usize = 32;
@@ -151,14 +152,27 @@ fn compiled(template: &str) -> Result<Arc<Template>, RenderFailure> {
 /// for ever, and a message has no need of them.
 pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     let invalid = |reason: &str| RenderFailure::Invalid(reason.to_owned());
-    if tags(template).filter(|tag| tag.starts_with('#') || tag.starts_with("else")).count() > MAX_BRANCHES {
+    if tags(template).filter(|tag| begins_branch(tag)).count() > MAX_LEVELS {
         return Err(invalid("a template cannot have more than 100 branches"));
+    }
+    if tags(template).any(|tag| brackets(tag) > MAX_LEVELS) {
+        return Err(invalid("a tag of a template cannot have more than 100 brackets"));
     }
     let template = parse(template).map_err(|error| invalid(&error.reason().to_string()))?;
     if !is_supported(&template) {
         return Err(invalid("a template can only use variables, and the blocks if, unless, each and with"));
     }
     Ok(template)
+}
+
+/// Whether what follows `{{` begins a block or another branch of one, however it is written.
+fn begins_branch(tag: &str) -> bool {
+    let tag = tag.trim_start_matches(['~', ' ', '\t', '\r', '\n']);
+    tag.starts_with(['#', '^']) || tag.starts_with("else")
+}
+
+fn brackets(tag: &str) -> usize {
+    tag.split("}}").next().map_or(0, |tag| tag.matches(['(', '[', '{']).count())
 }
 
 fn is_supported(template: &Template) -> bool {
@@ -264,6 +278,14 @@ mod tests {
             ("{{len b}}", "another"),
             ("{{@index}}", "a loop's variable outside of one"),
             (&format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(5_000)), "too many branches"),
+            (&format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{ else if b}}".repeat(5_000)), "with white space"),
+            (&format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{~else if b}}".repeat(5_000)), "with a tilde"),
+            (&format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{^if b}}".repeat(20_000)), "with the other else"),
+            (&format!("{}{}", "{{~#if a}}".repeat(5_000), "{{/if}}".repeat(5_000)), "too many levels"),
+            (&format!("{}{}", "{{\n#if a}}".repeat(5_000), "{{/if}}".repeat(5_000)), "on lines of their own"),
+            (&format!("{{{{x {}", "(a ".repeat(100_000)), "too many subexpressions"),
+            (&format!("{{{{x {}", "[".repeat(100_000)), "too many lists"),
+            (&format!("{{{{x {}", "{\"a\":".repeat(100_000)), "too many objects"),
         ] {
             let failure = render("", "", template, &json!({ "a": 1 }));
             assert!(matches!(failure, Err(RenderFailure::Invalid(_))), "{reason}: {failure:?}");

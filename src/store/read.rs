@@ -15,7 +15,8 @@ use crate::{
     timestamp::Deadline,
 };
 
-/// The most rows that a query is worth asking for: none has fewer than 256 bytes, and DynamoDB reads a megabyte at most.
+/// The most rows that a query is worth asking for: hardly any has fewer than 256 bytes, and DynamoDB reads a megabyte at
+/// most.
 const MOST_ROWS: usize = 4096;
 
 /// What a list is narrowed to. Filters combine. The `Debug` form leaves the address out.
