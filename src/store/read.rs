@@ -70,8 +70,8 @@ impl Store {
         Ok(item.and_then(|item| items::read_invitation(tenant, &item)))
     }
 
-    /// The part of the invitations that fit `filters` which `page` asks for. Without filters the list is strongly consistent;
-    /// the indexes that the filters use are a moment behind.
+    /// The part of the invitations that fit `filters` which `page` asks for. Without filters the list is strongly
+    /// consistent; the indexes that the filters use are a moment behind.
     pub async fn list(
         &self,
         tenant: &TenantId,
