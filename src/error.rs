@@ -149,6 +149,13 @@ pub enum Error {
         /// What happened, for the operator.
         cause: String,
     },
+    /// A fault of the service that no caller can mend and no retry helps: a row that cannot be read, a request that
+    /// DynamoDB rejects as invalid, no randomness.
+    #[error("The service has an internal fault.")]
+    Internal {
+        /// The fault, for the operator. Names no person.
+        cause: String,
+    },
 }
 
 /// One violation of what a body must look like, in the form of the clients' validation library (zod).
@@ -286,6 +293,7 @@ impl Error {
             Self::MailThrottled { .. } => (S::TOO_MANY_REQUESTS, "connector.rate_limit_exceeded"),
             Self::MailUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "connector.general"),
             Self::StoreUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "service.unavailable"),
+            Self::Internal { .. } => (S::INTERNAL_SERVER_ERROR, "service.internal"),
         }
     }
 
@@ -311,9 +319,15 @@ impl Error {
             | Self::MailRefused { cause }
             | Self::MailThrottled { cause }
             | Self::MailUnavailable { cause }
-            | Self::StoreUnavailable { cause } => Some(cause),
+            | Self::StoreUnavailable { cause }
+            | Self::Internal { cause } => Some(cause),
             _ => None,
         }
+    }
+
+    /// Whether the request failed through no fault of its own, so that nothing was decided about it.
+    pub const fn is_fault_of_service(&self) -> bool {
+        matches!(self, Self::StoreUnavailable { .. } | Self::Internal { .. })
     }
 
     /// Seconds after which the same request may succeed.
@@ -349,9 +363,9 @@ impl Error {
 }
 
 impl From<getrandom::Error> for Error {
-    /// Without randomness nothing can be created for the moment.
+    /// Without randomness nothing can be created.
     fn from(error: getrandom::Error) -> Self {
-        Self::StoreUnavailable { cause: error.to_string() }
+        Self::Internal { cause: format!("randomness: {error}") }
     }
 }
 

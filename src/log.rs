@@ -106,6 +106,7 @@ pub const fn outcome(error: Option<&Error>) -> &'static str {
         Some(Error::MailThrottled { .. }) => "mail_throttled",
         Some(Error::MailUnavailable { .. }) => "mail_unavailable",
         Some(Error::StoreUnavailable { .. }) => "unavailable",
+        Some(Error::Internal { .. }) => "internal",
         Some(_) => "refused",
     }
 }

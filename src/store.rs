@@ -55,7 +55,7 @@ pub struct Store {
     directory_cache: directory::Cache,
 }
 
-/// DynamoDB throttles, refuses, fails or cannot be reached, however often it was worth trying.
+/// A failed access to the table, after every retry that was worth making.
 ///
 /// The text names the kind of failure and nothing of the data.
 #[derive(Debug, thiserror::Error)]
@@ -64,17 +64,24 @@ pub struct StoreError {
     cause: String,
     /// Whether what was asked for may have been done all the same: an answer was lost, or never came.
     may_be_done: bool,
+    /// Whether no retry can help: a row that cannot be read, or a request that DynamoDB rejects as invalid.
+    is_permanent: bool,
 }
 
 impl StoreError {
     /// A failure after which nothing has been done.
     fn nothing_done(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), may_be_done: false }
+        Self { cause: cause.into(), may_be_done: false, is_permanent: false }
+    }
+
+    /// A failure after which nothing has been done, and that no retry can mend.
+    fn permanent(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), may_be_done: false, is_permanent: true }
     }
 
     /// A failure after which nobody knows whether it has been done.
     fn unknown(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), may_be_done: true }
+        Self { cause: cause.into(), may_be_done: true, is_permanent: false }
     }
 }
 
@@ -101,14 +108,15 @@ impl Store {
 }
 
 impl From<StoreError> for crate::error::Error {
-    fn from(error: StoreError) -> Self {
-        Self::StoreUnavailable { cause: error.cause }
+    fn from(StoreError { cause, is_permanent, .. }: StoreError) -> Self {
+        if is_permanent { Self::Internal { cause } } else { Self::StoreUnavailable { cause } }
     }
 }
 
 impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<SdkError<E>> for StoreError {
     fn from(error: SdkError<E>) -> Self {
+        let is_permanent = error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ValidationException");
         let may_be_done = !sdk_error::certainly_failed(&error);
-        Self { cause: sdk_error::describe("DynamoDB", &error), may_be_done }
+        Self { cause: sdk_error::describe("DynamoDB", &error), may_be_done, is_permanent }
     }
 }

@@ -70,7 +70,7 @@ async fn attempt(
     let (invitation, letter) = match prepare(app, request, body, payload).await {
         Ok(prepared) => prepared,
         Err(error) => {
-            let Some(repeatable) = repeatable.filter(|_| !matches!(error, Error::StoreUnavailable { .. })) else {
+            let Some(repeatable) = repeatable.filter(|_| !error.is_fault_of_service()) else {
                 return Err(error);
             };
             let record = app.store.record(&request.caller.tenant, repeatable, moment).await?;

@@ -94,7 +94,7 @@ async fn send_what_is_missing(
         return Ok(true);
     };
     let letter = match letter(app, request, &invitation, payload).await {
-        Err(error @ Error::StoreUnavailable { .. }) => return Err(error),
+        Err(error) if error.is_fault_of_service() => return Err(error),
         letter => letter,
     };
     let record = match app.store.take_over(record.clone(), &invitation, moment).await? {
