@@ -13,7 +13,7 @@ use crate::{
     log::{Log, notes::NoteCalls},
     mail::{Mailer, render, template},
     store::Store,
-    timestamp::LONGEST_ATTEMPT,
+    timestamp::{LONGEST_ATTEMPT, Timestamp},
 };
 
 /// How long the start may wait for connections that only save time later.
@@ -77,15 +77,15 @@ impl App {
 
     /// Opens the connections to DynamoDB and SES and compiles the usual template, so that the first request need not: a
     /// function has more CPU while it starts than it may have later. What fails, or takes too long, the first request
-    /// does after all.
-    pub async fn warm_up(&self) {
+    /// does after all. `now` is the time of the start.
+    pub async fn warm_up(&self, now: Timestamp) {
         let usual = || match &self.config.default_connector {
             Some(connector) => template::choose(connector, None),
             None => template::built_in("en"),
         };
         // Last, while the others wait for their answers.
         let template = async { usual().map(render::prepare) };
-        let all = async { tokio::join!(self.store.warm_up(), self.mailer.warm_up(), template) };
+        let all = async { tokio::join!(self.store.warm_up(), self.mailer.warm_up(now), template) };
         let _ = timeout(WARM_UP, all).await;
     }
 }

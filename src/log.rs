@@ -19,6 +19,7 @@ use std::{
 };
 
 use lambda_http::http::StatusCode;
+use tracing::Level;
 
 use self::{
     embedded::Embedded,
@@ -96,10 +97,11 @@ impl fmt::Debug for Log {
     }
 }
 
-/// What became of a request, in the few words that metrics are counted by: the table. What is not in it is for the
+/// The outcome of a request, in the few words that metrics are counted by: the table. What is not in it is for the
 /// caller or the tenant to mend.
-pub const fn outcome(error: Option<&Error>) -> &'static str {
+const fn outcome(error: Option<&Error>, notes: &Notes) -> &'static str {
     match error {
+        None if notes.mail_unknown.is_some() => "mail_unknown",
         None => "ok",
         Some(Error::MessageRateLimited { .. }) => "rate_limited",
         Some(Error::MailRefused { .. }) => "mail_refused",
@@ -133,8 +135,21 @@ impl Line<'_> {
         self.notes.invitation_id.as_ref().or(in_the_way)
     }
 
-    fn level(&self) -> &'static str {
-        if self.status().is_server_error() { "ERROR" } else { "INFO" }
+    fn outcome(&self) -> &'static str {
+        outcome(self.error(), &self.notes)
+    }
+
+    /// The operator's part of a failure.
+    fn cause(&self) -> Option<&str> {
+        self.error().and_then(Error::cause).or(self.notes.mail_unknown.as_deref())
+    }
+
+    fn level(&self) -> Level {
+        match self.error() {
+            None if self.notes.mail_unknown.is_some() => Level::WARN,
+            _ if self.status().is_server_error() => Level::ERROR,
+            _ => Level::INFO,
+        }
     }
 
     /// The trace's own part, by which X-Ray finds it.
@@ -146,18 +161,22 @@ impl Line<'_> {
         let Self { request_id, operation, duration, .. } = self;
         let Notes { dynamodb, ses, retries, .. } = &self.notes;
         let tenant = self.tenant.map(TenantId::as_str);
-        let (code, cause) = (self.code(), self.error().and_then(Error::cause));
+        let (code, cause) = (self.code(), self.cause());
         let invitation_id = self.invitation_id().map(InvitationId::as_str);
         macro_rules! event {
             ($level:expr) => {
                 tracing::event!(
-                    $level, request_id, tenant, operation, outcome = outcome(self.error()),
+                    $level, request_id, tenant, operation, outcome = self.outcome(),
                     status = self.status().as_u16(), code, cause, invitation_id, ?duration,
                     dynamodb = %dynamodb, ses = %ses, retries, cold_start
                 )
             };
         }
-        if self.status().is_server_error() { event!(tracing::Level::ERROR) } else { event!(tracing::Level::INFO) }
+        match self.level() {
+            Level::ERROR => event!(Level::ERROR),
+            Level::WARN => event!(Level::WARN),
+            _ => event!(Level::INFO),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use std::fmt;
 
 pub use compose::{Invited, compose};
 pub use payload::MessagePayload;
-pub use ses::{Mailer, SendError};
+pub use ses::{ConnectionProof, Mailer, SendError, Sent};
 
 use crate::{
     directory::EmailConnector,

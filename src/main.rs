@@ -8,6 +8,7 @@ use organization_invitations::{
     config::Config,
     handler,
     log::{self, Log},
+    timestamp::Timestamp,
 };
 use serde_json::value::RawValue;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -19,7 +20,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let app = app.inspect_err(|error| tracing::error!(%error, "invalid configuration"))?;
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
     let app = Arc::new(App { log: Log::metrics(function, std::io::stdout()), ..app });
-    app.warm_up().await;
+    app.warm_up(Timestamp::now()).await;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let app = Arc::clone(&app);
         // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.

@@ -1,6 +1,6 @@
 //! What may be said of a failed AWS call: the kind of failure, and nothing of the data.
 
-use std::{error::Error, io};
+use std::error::Error;
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
@@ -26,15 +26,15 @@ pub fn certainly_failed<E: Error + 'static>(error: &SdkError<E>) -> bool {
     }
 }
 
-/// Whether a request certainly never reached the service, because no connection came about.
+/// Whether a request certainly never reached the service, because no connection came about: an address that does not
+/// resolve, a refused connection, a handshake that failed or took too long.
 pub fn never_arrived<E: Error + 'static>(error: &SdkError<E>) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = match error {
         SdkError::DispatchFailure(failure) => failure.as_connector_error().and_then(Error::source),
         _ => None,
     };
     while let Some(error) = cause {
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if kind == Some(io::ErrorKind::ConnectionRefused) {
+        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect()) {
             return true;
         }
         cause = error.source();

@@ -107,6 +107,11 @@ impl Deadline {
         Self { begin_by: self.begin_by - rest, end: self.end - rest }
     }
 
+    /// Whether something that begins now and takes `duration` ends in time.
+    pub fn leaves(self, duration: Duration) -> bool {
+        Instant::now() + duration <= self.end
+    }
+
     /// Whether an attempt that begins after `wait` would begin too late.
     pub fn has_passed_in(self, wait: Duration) -> bool {
         Instant::now() + wait >= self.begin_by

@@ -10,7 +10,7 @@ use lambda_http::{
 
 use self::{
     body::CreateBody,
-    finish::{repeat, send_or_take_back},
+    finish::{Unmailed, repeat},
 };
 use crate::{
     app::App,
@@ -81,14 +81,16 @@ async fn attempt(
     let is_mailed = letter.is_some();
     let record = repeatable.map(|request| Record::new(request, &invitation, answer.clone(), is_mailed, moment));
     let rate = is_mailed.then_some(app.config.message_rate);
-    let window = match app.store.create(&invitation, rate, record.as_ref(), moment).await? {
-        Creation::Created(window) => window,
+    let proof = is_mailed.then(|| app.mailer.prove_connection(moment)).transpose()?;
+    let reservation = match app.store.create(&invitation, rate, record.as_ref(), moment).await? {
+        Creation::Created(reservation) => reservation,
         Creation::Refused(refusal) => return Err(refusal.into()),
         Creation::Repeated(record) => return Ok(Attempt::Repeated(record)),
     };
     notes::invitation(&invitation.id);
-    if let Some(letter) = letter {
-        send_or_take_back(app, &invitation, &letter, window, record.as_ref(), moment).await?;
+    if let Some((letter, proof)) = letter.zip(proof) {
+        let unmailed = Unmailed { app, invitation: &invitation, reservation, record: record.as_ref(), moment };
+        unmailed.mail(&letter, proof).await?;
     }
     Ok(Attempt::Created(json_text_response(StatusCode::CREATED, answer)))
 }

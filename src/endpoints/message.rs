@@ -33,17 +33,21 @@ pub async fn message(app: &App, request: &Request<'_>, id: Option<&InvitationId>
     };
     // Any identifier that is new will do for a version.
     let version = InvitationId::generate(moment.now)?;
+    let proof = app.mailer.prove_connection(moment)?;
     let window = match app.store.count_send(&invitation, window, version.as_str(), moment).await? {
         Counted::Within(window) => window,
         Counted::Full { retry_after } => return Err(Error::MessageRateLimited { retry_after }),
         Counted::Ended => return Err(Error::InvitationEnded),
         Counted::Deleted => return Err(Error::UnknownInvitation),
     };
-    if let Err(failure) = app.mailer.send(&letter, moment.deadline).await {
-        if let Err(error) = app.store.give_back_send(window, moment.now, moment).await {
-            tracing::error!(%error, "a message that was not sent stays counted");
+    match app.mailer.send(&letter, proof, moment).await {
+        Ok(sent) => sent.note(),
+        Err(failure) => {
+            if let Err(error) = app.store.give_back_send(window, moment.now, moment).await {
+                tracing::error!(%error, invitation_id = %invitation.id, "send of a message that was not sent not released");
+            }
+            return Err(failure.into());
         }
-        return Err(failure.into());
     }
     Ok(no_content())
 }

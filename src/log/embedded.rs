@@ -11,10 +11,8 @@ use serde::Serialize;
 use super::{
     Line,
     notes::{Notes, Tally},
-    outcome,
 };
 use crate::{
-    error::Error,
     invitation::{InvitationId, TenantId},
     timestamp::Timestamp,
 };
@@ -96,17 +94,17 @@ impl<'a> Embedded<'a> {
         let time = |tally: &Tally| (tally.calls > 0).then(|| millis(tally.time));
         let (dynamo_db_time, ses_time) = (time(dynamodb), time(ses));
         Self {
-            level: line.level(),
+            level: line.level().as_str(),
             function,
             operation: line.operation,
-            outcome: outcome(line.error()),
+            outcome: line.outcome(),
             request_id: line.request_id,
             trace_id: line.trace_id(),
             tenant: line.tenant.map(TenantId::as_str),
             invitation_id: line.invitation_id().map(InvitationId::as_str),
             status: line.status().as_u16(),
             code: line.code(),
-            cause: line.error().and_then(Error::cause),
+            cause: line.cause(),
             duration: millis(line.duration),
             dynamo_db_duration: dynamo_db_time,
             dynamo_db_calls: dynamodb.calls,

@@ -30,6 +30,8 @@ pub struct Notes {
     pub retries: u64,
     /// The invitation that the request is about.
     pub invitation_id: Option<InvitationId>,
+    /// The failure after which SES may have taken the message all the same.
+    pub mail_unknown: Option<String>,
 }
 
 /// Calls of one service.
@@ -57,6 +59,11 @@ pub async fn of<T>(work: impl Future<Output = T>) -> (T, Notes) {
 /// The request is about this invitation.
 pub fn invitation(id: &InvitationId) {
     note(|notes| notes.invitation_id = Some(id.clone()));
+}
+
+/// SES may have taken the request's message, and `cause` is why nobody knows.
+pub fn mail_unknown(cause: String) {
+    note(|notes| notes.mail_unknown = Some(cause));
 }
 
 /// Something is tried again.

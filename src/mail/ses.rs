@@ -1,30 +1,59 @@
-//! The call of SES: what is sent, when it may be sent again, and what a refusal means.
+//! The call of SES: the proof that its connection is alive, the attempts, and how each of them ended.
+//!
+//! SES has no request token, so a message must never be sent again once SES may have taken it. An attempt ends in one of
+//! three ways: SES *took* the message; SES *certainly did not* (no connection, throttled, rejected), so that it may be
+//! sent again or rolled back; or SES *may have* taken it (the request was written, and the answer is late, lost or
+//! unreadable). A message only goes out on a connection that was proved alive, so that the third way stays rare.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_sdk_sesv2::{
     Client,
-    config::retry::RetryConfig,
+    config::{retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
     operation::send_email::{SendEmailError, builders::SendEmailFluentBuilder},
     types::{Body, Content as Part, Destination, EmailContent, Message as SesMessage, MessageTag, Template},
 };
 use aws_types::SdkConfig;
-use tokio::time::sleep;
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout, timeout_at},
+};
 
 use super::{Content, Letter, compose::one_line};
 use crate::{
     error::Error,
     log::notes::{self, NoteCalls},
     sdk_error,
-    timestamp::{Deadline, LONGEST_ATTEMPT},
+    timestamp::{Deadline, Moment, Timestamp},
 };
 
-/// The waits before each attempt.
+/// The waits before each attempt. A message is sent again where SES certainly has not taken it.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];
 
-/// What is left of the time after the last attempt, for the table to be told that nothing was sent.
+/// The time that is kept back behind the last attempt, for the table to be told how it ended.
 const TIME_AFTER_SENDING: Duration = Duration::from_secs(1);
+
+/// The least time for an attempt. SES usually answers in a tenth of it.
+const LEAST_ATTEMPT: Duration = Duration::from_millis(500);
+
+/// The least time for sending that a request has to have when it begins to write: for the transaction, and for an attempt
+/// after it. A function whose timeout is 3 seconds has it, one with 2 seconds has not.
+const LEAST_TIME: Duration = Duration::from_millis(800);
+
+/// How long after SES's last answer a connection counts as alive, in **milliseconds** of the wall clock: the monotonic
+/// clock may stand still while Lambda freezes a container.
+const ALIVE_MILLIS: i64 = 2_000;
+
+/// The time limits of the attempts to prove a connection. An answer takes milliseconds; an attempt that is given up
+/// closes its connection, and the next opens another.
+const PROOF_LIMITS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 const CHARSET: &str = "UTF-8";
 
@@ -32,47 +61,118 @@ const CHARSET: &str = "UTF-8";
 #[derive(Debug)]
 pub struct Mailer {
     pub(super) client: Client,
+    last_answer: Arc<LastAnswer>,
 }
 
-/// Why a message was not sent. Each tells the operator SES's code, which names nobody.
+/// How SES took a message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// SES has it.
+    Accepted,
+    /// SES may have it: the request was written on a live connection, and no readable answer came.
+    Unknown {
+        /// The failure, for the operator.
+        cause: String,
+    },
+}
+
+impl Sent {
+    /// Notes for the request's line in the log that the message may not have been taken.
+    pub fn note(self) {
+        if let Self::Unknown { cause } = self {
+            notes::mail_unknown(cause);
+        }
+    }
+}
+
+/// Why SES certainly did not take a message. Each tells the operator SES's code, which names nobody.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SendError {
     /// SES will not accept it, however often it is sent.
-    Refused(String),
+    Rejected(String),
     /// SES accepts less than is being sent.
     Throttled(String),
-    /// SES fails or cannot be reached; the message may have been accepted all the same.
+    /// SES cannot be reached or is not available, or there is no time left for an attempt.
     Unavailable(String),
 }
 
+/// The proof that a connection to SES is alive, possibly still under way.
+#[derive(Debug)]
+#[must_use]
+pub struct ConnectionProof(Option<JoinHandle<Result<(), SendError>>>);
+
+/// The time of the request in which SES answered last, in milliseconds since the epoch; 0 where none is known.
+#[derive(Debug, Default)]
+struct LastAnswer(AtomicI64);
+
 impl Mailer {
-    /// Access to SES as `sdk` describes it, but for the retries: SES has no request token, so that a message must be
-    /// sent again only where it certainly was not accepted, which [`Mailer::send`] sees to.
+    /// Access to SES as `sdk` describes it, but for the retries and the time limit of an attempt, which [`Mailer::send`]
+    /// decides.
     pub fn new(sdk: &SdkConfig) -> Self {
-        let config = aws_sdk_sesv2::config::Builder::from(sdk);
-        let config = config.retry_config(RetryConfig::disabled()).interceptor(NoteCalls::Ses);
-        Self { client: Client::from_conf(config.build()) }
+        let connect_timeout = sdk.timeout_config().and_then(TimeoutConfig::connect_timeout);
+        let time_limits = TimeoutConfig::builder().disable_operation_attempt_timeout().disable_operation_timeout();
+        let mut time_limits = time_limits.disable_read_timeout();
+        time_limits.set_connect_timeout(connect_timeout);
+        let config = aws_sdk_sesv2::config::Builder::from(sdk)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(time_limits.build())
+            .interceptor(NoteCalls::Ses);
+        Self { client: Client::from_conf(config.build()), last_answer: Arc::default() }
     }
 
-    /// Opens the connection, by asking for something that is not there: `GET` where SES only knows `POST`. Nothing can
-    /// come of that, and it takes no permission.
-    pub async fn warm_up(&self) {
-        let ask = self.client.send_email().customize().mutate_request(|request| {
-            request.headers_mut().remove("content-length");
-            *request.body_mut() = "".into();
-            request.set_method("GET").expect("GET is a method");
-        });
-        // The answer is that there is no such thing.
-        let _ = ask.send().await;
+    /// Opens the connection. If it fails, the first message opens one.
+    pub async fn warm_up(&self, now: Timestamp) {
+        if prove(&self.client).await.is_ok() {
+            self.last_answer.note(now);
+        }
     }
 
-    /// Sends `letter`. One that was throttled, or never arrived because no connection came about, is sent again. No
-    /// attempt begins that could not end in time for what has to follow where it fails.
-    pub async fn send(&self, letter: &Letter, deadline: Deadline) -> Result<(), SendError> {
-        let deadline = deadline.leaving(TIME_AFTER_SENDING);
-        let mut failure = SendError::Unavailable("SES: no time left".to_owned());
+    /// Begins to prove that a message can go out on a connection that is alive, while the caller writes what the message
+    /// is about. To be called before anything is written.
+    ///
+    /// # Errors
+    /// [`SendError::Unavailable`] where there is not enough time to write and to send.
+    pub fn prove_connection(&self, moment: Moment) -> Result<ConnectionProof, SendError> {
+        if !sending_deadline(moment).leaves(LEAST_TIME) {
+            return Err(no_time());
+        }
+        if self.last_answer.is_recent(moment.now) {
+            return Ok(ConnectionProof(None));
+        }
+        let (client, last_answer) = (self.client.clone(), Arc::clone(&self.last_answer));
+        let proof = async move {
+            let mut failure = no_time();
+            for limit in PROOF_LIMITS {
+                match timeout(limit, prove(&client)).await {
+                    Ok(Ok(())) => {
+                        last_answer.note(moment.now);
+                        return Ok(());
+                    }
+                    Ok(Err(cause)) => failure = SendError::Unavailable(cause),
+                    Err(_) => failure = SendError::Unavailable("SES: no answer on a new connection".to_owned()),
+                }
+            }
+            Err(failure)
+        };
+        // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
+        Ok(ConnectionProof(Some(tokio::spawn(Box::pin(proof)))))
+    }
+
+    /// Sends `letter` on a connection that `proof` found alive. A message that SES certainly did not take, for throttling or
+    /// for want of a connection, is sent again. The last attempt may use all the time of the request but for what has to
+    /// follow it.
+    ///
+    /// # Errors
+    /// SES certainly did not take the message.
+    pub async fn send(&self, letter: &Letter, proof: ConnectionProof, moment: Moment) -> Result<Sent, SendError> {
+        let deadline = sending_deadline(moment);
+        let mut failure = match timeout_at(deadline.end, proof.outcome()).await {
+            Ok(Ok(())) => no_time(),
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => return Err(no_time()),
+        };
         for (attempt, wait) in WAITS.into_iter().enumerate() {
-            if deadline.has_passed_in(wait + LONGEST_ATTEMPT) {
+            if !deadline.leaves(wait + LEAST_ATTEMPT) {
                 break;
             }
             // Even no wait at all would be one of a millisecond, which is as finely as timers go.
@@ -80,13 +180,27 @@ impl Mailer {
                 notes::retry();
                 sleep(wait).await;
             }
-            let Err(error) = self.request(letter).send().await else { return Ok(()) };
-            failure = SendError::from(&error);
-            if !matches!(failure, SendError::Throttled(_)) && !sdk_error::never_arrived(&error) {
-                break;
+            match self.attempt(letter, deadline).await {
+                Ok(sent) => {
+                    self.last_answer.note_outcome(&sent, moment.now);
+                    return Ok(sent);
+                }
+                Err((error, true)) => failure = error,
+                Err((error, false)) => return Err(error),
             }
         }
         Err(failure)
+    }
+
+    /// One attempt. A failure comes with whether the message may be sent again.
+    async fn attempt(&self, letter: &Letter, deadline: Deadline) -> Result<Sent, (SendError, bool)> {
+        let unknown = |cause: &str| Ok(Sent::Unknown { cause: cause.to_owned() });
+        match timeout_at(deadline.end, self.request(letter).send()).await {
+            Ok(Ok(answer)) if answer.message_id().is_some_and(|id| !id.is_empty()) => Ok(Sent::Accepted),
+            Ok(Ok(_)) => unknown("SES: an answer without a MessageId"),
+            Ok(Err(error)) => classify(&error),
+            Err(_) => unknown("SES: no answer in time"),
+        }
     }
 
     fn request(&self, letter: &Letter) -> SendEmailFluentBuilder {
@@ -109,31 +223,96 @@ impl Mailer {
     }
 }
 
-impl From<&SdkError<SendEmailError>> for SendError {
-    fn from(error: &SdkError<SendEmailError>) -> Self {
-        const FOR_GOOD: [&str; 6] = [
-            "AccountSuspendedException",
-            "BadRequestException",
-            "MailFromDomainNotVerifiedException",
-            "MessageRejected",
-            "NotFoundException",
-            "SendingPausedException",
-        ];
-        const THROTTLED: [&str; 4] =
-            ["LimitExceededException", "Throttling", "ThrottlingException", "TooManyRequestsException"];
-        let cause = sdk_error::describe("SES", error);
-        match error.as_service_error().and_then(ProvideErrorMetadata::code) {
-            Some(code) if FOR_GOOD.contains(&code) => Self::Refused(cause),
-            Some(code) if THROTTLED.contains(&code) => Self::Throttled(cause),
-            _ => Self::Unavailable(cause),
+impl ConnectionProof {
+    async fn outcome(self) -> Result<(), SendError> {
+        match self.0 {
+            None => Ok(()),
+            Some(proof) => proof.await.unwrap_or_else(|error| Err(SendError::Unavailable(format!("SES: {error}")))),
         }
+    }
+}
+
+impl LastAnswer {
+    fn note(&self, now: Timestamp) {
+        self.0.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// A connection on which an answer was lost may be dead.
+    fn note_outcome(&self, sent: &Sent, now: Timestamp) {
+        self.note(if *sent == Sent::Accepted { now } else { Timestamp::from_millis(0) });
+    }
+
+    /// Also not when the answer came in what is now the future: a clock was set back.
+    fn is_recent(&self, now: Timestamp) -> bool {
+        let last = self.0.load(Ordering::Relaxed);
+        last != 0 && (last..=last.saturating_add(ALIVE_MILLIS)).contains(&now.as_millis())
+    }
+}
+
+/// When sending has to have ended: an attempt may take until then, and what follows it has the time of one call.
+fn sending_deadline(moment: Moment) -> Deadline {
+    let Deadline { begin_by, .. } = moment.leaving(TIME_AFTER_SENDING);
+    Deadline { begin_by, end: begin_by }
+}
+
+fn no_time() -> SendError {
+    SendError::Unavailable("SES: no time left".to_owned())
+}
+
+/// Asks SES for something that is not there: `GET` where it only knows `POST`. Nothing can come of that, and it takes no
+/// permission. Any answer proves the connection alive, which then is the one that the next request goes out on: the pool
+/// takes the connection that was used last.
+async fn prove(client: &Client) -> Result<(), String> {
+    let ask = client.send_email().customize().mutate_request(|request| {
+        request.headers_mut().remove("content-length");
+        *request.body_mut() = "".into();
+        request.set_method("GET").expect("GET is a method");
+    });
+    // Not a call of the request's own: it is neither counted nor timed.
+    let (answer, _) = notes::of(ask.send()).await;
+    match answer {
+        Ok(_) | Err(SdkError::ServiceError(_) | SdkError::ResponseError(_)) => Ok(()),
+        Err(error) => Err(sdk_error::describe("SES", &error)),
+    }
+}
+
+/// How a failed attempt ended. A failure after which SES certainly does not have the message comes with whether the
+/// message may be sent again.
+fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)> {
+    const REJECTED: [&str; 6] = [
+        "AccountSuspendedException",
+        "BadRequestException",
+        "MailFromDomainNotVerifiedException",
+        "MessageRejected",
+        "NotFoundException",
+        "SendingPausedException",
+    ];
+    const THROTTLED: [&str; 4] =
+        ["LimitExceededException", "Throttling", "ThrottlingException", "TooManyRequestsException"];
+    const NOT_AVAILABLE: u16 = 503;
+    let cause = sdk_error::describe("SES", error);
+    match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        Some(code) if REJECTED.contains(&code) => return Err((SendError::Rejected(cause), false)),
+        Some(code) if THROTTLED.contains(&code) => return Err((SendError::Throttled(cause), true)),
+        _ => {}
+    }
+    match error {
+        // A 500, or an answer that is none of SES's, may come after the message was taken.
+        SdkError::ServiceError(answer) => {
+            let status = answer.raw().status();
+            let is_refusal = status.is_client_error() || status.as_u16() == NOT_AVAILABLE;
+            if is_refusal { Err((SendError::Unavailable(cause), false)) } else { Ok(Sent::Unknown { cause }) }
+        }
+        SdkError::ConstructionFailure(_) => Err((SendError::Unavailable(cause), false)),
+        _ if sdk_error::never_arrived(error) => Err((SendError::Unavailable(cause), true)),
+        _ => Ok(Sent::Unknown { cause }),
     }
 }
 
 impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Refused(cause) => Self::MailRefused { cause },
+            SendError::Rejected(cause) => Self::MailRefused { cause },
             SendError::Throttled(cause) => Self::MailThrottled { cause },
             SendError::Unavailable(cause) => Self::MailUnavailable { cause },
         }

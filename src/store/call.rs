@@ -75,14 +75,20 @@ pub(super) fn jittered(wait: Duration) -> Duration {
     wait * u32::from(fraction) / u32::from(u8::MAX)
 }
 
-/// Whether DynamoDB works, and has too much to do just now. A transaction that is in progress is this one: an answer
-/// was lost, and DynamoDB may take some seconds until it tells what became of it.
+/// Whether DynamoDB works, and cannot do this at the moment: it throttles, or a transaction is at the same row. A
+/// transaction that is in progress is this one: its answer was lost, and DynamoDB may take some seconds to give it again.
+///
+/// `TransactionConflictException` is the refusal of a single-row request; a transaction is cancelled with the reason
+/// `TransactionConflict` instead. `ReplicatedWriteConflictException` is its counterpart of global tables (API reference,
+/// `UpdateItem`, "Errors").
 pub(super) fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    const BUSY: [&str; 5] = [
+    const BUSY: [&str; 7] = [
         "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
         "RequestLimitExceeded",
         "Throttling",
         "ThrottlingException",
+        "TransactionConflictException",
         "TransactionInProgressException",
     ];
     error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| BUSY.contains(&code))

@@ -1,4 +1,4 @@
-//! Creating an invitation in one transaction, and taking one back whose mail could not be sent.
+//! Creating an invitation in one transaction, and rolling one back whose mail was certainly not sent.
 //!
 //! Every part of the transaction is keyed by this one invitee or idempotency key, so that different invitations never
 //! wait for each other. There is no condition on the organization or a role on purpose: concurrent transactions on one
@@ -30,6 +30,15 @@ pub(super) const TIME_AFTER_WRITING: Duration = Duration::from_secs(7);
 const STANDING: usize = 0;
 const INVITATION: usize = 1;
 const SEND_WINDOW: usize = 2;
+
+/// The parts of the transaction that rolls a create back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Invitation,
+    Standing,
+    Window,
+    Record,
+}
 
 /// What became of a create.
 #[derive(Debug)]
@@ -116,9 +125,9 @@ impl Store {
         let may_be_undone = record.is_none_or(|record| record.runs_until.is_some());
         if error.may_be_done
             && may_be_undone
-            && let Err(second) = self.take_back(invitation, window, record, moment).await
+            && let Err(second) = self.roll_back(invitation, window, record, moment).await
         {
-            tracing::error!(error = %second, invitation_id = %invitation.id, "an invitation may have been left behind");
+            tracing::error!(error = %second, invitation_id = %invitation.id, "invitation of unknown outcome not rolled back");
         }
         error
     }
@@ -148,40 +157,46 @@ impl Store {
             .or_else(|| full().map(|retry_after| Refusal::MessageRateLimited { retry_after })))
     }
 
-    /// Takes back a created invitation whose mail could not be sent, so that the same call can be made again: gives back
-    /// the send that was counted in `window`, and forgets `record`. Where the invitation has changed since, it stays.
-    /// Where another run has taken the request over, everything stays.
-    pub async fn take_back(
+    /// Rolls back a created invitation whose mail was certainly not sent, so that the same call can be made again: releases
+    /// the send that is reserved in `window`, and deletes `record`. An invitation that was accepted or revoked since stays.
+    /// One that expired goes, also where another has taken its place. Where another attempt has taken over the lease of
+    /// `record`, everything stays.
+    pub async fn roll_back(
         &self,
         invitation: &Invitation,
-        mut window: Option<SendWindow>,
+        window: Option<SendWindow>,
         record: Option<&Record>,
         moment: Moment,
     ) -> Result<(), StoreError> {
-        let sent = invitation.created_at;
-        let forget = record.map(|record| self.delete_record(record));
+        let reserved_at = invitation.created_at;
+        let (mut window, mut owns_standing, mut is_ours) = (window, true, true);
         loop {
-            let mut parts = vec![self.free_invitee(invitation), self.delete_unchanged(invitation)];
-            parts.extend(window.as_ref().map(|old| self.replace_send_window(old, &old.without_send(sent), moment.now)));
-            let record_position = parts.len();
-            parts.extend(forget.clone());
-            let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else { return Ok(()) };
-            if failed.at(record_position).is_some() {
+            let mut parts = Vec::with_capacity(4);
+            if is_ours {
+                parts.push((Part::Invitation, self.delete_unchanged(invitation)));
+            }
+            if is_ours && owns_standing {
+                parts.push((Part::Standing, self.free_invitee(invitation)));
+            }
+            if let Some(old) = &window {
+                let released = self.replace_send_window(old, &old.without_send(reserved_at), moment.now);
+                parts.push((Part::Window, released));
+            }
+            parts.extend(record.map(|record| (Part::Record, self.delete_record(record))));
+            let (labels, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            if parts.is_empty() {
                 return Ok(());
             }
-            let is_unchanged = failed.at(STANDING).or(failed.at(INVITATION)).is_none();
-            window = match (window, failed.at(SEND_WINDOW)) {
-                (Some(old), Some(row)) if is_unchanged => Some(old.seen(row)).filter(|seen| seen.counts(sent)),
-                (window, _) => {
-                    if let Some(forget) = forget {
-                        self.transact(&[forget], moment.deadline).await?;
-                    }
-                    return match window {
-                        Some(window) => self.give_back_send(window, sent, moment).await,
-                        None => Ok(()),
-                    };
-                }
-            };
+            let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else { return Ok(()) };
+            let failed = |part| labels.iter().position(|label| *label == part).and_then(|position| failed.at(position));
+            if failed(Part::Record).is_some() {
+                return Ok(());
+            }
+            if let Some(row) = failed(Part::Window) {
+                window = window.map(|old| old.seen(row)).filter(|seen| seen.counts(reserved_at));
+            }
+            is_ours &= failed(Part::Invitation).is_none();
+            owns_standing &= failed(Part::Standing).is_none();
         }
     }
 

@@ -136,8 +136,8 @@ impl Store {
         })
     }
 
-    /// Remembers that nothing is left to do for `record`, unless another run has taken it over.
-    pub async fn finish(&self, record: &Record, moment: Moment) -> Result<(), StoreError> {
+    /// Completes `record`: nothing is left to do for it. Changes nothing where another attempt has taken its lease over.
+    pub async fn complete(&self, record: &Record, moment: Moment) -> Result<(), StoreError> {
         let Some(until) = record.runs_until else { return Ok(()) };
         let update = self
             .client

@@ -295,8 +295,9 @@ async fn pass(
         Some(target) => target.to_str().unwrap().rsplit_once('.').unwrap().1,
         None => "SendEmail",
     };
-    // What the function does before it asks for its first event is not counted.
-    if shared.process.load(Ordering::SeqCst) == 0 {
+    // What the function does before it asks for its first event is not counted, and neither is the proof that a
+    // connection to SES is alive, which changes nothing.
+    if method == Method::GET || shared.process.load(Ordering::SeqCst) == 0 {
         return shared.forward(&upstream, method, &uri, headers, body).await;
     }
     let position = {

@@ -32,7 +32,7 @@ pub use self::{
     call::Call,
     connector::{connector, connector_with, inline},
 };
-use crate::proxy::Proxy;
+use crate::{proxy::Proxy, relay::Relay};
 
 /// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
 pub const NOW: i64 = 1_767_225_600_000;
@@ -117,6 +117,19 @@ impl TestApp {
         app.rebuilt()
     }
 
+    /// With a relay in front of SES whose connections can go dead.
+    pub async fn start_behind_relay(settings: &[(&str, &str)]) -> (Self, Relay) {
+        let app = Self::start_with(settings).await;
+        let relay = Relay::start(&app.stack.ses_url).await;
+        (app.behind_mail_proxy(relay.url()), relay)
+    }
+
+    /// With something else in front of SES.
+    pub fn behind_mail_proxy(mut self, url: &str) -> Self {
+        self.sdk = self.sdk_config(&self.stack.dynamodb_url, url);
+        self.rebuilt()
+    }
+
     /// With the time limits of a deployed function. A machine that is busy with many tests might not keep them.
     pub fn with_time_limits(mut self) -> Self {
         self.sdk = self.sdk.into_builder().timeout_config(time_limits()).build();
@@ -181,6 +194,11 @@ impl TestApp {
     /// Makes a request through an HTTP API, as if it were the time `now`.
     pub async fn call_at(&self, now: i64, call: Call) -> Answer {
         self.invoke_at(now, &call.event().to_string()).await
+    }
+
+    /// Makes a request through an HTTP API, at [`NOW`], with so much time for the answer.
+    pub async fn call_within(&self, budget: Duration, call: Call) -> Answer {
+        self.invoke_within(budget, NOW, &call.event().to_string()).await
     }
 
     /// Makes requests at the same moment, each as if it were some time. The answers come in the order of the calls.

@@ -250,6 +250,23 @@ async fn of_many_equal_creates_at_once_one_is_made_and_one_mail_is_sent() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn duplicates_that_get_in_the_way_of_the_first_attempt_do_not_make_it_mail_twice() {
+    const KEYS: usize = 20;
+    let app = Arc::new(TestApp::start_behind_proxy(&[]).await);
+    app.proxy().conflict_as_dynamodb_does();
+    let call = |key: usize| Call::create(&body_with_mail(&format!("a{key}@example.com"))).with_key(&format!("k{key}"));
+    let with_duplicates = (0..KEYS).flat_map(|key| [(); 4].map(|()| (NOW, call(key)))).collect();
+    let answers = app.call_all_at_once(with_duplicates).await;
+    assert!(answers.iter().all(|answer| [201, 409].contains(&answer.status)), "{answers:?}");
+    for key in 0..KEYS {
+        let retried = app.call_at(LATER, call(key)).await;
+        assert_replayed(&retried, &retried.text);
+    }
+    assert_eq!((app.mails().len(), invitations(&app).await), (KEYS, KEYS));
+    invariant::check(&app, LATER).await;
+}
+
 #[tokio::test]
 async fn as_long_as_the_first_run_can_be_alive_a_repetition_has_to_wait() {
     let app = TestApp::start().await;

@@ -22,10 +22,10 @@ use crate::{
 
 /// What the function `f` has logged.
 #[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
+pub struct Logged(Arc<Mutex<Vec<u8>>>);
 
 impl Logged {
-    fn by(app: &mut TestApp) -> Self {
+    pub fn by(app: &mut TestApp) -> Self {
         let logged = Self::default();
         app.app.log = Log::metrics("f".to_owned(), logged.clone());
         logged
@@ -40,7 +40,7 @@ impl Logged {
     }
 
     #[track_caller]
-    fn last(&self) -> Value {
+    pub fn last(&self) -> Value {
         self.lines().pop().expect("a line")
     }
 }
@@ -247,14 +247,18 @@ async fn calls_of_aws_and_what_was_tried_again_are_counted() {
 }
 
 #[tokio::test]
-async fn a_call_whose_time_was_up_is_counted_with_its_time() {
+async fn a_message_that_ses_may_have_taken_is_an_outcome_of_its_own_with_the_cause_and_the_time() {
     let mut app = TestApp::start().await.with_time_limits();
     let logged = Logged::by(&mut app);
     app.stack.ses.fail_next(SesFault::Silence { accepts: false });
-    app.create_at(NOW, &body_with_mail("a@example.com")).await.assert_refused(503, "connector.general");
+    let created = app.call_within(faults::ses::SHORT, Call::create(&body_with_mail("a@example.com"))).await;
+    assert_eq!(created.status, 201, "{created:?}");
     let line = logged.last();
+    let told = ["outcome", "level", "cause", "status", "code"].map(|name| line[name].clone());
+    let expected = [json!("mail_unknown"), json!("WARN"), json!("SES: no answer in time"), json!(201), json!(null)];
+    assert_eq!(told, expected, "{line}");
     assert_eq!(counts(&line)[1], 1);
-    assert!(line["SesDuration"].as_f64().is_some_and(|millis| millis >= 1900.0), "{line}");
+    assert!(line["SesDuration"].as_f64().is_some_and(|millis| millis >= 1000.0), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

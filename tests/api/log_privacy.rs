@@ -232,7 +232,9 @@ async fn no_injected_fault_puts_a_request_into_the_log() {
         assert_calls_name_nobody(&app, &log, fail, &format!("{intervention:?}")).await;
     }
     let is_answered = |fault: &SesFault| !matches!(fault, SesFault::Silence { .. } | SesFault::Delay(_));
-    for fault in faults::ses::FAULTS.map(|(fault, ..)| fault).into_iter().filter(is_answered) {
+    let lost_answers = faults::ses::LOST_ANSWERS.map(|(fault, ..)| fault);
+    let all = faults::ses::FAULTS.map(|(fault, ..)| fault).into_iter().chain(lost_answers);
+    for fault in all.filter(is_answered) {
         app.call(Call::create(&body("secret-invited@example.com"))).await;
         let fail = async || app.stack.ses.fail_next(fault);
         assert_calls_name_nobody(&app, &log, fail, &format!("{fault:?}")).await;

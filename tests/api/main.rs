@@ -41,6 +41,7 @@ mod policy;
 mod properties;
 mod proxy;
 mod races;
+mod relay;
 mod second_opinion;
 mod status;
 mod template;

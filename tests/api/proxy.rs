@@ -92,6 +92,9 @@ struct Shared {
     measures: AtomicBool,
     /// Operation and `ConsumedCapacity` of each answer since the measuring began.
     consumed: Mutex<Vec<(String, Value)>>,
+    conflicts: AtomicBool,
+    /// The keys of the rows that transactions are at.
+    locked: Mutex<Vec<Value>>,
 }
 
 impl Proxy {
@@ -106,6 +109,8 @@ impl Proxy {
             rows_read: AtomicU64::default(),
             measures: AtomicBool::default(),
             consumed: Mutex::default(),
+            conflicts: AtomicBool::default(),
+            locked: Mutex::default(),
         });
         let (listener, url) = stack::listen(0, "").await.unwrap();
         let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
@@ -131,6 +136,13 @@ impl Proxy {
     /// the `seed` and the order of the requests.
     pub fn refuse_at_random(&self, seed: u64, percent: usize, errors: &'static [&'static str]) {
         *self.shared.chance.lock().unwrap() = Some(Chance { state: seed, percent, errors });
+    }
+
+    /// DynamoDB refuses requests for the rows that a transaction is at, as its documentation says: another transaction is
+    /// cancelled with `TransactionConflict`, and a write of a single row fails with `TransactionConflictException`
+    /// (developer guide, "Transaction conflict handling"). A transaction takes a moment.
+    pub fn conflict_as_dynamodb_does(&self) {
+        self.shared.conflicts.store(true, Ordering::Relaxed);
     }
 
     /// Nothing happens to requests any more.
@@ -181,6 +193,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let operation = operation(&parts);
     shared.asked.lock().unwrap().push(Asked { operation: operation.clone(), body: body.clone() });
     match shared.intervention(&operation) {
+        None if shared.conflicts.load(Ordering::Relaxed) => shared.forward_unless_in_conflict(&parts, body).await,
         None => shared.forward(&parts, body).await,
         Some(Intervention::Fail(status, error)) => failure(status, error),
         Some(Intervention::LoseAnswer) => {
@@ -229,10 +242,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         Some(Intervention::CancelWith(reason)) => {
             let request: Value = serde_json::from_slice(&body).unwrap();
             let parts = request["TransactItems"].as_array().unwrap().len();
-            let reasons = vec![json!({ "Code": reason, "Message": "set by a test" }); parts];
-            let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
-            let cancelled = json!({ "__type": kind, "Message": "cancelled", "CancellationReasons": reasons });
-            answer(400, &cancelled.to_string())
+            cancelled(vec![reason; parts])
         }
     }
 }
@@ -243,6 +253,33 @@ impl Shared {
         let next = self.interventions.lock().unwrap().get_mut(operation).and_then(VecDeque::pop_front);
         let next = next.or_else(|| self.lasting.lock().unwrap().get(operation).copied());
         next.or_else(|| self.chance.lock().unwrap().as_mut()?.intervention())
+    }
+
+    async fn forward_unless_in_conflict(&self, parts: &Parts, body: Bytes) -> Response {
+        const A_MOMENT: Duration = Duration::from_millis(15);
+        let request: Value = serde_json::from_slice(&body).unwrap();
+        let keys = keys(&request);
+        let is_transaction = request["TransactItems"].is_array();
+        {
+            let mut locked = self.locked.lock().unwrap();
+            let in_conflict: Vec<bool> = keys.iter().map(|key| locked.contains(key)).collect();
+            if in_conflict.contains(&true) {
+                return if is_transaction {
+                    cancelled(in_conflict.into_iter().map(|is| if is { "TransactionConflict" } else { "None" }))
+                } else {
+                    failure(400, "TransactionConflictException")
+                };
+            }
+            locked.extend(keys.iter().filter(|_| is_transaction).cloned());
+        }
+        if is_transaction {
+            sleep(A_MOMENT).await;
+        }
+        let response = self.forward(parts, body).await;
+        if is_transaction {
+            self.locked.lock().unwrap().retain(|key| !keys.contains(key));
+        }
+        response
     }
 
     /// Has DynamoDB do what is asked. Gives its answer's body.
@@ -269,6 +306,27 @@ impl Shared {
         response.headers_mut().remove(header::TRANSFER_ENCODING);
         response
     }
+}
+
+/// The keys of the rows that a request writes, or that its transaction checks.
+fn keys(request: &Value) -> Vec<Value> {
+    let key = |part: &Value| {
+        let row = if part["Key"].is_object() { &part["Key"] } else { &part["Item"] };
+        json!([row["pk"], row["sk"]])
+    };
+    match request["TransactItems"].as_array() {
+        Some(parts) => parts.iter().flat_map(|part| part.as_object().unwrap().values()).map(key).collect(),
+        None if request["UpdateExpression"].is_string() || request["Item"].is_object() => vec![key(request)],
+        None => vec![],
+    }
+}
+
+fn cancelled(reasons: impl IntoIterator<Item = &'static str>) -> Response {
+    let reasons = reasons.into_iter().map(|reason| json!({ "Code": reason, "Message": "set by a test" }));
+    let reasons: Vec<_> = reasons.collect();
+    let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+    let cancelled = json!({ "__type": kind, "Message": "cancelled", "CancellationReasons": reasons });
+    answer(400, &cancelled.to_string())
 }
 
 fn operation(parts: &Parts) -> String {

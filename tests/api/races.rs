@@ -205,3 +205,26 @@ async fn an_invitation_that_has_changed_while_its_mail_failed_stays_and_the_send
         assert_eq!(next.status, 201, "{meanwhile:?}: {next:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_that_expired_while_ses_rejected_its_mail_goes_though_another_has_its_place() {
+    for key in [None, Some("k".to_owned())] {
+        let app = Arc::new(TestApp::start_with(&SETTINGS).await);
+        (0..3).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
+        let mailed = with(body_with_mail("ada@example.com"), json!({ "expiresAt": EXPIRY }));
+        let call = Call { idempotency_key: key.clone(), ..Call::create(&mailed) };
+        let creating = tokio::spawn({
+            let app = Arc::clone(&app);
+            async move { app.call(call).await }
+        });
+        while app.call(Call::list("")).await.json().get(0).is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let next = app.invite_at(EXPIRY, &body("ada@example.com")).await;
+        creating.await.unwrap().assert_refused(429, "connector.rate_limit_exceeded");
+        let left = app.call_at(EXPIRY, Call::list("")).await.json();
+        let ids: Vec<&str> = left.as_array().unwrap().iter().map(|entity| entity["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, [next.as_str()], "the expired one is rolled back, {key:?}");
+        invariant::check(&app, EXPIRY).await;
+    }
+}

@@ -1,5 +1,5 @@
-//! The second half of a create, after the table is written: the mail, and what is remembered of it; and the same for a
-//! request that comes again.
+//! The second half of a create, after the table is written: the mail, and the completion or the roll-back; and the same for
+//! a request that is retried with its idempotency key.
 
 use lambda_http::{
     Body,
@@ -13,7 +13,7 @@ use crate::{
     idempotency::REPLAYED_HEADER,
     invitation::{Invitation, Status},
     log::notes,
-    mail::{Letter, MessagePayload},
+    mail::{ConnectionProof, Letter, MessagePayload},
     store::{
         idempotency::{Record, TakenOver},
         send_window::SendWindow,
@@ -21,38 +21,47 @@ use crate::{
     timestamp::{Moment, Timestamp},
 };
 
-/// Sends the message of an invitation that was just made. If SES does not take it, the invitation is taken back, so that
-/// the same call can be made again.
-pub(super) async fn send_or_take_back(
-    app: &App,
-    invitation: &Invitation,
-    letter: &Letter,
-    window: Option<SendWindow>,
-    record: Option<&Record>,
-    moment: Moment,
-) -> Result<(), Error> {
-    if let Err(failure) = app.mailer.send(letter, moment.deadline).await {
-        take_back(app, invitation, window, record, moment).await;
-        return Err(failure.into());
-    }
-    if let Some(record) = record
-        && let Err(error) = app.store.finish(record, moment).await
-    {
-        // Only a repetition of a request that has been answered could send the mail again.
-        tracing::error!(%error, invitation_id = %invitation.id, "a mail that was sent could not be remembered");
-    }
-    Ok(())
+/// An invitation that was written and still has to be mailed, with all that has to be completed or rolled back then.
+pub(super) struct Unmailed<'a> {
+    pub(super) app: &'a App,
+    pub(super) invitation: &'a Invitation,
+    /// The recipient's rate limit, in which the send is reserved.
+    pub(super) reservation: Option<SendWindow>,
+    /// The idempotency record, where the request has a key.
+    pub(super) record: Option<&'a Record>,
+    pub(super) moment: Moment,
 }
 
-async fn take_back(
-    app: &App,
-    invitation: &Invitation,
-    window: Option<SendWindow>,
-    record: Option<&Record>,
-    moment: Moment,
-) {
-    if let Err(error) = app.store.take_back(invitation, window, record, moment).await {
-        tracing::error!(%error, invitation_id = %invitation.id, "an invitation without mail could not be taken back");
+impl Unmailed<'_> {
+    /// Sends the message. If SES certainly does not take it, everything is rolled back, so that the same call can be made
+    /// again. If SES may have taken it the invitation stands, because its mail may be on the way.
+    pub(super) async fn mail(self, letter: &Letter, proof: ConnectionProof) -> Result<(), Error> {
+        match self.app.mailer.send(letter, proof, self.moment).await {
+            Ok(sent) => {
+                sent.note();
+                self.complete().await;
+                Ok(())
+            }
+            Err(failure) => {
+                self.roll_back().await;
+                Err(failure.into())
+            }
+        }
+    }
+
+    async fn complete(self) {
+        let Some(record) = self.record else { return };
+        if let Err(error) = self.app.store.complete(record, self.moment).await {
+            // Only a retry of a request that has been answered could send the mail again.
+            tracing::error!(%error, invitation_id = %self.invitation.id, "idempotency record not completed");
+        }
+    }
+
+    async fn roll_back(self) {
+        let Self { app, invitation, reservation, record, moment } = self;
+        if let Err(error) = app.store.roll_back(invitation, reservation, record, moment).await {
+            tracing::error!(%error, invitation_id = %invitation.id, "invitation without mail not rolled back");
+        }
     }
 }
 
@@ -90,30 +99,32 @@ async fn send_what_is_missing(
     let is_pending = |invitation: &Invitation| invitation.status(moment.now) == Status::Pending;
     let Some((invitation, payload)) = invitation.filter(is_pending).zip(payload) else {
         // Nobody is left to mail.
-        app.store.finish(record, moment).await?;
+        app.store.complete(record, moment).await?;
         return Ok(true);
     };
     let letter = match letter(app, request, &invitation, payload).await {
         Err(error) if error.is_fault_of_service() => return Err(error),
         letter => letter,
     };
+    let proof = app.mailer.prove_connection(moment)?;
     let record = match app.store.take_over(record.clone(), &invitation, moment).await? {
         TakenOver::Ours(record) => record,
         TakenOver::Others => return Ok(false),
         TakenOver::Ended => {
-            app.store.finish(record, moment).await?;
+            app.store.complete(record, moment).await?;
             return Ok(true);
         }
     };
     let window = SendWindow::unseen(&invitation.tenant, &invitation.invitee.folded(), app.config.message_rate);
+    let unmailed = Unmailed { app, invitation: &invitation, reservation: Some(window), record: Some(&record), moment };
     match letter {
         Ok(letter) => {
-            send_or_take_back(app, &invitation, &letter, Some(window), Some(&record), moment).await?;
+            unmailed.mail(&letter, proof).await?;
             Ok(true)
         }
         // The connector or its templates have changed since: the call would be refused if it were made now.
         Err(error) => {
-            take_back(app, &invitation, Some(window), Some(&record), moment).await;
+            unmailed.roll_back().await;
             Err(error)
         }
     }
