@@ -8,10 +8,7 @@
 use std::{cell::RefCell, future::Future, time::Duration};
 
 use aws_sdk_dynamodb::{
-    config::{
-        ConfigBag, Intercept, RuntimeComponents,
-        interceptors::{BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef},
-    },
+    config::{ConfigBag, Intercept, interceptors::BeforeSerializationInterceptorContextRef},
     error::BoxError,
 };
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
@@ -85,10 +82,24 @@ pub enum NoteCalls {
     Ses,
 }
 
-/// A call under way.
+/// A call under way. It is noted when it ends, also when it is given up: the SDK drops it then.
 #[derive(Debug)]
 struct Call {
+    service: NoteCalls,
     started: Instant,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        note(|notes| {
+            let tally = match self.service {
+                NoteCalls::DynamoDb => &mut notes.dynamodb,
+                NoteCalls::Ses => &mut notes.ses,
+            };
+            tally.calls += 1;
+            tally.time += self.started.elapsed();
+        });
+    }
 }
 
 impl Storable for Call {
@@ -105,26 +116,7 @@ impl Intercept for NoteCalls {
         _: &BeforeSerializationInterceptorContextRef<'_>,
         call: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        call.interceptor_state().store_put(Call { started: Instant::now() });
-        Ok(())
-    }
-
-    /// Runs however the call ended, also when the SDK's time for it was up.
-    fn read_after_execution(
-        &self,
-        _: &FinalizerInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        call: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let Some(Call { started }) = call.load::<Call>() else { return Ok(()) };
-        note(|notes| {
-            let tally = match self {
-                Self::DynamoDb => &mut notes.dynamodb,
-                Self::Ses => &mut notes.ses,
-            };
-            tally.calls += 1;
-            tally.time += started.elapsed();
-        });
+        call.interceptor_state().store_put(Call { service: *self, started: Instant::now() });
         Ok(())
     }
 }

@@ -45,7 +45,7 @@ const LEAST_ATTEMPT: Duration = Duration::from_millis(500);
 
 /// The least time for sending that a request has to have when it begins to write: for the transaction, and for an attempt
 /// after it. A function whose timeout is 3 seconds has it, one with 2 seconds has not.
-const LEAST_TIME: Duration = Duration::from_millis(800);
+const LEAST_TIME: Duration = Duration::from_millis(700);
 
 /// How long after SES's last answer a connection counts as alive, in **milliseconds** of the wall clock: the monotonic
 /// clock may stand still while Lambda freezes a container.

@@ -132,12 +132,14 @@ async fn a_message_that_was_throttled_once_is_sent_again() {
 
 #[tokio::test]
 async fn without_the_time_to_write_and_to_send_nothing_is_written_and_nothing_sent() {
-    for (seconds, has_time, reason) in [(2, false, "a timeout of two seconds"), (3, true, "the least that is enough")] {
+    for (millis, has_time, reason) in
+        [(2000, false, "a timeout of two seconds"), (3500, true, "of a bit more than three")]
+    {
         let app = TestApp::start_behind_proxy(&[]).await;
         let id = app.invite(&body("ada@example.com")).await;
         let transactions = app.proxy().count("TransactWriteItems");
         for call in [Call::create(&body_with_mail("grace@example.com")), Call::message(&id, &json!({}))] {
-            let answer = app.call_within(Duration::from_secs(seconds), call).await;
+            let answer = app.call_within(Duration::from_millis(millis), call).await;
             if has_time {
                 assert!(answer.status < 300, "{reason}: {answer:?}");
             } else {
