@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_types::{
     SdkConfig,
+    app_name::AppName,
     service_config::{LoadServiceConfig, ServiceConfigKey},
 };
 use rustls::{
@@ -27,6 +28,9 @@ use crate::config::ConfigError;
 
 /// How long a connection may take to come about, its handshake included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the `User-Agent` of each call says, as `app/organization-invitations-1.2.3`.
+const APP_NAME: &str = concat!(env!("CARGO_PKG_NAME"), "-", env!("CARGO_PKG_VERSION"));
 
 /// The certificate authorities that AWS's endpoints are certified by.
 const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
@@ -53,6 +57,7 @@ pub(super) fn sdk_config(lookup: Lookup) -> Result<SdkConfig, ConfigError> {
     Ok(SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
+        .app_name(AppName::new(APP_NAME).expect("the name has none but allowed characters"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
         .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
@@ -142,6 +147,12 @@ mod tests {
         };
         assert_eq!(endpoint("SESv2").as_deref(), Some("http://127.0.0.1:2"));
         assert_eq!(endpoint("DynamoDB").as_deref(), Some("http://127.0.0.1:1"));
+    }
+
+    #[test]
+    fn each_call_names_the_program_and_its_version() {
+        let name = sdk_config(variable).unwrap().app_name().unwrap().to_string();
+        assert_eq!(name, format!("organization-invitations-{}", env!("CARGO_PKG_VERSION")));
     }
 
     #[test]

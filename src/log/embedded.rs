@@ -52,6 +52,9 @@ pub(super) struct Embedded<'a> {
     ses_calls: u64,
     retries: u64,
     cold_start: bool,
+    /// The function's version, in the first line of a process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
     #[serde(rename = "Requests")]
     requests: u8,
     #[serde(rename = "Duration")]
@@ -112,6 +115,7 @@ impl<'a> Embedded<'a> {
             ses_calls: ses.calls,
             retries: *retries,
             cold_start,
+            version: cold_start.then_some(env!("CARGO_PKG_VERSION")),
             requests: 1,
             duration_metric: millis(line.duration),
             dynamo_db_metric: dynamo_db_time,

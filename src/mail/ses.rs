@@ -51,9 +51,9 @@ const LEAST_TIME: Duration = Duration::from_millis(700);
 /// clock may stand still while Lambda freezes a container.
 const ALIVE_MILLIS: i64 = 2_000;
 
-/// The time limits of the attempts to prove a connection. An answer takes milliseconds; an attempt that is given up
-/// closes its connection, and the next opens another.
-const PROOF_LIMITS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+/// The time limits of the attempts to prove a connection. The first attempt may meet a connection that is dead without
+/// saying so: an answer takes milliseconds, so it is given up soon, which closes the connection. The others open one.
+const PROOF_LIMITS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(5), Duration::from_secs(5)];
 
 const CHARSET: &str = "UTF-8";
 
@@ -149,7 +149,7 @@ impl Mailer {
                         return Ok(());
                     }
                     Ok(Err(cause)) => failure = SendError::Unavailable(cause),
-                    Err(_) => failure = SendError::Unavailable("SES: no answer on a new connection".to_owned()),
+                    Err(_) => failure = SendError::Unavailable("SES: no answer to the proof of a connection".to_owned()),
                 }
             }
             Err(failure)

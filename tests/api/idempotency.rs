@@ -252,7 +252,7 @@ async fn of_many_equal_creates_at_once_one_is_made_and_one_mail_is_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn duplicates_that_get_in_the_way_of_the_first_attempt_do_not_make_it_mail_twice() {
-    const KEYS: usize = 20;
+    const KEYS: usize = 8;
     let app = Arc::new(TestApp::start_behind_proxy(&[]).await);
     app.proxy().conflict_as_dynamodb_does();
     let call = |key: usize| Call::create(&body_with_mail(&format!("a{key}@example.com"))).with_key(&format!("k{key}"));

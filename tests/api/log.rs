@@ -285,14 +285,16 @@ async fn requests_at_the_same_time_do_not_count_each_others_calls() {
 }
 
 #[tokio::test]
-async fn only_the_first_request_of_a_process_is_a_cold_start() {
+async fn only_the_first_request_of_a_process_is_a_cold_start_and_tells_the_version() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     for _ in 0..3 {
         app.call(Call::list("")).await;
     }
-    let cold: Vec<_> = logged.lines().iter().map(|line| line["coldStart"].clone()).collect();
-    assert_eq!(cold, [true, false, false]);
+    let lines = logged.lines();
+    let told: Vec<_> = lines.iter().map(|line| (line["coldStart"].clone(), line["version"].clone())).collect();
+    let version = json!(env!("CARGO_PKG_VERSION"));
+    assert_eq!(told, [(json!(true), version), (json!(false), json!(null)), (json!(false), json!(null))]);
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ impl Observed {
         self.call(200, Call::revoke(&id)).await;
         self.call(422, Call::create(&with(mail("eve@example.com", json!({})), json!({ "organizationId": "none" }))))
             .await;
-        for fault in [SesFault::MessageRejected, SesFault::InternalFailure] {
+        for fault in [SesFault::MessageRejected, SesFault::ServiceUnavailable] {
             self.app.stack.ses.fail_next(fault);
             let status = if matches!(fault, SesFault::MessageRejected) { 400 } else { 503 };
             self.call(status, Call::create(&mail("eve@example.com", json!({})))).await;
@@ -97,7 +97,7 @@ impl Observed {
         for (key, invitee) in [("a", "kim@example.com"), ("a", "kim@example.com"), ("a", "lee@example.com")] {
             self.invoke(&with_key(key, &mail(invitee, json!({})))).await;
         }
-        self.app.stack.ses.fail_next(SesFault::InternalFailure);
+        self.app.stack.ses.fail_next(SesFault::ServiceUnavailable);
         self.invoke(&with_key("b", &mail("sam@example.com", json!({})))).await;
         self.create_across_a_crash(&with_key("c", &mail("max@example.com", json!({})))).await;
         self.replay_events().await;
