@@ -22,16 +22,16 @@ use crate::{
 
 /// What the function `f` has logged.
 #[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
+pub struct Logged(Arc<Mutex<Vec<u8>>>);
 
 impl Logged {
-    fn by(app: &mut TestApp) -> Self {
+    pub fn by(app: &mut TestApp) -> Self {
         let logged = Self::default();
         app.app.log = Log::metrics("f".to_owned(), logged.clone());
         logged
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -40,7 +40,7 @@ impl Logged {
     }
 
     #[track_caller]
-    fn last(&self) -> Value {
+    pub fn last(&self) -> Value {
         self.lines().pop().expect("a line")
     }
 }
