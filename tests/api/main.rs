@@ -46,4 +46,5 @@ mod second_opinion;
 mod status;
 mod template;
 mod tenants;
+mod token_issuers;
 mod unreadable;
