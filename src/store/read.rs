@@ -68,13 +68,11 @@ impl Store {
         let key = Item::from(keys::primary(tenant, keys::invitation(id)));
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
         let Some(item) = call(deadline, || request.clone().send()).await?.item else { return Ok(None) };
-        match items::read_invitation(tenant, &item) {
-            Some(invitation) => Ok(Some(invitation)),
-            None => {
-                notes::unreadable_row();
-                Err(StoreError::permanent("invitation row: unreadable"))
-            }
-        }
+        let invitation = items::read_invitation(tenant, &item).ok_or_else(|| {
+            notes::unreadable_row();
+            StoreError::permanent("invitation row: unreadable")
+        })?;
+        Ok(Some(invitation))
     }
 
     /// Begins to read the invitations that fit `filters`, those after `after` where it is given. The first query reads
