@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
+    directory::utf16_length,
     error::{Error, Issue, IssueCode, PathSegment},
     event::Event,
     json::{Json, RawFields},
@@ -88,18 +89,21 @@ impl<'de> Deserialize<'de> for Number {
 /// Takes the body of `event` apart.
 ///
 /// # Errors
-/// [`Error::BodyTooLarge`] over [`MAX_BODY_BYTES`]; [`Error::UnreadableBody`] where it is not UTF-8 JSON or says that
-/// it is something else; [`Error::InvalidBody`] where it is JSON, but not an object.
+/// [`Error::BodyTooLarge`] over [`MAX_BODY_BYTES`]; [`Error::WrongContentType`] where it says that it is something else
+/// than JSON; [`Error::UnreadableBody`] where it is not UTF-8 JSON; [`Error::InvalidBody`] where it is JSON, but not an
+/// object.
 pub fn fields(event: &Event) -> Result<RawFields<'_>, Error> {
     let bytes = event.body.as_ref().map_err(|error| unreadable("the body", error))?;
     if bytes.len() > MAX_BODY_BYTES {
         return Err(Error::BodyTooLarge);
     }
+    // Some programs begin UTF-8 with a mark (RFC 8259, section 8.1, lets a reader ignore it).
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     if bytes.is_empty() {
         return Ok(RawFields::new());
     }
     if !has_json_content_type(&event.headers) {
-        return Err(unreadable("the body", &"the content type is not JSON"));
+        return Err(Error::WrongContentType);
     }
     let text = str::from_utf8(bytes).map_err(|error| unreadable("the body", &error))?;
     let value: &RawValue = parse(text, "the body")?;
@@ -164,6 +168,17 @@ pub fn validate<B: Validate>(body: B, context: &B::Context, keys: &[&str]) -> Re
 /// A violation, for a garde rule to return.
 pub fn violation(code: IssueCode, message: impl Display) -> garde::Error {
     garde::Error::new(format_args!("{} {message}", code.as_str()))
+}
+
+/// The rule that an identifier has at most `most` UTF-16 units.
+///
+/// # Errors
+/// The violation of its being longer.
+pub fn check_length(id: &str, most: usize) -> garde::Result {
+    if utf16_length(id) > most {
+        return Err(violation(IssueCode::TooBig, format_args!("String must contain at most {most} characters")));
+    }
+    Ok(())
 }
 
 /// The violation of a value being of another JSON type than it should.

@@ -5,16 +5,28 @@
 //! | authorizer | place | a list arrives as |
 //! |---|---|---|
 //! | HTTP API, JWT | `authorizer.jwt.claims` | `"[a b]"` |
-//! | HTTP API, Lambda | `authorizer.lambda` | whatever the authorizer returned |
+//! | HTTP API, Lambda | `authorizer.lambda` | as the authorizer returned it |
 //! | REST API, Cognito user pool | `authorizer.claims` | `"a,b"` |
-//! | REST API, Lambda | `authorizer` itself | a string |
+//! | REST API, Lambda | `authorizer` itself | a string that the authorizer made |
 
 use serde_json::{Map, Value, json};
 
-use crate::{config::Config, error::Error, invitation::TenantId};
+use crate::{config::Config, error::Error, invitation::TenantId, json::Json};
+
+/// The claims that hold the caller's scopes: that of RFC 8693, and the one that Okta (an array) and Microsoft Entra (one
+/// string) have instead.
+const SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];
+
+/// Cognito's claim of groups, whose names have no spaces (`GroupName` of its API reference).
+const COGNITO_GROUPS: &str = "cognito:groups";
 
 /// The claims that name the caller's groups: Cognito's, and the one that other issuers use.
-const GROUP_CLAIMS: [&str; 2] = ["cognito:groups", "groups"];
+const GROUP_CLAIMS: [&str; 2] = [COGNITO_GROUPS, "groups"];
+
+/// The note of a start with `ALLOWED_GROUPS`.
+pub const GROUPS_NOTE: &str = "ALLOWED_GROUPS is set: an HTTP API's JWT authorizer renders a list as [a b], which \
+    grants nothing unless the claim is cognito:groups; for Okta, Microsoft Entra, Auth0 and other issuers use \
+    ALLOWED_SCOPES";
 
 /// The claims that name the caller: the subject (RFC 7519), the client of a token without one, and what a REST API's
 /// Lambda authorizer calls it.
@@ -37,24 +49,37 @@ impl Caller {
     /// [`Error::Unauthorized`] without findings, [`Error::NoTenant`] where they name no tenant, and
     /// [`Error::Forbidden`] where they include no allowed scope or group.
     pub fn from_authorizer(authorizer: &Value, config: &Config) -> Result<Self, Error> {
-        let claims = claims(authorizer).ok_or(Error::Unauthorized)?;
+        let (claims, list_form) = claims(authorizer).ok_or(Error::Unauthorized)?;
         let tenant = tenant(claims, &config.tenant_claims).ok_or(Error::NoTenant)?;
         let has_scope = scopes(claims).iter().any(|scope| config.allowed_scopes.contains(scope));
-        let has_group = || groups(claims).iter().any(|group| config.allowed_groups.contains(group));
+        let has_group = || groups(claims, list_form).iter().any(|group| config.allowed_groups.contains(group));
         if has_scope || has_group() { Ok(Self { tenant, subject: subject(claims) }) } else { Err(Error::Forbidden) }
     }
 }
 
-fn claims(authorizer: &Value) -> Option<&Map<String, Value>> {
-    let places = [authorizer.pointer("/jwt/claims"), authorizer.get("lambda"), authorizer.get("claims")];
-    let nested = places.into_iter().flatten().find_map(Value::as_object);
-    nested.or_else(|| authorizer.as_object()).filter(|claims| !claims.is_empty())
+/// The form in which an authorizer hands over a list of texts that it makes one text of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ListForm {
+    /// `[a b]`.
+    Bracketed,
+    /// `a,b`.
+    Joined,
+}
+
+fn claims(authorizer: &Value) -> Option<(&Map<String, Value>, ListForm)> {
+    let jwt = authorizer.pointer("/jwt/claims").and_then(Value::as_object);
+    let nested = [authorizer.get("lambda"), authorizer.get("claims")].into_iter().flatten().find_map(Value::as_object);
+    // With payload format 1.0, the JWT authorizer's claims lie beside its scopes.
+    let is_jwt = jwt.is_some() || (authorizer.get("claims").is_some() && authorizer.get("scopes").is_some());
+    let list_form = if is_jwt { ListForm::Bracketed } else { ListForm::Joined };
+    let found = jwt.or(nested).or_else(|| authorizer.as_object());
+    found.filter(|claims| !claims.is_empty()).map(|claims| (claims, list_form))
 }
 
 /// The first tenant claim that is present decides, even when no tenant could be called so: falling through to a
-/// later claim would let a caller choose between tenants.
+/// later claim would let a caller choose between tenants. A null is present: what cannot be read arrives as one too.
 fn tenant(claims: &Map<String, Value>, names: &[String]) -> Option<TenantId> {
-    match names.iter().filter_map(|name| claims.get(name)).find(|claim| !claim.is_null())? {
+    match names.iter().find_map(|name| claims.get(name))? {
         Value::String(text) => TenantId::parse(text),
         Value::Number(number) => TenantId::parse(&number.to_string()),
         _ => None,
@@ -67,28 +92,50 @@ fn subject(claims: &Map<String, Value>) -> String {
     json!([claims.get("iss"), named]).to_string()
 }
 
-/// Scopes are the space-separated tokens of one string (RFC 6749, section 3.3), in whatever list it arrives.
+/// The scopes: a list, or the space-separated tokens of one string. A token has no spaces and no quotes (RFC 6749,
+/// section 3.3), so each rendering of a list of them can be read in one way only.
 fn scopes(claims: &Map<String, Value>) -> Vec<String> {
-    claims.get("scope").map(|claim| entries(claim, char::is_whitespace)).unwrap_or_default()
+    let claims = SCOPE_CLAIMS.iter().filter_map(|name| claims.get(*name));
+    claims.flat_map(|claim| claim.as_str().map_or_else(|| texts(claim), scopes_of_text)).collect()
 }
 
-fn groups(claims: &Map<String, Value>) -> Vec<String> {
-    let claims = GROUP_CLAIMS.iter().filter_map(|name| claims.get(*name));
-    claims.flat_map(|claim| entries(claim, |c| c == ',')).collect()
+fn scopes_of_text(text: &str) -> Vec<String> {
+    match serde_json::from_str::<Json>(text) {
+        Ok(Json(list @ Value::Array(_))) => texts(&list),
+        _ => words(inside_brackets(text).unwrap_or(text)),
+    }
 }
 
-/// The entries of a list that arrives as an array, as `"[a b]"`, or as one string with separators.
-fn entries(claim: &Value, is_separator: fn(char) -> bool) -> Vec<String> {
-    let text = match claim {
-        Value::Array(entries) => return entries.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        Value::String(text) => text.as_str(),
-        _ => return Vec::new(),
+/// The groups, as far as they can be read in one way only: a name may have spaces, commas and brackets in it.
+///
+/// In brackets `[not inviters]` is one group or two, and `[inviters]` a list or a name, so that they grant nothing; only
+/// Cognito's names have no spaces, and only API Gateway puts them in brackets. It joins nothing by commas then, so that a
+/// comma is a part of a name. What others join by commas has no spaces around them.
+fn groups(claims: &Map<String, Value>, list_form: ListForm) -> Vec<String> {
+    let read = |(name, claim): (&str, &Value)| {
+        let Some(text) = claim.as_str() else { return texts(claim) };
+        match (list_form, inside_brackets(text)) {
+            (ListForm::Bracketed, Some(list)) if name == COGNITO_GROUPS => words(list),
+            _ if text.contains(['[', ']']) => Vec::new(),
+            (ListForm::Bracketed, _) => vec![text.to_owned()],
+            (ListForm::Joined, _) => text.split(',').map(str::to_owned).collect(),
+        }
     };
-    let (text, is_separator) = match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
-        Some(rendered) => (rendered, char::is_whitespace as fn(char) -> bool),
-        None => (text, is_separator),
-    };
-    text.split(is_separator).map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    let present = GROUP_CLAIMS.iter().filter_map(|name| Some((*name, claims.get(*name)?)));
+    present.flat_map(read).collect()
+}
+
+/// The texts of an array; none of anything else.
+fn texts(claim: &Value) -> Vec<String> {
+    claim.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn inside_brackets(text: &str) -> Option<&str> {
+    text.strip_prefix('[')?.strip_suffix(']')
 }
 
 #[cfg(test)]
@@ -128,13 +175,88 @@ mod tests {
                 "a rendered array",
             ),
             (json!({ "jwt": { "claims": { "tenant_id": "t1", "groups": "inviters" } } }), "another issuer's groups"),
-            (json!({ "jwt": { "claims": { "tenant_id": null, "custom:tenant_id": "t1", "scope": "all" } } }), "a null"),
             (
                 json!({ "lambda": { "tenant_id": "t1", "scope": ["x", "all"], "ok": true, "n": { "a": [1] } } }),
                 "any type",
             ),
         ] {
             assert_eq!(verdict(&authorizer), "t1", "{reason}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_whole_tokens_in_whatever_list_they_arrive() {
+        for (claims, allowed, reason) in [
+            (json!({ "scope": "all" }), true, "one"),
+            (json!({ "scope": " read  all\n" }), true, "any white space"),
+            (json!({ "scope": "[read all]" }), true, "an array that an HTTP API rendered"),
+            (json!({ "scope": ["read", "all"] }), true, "an array"),
+            (json!({ "scope": r#"["read","all"]"# }), true, "an array as text"),
+            (json!({ "scp": "[read all]" }), true, "Okta's array, as an HTTP API renders it"),
+            (json!({ "scp": ["read", "all"] }), true, "Okta's array"),
+            (json!({ "scp": "read all" }), true, "Entra's text"),
+            (json!({ "scope": "read", "scp": ["all"] }), true, "either claim will do"),
+            (json!({ "scope": "[]", "scp": "" }), false, "none"),
+            (json!({ "scp": "call overall all2" }), false, "parts of tokens"),
+            (json!({ "scp": "[call overall]" }), false, "parts of tokens in brackets"),
+            (json!({ "scp": "read,all" }), false, "a comma is a part of a token"),
+            (json!({ "scp": "[[all]]" }), false, "brackets are taken off once"),
+            (json!({ "scp": [["all"]] }), false, "nested"),
+            (json!({ "scp": r#"[["all"]]"# }), false, "nested, as text"),
+            (json!({ "scp": r#"["read all"]"# }), false, "an entry is one token"),
+            (json!({ "scp": { "all": true } }), false, "an object"),
+            (json!({ "roles": "all", "permissions": ["all"] }), false, "other claims"),
+        ] {
+            for authorizer in [json!({ "jwt": { "claims": claims } }), json!({ "lambda": claims }), claims.clone()] {
+                let mut authorizer = authorizer;
+                let place =
+                    ["/jwt/claims", "/lambda", ""].into_iter().find(|place| authorizer.pointer(place).is_some());
+                authorizer.pointer_mut(place.unwrap()).unwrap()["tenant_id"] = "t1".into();
+                assert_eq!(verdict(&authorizer) == "t1", allowed, "{reason}: {authorizer}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_grants_only_where_its_claim_has_one_reading() {
+        for (name, value, jwt, others, reason) in [
+            ("cognito:groups", json!("[a inviters]"), true, false, "Cognito's names have no spaces"),
+            ("cognito:groups", json!("[inviters]"), true, false, "a list of one; elsewhere a name"),
+            ("cognito:groups", json!(["a", "inviters"]), true, true, "an array"),
+            ("cognito:groups", json!("inviters"), true, true, "one"),
+            ("cognito:groups", json!("a,inviters"), false, true, "as a REST API's Cognito authorizer joins them"),
+            ("cognito:groups", json!("[[a inviters]]"), false, false, "groups that are called [a and inviters]"),
+            ("cognito:groups", json!("[a,inviters b]"), false, false, "a name with a comma"),
+            ("cognito:groups", json!(r#"["a","inviters"]"#), false, false, "names with quotes and a comma"),
+            ("cognito:groups", json!(["not inviters"]), false, false, "one name with a space"),
+            ("groups", json!(["a", "inviters"]), true, true, "an array has one reading"),
+            ("groups", json!("inviters"), true, true, "one value has one reading"),
+            ("groups", json!("a,inviters"), false, true, "only an HTTP API's JWT authorizer joins nothing by commas"),
+            ("groups", json!("Sales, inviters"), false, false, "a name, as people write it"),
+            ("groups", json!("[not inviters]"), false, false, "one group or two"),
+            ("groups", json!("[inviters]"), false, false, "a list of one, or a group that is called so"),
+            ("groups", json!(r#"["inviters"]"#), false, false, "an array as text, or a list of one with quotes"),
+            ("groups", json!("[a],inviters"), false, false, "a name with brackets"),
+            ("groups", json!("[[inviters]]"), false, false, "nested brackets"),
+            ("groups", json!("not inviters"), false, false, "one name with a space"),
+            ("groups", json!(["not inviters"]), false, false, "the same in an array"),
+            ("groups", json!(["[inviters]"]), false, false, "an entry that looks like a list is a name"),
+            ("groups", json!(["a,inviters"]), false, false, "an entry with a comma is a name"),
+            ("groups", json!([["inviters"]]), false, false, "an array in an array"),
+            ("groups", json!(r#"["not", "inviters"]"#), false, false, "text that looks like JSON"),
+            ("groups", json!({ "inviters": true }), false, false, "an object"),
+        ] {
+            let claims = json!({ "tenant_id": "t1", name: value });
+            for (authorizer, expected, place) in [
+                (json!({ "jwt": { "claims": claims } }), jwt, "HTTP API, JWT"),
+                (json!({ "claims": claims, "scopes": null }), jwt, "HTTP API, JWT, payload format 1.0"),
+                (json!({ "lambda": claims }), others, "HTTP API, Lambda"),
+                (json!({ "claims": claims }), others, "REST API, Cognito"),
+                (claims.clone(), others, "REST API, Lambda"),
+            ] {
+                let expected = if expected { "t1" } else { "auth.forbidden" };
+                assert_eq!(verdict(&authorizer), expected, "{place}, {name} {value}: {reason}");
+            }
         }
     }
 
@@ -179,6 +301,16 @@ mod tests {
                 with(json!({ "scope": "all", "tenant_id": "#", "custom:tenant_id": "t1" })),
                 "guard.can_not_get_tenant_id",
                 "no fall through",
+            ),
+            (
+                with(json!({ "scope": "all", "tenant_id": null, "custom:tenant_id": "t1" })),
+                "guard.can_not_get_tenant_id",
+                "a null, as which an unreadable value arrives, is no absence",
+            ),
+            (
+                with(json!({ "scope": "all", "tenant_id": "[t1 t2]", "custom:tenant_id": "t1" })),
+                "guard.can_not_get_tenant_id",
+                "several tenants",
             ),
             (with(json!({ "tenant_id": "t1" })), "auth.forbidden", "no scope"),
             (with(json!({ "tenant_id": "t1", "scope": "all:read small" })), "auth.forbidden", "a part of a token"),

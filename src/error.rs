@@ -29,9 +29,15 @@ pub enum Error {
         /// The methods that the path supports, as the `Allow` header lists them.
         allow: &'static str,
     },
-    /// `page_size` or `cursor` is not one that a list can use.
+    /// `page_size` or `cursor` is not one that a list can use, or a page is asked for by its number.
     #[error("The page size or the cursor is invalid.")]
     InvalidPagination,
+    /// The query is not what the operation takes.
+    #[error("The query is invalid.")]
+    InvalidQuery {
+        /// Every violation, in the order in which the operation's parameters are documented.
+        issues: Vec<Issue>,
+    },
     /// An unpaged list is longer than one answer can be.
     #[error("The list is too long for one answer; ask for pages with page_size.")]
     ListTooLong,
@@ -71,6 +77,9 @@ pub enum Error {
         /// What is wrong, and where.
         details: String,
     },
+    /// The body comes with a content type that is not JSON.
+    #[error("The content type of the request body has to be application/json or application/*+json.")]
+    WrongContentType,
     /// The body is JSON, but not what the operation takes.
     #[error("The request body is invalid.")]
     InvalidBody {
@@ -271,12 +280,13 @@ impl Error {
             Self::InvalidPagination | Self::ListTooLong => (S::BAD_REQUEST, "guard.invalid_pagination"),
             Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "request.method_not_allowed"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "request.invalid_input"),
-            Self::InvalidIdempotencyKey | Self::UnreadableBody { .. } | Self::ExpiresInPast => {
-                (S::BAD_REQUEST, "request.invalid_input")
-            }
+            Self::InvalidIdempotencyKey
+            | Self::UnreadableBody { .. }
+            | Self::WrongContentType
+            | Self::ExpiresInPast => (S::BAD_REQUEST, "request.invalid_input"),
             Self::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "request.idempotency_key_reused"),
             Self::StillRunning { .. } => (S::CONFLICT, "request.idempotency_in_progress"),
-            Self::InvalidBody { .. } => (S::BAD_REQUEST, "guard.invalid_input"),
+            Self::InvalidBody { .. } | Self::InvalidQuery { .. } => (S::BAD_REQUEST, "guard.invalid_input"),
             Self::AddressTooLong => (S::UNPROCESSABLE_ENTITY, "entity.value_too_long"),
             Self::AlreadyMember | Self::InvitationEnded | Self::NoAcceptingUser | Self::AnotherInvitee => {
                 (S::UNPROCESSABLE_ENTITY, "request.invalid_input")
@@ -343,7 +353,7 @@ impl Error {
 
     fn data(&self) -> Option<ErrorData<'_>> {
         match self {
-            Self::InvalidBody { issues } => Some(ErrorData::Issues { issues }),
+            Self::InvalidBody { issues } | Self::InvalidQuery { issues } => Some(ErrorData::Issues { issues }),
             Self::AlreadyInvited { invitation_id: Some(invitation_id) } => {
                 Some(ErrorData::Invitation { invitation_id })
             }
@@ -356,7 +366,10 @@ impl Error {
     fn details(&self) -> Option<String> {
         match self {
             Self::UnreadableBody { details } => Some(details.clone()),
-            Self::InvalidBody { issues } => Some(issues.iter().map(Issue::line).collect::<Vec<_>>().join("\n")),
+            Self::WrongContentType => Some("Cannot read the body: the content type is not JSON.".to_owned()),
+            Self::InvalidBody { issues } | Self::InvalidQuery { issues } => {
+                Some(issues.iter().map(Issue::line).collect::<Vec<_>>().join("\n"))
+            }
             _ => None,
         }
     }

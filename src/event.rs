@@ -71,9 +71,15 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The query string with the parameter `name` set to `value`.
-    pub fn with(&self, name: &str, value: &str) -> String {
-        let others = self.0.iter().filter(|(key, _)| key != name);
+    /// Those of `names` that are given more than once.
+    pub fn repeated<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
+        let count = |name: &str| self.0.iter().filter(|(key, _)| key == name).count();
+        names.iter().copied().filter(|name| count(name) > 1).collect()
+    }
+
+    /// The query string with the parameter `name` set to `value`, and of the others those in `kept`.
+    pub fn with(&self, name: &str, value: &str, kept: &[&str]) -> String {
+        let others = self.0.iter().filter(|(key, _)| key != name && kept.contains(&key.as_str()));
         form_urlencoded::Serializer::new(String::new()).extend_pairs(others).append_pair(name, value).finish()
     }
 
@@ -85,15 +91,20 @@ impl Query {
         }
         let several = event.object("multiValueQueryStringParameters");
         let single = event.object("queryStringParameters");
-        let first = |name: &String| several.0.get(name).and_then(|raw| first_text(raw)).or_else(|| single.text(name));
+        let all = |name: &String| several.0.get(name).and_then(|raw| texts(raw)).unwrap_or_default();
+        let values = |name: &String| match all(name) {
+            none if none.is_empty() => single.text(name).into_iter().collect(),
+            some => some,
+        };
         let names = several.0.keys().chain(single.0.keys().filter(|name| !several.0.contains_key(*name)));
-        Self(names.filter_map(|name| Some((name.clone(), first(name)?))).collect())
+        let pairs = names.flat_map(|name| values(name).into_iter().map(|value| (name.clone(), value)));
+        Self(pairs.collect())
     }
 }
 
-/// The first of a raw list of texts.
-fn first_text(raw: &RawValue) -> Option<String> {
-    serde_json::from_str::<Vec<String>>(raw.get()).ok()?.into_iter().next()
+/// A raw list of texts.
+fn texts(raw: &RawValue) -> Option<Vec<String>> {
+    serde_json::from_str(raw.get()).ok()
 }
 
 /// The answer to an event, ready to be serialized.
@@ -283,8 +294,26 @@ mod tests {
             assert_eq!((query.get("a"), query.get("b")), (Some("x+y"), Some("ä c")), "{reason}");
             assert_eq!((query.get("d"), query.get("e")), (Some(""), None), "{reason}");
         }
-        let query = read(json!({ "version": "2.0", "rawQueryString": "page_size=2&cursor=x" }));
-        assert_eq!(query.with("cursor", "a b&"), "page_size=2&cursor=a+b%26");
+        let query = read(json!({ "version": "2.0", "rawQueryString": "page_size=2&other=1&cursor=x" }));
+        assert_eq!(query.with("cursor", "a b&", &["page_size", "cursor"]), "page_size=2&cursor=a+b%26");
+    }
+
+    #[test]
+    fn a_parameter_that_is_given_twice_is_seen_in_either_form() {
+        let read = |event: Value| Event::read(&event.to_string()).query;
+        for (query, reason) in [
+            (read(json!({ "version": "2.0", "rawQueryString": "a=1&b=2&%61=1&c=&d=4&d=5" })), "HTTP API"),
+            (
+                read(
+                    json!({ "multiValueQueryStringParameters": { "a": ["1", "1"], "b": ["2"], "c": [""], "d": ["4", "5"] },
+                    "queryStringParameters": { "a": "1", "b": "2", "c": "", "d": "5" } }),
+                ),
+                "REST API",
+            ),
+        ] {
+            assert_eq!(query.repeated(&["d", "c", "b", "a"]), ["d", "a"], "{reason}");
+            assert_eq!(query.get("d"), Some("4"), "{reason}");
+        }
     }
 
     #[test]

@@ -38,6 +38,16 @@ pub fn lenient(raw: &RawValue, levels: u8) -> Value {
     }
 }
 
+/// The bytes that `text` takes within a JSON string, as `serde_json` writes it.
+pub fn escaped_length(text: &str) -> usize {
+    let length = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(length).sum()
+}
+
 /// Reads an object of [`Json`] values, for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
@@ -134,6 +144,15 @@ mod tests {
         for value in ["1", "\"[1]\"", "\"{\""] {
             let Json(read) = serde_json::from_str(&format!("{{\"{MAGIC}\":{value}}}")).unwrap();
             assert_eq!(read[MAGIC].to_string(), value);
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_text_in_json_is_that_which_serde_writes() {
+        let every_control: String = (0..0x20_u8).map(char::from).collect();
+        for text in ["", "plain", r#"{"a":"b\\c"}"#, &every_control, "\u{7f}\u{80}ä€😀\u{2028}/"] {
+            let written = serde_json::to_string(text).unwrap();
+            assert_eq!(escaped_length(text), written.len() - 2, "{written}");
         }
     }
 

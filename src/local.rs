@@ -7,6 +7,7 @@
 //! | `direct` | its short way to them |
 //! | [`table`] | the table, made from `template.yaml` |
 //! | [`ses`] | the SES stand-in |
+//! | `guard`, `relay` | which requests the servers take, and the way through that to DynamoDB |
 //! | [`demo`] | the tenants that are there from the start |
 //! | [`issuer`] | development tokens, and their verification |
 //! | [`gateway`] | HTTP request → event → handler → HTTP response |
@@ -20,11 +21,13 @@ pub mod banner;
 pub mod demo;
 mod direct;
 pub mod gateway;
+mod guard;
 pub mod inbox;
 pub mod invoke;
 pub mod issuer;
 pub mod overview;
 mod pages;
+mod relay;
 pub mod serve;
 pub mod ses;
 pub mod stack;

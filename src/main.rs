@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lambda_runtime::{LambdaEvent, service_fn};
 use organization_invitations::{
     app::App,
+    caller::GROUPS_NOTE,
     config::Config,
     handler,
     log::{self, Log},
@@ -18,6 +19,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     log::subscriber(std::env::var("RUST_LOG").ok().as_deref(), std::io::stdout).init();
     let app = Config::from_env().and_then(App::connect);
     let app = app.inspect_err(|error| tracing::error!(%error, "invalid configuration"))?;
+    if !app.config.allowed_groups.is_empty() {
+        tracing::info!("{GROUPS_NOTE}");
+    }
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
     let app = Arc::new(App { log: Log::metrics(function, std::io::stdout()), ..app });
     app.warm_up(Timestamp::now()).await;

@@ -9,7 +9,7 @@ use lambda_http::{
 use super::{Request, find, json_response};
 use crate::{
     app::App,
-    body::{Field, field, fields, validate, violation},
+    body::{Field, check_length, field, fields, validate, violation},
     config::{Config, ReferenceChecks},
     directory::User,
     error::{Error, IssueCode},
@@ -74,10 +74,10 @@ fn is_settable(status: &Field<String>, _: &Config) -> garde::Result {
 /// Revoking ignores the user, of whatever type.
 fn is_user_where_needed(status: &Field<String>) -> impl FnOnce(&Field<String>, &Config) -> garde::Result {
     let revokes = matches!(status, Field::Present(status) if status == "Revoked");
-    move |user_id, _| match user_id {
+    move |user_id, config| match user_id {
         Field::Absent | Field::Mistyped("null") => Ok(()),
         _ if revokes => Ok(()),
-        given => given.required("string").map(drop),
+        given => check_length(given.required("string")?, config.id_max_length),
     }
 }
 

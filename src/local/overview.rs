@@ -16,9 +16,12 @@ use serde::Deserialize;
 use super::{banner, demo, pages::response, ses::SesStandIn};
 use crate::{
     app::App,
-    invitation::TenantId,
-    store::read::{Filters, PageRequest},
-    timestamp::Moment,
+    invitation::{Invitation, TenantId},
+    store::{
+        StoreError,
+        read::{Filters, ListReader},
+    },
+    timestamp::{Deadline, Moment},
 };
 
 /// The most invitations that the page shows.
@@ -51,8 +54,8 @@ async fn show(State(overview): State<Arc<Overview>>, Query(Asked { tenant }): Qu
         return (StatusCode::BAD_REQUEST, response(page::impossible(name))).into_response();
     };
     let Moment { now, deadline, .. } = Moment::with_budget(PATIENCE);
-    let latest = PageRequest { size: MOST, after: None };
-    match overview.app.store.list(&tenant, &Filters::default(), &latest, deadline).await {
+    let all = Filters::default();
+    match latest(overview.app.store.list(&tenant, &all, None, MOST + 1), deadline).await {
         Ok(found) => {
             let mails = page::mails_by_invitation(&overview.ses.mails());
             let example = (name == demo::TENANT).then(|| banner::curl(&overview.gateway, now));
@@ -60,4 +63,23 @@ async fn show(State(overview): State<Arc<Overview>>, Query(Asked { tenant }): Qu
         }
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, response(page::failed(&tenant, &error))).into_response(),
     }
+}
+
+/// The latest invitations of a tenant, newest first.
+#[derive(Debug)]
+struct Latest {
+    invitations: Vec<Invitation>,
+    has_more: bool,
+}
+
+async fn latest(mut reader: ListReader<'_>, deadline: Deadline) -> Result<Latest, StoreError> {
+    let mut invitations = Vec::new();
+    while let Some(found) = reader.next(deadline).await?
+        && invitations.len() <= MOST
+    {
+        invitations.extend(found);
+    }
+    let has_more = invitations.len() > MOST;
+    invitations.truncate(MOST);
+    Ok(Latest { invitations, has_more })
 }

@@ -23,6 +23,8 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use super::{
     demo,
     direct::{self, Services},
+    guard::{Names, guarded},
+    relay,
     ses::SesStandIn,
     table::{self, TableError},
 };
@@ -51,6 +53,9 @@ pub struct StackOptions {
     pub dynamodb_port: u16,
     /// SES's port; 0 means any that is free.
     pub ses_port: u16,
+    /// Whether DynamoDB is guarded from browsers as the other servers are, which takes a detour. Tests, whose ports
+    /// nobody knows, go without.
+    pub guards_dynamodb: bool,
 }
 
 /// The running services. Dropping the stack stops them.
@@ -109,9 +114,10 @@ impl Stack {
         let (outbound, ses_url) = listen(options.ses_port, "--ses-port").await?;
         let mut servers = Servers::default();
         let shutdown = servers.shutdown();
-        let emulator = dynoxide::server::serve_with_shutdown(dynamodb, database.clone(), shutdown);
+        let listener = if options.guards_dynamodb { servers.serve_relay(dynamodb).await? } else { dynamodb };
+        let emulator = dynoxide::server::serve_with_shutdown(listener, database.clone(), shutdown);
         servers.spawn(async { emulator.await.unwrap_or_else(|error| tracing::error!(error, "DynamoDB stopped")) });
-        servers.serve(outbound, Arc::clone(&ses).router());
+        servers.serve(outbound, guarded(Arc::clone(&ses).router(), Names::LoopbackAndContainers));
         let sdk = sdk_config(&dynamodb_url, &ses_url);
         Ok(Self { sdk, ses, database, dynamodb_url, ses_url, servers })
     }
@@ -137,9 +143,9 @@ impl Stack {
         Ok(app)
     }
 
-    /// Serves `router` for as long as the stack runs.
+    /// Serves `router` for as long as the stack runs, to programs and pages of this machine.
     pub fn serve(&mut self, listener: TcpListener, router: axum::Router) {
-        self.servers.serve(listener, router);
+        self.servers.serve(listener, guarded(router, Names::Loopback));
     }
 
     /// Deletes expired rows every `period`, as DynamoDB would do within days.
@@ -275,6 +281,15 @@ impl Servers {
             let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
             served.unwrap_or_else(|error| tracing::error!(%error, "a server stopped"));
         });
+    }
+
+    /// Serves DynamoDB on `listener`, through the guard. Gives what the emulator itself is to listen on.
+    async fn serve_relay(&mut self, listener: TcpListener) -> Result<TcpListener, StackError> {
+        let refused =
+            |error: std::io::Error| StackError::Port { port: 0, option: "--dynamodb-port", reason: error.to_string() };
+        let (hidden, url) = relay::hidden_listener().await.map_err(refused)?;
+        self.serve(listener, guarded(relay::router(url), Names::LoopbackAndContainers));
+        Ok(hidden)
     }
 
     async fn stop(self) {

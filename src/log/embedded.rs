@@ -63,6 +63,8 @@ pub(super) struct Embedded<'a> {
     dynamo_db_metric: Option<f64>,
     #[serde(rename = "SesDuration", skip_serializing_if = "Option::is_none")]
     ses_metric: Option<f64>,
+    #[serde(rename = "UnreadableRows", skip_serializing_if = "Option::is_none")]
+    unreadable_rows: Option<u64>,
     #[serde(rename = "_aws")]
     metadata: Metadata,
 }
@@ -93,6 +95,7 @@ struct Metric {
 impl<'a> Embedded<'a> {
     pub(super) fn new(line: &'a Line<'_>, function: &'a str, cold_start: bool) -> Self {
         let Notes { dynamodb, ses, retries, .. } = &line.notes;
+        let unreadable_rows = (line.notes.unreadable_rows > 0).then_some(line.notes.unreadable_rows);
         // Where there were no calls there is no time, which would only lower the averages.
         let time = |tally: &Tally| (tally.calls > 0).then(|| millis(tally.time));
         let (dynamo_db_time, ses_time) = (time(dynamodb), time(ses));
@@ -120,24 +123,32 @@ impl<'a> Embedded<'a> {
             duration_metric: millis(line.duration),
             dynamo_db_metric: dynamo_db_time,
             ses_metric: ses_time,
+            unreadable_rows,
             metadata: Metadata {
                 timestamp: line.at,
-                directives: directives(dynamo_db_time.is_some(), ses_time.is_some()),
+                directives: directives(dynamo_db_time.is_some(), ses_time.is_some(), unreadable_rows.is_some()),
             },
         }
     }
 }
 
-/// Which members are metrics, and how they are told apart: the times by operation, the requests by outcome too. Each
+/// The members that are metrics, and how they are told apart: times and unreadable rows by operation, the requests by
+/// outcome too. Each
 /// combination of values is a metric that is paid for, so tenants are told apart by the log alone.
-fn directives(calls_dynamodb: bool, calls_ses: bool) -> [Directive; 2] {
-    let times = [("Duration", true), ("DynamoDbDuration", calls_dynamodb), ("SesDuration", calls_ses)];
-    let times = times.into_iter().filter(|(_, is_there)| *is_there);
+fn directives(calls_dynamodb: bool, calls_ses: bool, is_unreadable: bool) -> [Directive; 2] {
+    const TIME: &str = "Milliseconds";
+    let metrics = [
+        ("Duration", TIME, true),
+        ("DynamoDbDuration", TIME, calls_dynamodb),
+        ("SesDuration", TIME, calls_ses),
+        ("UnreadableRows", "Count", is_unreadable),
+    ];
+    let metrics = metrics.into_iter().filter(|(.., is_there)| *is_there);
     [
         Directive {
             namespace: NAMESPACE,
             dimensions: &[&["function", "operation"]],
-            metrics: times.map(|(name, _)| Metric { name, unit: "Milliseconds" }).collect(),
+            metrics: metrics.map(|(name, unit, _)| Metric { name, unit }).collect(),
         },
         Directive {
             namespace: NAMESPACE,

@@ -25,6 +25,8 @@ pub struct Notes {
     pub ses: Tally,
     /// How often the function tried something again.
     pub retries: u64,
+    /// Rows that were there and could not be read.
+    pub unreadable_rows: u64,
     /// The invitation that the request is about.
     pub invitation_id: Option<InvitationId>,
     /// The failure after which SES may have taken the message all the same.
@@ -66,6 +68,12 @@ pub fn mail_unknown(cause: String) {
 /// Something is tried again.
 pub fn retry() {
     note(|notes| notes.retries += 1);
+}
+
+/// A row is there and cannot be read. Gives how many there have been, this one included; 0 outside of a request.
+pub fn unreadable_row() -> u64 {
+    note(|notes| notes.unreadable_rows += 1);
+    NOTES.try_with(|notes| notes.borrow().unreadable_rows).unwrap_or_default()
 }
 
 fn note(write: impl FnOnce(&mut Notes)) {

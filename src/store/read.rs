@@ -12,12 +12,13 @@ use super::{
 };
 use crate::{
     invitation::{Invitation, InvitationId, TenantId},
+    log::notes,
     timestamp::Deadline,
 };
 
-/// The most rows that a query is worth asking for: hardly any has fewer than 256 bytes, and DynamoDB reads a megabyte at
-/// most.
-const MOST_ROWS: usize = 4096;
+/// The most rows that one query reads. DynamoDB ends a query at 1 MB, which fewer rows of the usual size fill, so that it
+/// bounds the memory that small ones take.
+pub const MOST_ROWS: usize = 1000;
 
 /// What a list is narrowed to. Filters combine. The `Debug` form leaves the address out.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -38,26 +39,26 @@ impl fmt::Debug for Filters {
     }
 }
 
-/// Which part of a list is wanted.
-#[derive(Clone, Debug)]
-pub struct PageRequest {
-    /// The most invitations in it.
-    pub size: usize,
-    /// The last invitation of the page before.
-    pub after: Option<InvitationId>,
-}
-
-/// Invitations, newest first.
+/// Reads a list, newest first, one query at a time, so that little of a long one is held at once.
 #[derive(Debug)]
-pub struct Page {
-    /// The invitations.
-    pub invitations: Vec<Invitation>,
-    /// Whether there are more after the last of them.
-    pub has_more: bool,
+pub struct ListReader<'a> {
+    store: &'a Store,
+    tenant: &'a TenantId,
+    filters: &'a Filters,
+    access: Access,
+    /// The key that the next query goes on after; none before the first row.
+    start: Option<Item>,
+    /// The most rows that the next query reads.
+    limit: usize,
+    queries: usize,
+    has_ended: bool,
 }
 
 impl Store {
     /// The invitation with that identifier.
+    ///
+    /// # Errors
+    /// Where its row is there and cannot be read, too: that is no absence.
     pub async fn get(
         &self,
         tenant: &TenantId,
@@ -66,47 +67,84 @@ impl Store {
     ) -> Result<Option<Invitation>, StoreError> {
         let key = Item::from(keys::primary(tenant, keys::invitation(id)));
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
-        let item = call(deadline, || request.clone().send()).await?.item;
-        Ok(item.and_then(|item| items::read_invitation(tenant, &item)))
+        let Some(item) = call(deadline, || request.clone().send()).await?.item else { return Ok(None) };
+        let invitation = items::read_invitation(tenant, &item).ok_or_else(|| {
+            notes::unreadable_row();
+            StoreError::permanent("invitation row: unreadable")
+        })?;
+        Ok(Some(invitation))
     }
 
-    /// The part of the invitations that fit `filters` which `page` asks for. Without filters the list is strongly
-    /// consistent; the indexes that the filters use are a moment behind.
-    pub async fn list(
-        &self,
-        tenant: &TenantId,
-        filters: &Filters,
-        page: &PageRequest,
-        deadline: Deadline,
-    ) -> Result<Page, StoreError> {
+    /// Begins to read the invitations that fit `filters`, those after `after` where it is given. The first query reads
+    /// `rows` at most. Without filters the list is strongly consistent; the indexes that the filters use lag.
+    pub fn list<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        filters: &'a Filters,
+        after: Option<&InvitationId>,
+        rows: usize,
+    ) -> ListReader<'a> {
         let access = Access::choose(tenant, filters);
-        // One more than the page holds, to know whether there is another.
-        let wanted = page.size + 1;
-        let mut start = page.after.as_ref().map(|id| access.start_after(tenant, id));
-        let mut invitations = Vec::new();
-        // As many rows as are wanted at first; where the filters leave some out, then more and more, so that few
-        // queries find the rare ones.
-        let mut limit = wanted.min(MOST_ROWS);
-        loop {
-            let query = access.narrow(self.client.query().table_name(&self.table), tenant, filters);
-            let query = query.set_limit(i32::try_from(limit).ok());
-            let query = query.scan_index_forward(false).set_exclusive_start_key(start);
-            let answer = call(deadline, || query.clone().send()).await?;
-            let found = answer.items.unwrap_or_default();
-            invitations.extend(found.iter().filter_map(|item| items::read_invitation(tenant, item)));
-            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() || invitations.len() >= wanted {
-                break;
-            }
-            limit = MOST_ROWS.min(limit * 4);
-        }
-        let has_more = invitations.len() >= wanted;
-        invitations.truncate(wanted - usize::from(has_more));
-        Ok(Page { invitations, has_more })
+        let start = after.map(|id| access.start_after(tenant, id));
+        let limit = rows.min(MOST_ROWS);
+        ListReader { store: self, tenant, filters, access, start, limit, queries: 0, has_ended: false }
     }
 }
 
+impl<'a> ListReader<'a> {
+    /// The invitations that one more query finds, which may be none; `None` where the list has ended. A row that cannot
+    /// be read is left out, logged and counted.
+    pub async fn next(
+        &mut self,
+        deadline: Deadline,
+    ) -> Result<Option<impl Iterator<Item = Invitation> + use<'a>>, StoreError> {
+        if self.has_ended {
+            return Ok(None);
+        }
+        let query = self.store.client.query().table_name(&self.store.table).scan_index_forward(false);
+        let query = self.access.narrow(query, self.tenant, self.filters).set_limit(i32::try_from(self.limit).ok());
+        let query = query.set_exclusive_start_key(self.start.take());
+        let answer = call(deadline, || query.clone().send()).await?;
+        self.start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        self.has_ended = self.start.is_none();
+        self.queries += 1;
+        // As many rows as are wanted at first; where the filters leave some out, then more and more, so that few
+        // queries find the rare ones.
+        self.limit = MOST_ROWS.min(self.limit * 4);
+        let tenant = self.tenant;
+        Ok(Some(answer.items.unwrap_or_default().into_iter().filter_map(move |item| read_row(tenant, &item))))
+    }
+
+    /// The invitation whose row was read last, whether or not it fits the filters; `None` before the first, after the
+    /// last, and where the row's key is none of ours.
+    pub fn position(&self) -> Option<InvitationId> {
+        let sk = items::text(self.start.as_ref()?, keys::SK)?;
+        InvitationId::parse(sk.strip_prefix(keys::INVITATIONS)?)
+    }
+
+    /// How many queries have been made.
+    pub const fn queries(&self) -> usize {
+        self.queries
+    }
+}
+
+/// The most unreadable rows of a request that have a line of their own in the log; the others are only counted.
+const MOST_LINES: u64 = 10;
+
+fn read_row(tenant: &TenantId, item: &Item) -> Option<Invitation> {
+    let invitation = items::read_invitation(tenant, item);
+    if invitation.is_none() && notes::unreadable_row() <= MOST_LINES {
+        // The key of a row that others wrote could hold anything.
+        let id = items::text(item, keys::SK).and_then(|sk| sk.strip_prefix(keys::INVITATIONS));
+        let invitation_id = id.and_then(InvitationId::parse);
+        let invitation_id = invitation_id.as_ref().map(InvitationId::as_str);
+        tracing::error!(%tenant, invitation_id, "an invitation's row cannot be read and is left out of the list");
+    }
+    invitation
+}
+
 /// The way to the invitations of a list: the table or an index, and the one key to query.
+#[derive(Debug)]
 struct Access {
     index: Option<&'static str>,
     attribute: &'static str,

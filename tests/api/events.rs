@@ -75,6 +75,8 @@ const ROWS: &[Row] = &[
     mailed("create-rest-lambda-authorizer", "the context lies beside principalId"),
     created("create-rest-lambda-authorizer-without-mail", "the context lies beside principalId"),
 
+    listed("list-okta-scopes", "Okta's scopes are a list in scp"),
+
     // What is refused
     refused("fails-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
     refused("fails-no-authorizer-rest", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
@@ -82,6 +84,7 @@ const ROWS: &[Row] = &[
     refused("fails-bad-tenant", 403, "guard.can_not_get_tenant_id", "a tenant that would reach into other keys"),
     refused("fails-missing-scope", 403, "auth.forbidden", "scopes match as whole tokens"),
     refused("fails-missing-group", 403, "auth.forbidden", "groups match as a whole"),
+    refused("fails-group-with-a-space", 403, "auth.forbidden", "an HTTP API renders one group like two"),
     refused("fails-idempotency-key", 400, "request.invalid_input", "a key has no spaces"),
     refused("fails-not-json", 400, "request.invalid_input", "the body breaks off"),
     refused("fails-wrong-content-type", 400, "request.invalid_input", "what curl says when it is told nothing"),
@@ -111,6 +114,9 @@ const ROWS: &[Row] = &[
     refused("fails-list-page-size", 400, "guard.invalid_pagination", "a page holds a hundred at most"),
     refused("fails-list-page-size-rest", 400, "guard.invalid_pagination", "a page size is a number"),
     refused("fails-list-cursor", 400, "guard.invalid_pagination", "a cursor that was not made here"),
+    refused("fails-list-page-number", 400, "guard.invalid_pagination", "pages go by cursor"),
+    refused("fails-list-parameter-twice", 400, "guard.invalid_input", "two organizations are one too many"),
+    refused("fails-list-parameter-twice-rest", 400, "guard.invalid_input", "a REST API hands over all values"),
     refused("fails-list-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
 
     // What becomes of an invitation. Identifiers are random, so no event can name one that exists.

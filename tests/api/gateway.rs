@@ -25,7 +25,11 @@ struct Gateway {
 
 impl Gateway {
     async fn start() -> Self {
-        let mut stack = Stack::start(StackOptions::default()).await.unwrap();
+        Self::start_with(StackOptions::default()).await
+    }
+
+    async fn start_with(options: StackOptions) -> Self {
+        let mut stack = Stack::start(options).await.unwrap();
         let app = Arc::new(stack.app(|_| None).await.unwrap());
         let (listener, url) = stack::listen(0, "--port").await.unwrap();
         stack.serve(listener, serve::router(app, Arc::clone(&stack.ses), url.clone()));
@@ -207,4 +211,60 @@ async fn the_pages_lead_to_each_other_and_have_a_stylesheet_and_a_script() {
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert!(response.headers()["content-type"].to_str().unwrap().starts_with(content_type), "{path}");
     }
+}
+
+#[tokio::test]
+async fn every_server_answers_to_loopback_names_only_and_to_pages_of_this_machine_only() {
+    let gateway = Gateway::start_with(StackOptions { guards_dynamodb: true, ..StackOptions::default() }).await;
+    let token = gateway.default_token().await;
+    gateway.create(Some(&token), &body_with_mail("secret@example.com")).await;
+    let (dynamodb, ses) = (gateway.stack.dynamodb_url.clone(), gateway.stack.ses_url.clone());
+    let list_tables = |url: &str| {
+        let request = gateway.client.post(url).header("x-amz-target", "DynamoDB_20120810.ListTables");
+        let request = request.header("content-type", "application/x-amz-json-1.0").body("{}");
+        let credential = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request";
+        let signature = format!("{credential}, SignedHeaders=host;x-amz-date, Signature=0");
+        request.header("authorization", signature).header("x-amz-date", "20260101T000000Z")
+    };
+    let get = |path: &str| gateway.client.get(format!("{}{path}", gateway.url));
+    let requests = || {
+        [
+            ("the mail, for programs", get("/inbox.json"), false),
+            ("a page", get("/invitations"), false),
+            ("the API", get("/api/organization-invitations").bearer_auth(&token), false),
+            ("a token", gateway.client.post(format!("{}/oidc/token", gateway.url)).form(&CREDENTIALS), false),
+            ("SES", gateway.client.get(format!("{ses}/v2/email/templates")), true),
+            ("DynamoDB", list_tables(&dynamodb), true),
+        ]
+    };
+    for (header, value, refused, is_for_containers) in [
+        ("x-none", "", None, false),
+        ("host", "localhost:1", None, false),
+        ("host", "evil.example:3000", Some(StatusCode::MISDIRECTED_REQUEST), false),
+        ("host", "host.docker.internal:8000", Some(StatusCode::MISDIRECTED_REQUEST), true),
+        ("origin", "http://localhost:5173", None, false),
+        ("origin", "https://evil.example", Some(StatusCode::FORBIDDEN), false),
+        ("origin", "null", Some(StatusCode::FORBIDDEN), false),
+    ] {
+        for (name, request, is_emulator) in requests() {
+            let response = request.header(header, value).send().await.unwrap();
+            let refused = refused.filter(|_| !(is_for_containers && is_emulator));
+            assert_eq!(response.status(), refused.unwrap_or(StatusCode::OK), "{name}: {header} {value}");
+            let headers = response.headers().clone();
+            let text = response.text().await.unwrap();
+            if refused.is_some() {
+                let told = text.contains("\"message\":\"This server") && !text.contains("secret");
+                assert!(told && !headers.contains_key("access-control-allow-origin"), "{name}: {headers:?} {text}");
+            }
+        }
+    }
+    let preflight =
+        gateway.client.request(reqwest::Method::OPTIONS, &dynamodb).header("origin", "https://evil.example");
+    assert_eq!(preflight.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    // The real client gets through, and what DynamoDB refuses comes back as it is.
+    let client = Client::new(&gateway.stack.sdk);
+    let tables = client.list_tables().send().await.unwrap().table_names.unwrap();
+    assert_eq!(tables, [TABLE_NAME]);
+    let missing = client.describe_table().table_name("nowhere").send().await.unwrap_err().into_service_error();
+    assert!(missing.is_resource_not_found_exception(), "{missing:?}");
 }

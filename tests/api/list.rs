@@ -105,7 +105,7 @@ async fn filters_combine_and_the_invitee_has_no_case() {
         ("invitee=example.com", &[], "a part of an address is another"),
         ("organizationId=nowhere", &[], "nothing by that name"),
         ("organizationid=other&status=Pending&limit=1&sort=asc&=&&a", &[4, 3, 2, 1, 0], "unknown keys are ignored"),
-        ("organizationId=acme&organizationId=other", &[4, 1, 0], "of a repeated key the first counts"),
+        ("x=1&x=2&page=1&page=2", &[4, 3, 2, 1, 0], "also twice, as is page without a size"),
     ] {
         let expected: Vec<&str> = expected.iter().map(|index: &usize| invited[*index].as_str()).collect();
         for (form_name, form) in FORMS {
@@ -216,6 +216,57 @@ async fn a_page_size_is_a_whole_number_from_1_to_100() {
         }
     }
     list(&app, "page_size=0&organizationId=%23").await.assert_refused(400, "guard.invalid_pagination");
+    for query in ["page_size=2&page=1", "page=1&page_size=2", "page_size=2&page="] {
+        list(&app, query).await.assert_refused(400, "guard.invalid_pagination");
+    }
+}
+
+#[tokio::test]
+async fn a_known_parameter_is_given_once() {
+    let app = TestApp::start().await;
+    let cursor = format!("cursor={}", "x".repeat(20));
+    for (query, names, reason) in [
+        ("organizationId=acme&organizationId=other", &["organizationId"][..], "two organizations"),
+        ("inviterId=a&x=1&inviter%49d=a", &["inviterId"], "the same twice, encoded"),
+        ("invitee=&invitee=", &["invitee"], "twice nothing"),
+        ("page_size=1&page_size=1", &["page_size"], "the size, before it is judged"),
+        (&format!("page_size=1&{cursor}&{cursor}"), &["cursor"], "the cursor, before it is judged"),
+        (
+            "page_size=0&page_size=0&invitee=a&organizationId=a&invitee=b&organizationId=b&organizationId=c",
+            &["organizationId", "invitee", "page_size"],
+            "all at once, in the documented order",
+        ),
+    ] {
+        for (form_name, form) in FORMS {
+            let answer = app.invoke_at(NOW, &form(&Call::list(query)).to_string()).await;
+            assert_eq!((answer.status, answer.code().as_str()), (400, "guard.invalid_input"), "{form_name}: {reason}");
+            let issue = |name: &&str| json!({ "code": "invalid_type", "path": [name], "message": "Expected string, received array" });
+            let issues: Vec<Value> = names.iter().map(issue).collect();
+            assert_eq!(answer.json()["data"]["issues"], json!(issues), "{form_name}: {reason}");
+            assert_eq!(
+                answer.json()["details"].as_str().unwrap().lines().count(),
+                names.len(),
+                "{form_name}: {reason}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_holds_what_the_list_knows_and_nothing_else() {
+    let app = TestApp::start().await;
+    invite_many(&app, 3).await;
+    let junk = format!("junk={}&organizationid=x&status=Pending", "x".repeat(9000));
+    for (name, form) in FORMS {
+        let query = format!("{junk}&page_size=1&organizationId=acme&invitee=&{junk}2");
+        let answer = app.invoke_at(NOW, &form(&Call::list(&query)).to_string()).await;
+        let next = next(&answer).unwrap();
+        let mut keys: Vec<&str> = next.split('&').map(|pair| pair.split_once('=').unwrap().0).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["cursor", "invitee", "organizationId", "page_size"], "{name}");
+        assert!(next.len() < 200, "{name}: {next}");
+        assert_eq!(ids(&list(&app, &next).await).len(), 1, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -109,9 +109,17 @@ async fn revoking_takes_an_invitation_back_and_frees_the_invitee() {
 #[tokio::test]
 async fn revoking_ignores_the_user_of_whatever_type() {
     let app = TestApp::start().await;
-    for user in
-        [json!("ada"), json!("nobody"), json!(""), json!(null), json!(1), json!(true), json!([]), json!({ "a": 1 })]
-    {
+    for user in [
+        json!("ada"),
+        json!("nobody"),
+        json!(""),
+        json!("x".repeat(5000)),
+        json!(null),
+        json!(1),
+        json!(true),
+        json!([]),
+        json!({ "a": 1 }),
+    ] {
         let id = app.invite(&body("ada@example.com")).await;
         let answer = app.call(Call::status(&id, &json!({ "status": "Revoked", "acceptedUserId": user }))).await;
         assert_eq!((answer.status, &answer.json()["acceptedUserId"]), (200, &Value::Null), "{user}: {answer:?}");
@@ -132,6 +140,16 @@ async fn a_body_has_to_name_a_status_that_can_be_set() {
         (r#"{"status":"Expired"}"#, json!([["status", "invalid_enum_value"]]), "time alone does that"),
         (r#"{"status":"accepted","acceptedUserId":"ada"}"#, json!([["status", "invalid_enum_value"]]), "it has case"),
         (r#"{"status":""}"#, json!([["status", "invalid_enum_value"]]), "nothing"),
+        (
+            r#"{"status":"Accepted","acceptedUserId":"0123456789012345678901"}"#,
+            json!([["acceptedUserId", "too_big"]]),
+            "22 characters",
+        ),
+        (
+            r#"{"status":"Accepted","acceptedUserId":"01234567890123456789\ud83d\ude00"}"#,
+            json!([["acceptedUserId", "too_big"]]),
+            "22 UTF-16 units",
+        ),
         (r#"{"status":"Accepted","acceptedUserId":1}"#, json!([["acceptedUserId", "invalid_type"]]), "a number"),
         (r#"{"status":"Accepted","acceptedUserId":["ada"]}"#, json!([["acceptedUserId", "invalid_type"]]), "an array"),
         (
@@ -194,7 +212,8 @@ async fn what_the_contract_decides_first_is_told_first() {
         (&pending, with_user(json!("nobody")), 404, "entity.not_found", "the user"),
         (&pending, with_user(json!("a#b")), 404, "entity.not_found", "a user who could not exist"),
         (&pending, with_user(json!("a\u{0}b")), 404, "entity.not_found", "nor this one"),
-        (&pending, with_user(json!("x".repeat(5000))), 404, "entity.not_found", "nor this one"),
+        (&pending, with_user(json!("x".repeat(22))), 400, "guard.invalid_input", "longer than an identifier may be"),
+        (&nowhere, with_user(json!("x".repeat(5000))), 400, "guard.invalid_input", "the body comes first"),
         (&pending, with_user(json!("bob")), 422, "request.invalid_input", "the user's address"),
         (&pending, with_user(json!("mute")), 422, "request.invalid_input", "a user without an address"),
     ] {
@@ -257,9 +276,8 @@ async fn with_trusted_references_any_possible_user_may_accept() {
     let user = "0b2f6a5e-5d0c-4f0e-9d7e-3a2b1c0d9e8f";
     let changes = json!({ "organizationId": "anywhere", "inviterId": null, "organizationRoleIds": ["b", "a"] });
     let id = app.invite(&with(body("someone@example.com"), changes)).await;
-    for impossible in ["a#b", &"x".repeat(37)] {
-        app.call(Call::accept(&id, impossible)).await.assert_refused(404, "entity.not_found");
-    }
+    app.call(Call::accept(&id, "a#b")).await.assert_refused(404, "entity.not_found");
+    app.call(Call::accept(&id, &"x".repeat(37))).await.assert_refused(400, "guard.invalid_input");
     app.call(Call::accept(&id, "")).await.assert_refused(422, "request.invalid_input");
     let answer = app.call(Call::accept(&id, user)).await;
     assert_eq!((answer.status, &answer.json()["acceptedUserId"]), (200, &json!(user)), "{answer:?}");

@@ -6,9 +6,8 @@ use garde::{Report, Validate, error::Path};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    body::{Field, MAX_ISSUES, Number, element, field, violation, wrong_type},
+    body::{Field, MAX_ISSUES, Number, check_length, element, field, violation, wrong_type},
     config::Config,
-    directory::utf16_length,
     email_address::{EmailAddress, EmailAddressError},
     error::{Error, IssueCode},
     json::{Json, RawFields},
@@ -154,7 +153,7 @@ impl Validate for PayloadField {
 fn is_optional_id(inviter_id: &Field<String>, config: &Config) -> garde::Result {
     match inviter_id {
         Field::Absent | Field::Mistyped("null") => Ok(()),
-        given => is_short_enough(given.required("string")?, config),
+        given => check_length(given.required("string")?, config.id_max_length),
     }
 }
 
@@ -163,15 +162,7 @@ fn is_id(organization_id: &Field<String>, config: &Config) -> garde::Result {
     if id.is_empty() {
         return Err(violation(IssueCode::TooSmall, "String must contain at least 1 character"));
     }
-    is_short_enough(id, config)
-}
-
-fn is_short_enough(id: &str, config: &Config) -> garde::Result {
-    let most = config.id_max_length;
-    if utf16_length(id) > most {
-        return Err(violation(IssueCode::TooBig, format_args!("String must contain at most {most} characters")));
-    }
-    Ok(())
+    check_length(id, config.id_max_length)
 }
 
 /// An address that is only too long passes: that is told with a status of its own.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
+use super::Latest;
 use crate::{
     invitation::{Invitation, Status, TenantId},
     local::{
@@ -11,7 +12,7 @@ use crate::{
         pages::{Place, count, entry, frame, relative, time},
         ses::Mail,
     },
-    store::{StoreError, read::Page},
+    store::StoreError,
     timestamp::Timestamp,
 };
 
@@ -30,12 +31,12 @@ pub(super) fn mails_by_invitation(mails: &[Mail]) -> MailCounts {
 /// The tenant's invitations. Without any, what to do: `example`, where there is one for this tenant.
 pub(super) fn list(
     tenant: &TenantId,
-    found: &Page,
+    found: &Latest,
     mails: &MailCounts,
     example: Option<&str>,
     now: Timestamp,
 ) -> Markup {
-    let Page { invitations, has_more } = found;
+    let Latest { invitations, has_more } = found;
     let body = html! {
         header.bar { h1 { "Invitations" } p.count role="status" { (summary(invitations, *has_more, now)) } }
         (tenants(tenant))
@@ -204,7 +205,7 @@ mod tests {
 
     fn shown(invitations: Vec<Invitation>, has_more: bool) -> String {
         let tenant = TenantId::parse("t").unwrap();
-        list(&tenant, &Page { invitations, has_more }, &MailCounts::new(), Some(EVIL), NOW).into_string()
+        list(&tenant, &Latest { invitations, has_more }, &MailCounts::new(), Some(EVIL), NOW).into_string()
     }
 
     #[test]

@@ -5,10 +5,23 @@ use super::{
     check,
     row::{Row, ok, unreadable},
 };
+use crate::helpers::TestApp;
 
 #[tokio::test]
 async fn a_body_is_called_json_or_nothing() {
     check(rows()).await;
+}
+
+#[tokio::test]
+async fn a_wrong_content_type_is_not_blamed_on_the_json() {
+    let app = TestApp::start().await;
+    let answer = app.create_bytes(Some("text/plain"), base().to_string().as_bytes()).await;
+    answer.assert_refused(400, "request.invalid_input");
+    for part in ["message", "details"] {
+        let text = answer.json()[part].as_str().unwrap().to_owned();
+        assert!(text.contains("content type"), "{text}");
+        assert!(!text.contains("valid JSON"), "{text}");
+    }
 }
 
 pub fn rows() -> Vec<Row> {

@@ -1,0 +1,131 @@
+//! The guard in front of every server of `cargo dev`.
+//!
+//! The servers listen on the loopback interface, but a browser on the same machine reaches that for every page that it
+//! shows. A page whose host name leads to 127.0.0.1 (DNS rebinding) could read whatever a server answers; its requests
+//! name that host. A page of another origin reads nothing, but may send; its requests name that origin. Both are refused.
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, Uri, header, uri::Authority},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+/// The host names that a server answers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Those of the loopback interface.
+    Loopback,
+    /// Those, and the one by which containers find this machine. Nobody can make it lead somewhere for a browser:
+    /// `internal` is reserved for private use, and so in no public DNS.
+    LoopbackAndContainers,
+}
+
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+const CONTAINERS: &str = "host.docker.internal";
+
+/// `router`, for requests to those names by programs and by pages of this machine.
+pub(super) fn guarded(router: Router, names: Names) -> Router {
+    router.layer(from_fn_with_state(names, check))
+}
+
+async fn check(State(names): State<Names>, request: Request, next: Next) -> Response {
+    match refusal(request.uri(), request.headers(), names) {
+        None => next.run(request).await,
+        Some((status, message)) => refused(status, message),
+    }
+}
+
+fn refused(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({ "message": message }))).into_response()
+}
+
+fn refusal(uri: &Uri, headers: &HeaderMap, names: Names) -> Option<(StatusCode, &'static str)> {
+    let is_ours = |authority: &Authority| {
+        let is_container = names == Names::LoopbackAndContainers && authority.host().eq_ignore_ascii_case(CONTAINERS);
+        is_container || is_loopback(authority)
+    };
+    let host = headers.get(header::HOST).map(|host| Authority::try_from(host.as_bytes()));
+    let is_named = match (&host, uri.authority()) {
+        (Some(Ok(host)), authority) => is_ours(host) && authority.is_none_or(is_ours),
+        (Some(Err(_)), _) | (None, None) => false,
+        (None, Some(authority)) => is_ours(authority),
+    };
+    if !is_named {
+        let message = "This server is for its own machine: call it by the host name localhost, 127.0.0.1 or [::1].";
+        return Some((StatusCode::MISDIRECTED_REQUEST, message));
+    }
+    if !headers.get_all(header::ORIGIN).iter().all(|origin| is_local_origin(origin.as_bytes())) {
+        return Some((StatusCode::FORBIDDEN, "This server takes no requests of pages from elsewhere."));
+    }
+    None
+}
+
+fn is_loopback(authority: &Authority) -> bool {
+    LOOPBACK.iter().any(|name| authority.host().eq_ignore_ascii_case(name))
+}
+
+fn is_local_origin(origin: &[u8]) -> bool {
+    Uri::try_from(origin).is_ok_and(|origin| origin.scheme().is_some() && origin.authority().is_some_and(is_loopback))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(uri: &str, headers: &[(header::HeaderName, &str)], names: Names) -> u16 {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
+        let refusal = refusal(&uri.parse().unwrap(), &headers.collect(), names);
+        refusal.map_or(200, |(status, _)| status.as_u16())
+    }
+
+    #[test]
+    fn only_names_of_the_loopback_interface_are_answered_to() {
+        for (host, expected, reason) in [
+            ("localhost", 200, "the name"),
+            ("LocalHost:3000", 200, "names have no case"),
+            ("127.0.0.1:1", 200, "the address"),
+            ("[::1]:3000", 200, "the address of IPv6"),
+            ("evil.example:3000", 421, "a name that leads here"),
+            ("localhost.evil.example", 421, "a name that begins alike"),
+            ("evil-localhost", 421, "a name that ends alike"),
+            ("127.0.0.1.evil.example", 421, "a name that looks like an address"),
+            ("localhost@evil.example", 421, "a user by that name"),
+            ("192.168.0.7:3000", 421, "an address of another interface"),
+            ("0.0.0.0:3000", 421, "an address that some systems take for this machine"),
+            ("", 421, "nothing"),
+            ("a b", 421, "no name at all"),
+        ] {
+            assert_eq!(status("/inbox.json", &[(header::HOST, host)], Names::Loopback), expected, "{host}: {reason}");
+            let (uri, header) = ("http://localhost/inbox.json", [(header::HOST, host)]);
+            assert_eq!(status(uri, &header, Names::Loopback), expected, "{host}, absolute: {reason}");
+        }
+        let host = [(header::HOST, "localhost")];
+        assert_eq!(status("/", &[], Names::Loopback), 421, "no host");
+        assert_eq!(status("http://evil.example/", &host, Names::Loopback), 421, "another host in the URI");
+        assert_eq!(status("http://localhost/", &[], Names::Loopback), 200, "a host in the URI alone");
+        let container = [(header::HOST, "host.docker.internal:8000")];
+        assert_eq!(status("/", &container, Names::Loopback), 421, "containers need the emulators only");
+        assert_eq!(status("/", &container, Names::LoopbackAndContainers), 200, "which they find by this name");
+    }
+
+    #[test]
+    fn only_pages_of_this_machine_may_send() {
+        for (origin, expected, reason) in [
+            ("http://localhost:5173", 200, "a page under development"),
+            ("http://127.0.0.1:3000", 200, "a page of ours"),
+            ("https://[::1]:3000", 200, "in any form"),
+            ("https://evil.example", 403, "another site"),
+            ("http://localhost.evil.example:3000", 403, "another site with a name alike"),
+            ("http://host.docker.internal:3000", 403, "no page is served by that name"),
+            ("null", 403, "a page without an origin, such as a sandboxed frame"),
+            ("localhost", 403, "no origin"),
+            ("", 403, "nothing"),
+        ] {
+            let headers = [(header::HOST, "localhost"), (header::ORIGIN, origin)];
+            assert_eq!(status("/oidc/token", &headers, Names::LoopbackAndContainers), expected, "{origin}: {reason}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What one list may cost: the bytes of an answer, the rows that are read for it, and the time.
+
+use std::time::Duration;
+
+use organization_invitations::{
+    directory::OrganizationRole,
+    invitation::Invitation,
+    store::{Item, items},
+};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{
+    helpers::{Answer, Call, NOW, TestApp, rows},
+    proxy::Intervention,
+};
+
+/// The most bytes of a list in the function's response.
+const MOST_BYTES: usize = 4 << 20;
+
+/// The row of an invitation by that inviter, the `n`th from the first on, with a role of that name.
+fn row(n: i64, inviter: &str, role_name: &str) -> Item {
+    let invitation = Invitation {
+        inviter_id: Some(inviter.to_owned()),
+        organization_roles: vec![OrganizationRole { id: "member".to_owned(), name: role_name.to_owned() }],
+        ..rows::pending_invitation(&format!("person{n}@example.com"), NOW + n)
+    };
+    items::invitation(&invitation, 0)
+}
+
+/// Rows of about as many bytes each, all by Ada, but for the first and oldest of all.
+async fn write_rows(app: &TestApp, count: i64, bytes: usize) {
+    app.put_rows([row(0, "string", "rare")]).await;
+    // A batch of 25 takes as much as the emulator does.
+    let name = "x".repeat(bytes);
+    for start in (1..count).step_by(25) {
+        app.put_rows((start..count.min(start + 25)).map(|n| row(n, "ada", &name))).await;
+    }
+}
+
+/// The read units that `call` costs, the rows and the queries.
+async fn cost(app: &TestApp, call: Call) -> (Answer, f64, u64, usize) {
+    let (rows, queries) = (app.proxy().rows_read(), app.proxy().count("Query"));
+    let (answer, consumed) = app.proxy().measure(app.call(call)).await;
+    let units = consumed.iter().map(|(_, told): &(String, Value)| told["CapacityUnits"].as_f64().unwrap()).sum();
+    (answer, units, app.proxy().rows_read() - rows, app.proxy().count("Query") - queries)
+}
+
+fn next(answer: &Answer) -> Option<String> {
+    let link = answer.headers.get("link")?;
+    Some(link.strip_prefix("<?").unwrap().split_once('>').unwrap().0.to_owned())
+}
+
+#[tokio::test]
+async fn a_list_that_is_too_long_is_refused_once_that_is_known() {
+    let app = TestApp::start_behind_proxy(&[]).await.without_time_limits();
+    write_rows(&app, 1200, 8 << 10).await;
+    for (filter, most_units) in [("", 1400.0), ("organizationId=acme", 700.0)] {
+        let (answer, units, rows, queries) = cost(&app, Call::list(filter)).await;
+        println!("unpaged, {filter:?}: {queries} queries, {rows} rows, {units} read units");
+        answer.assert_refused(400, "guard.invalid_pagination");
+        // 4 MiB are 510 of these rows, and DynamoDB reads a megabyte at a time.
+        assert!(rows <= 650 && queries <= 6 && units <= most_units, "{filter}: {queries}, {rows}, {units}");
+    }
+}
+
+#[tokio::test]
+async fn the_bytes_of_a_list_are_counted_as_they_are_sent() {
+    for (text, in_a_row, sent) in [("\"", 1, 4), ("\u{1}", 1, 7), ("\u{e9}", 2, 2)] {
+        let app = TestApp::start().await.without_time_limits();
+        // A little more than a tenth of the limit each, and less than 400 KB in the row.
+        let times = (MOST_BYTES / 10 - 500).min(360_000 * sent / in_a_row) / sent;
+        let fitting = MOST_BYTES / (times * sent + 500);
+        let name = text.repeat(times);
+        for n in 0..i64::try_from(fitting).unwrap() {
+            app.put_rows([row(n, "ada", &name)]).await;
+        }
+        let answer = app.call(Call::list("")).await;
+        assert_eq!(answer.status, 200, "{text:?}: {fitting} of them fit");
+        let bytes = serde_json::to_string(&answer.text).unwrap().len() - 2;
+        assert!(bytes <= MOST_BYTES && bytes > MOST_BYTES * 4 / 5, "{text:?}: {bytes}");
+        for n in 0..2 {
+            app.put_rows([row(100 + n, "ada", &name)]).await;
+        }
+        app.call(Call::list("")).await.assert_refused(400, "guard.invalid_pagination");
+        let page = app.call(Call::list("page_size=100")).await;
+        assert!(page.status == 200 && next(&page).is_some(), "{text:?}: a page ends before it is too long");
+        let bytes = serde_json::to_string(&page.text).unwrap().len() - 2;
+        assert!(bytes <= MOST_BYTES && bytes > MOST_BYTES * 4 / 5, "{text:?}: {bytes}");
+        let rest = app.call(Call::list(&next(&page).unwrap())).await;
+        let lengths = [&page, &rest].map(|page| page.json().as_array().unwrap().len());
+        assert_eq!((lengths[0] + lengths[1], next(&rest)), (fitting + 2, None), "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_rare_ones_ends_early_and_goes_on_after_the_last_row_that_was_read() {
+    let app = TestApp::start_behind_proxy(&[]).await.without_time_limits();
+    write_rows(&app, 250, 100_000).await;
+    let (mut query, mut pages) = (Some("organizationId=acme&inviterId=string&page_size=10".to_owned()), Vec::new());
+    while let Some(this) = query {
+        let (answer, units, rows, queries) = cost(&app, Call::list(&this)).await;
+        println!("a page of rare ones: {queries} queries, {rows} rows, {units} read units");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(queries <= 10 && units <= 1290.0, "{queries} queries, {units} read units");
+        pages.push(answer.json().as_array().unwrap().len());
+        query = next(&answer);
+    }
+    assert_eq!(pages, [0, 0, 1], "empty pages lead to the one that there is");
+}
+
+#[tokio::test]
+async fn a_page_ends_in_time_however_slow_the_table_is_and_a_whole_list_does_not() {
+    let app = TestApp::start_behind_proxy(&[]).await.without_time_limits();
+    write_rows(&app, 250, 100_000).await;
+    app.proxy().always("Query", Intervention::Delay(Duration::from_millis(300)));
+    let filter = "organizationId=acme&inviterId=string";
+    for (query, status) in [(format!("{filter}&page_size=10"), 200), (filter.to_owned(), 503)] {
+        let (budget, started) = (Duration::from_secs(3), Instant::now());
+        let answer = app.invoke_within(budget, NOW, &Call::list(&query).event().to_string()).await;
+        assert_eq!(answer.status, status, "{query}: {answer:?}");
+        assert!(started.elapsed() < budget, "{query}: {:?}", started.elapsed());
+        assert_eq!(next(&answer).is_some(), status == 200, "{query}");
+    }
+}

@@ -1,0 +1,132 @@
+//! The recipes of `docs/token-issuers.md`: each token that the page shows, with the parameters that it shows, as an HTTP
+//! API's JWT authorizer hands its claims over.
+
+use std::collections::BTreeMap;
+
+use organization_invitations::{caller::Caller, config::Config, error::Error};
+use serde_json::{Map, Value, json};
+
+/// The most audiences of a JWT authorizer.
+const MOST_AUDIENCES: usize = 50;
+
+/// A recipe: an issuer, a token of it, and the parameters of the stack.
+struct Recipe {
+    issuer: String,
+    token: Map<String, Value>,
+    parameters: BTreeMap<String, String>,
+}
+
+/// The text of the first code block in `language`.
+fn block<'a>(section: &'a str, language: &str) -> Option<&'a str> {
+    let (_, block) = section.split_once(&format!("\n```{language}\n"))?;
+    Some(block.split_once("\n```").unwrap().0)
+}
+
+fn recipes() -> Vec<Recipe> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/token-issuers.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let recipe = |section: &str| {
+        let token = serde_json::from_str(block(section, "json")?).unwrap();
+        let parameters = block(section, "toml").unwrap().split('"').skip(1).step_by(2);
+        let parameters = parameters.map(|text| text.split_once('=').unwrap());
+        Some(Recipe {
+            issuer: section.lines().next().unwrap().to_owned(),
+            token,
+            parameters: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        })
+    };
+    page.split("\n## ").skip(1).filter_map(recipe).collect()
+}
+
+/// A claim as an HTTP API's JWT authorizer hands it over: always a text, and a list in brackets.
+fn rendered(claim: &Value) -> String {
+    match claim {
+        Value::String(text) => text.clone(),
+        Value::Array(entries) => format!("[{}]", entries.iter().map(rendered).collect::<Vec<_>>().join(" ")),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name}:{}", rendered(value)));
+            format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+impl Recipe {
+    /// The function's settings, as the template makes them of the parameters.
+    fn config(&self) -> Config {
+        let parameter =
+            |name: &str, default: &str| Some(self.parameters.get(name).map_or(default, |value| value).to_owned());
+        Config::from_lookup(|name| match name {
+            "TABLE_NAME" => Some("t".to_owned()),
+            "ALLOWED_SCOPES" => parameter("AllowedScopes", "all"),
+            "ALLOWED_GROUPS" => parameter("AllowedGroups", ""),
+            "TENANT_CLAIMS" => parameter("TenantClaims", "tenant_id"),
+            _ => None,
+        })
+        .unwrap()
+    }
+
+    /// The tenant in which a token with these claims acts, or why it does not.
+    fn tenant_of(&self, claims: &Map<String, Value>) -> Result<String, &'static str> {
+        let claims: Map<String, Value> =
+            claims.iter().map(|(name, claim)| (name.clone(), rendered(claim).into())).collect();
+        let caller = Caller::from_authorizer(&json!({ "jwt": { "claims": claims, "scopes": null } }), &self.config());
+        caller.map(|caller| caller.tenant.to_string()).map_err(|error: Error| error.status_and_code().1)
+    }
+
+    fn without(&self, names: &[&str]) -> Map<String, Value> {
+        self.token.clone().into_iter().filter(|(name, _)| !names.contains(&name.as_str())).collect()
+    }
+}
+
+#[test]
+fn there_is_a_recipe_for_each_issuer() {
+    let issuers: Vec<String> = recipes().into_iter().map(|recipe| recipe.issuer).collect();
+    assert_eq!(issuers, ["Logto", "Auth0", "Okta", "Microsoft Entra", "Keycloak", "Cognito"]);
+}
+
+#[test]
+fn a_token_of_each_issuer_is_let_in_by_what_its_recipe_says_and_by_nothing_else() {
+    for recipe in recipes() {
+        let issuer = &recipe.issuer;
+        assert_eq!(recipe.tenant_of(&recipe.token), Ok("acme".to_owned()), "{issuer}");
+        let powerless = recipe.without(&["scope", "scp", "cognito:groups"]);
+        assert_eq!(recipe.tenant_of(&powerless), Err("auth.forbidden"), "{issuer}: other claims grant nothing");
+        let claims = recipe.config().tenant_claims;
+        let homeless = recipe.without(&claims.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(recipe.tenant_of(&homeless), Err("guard.can_not_get_tenant_id"), "{issuer}: only one claim tells");
+        let mut of_two = recipe.token.clone();
+        of_two.insert(claims[0].clone(), json!(["acme", "other"]));
+        assert_eq!(recipe.tenant_of(&of_two), Err("guard.can_not_get_tenant_id"), "{issuer}: a list of tenants");
+    }
+}
+
+#[test]
+fn api_gateway_takes_the_issuer_and_the_audience_of_each_recipe() {
+    for Recipe { issuer, token, parameters } in recipes() {
+        let pool = parameters.get("UserPoolId");
+        let of_pool =
+            pool.map(|pool| format!("https://cognito-idp.{}.amazonaws.com/{pool}", pool.split('_').next().unwrap()));
+        assert_eq!(token["iss"].as_str(), of_pool.as_ref().or_else(|| parameters.get("JwtIssuer")).map(String::as_str));
+        let audiences: Vec<&str> = parameters["JwtAudience"].split(',').collect();
+        let told = token.get("aud").unwrap_or_else(|| &token["client_id"]);
+        let told = told.as_array().cloned().unwrap_or_else(|| vec![told.clone()]);
+        assert!(told.iter().any(|audience| audiences.contains(&audience.as_str().unwrap())), "{issuer}");
+        assert!(audiences.len() <= MOST_AUDIENCES, "{issuer}");
+    }
+}
+
+#[test]
+fn a_group_of_another_issuer_lets_nobody_in_as_an_http_api_renders_it() {
+    for recipe in recipes().into_iter().filter(|recipe| recipe.token.contains_key("groups")) {
+        let groups = Recipe {
+            parameters: [("AllowedScopes", "other"), ("AllowedGroups", "inviters,Everyone,/inviters")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into_iter()
+                .chain(recipe.parameters.get("TenantClaims").map(|name| ("TenantClaims".to_owned(), name.clone())))
+                .collect(),
+            ..recipe
+        };
+        assert_eq!(groups.tenant_of(&groups.token), Err("auth.forbidden"), "{}", groups.issuer);
+    }
+}
