@@ -78,11 +78,12 @@ pub(super) fn jittered(wait: Duration) -> Duration {
 /// Whether DynamoDB works, and has too much to do just now. A transaction that is in progress is this one: an answer
 /// was lost, and DynamoDB may take some seconds until it tells what became of it.
 pub(super) fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    const BUSY: [&str; 5] = [
+    const BUSY: [&str; 6] = [
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "Throttling",
         "ThrottlingException",
+        "TransactionConflictException",
         "TransactionInProgressException",
     ];
     error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| BUSY.contains(&code))

@@ -11,9 +11,10 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use super::{
     Store, StoreError,
     idempotency::Record,
-    items::{self, Standing, number, string},
+    items::{self, number, string},
     keys,
     send_window::SendWindow,
+    standing::Standing,
     transaction::{Transacted, put_part},
 };
 use crate::{
@@ -82,21 +83,22 @@ impl Store {
                 Err(error) => return Err(self.undo_if_done(invitation, counted, record, error, moment).await),
             };
             // Then an attempt has done it of which nothing was heard.
-            if failed.at(STANDING).is_some_and(|row| items::text(row, "invitationId") == Some(invitation.id.as_str())) {
+            if failed.at(STANDING).is_some_and(|row| Standing::names_invitation(row, &invitation.id)) {
                 return Ok(Creation::Created(counted));
             }
             if let Some(row) = failed.at(record_position) {
-                let earlier = Record::read(row, moment.now);
-                let unreadable = || StoreError::nothing_done("DynamoDB: what is remembered of a request is unreadable");
-                return earlier.map(Creation::Repeated).ok_or_else(unreadable);
+                // DynamoDB has just found that it is to be remembered, by the same clock.
+                let forgotten = || StoreError::nothing_done("DynamoDB: what is remembered of a request is outdated");
+                return Record::read(row, moment.now)?.map(Creation::Repeated).ok_or_else(forgotten);
             }
             if let Some(standing) = failed.at(STANDING) {
-                return Ok(Creation::Refused(Standing::read(standing).into()));
+                return Ok(Creation::Refused(Standing::read(standing)?.into()));
             }
             let window = seen.filter(|_| failed.at(INVITATION).is_none());
-            let Some(window) = window.zip(failed.at(SEND_WINDOW)).map(|(window, row)| window.seen(row)) else {
+            let Some((window, row)) = window.zip(failed.at(SEND_WINDOW)) else {
                 return Err(StoreError::nothing_done("DynamoDB: a new invitation's identifier is taken"));
             };
+            let window = window.seen(row)?;
             if let Some(retry_after) = window.seconds_until_free(moment.now) {
                 return Ok(Creation::Refused(Refusal::MessageRateLimited { retry_after }));
             }
@@ -138,14 +140,13 @@ impl Store {
         let rows = self.batch_get(tenant, wanted, moment.deadline).await?;
         let (standings, windows): (Vec<_>, Vec<_>) =
             rows.iter().partition(|row| items::text(row, keys::SK) == Some(standing_key.as_str()));
-        let standing = standings.into_iter().map(Standing::read).find(|standing| standing.holds(moment.now));
-        let full = || {
-            let window = SendWindow::unseen(tenant, &invitee, rate?).seen(windows.first()?);
-            window.seconds_until_free(moment.now)
-        };
-        Ok(standing
-            .map(Refusal::from)
-            .or_else(|| full().map(|retry_after| Refusal::MessageRateLimited { retry_after })))
+        let standing = standings.first().map(|row| Standing::read(row)).transpose()?;
+        if let Some(standing) = standing.filter(|standing| standing.blocks_invitation(moment.now)) {
+            return Ok(Some(standing.into()));
+        }
+        let Some((rate, row)) = rate.zip(windows.first()) else { return Ok(None) };
+        let window = SendWindow::unseen(tenant, &invitee, rate).seen(row)?;
+        Ok(window.seconds_until_free(moment.now).map(|retry_after| Refusal::MessageRateLimited { retry_after }))
     }
 
     /// Takes back a created invitation whose mail could not be sent, so that the same call can be made again: gives back
@@ -160,8 +161,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let sent = invitation.created_at;
         let forget = record.map(|record| self.delete_record(record));
+        let mut free = self.free_invitee(invitation);
         loop {
-            let mut parts = vec![self.free_invitee(invitation), self.delete_unchanged(invitation)];
+            let mut parts = vec![free.clone(), self.delete_unchanged(invitation)];
             parts.extend(window.as_ref().map(|old| self.replace_send_window(old, &old.without_send(sent), moment.now)));
             let record_position = parts.len();
             parts.extend(forget.clone());
@@ -169,9 +171,16 @@ impl Store {
             if failed.at(record_position).is_some() {
                 return Ok(());
             }
+            // The invitee has become a member, whose standing remembers the invitation.
+            if let Some(row) = failed.at(STANDING)
+                && let Some(part) = self.forget_invitation(invitation, row)?
+            {
+                free = part;
+                continue;
+            }
             let is_unchanged = failed.at(STANDING).or(failed.at(INVITATION)).is_none();
             window = match (window, failed.at(SEND_WINDOW)) {
-                (Some(old), Some(row)) if is_unchanged => Some(old.seen(row)).filter(|seen| seen.counts(sent)),
+                (Some(old), Some(row)) if is_unchanged => Some(old.seen(row)?).filter(|seen| seen.counts(sent)),
                 (window, _) => {
                     if let Some(forget) = forget {
                         self.transact(&[forget], moment.deadline).await?;
@@ -205,8 +214,8 @@ impl Store {
 impl From<Standing> for Refusal {
     fn from(standing: Standing) -> Self {
         match standing {
-            Standing::Member => Self::AlreadyMember,
-            Standing::Pending { invitation_id, .. } => Self::AlreadyInvited(invitation_id),
+            Standing::Member { .. } => Self::AlreadyMember,
+            Standing::Pending(pending) => Self::AlreadyInvited(Some(pending.id)),
         }
     }
 }
