@@ -194,7 +194,7 @@ impl Store {
     pub(super) fn put_record(&self, record: &Record, now: Timestamp) -> TransactWriteItem {
         let put = self
             .put(record.row())
-            .condition_expression("attribute_not_exists(pk) OR NOT keptUntil > :now")
+            .condition_expression("attribute_not_exists(pk) OR keptUntil <= :now")
             .expression_attribute_values(":now", number(now.as_millis()));
         put_part(put)
     }

@@ -16,6 +16,8 @@ mod directory;
 #[cfg(feature = "cli")]
 mod directory_command;
 #[cfg(feature = "cli")]
+mod directory_faults;
+#[cfg(feature = "cli")]
 mod directory_import;
 #[cfg(feature = "cli")]
 mod directory_person;
@@ -42,6 +44,9 @@ mod properties;
 mod proxy;
 mod races;
 mod second_opinion;
+#[cfg(feature = "cli")]
+mod standing;
 mod status;
 mod template;
 mod tenants;
+mod unreadable;
