@@ -21,7 +21,13 @@ use crate::helpers::{TestApp, rows::kind};
 /// Checks the whole table as of `now`.
 #[track_caller]
 pub fn assert_holds(app: &TestApp, rows: &[Value], now: i64) {
-    let violations = violations(app, rows, now);
+    assert_holds_without(app, rows, now, &[]);
+}
+
+/// Checks the whole table as of `now`, where these users have ceased to be members after they accepted.
+#[track_caller]
+pub fn assert_holds_without(app: &TestApp, rows: &[Value], now: i64, departed: &[&str]) {
+    let violations = violations(app, rows, now, departed);
     let concerned = rows.iter().filter(|row| !matches!(kind(row), "CONNECTOR" | "ROLE" | "USER" | "ORGANIZATION"));
     let rows = || concerned.map(Value::to_string).collect::<Vec<_>>().join("\n");
     assert!(violations.is_empty(), "{}\n{}", violations.join("\n"), rows());
@@ -32,8 +38,9 @@ pub async fn check(app: &TestApp, now: i64) {
     assert_holds(app, &app.rows().await, now);
 }
 
-fn violations(app: &TestApp, rows: &[Value], now: i64) -> Vec<String> {
-    let table = Table { rows, retention: app.app.config.retention_seconds, limit: app.app.config.message_rate.limit };
+fn violations(app: &TestApp, rows: &[Value], now: i64, departed: &[&str]) -> Vec<String> {
+    let (retention, limit) = (app.app.config.retention_seconds, app.app.config.message_rate.limit);
+    let table = Table { rows, departed, retention, limit };
     let window_seconds = app.app.config.message_rate.window_millis / 1000;
     let mut violations = Vec::new();
     for row in rows {
@@ -56,6 +63,7 @@ fn violations(app: &TestApp, rows: &[Value], now: i64) -> Vec<String> {
 
 struct Table<'a> {
     rows: &'a [Value],
+    departed: &'a [&'a str],
     retention: i64,
     limit: usize,
 }
@@ -99,6 +107,7 @@ impl<'a> Table<'a> {
                 let rivals = self.rows.iter().filter(|other| kind(other) == "INVITATION").filter(is_rival).count();
                 expect(rivals <= 1, "the only pending one of its invitee");
             }
+            "Accepted" if self.departed.iter().any(|departed| Some(*departed) == user) => {}
             "Accepted" => {
                 let is_member = standing.is_some_and(|standing| standing["state"] == "member");
                 expect(is_member, "accepted with a member's standing");

@@ -24,13 +24,15 @@ enum Request {
     /// A create that is refused for another reason, unless something in the table is told first.
     CreateWithUnknownRole,
     CreateWithMail,
+    /// A create for somebody else.
+    CreateForOther,
     Message,
     Accept,
     Revoke,
     Delete,
 }
 
-use Request::{Accept, Create, CreateWithMail, CreateWithUnknownRole, Delete, Message, Revoke};
+use Request::{Accept, Create, CreateForOther, CreateWithMail, CreateWithUnknownRole, Delete, Message, Revoke};
 
 impl Request {
     fn call(self, id: &str) -> Call {
@@ -41,6 +43,10 @@ impl Request {
             }
             CreateWithMail => {
                 Call::create(&with(body_with_mail("ADA@example.com"), json!({ "organizationId": "string" })))
+            }
+            CreateForOther => {
+                let roles = json!({ "organizationRoleIds": ["member"] });
+                Call::create(&with(body("bob@example.com"), with(json!({ "inviterId": "ada" }), roles)))
             }
             Message => Call::message(id, &json!({})),
             Accept => Call::accept(id, "ada"),
@@ -78,12 +84,12 @@ async fn a_row_that_cannot_be_read_is_a_500_whose_cause_is_logged_and_it_is_left
         (SENDS, json!({ "sends": [NOW, "now"], "version": "v" }), &[CreateWithMail, Message], "send window row: sends"),
         (SENDS, json!({ "version": "v" }), &[CreateWithMail, Message], "send window row: sends"),
         (SENDS, json!({ "sends": [NOW], "version": 5 }), &[CreateWithMail, Message], "send window row: version"),
-        ("ORGANIZATION#acme", json!({ "id": "acme" }), &[Create, Message], "organization row: name"),
-        ("ORGANIZATION#acme", json!({ "id": "acme", "name": ["Acme"] }), &[Create, Message], "organization row: name"),
-        ("ORGANIZATION#acme", json!({ "name": "Acme", "branding": "blue" }), &[Create, Message], "organization row: branding"),
-        ("ROLE#member", json!({ "id": "member" }), &[Create], "role row: name"),
-        ("USER#ada", json!({ "id": "ada", "name": 5 }), &[Create, Message, Accept], "user row: name"),
-        ("USER#ada", json!({ "primaryEmail": ["ada@example.com"] }), &[Create, Accept], "user row: primaryEmail"),
+        ("ORGANIZATION#acme", json!({ "id": "acme" }), &[CreateForOther, Message], "organization row: name"),
+        ("ORGANIZATION#acme", json!({ "id": "acme", "name": ["Acme"] }), &[CreateForOther, Message], "organization row: name"),
+        ("ORGANIZATION#acme", json!({ "name": "Acme", "branding": "blue" }), &[CreateForOther, Message], "organization row: branding"),
+        ("ROLE#member", json!({ "id": "member" }), &[CreateForOther], "role row: name"),
+        ("USER#ada", json!({ "id": "ada", "name": 5 }), &[CreateForOther, Message, Accept], "user row: name"),
+        ("USER#ada", json!({ "primaryEmail": ["ada@example.com"] }), &[CreateForOther, Accept], "user row: primaryEmail"),
         ("MEMBER#acme#ada", json!({ "organizationRoleIds": "admin" }), &[Accept], "membership row: organizationRoleIds"),
         ("MEMBER#acme#ada", json!({ "organizationRoleIds": ["admin", 5] }), &[Accept], "membership row: organizationRoleIds"),
     ];
