@@ -22,7 +22,10 @@ use crate::{
     event::Event,
     invitation::{Invitation, InvitationId},
     mail::{Invited, Letter, MessagePayload, compose},
-    store::directory::{Directory, References},
+    store::{
+        StoreError,
+        directory::{Directory, References},
+    },
     timestamp::Moment,
 };
 
@@ -90,10 +93,11 @@ async fn letter(
     let directory = app.store.directory(&invitation.tenant, references, request.moment).await?;
     let connector = connector(&directory, &app.config)?;
     // What has left the directory since the invitation was made is known by its identifier alone.
-    let organization = directory.organization(&invitation.organization_id);
+    let organization = directory.organization(&invitation.organization_id)?;
     let organization = organization.unwrap_or_else(|| Organization::unnamed(&invitation.organization_id));
     let inviter = invitation.inviter_id.as_deref();
-    let inviter = inviter.map(|id| directory.user(id).unwrap_or_else(|| User::unnamed(id)));
+    let inviter = inviter.map(|id| Ok(directory.user(id)?.unwrap_or_else(|| User::unnamed(id)))).transpose();
+    let inviter = inviter.map_err(|error: StoreError| Error::from(error))?;
     compose(connector, payload, Invited { invitation, organization: &organization, inviter: inviter.as_ref() })
 }
 

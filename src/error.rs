@@ -92,6 +92,9 @@ pub enum Error {
     /// The invitee's address is longer than can be stored.
     #[error("The e-mail address is longer than 256 characters.")]
     AddressTooLong,
+    /// The invitation would be larger than what can be stored, because of its roles' names.
+    #[error("The names of the roles are too long to be stored with an invitation.")]
+    RolesTooLong,
     /// The invitee is a member already.
     #[error("The invitee is already a member of the organization.")]
     AlreadyMember,
@@ -287,7 +290,7 @@ impl Error {
             Self::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "request.idempotency_key_reused"),
             Self::StillRunning { .. } => (S::CONFLICT, "request.idempotency_in_progress"),
             Self::InvalidBody { .. } | Self::InvalidQuery { .. } => (S::BAD_REQUEST, "guard.invalid_input"),
-            Self::AddressTooLong => (S::UNPROCESSABLE_ENTITY, "entity.value_too_long"),
+            Self::AddressTooLong | Self::RolesTooLong => (S::UNPROCESSABLE_ENTITY, "entity.value_too_long"),
             Self::AlreadyMember | Self::InvitationEnded | Self::NoAcceptingUser | Self::AnotherInvitee => {
                 (S::UNPROCESSABLE_ENTITY, "request.invalid_input")
             }

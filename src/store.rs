@@ -11,11 +11,14 @@
 //! | [`idempotency`] | what is remembered of a create that may be repeated |
 //! | [`read`] | one invitation, or a list |
 //! | [`end`] | accepting, revoking, deleting |
+//! | [`standing`] | what an address is to an organization |
 //! | [`send_window`] | how much mail a recipient has had |
 //! | [`transaction`] | one transaction, and why it was cancelled |
+//! | `condition` | that a row still is what it was read as |
 //! | `call` | one call of DynamoDB: its retries, within the time that is left |
 
 mod call;
+mod condition;
 pub mod create;
 pub mod directory;
 #[cfg(feature = "cli")]
@@ -30,6 +33,7 @@ pub mod members;
 pub mod person;
 pub mod read;
 pub mod send_window;
+pub mod standing;
 pub mod transaction;
 
 use std::collections::HashMap;
@@ -79,6 +83,11 @@ impl StoreError {
         Self { cause: cause.into(), may_be_done: false, is_permanent: true }
     }
 
+    /// A row that is there and cannot be read: its kind, and the attribute that is missing or of a wrong type.
+    fn unreadable(kind: &str, attribute: &str) -> Self {
+        Self::permanent(format!("unreadable {kind} row: {attribute}"))
+    }
+
     /// A failure after which nobody knows whether it has been done.
     fn unknown(cause: impl Into<String>) -> Self {
         Self { cause: cause.into(), may_be_done: true, is_permanent: false }
@@ -115,7 +124,9 @@ impl From<StoreError> for crate::error::Error {
 
 impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<SdkError<E>> for StoreError {
     fn from(error: SdkError<E>) -> Self {
-        let is_permanent = error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ValidationException");
+        const PERMANENT: [&str; 2] = ["ValidationException", "ItemCollectionSizeLimitExceededException"];
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        let is_permanent = code.is_some_and(|code| PERMANENT.contains(&code));
         let may_be_done = !sdk_error::certainly_failed(&error);
         Self { cause: sdk_error::describe("DynamoDB", &error), may_be_done, is_permanent }
     }

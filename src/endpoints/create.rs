@@ -28,6 +28,7 @@ use crate::{
         create::{Creation, Refusal},
         directory::{Directory, References},
         idempotency::Record,
+        items,
     },
     timestamp::Moment,
 };
@@ -168,10 +169,13 @@ impl<'a> Draft<'a> {
 
     /// The invitation with its roles, and its message where one is wanted.
     fn resolve(&self, config: &Config, directory: &Directory) -> Result<(Invitation, Option<Letter>), Error> {
-        let parties = self.find_parties(directory).map_err(Error::UnknownReferences)?;
+        let parties = self.find_parties(directory)?;
         let mut organization_roles = parties.roles;
         organization_roles.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         let invitation = Invitation { organization_roles, ..self.invitation.clone() };
+        if !items::fit_roles(&invitation.organization_roles) {
+            return Err(Error::RolesTooLong);
+        }
         let Some(payload) = self.payload else { return Ok((invitation, None)) };
         let connector = connector(directory, config)?;
         let (organization, inviter) = (&parties.organization, parties.inviter.as_ref());
@@ -179,22 +183,25 @@ impl<'a> Draft<'a> {
         Ok((invitation, Some(letter)))
     }
 
-    fn find_parties(&self, directory: &Directory) -> Result<Parties, UnknownReferences> {
+    fn find_parties(&self, directory: &Directory) -> Result<Parties, Error> {
         let Invitation { organization_id, inviter_id, .. } = &self.invitation;
-        let organization = directory.organization(organization_id);
-        let inviter = inviter_id.as_deref().and_then(|id| directory.user(id));
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            self.role_ids.iter().map(|id| directory.role(id).ok_or(id)).partition(Result::is_ok);
+        let organization = directory.organization(organization_id)?;
+        let inviter = inviter_id.as_deref().map(|id| directory.user(id)).transpose()?.flatten();
+        let (mut roles, mut unknown_roles) = (Vec::new(), Vec::new());
+        for id in &self.role_ids {
+            match directory.role(id)? {
+                Some(role) => roles.push(role),
+                None => unknown_roles.push(id.clone()),
+            }
+        }
         let missing = UnknownReferences {
             organization_id: organization.is_none().then(|| organization_id.clone()),
             inviter_id: inviter_id.clone().filter(|_| inviter.is_none()),
-            organization_role_ids: unknown.into_iter().filter_map(Result::err).cloned().collect(),
+            organization_role_ids: unknown_roles,
         };
         match organization {
-            Some(organization) if missing.is_empty() => {
-                Ok(Parties { organization, inviter, roles: known.into_iter().filter_map(Result::ok).collect() })
-            }
-            _ => Err(missing),
+            Some(organization) if missing.is_empty() => Ok(Parties { organization, inviter, roles }),
+            _ => Err(Error::UnknownReferences(missing)),
         }
     }
 
@@ -204,7 +211,8 @@ impl<'a> Draft<'a> {
         if !could_exist(&self.invitation.organization_id, app.config.id_max_length) {
             return Ok(error);
         }
-        let precedes_rate_limit = matches!(error, Error::UnknownReferences(_) | Error::NoConnector);
+        let precedes_rate_limit =
+            matches!(error, Error::UnknownReferences(_) | Error::RolesTooLong | Error::NoConnector);
         let rate = (!precedes_rate_limit).then_some(app.config.message_rate);
         let refusal = app.store.refusal(&self.invitation, rate, moment).await?;
         Ok(refusal.map_or(error, Error::from))

@@ -85,7 +85,7 @@ fn is_user_where_needed(status: &Field<String>) -> impl FnOnce(&Field<String>, &
 async fn check_user(app: &App, request: &Request<'_>, invitation: &Invitation, user_id: &str) -> Result<(), Error> {
     let references = References { user_id: Some(user_id), ..References::default() };
     let directory = app.store.directory(&invitation.tenant, references, request.moment).await?;
-    let user = directory.user(user_id).ok_or(Error::UnknownUser)?;
+    let user = directory.user(user_id)?.ok_or(Error::UnknownUser)?;
     let is_trusted = app.config.reference_checks == ReferenceChecks::Trust;
     if is_trusted || has_address(&user, invitation) { Ok(()) } else { Err(Error::AnotherInvitee) }
 }

@@ -149,7 +149,9 @@ impl Mailer {
                         return Ok(());
                     }
                     Ok(Err(cause)) => failure = SendError::Unavailable(cause),
-                    Err(_) => failure = SendError::Unavailable("SES: no answer to the proof of a connection".to_owned()),
+                    Err(_) => {
+                        failure = SendError::Unavailable("SES: no answer to the proof of a connection".to_owned())
+                    }
                 }
             }
             Err(failure)

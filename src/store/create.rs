@@ -11,9 +11,10 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use super::{
     Store, StoreError,
     idempotency::Record,
-    items::{self, Standing, number, string},
+    items::{self, number, string},
     keys,
     send_window::SendWindow,
+    standing::Standing,
     transaction::{Transacted, put_part},
 };
 use crate::{
@@ -91,21 +92,22 @@ impl Store {
                 Err(error) => return Err(self.undo_if_done(invitation, counted, record, error, moment).await),
             };
             // Then an attempt has done it of which nothing was heard.
-            if failed.at(STANDING).is_some_and(|row| items::text(row, "invitationId") == Some(invitation.id.as_str())) {
+            if failed.at(STANDING).is_some_and(|row| Standing::names_invitation(row, &invitation.id)) {
                 return Ok(Creation::Created(counted));
             }
             if let Some(row) = failed.at(record_position) {
-                let earlier = Record::read(row, moment.now);
-                let unreadable = || StoreError::nothing_done("DynamoDB: what is remembered of a request is unreadable");
-                return earlier.map(Creation::Repeated).ok_or_else(unreadable);
+                // DynamoDB has just found that it is to be remembered, by the same clock.
+                let forgotten = || StoreError::nothing_done("DynamoDB: what is remembered of a request is outdated");
+                return Record::read(row, moment.now)?.map(Creation::Repeated).ok_or_else(forgotten);
             }
             if let Some(standing) = failed.at(STANDING) {
-                return Ok(Creation::Refused(Standing::read(standing).into()));
+                return Ok(Creation::Refused(Standing::read(standing)?.into()));
             }
             let window = seen.filter(|_| failed.at(INVITATION).is_none());
-            let Some(window) = window.zip(failed.at(SEND_WINDOW)).map(|(window, row)| window.seen(row)) else {
+            let Some((window, row)) = window.zip(failed.at(SEND_WINDOW)) else {
                 return Err(StoreError::nothing_done("DynamoDB: a new invitation's identifier is taken"));
             };
+            let window = window.seen(row)?;
             if let Some(retry_after) = window.seconds_until_free(moment.now) {
                 return Ok(Creation::Refused(Refusal::MessageRateLimited { retry_after }));
             }
@@ -147,14 +149,13 @@ impl Store {
         let rows = self.batch_get(tenant, wanted, moment.deadline).await?;
         let (standings, windows): (Vec<_>, Vec<_>) =
             rows.iter().partition(|row| items::text(row, keys::SK) == Some(standing_key.as_str()));
-        let standing = standings.into_iter().map(Standing::read).find(|standing| standing.holds(moment.now));
-        let full = || {
-            let window = SendWindow::unseen(tenant, &invitee, rate?).seen(windows.first()?);
-            window.seconds_until_free(moment.now)
-        };
-        Ok(standing
-            .map(Refusal::from)
-            .or_else(|| full().map(|retry_after| Refusal::MessageRateLimited { retry_after })))
+        let standing = standings.first().map(|row| Standing::read(row)).transpose()?;
+        if let Some(standing) = standing.filter(|standing| standing.blocks_invitation(moment.now)) {
+            return Ok(Some(standing.into()));
+        }
+        let Some((rate, row)) = rate.zip(windows.first()) else { return Ok(None) };
+        let window = SendWindow::unseen(tenant, &invitee, rate).seen(row)?;
+        Ok(window.seconds_until_free(moment.now).map(|retry_after| Refusal::MessageRateLimited { retry_after }))
     }
 
     /// Rolls back a created invitation whose mail was certainly not sent, so that the same call can be made again: releases
@@ -169,14 +170,12 @@ impl Store {
         moment: Moment,
     ) -> Result<(), StoreError> {
         let reserved_at = invitation.created_at;
-        let (mut window, mut owns_standing, mut is_ours) = (window, true, true);
+        let (mut window, mut is_ours, mut standing) = (window, true, Some(self.free_invitee(invitation)));
         loop {
             let mut parts = Vec::with_capacity(4);
             if is_ours {
                 parts.push((Part::Invitation, self.delete_unchanged(invitation)));
-            }
-            if is_ours && owns_standing {
-                parts.push((Part::Standing, self.free_invitee(invitation)));
+                parts.extend(standing.clone().map(|standing| (Part::Standing, standing)));
             }
             if let Some(old) = &window {
                 let released = self.replace_send_window(old, &old.without_send(reserved_at), moment.now);
@@ -192,11 +191,15 @@ impl Store {
             if failed(Part::Record).is_some() {
                 return Ok(());
             }
-            if let Some(row) = failed(Part::Window) {
-                window = window.map(|old| old.seen(row)).filter(|seen| seen.counts(reserved_at));
+            // One that cannot be read must not keep the invitation.
+            if let (Some(old), Some(row)) = (&window, failed(Part::Window)) {
+                window = old.seen(row).ok().filter(|seen| seen.counts(reserved_at));
+            }
+            // The invitee has become a member, whose standing remembers the invitation; or the standing is another's.
+            if let Some(row) = failed(Part::Standing) {
+                standing = self.forget_invitation(invitation, row)?;
             }
             is_ours &= failed(Part::Invitation).is_none();
-            owns_standing &= failed(Part::Standing).is_none();
         }
     }
 
@@ -220,8 +223,8 @@ impl Store {
 impl From<Standing> for Refusal {
     fn from(standing: Standing) -> Self {
         match standing {
-            Standing::Member => Self::AlreadyMember,
-            Standing::Pending { invitation_id, .. } => Self::AlreadyInvited(invitation_id),
+            Standing::Member { .. } => Self::AlreadyMember,
+            Standing::Pending(pending) => Self::AlreadyInvited(Some(pending.id)),
         }
     }
 }

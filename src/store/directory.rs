@@ -5,6 +5,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
@@ -25,6 +26,9 @@ use crate::{
 
 /// The most rows that are remembered: a function of 128 MB has room for them, unless most are huge.
 const CACHE_CAPACITY: usize = 1_000;
+
+/// How long an operator's single read or write is tried again while DynamoDB is busy.
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The rows that a request needs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,17 +69,26 @@ type Remembered = (Timestamp, Arc<Value>);
 
 impl Directory {
     /// The organization with that identifier.
-    pub fn organization(&self, id: &str) -> Option<Organization> {
+    ///
+    /// # Errors
+    /// A permanent one for a row that is there and cannot be read. So it is with roles and users.
+    pub fn organization(&self, id: &str) -> Result<Option<Organization>, StoreError> {
         self.reference(id, &keys::organization(id), || Organization::unnamed(id))
     }
 
     /// The role with that identifier.
-    pub fn role(&self, id: &str) -> Option<OrganizationRole> {
+    ///
+    /// # Errors
+    /// As of [`Directory::organization`].
+    pub fn role(&self, id: &str) -> Result<Option<OrganizationRole>, StoreError> {
         self.reference(id, &keys::role(id), || OrganizationRole { id: id.to_owned(), name: id.to_owned() })
     }
 
     /// The user with that identifier.
-    pub fn user(&self, id: &str) -> Option<User> {
+    ///
+    /// # Errors
+    /// As of [`Directory::organization`].
+    pub fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
         self.reference(id, &keys::user(id), || User::unnamed(id))
     }
 
@@ -84,10 +97,18 @@ impl Directory {
         self.row(keys::EMAIL_CONNECTOR)
     }
 
-    fn reference<T: DeserializeOwned>(&self, id: &str, sk: &str, trusted: impl FnOnce() -> T) -> Option<T> {
+    fn reference<T: DeserializeOwned>(
+        &self,
+        id: &str,
+        sk: &str,
+        trusted: impl FnOnce() -> T,
+    ) -> Result<Option<T>, StoreError> {
         match self.rules.checks {
-            ReferenceChecks::Enforce => self.row(sk),
-            ReferenceChecks::Trust => could_exist(id, self.rules.id_max_length).then(trusted),
+            ReferenceChecks::Enforce => {
+                let read = |row: &Arc<Value>| T::deserialize(row.as_ref()).map_err(|_| unreadable(sk, row));
+                self.rows.get(sk).map(read).transpose()
+            }
+            ReferenceChecks::Trust => Ok(could_exist(id, self.rules.id_max_length).then(trusted)),
         }
     }
 
@@ -130,7 +151,7 @@ impl Store {
         });
         for item in self.batch_get(tenant, wanted, moment.deadline).await? {
             let Some(sk) = items::text(&item, keys::SK).map(str::to_owned) else { continue };
-            let row = Arc::new(items::to_json(item));
+            let row = Arc::new(identified(&sk, items::to_json(item)));
             self.directory_cache.put(tenant, &sk, &row, moment.now);
             directory.rows.insert(sk, row);
         }
@@ -159,8 +180,8 @@ impl Store {
 
     async fn put_row(&self, tenant: &TenantId, sk: &str, row: &impl Serialize) -> Result<(), StoreError> {
         let item = to_item(tenant, sk, row)?;
-        self.client.put_item().table_name(&self.table).set_item(Some(item)).send().await?;
-        Ok(())
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        call(Deadline::within(PATIENCE), || request.clone().send()).await.map(drop)
     }
 
     /// Reads rows of one tenant, strongly consistent; asks again for what DynamoDB did not get to.
@@ -228,6 +249,23 @@ pub(super) fn to_item(tenant: &TenantId, sk: &str, row: &impl Serialize) -> Resu
     let mut item = items::from_json(row);
     item.extend(keys::primary(tenant, sk));
     Ok(item)
+}
+
+/// A row of the directory with the identifier of its key, by which everything refers to it, whatever its `id` is.
+pub(super) fn identified(sk: &str, mut row: Value) -> Value {
+    if let (Some(id), Some(fields)) = (keys::directory_id(sk), row.as_object_mut()) {
+        fields.insert("id".to_owned(), id.into());
+    }
+    row
+}
+
+/// The failure of a row that does not have the form of its kind. It tells which attribute is at fault, and not its value.
+fn unreadable(sk: &str, row: &Value) -> StoreError {
+    const TEXTS: [&str; 3] = ["name", "primaryEmail", "avatar"];
+    let is_no_text = |name: &&&str| row.get(**name).is_some_and(|value| !value.is_string());
+    let is_no_map = row.get("branding").is_some_and(|branding| !branding.is_object());
+    let missing = if is_no_map { "branding" } else { "name" };
+    StoreError::unreadable(&kind(sk).to_ascii_lowercase(), TEXTS.iter().find(is_no_text).unwrap_or(&missing))
 }
 
 /// The part of a sort key that names nobody.

@@ -12,14 +12,15 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Item, Store, StoreError,
-    call::{is_busy, jittered},
-    directory,
+    call::{call, is_busy, jittered},
+    directory::{self, PATIENCE},
     items::{self, string},
     keys,
 };
 use crate::{
     directory::{EmailConnector, Organization, OrganizationRole, User},
     invitation::TenantId,
+    timestamp::Deadline,
 };
 
 /// The most rows that one `BatchWriteItem` takes.
@@ -136,7 +137,8 @@ impl Store {
     pub async fn delete_directory_row(&self, tenant: &TenantId, name: &RowName) -> Result<bool, StoreError> {
         let key = Item::from(keys::primary(tenant, name.sort_key()));
         let request = self.client.delete_item().table_name(&self.table).set_key(Some(key));
-        let deleted = request.return_values(ReturnValue::AllOld).send().await?.attributes;
+        let request = request.return_values(ReturnValue::AllOld);
+        let deleted = call(Deadline::within(PATIENCE), || request.clone().send()).await?.attributes;
         Ok(deleted.is_some_and(|row| !row.is_empty()))
     }
 
@@ -173,7 +175,7 @@ impl Store {
     pub(super) async fn item(&self, tenant: &TenantId, sk: &str) -> Result<Option<Item>, StoreError> {
         let key = Item::from(keys::primary(tenant, sk));
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
-        Ok(request.send().await?.item)
+        Ok(call(Deadline::within(PATIENCE), || request.clone().send()).await?.item)
     }
 
     /// A page of the rows whose sort keys begin with `prefix`, strongly consistent.
@@ -192,7 +194,7 @@ impl Store {
             .expression_attribute_values(":pk", string(&keys::tenant(tenant)))
             .expression_attribute_values(":prefix", string(prefix))
             .set_exclusive_start_key(start);
-        Ok(query.send().await?)
+        call(Deadline::within(PATIENCE), || query.clone().send()).await
     }
 }
 
@@ -215,8 +217,10 @@ fn may_pass(error: &SdkError<BatchWriteItemError>) -> bool {
     }
 }
 
+/// A row as it is shown: with the identifier of its key, and without the keys themselves.
 fn without_keys(mut item: Item) -> Value {
+    let sk = items::text(&item, keys::SK).unwrap_or_default().to_owned();
     item.remove(keys::PK);
     item.remove(keys::SK);
-    items::to_json(item)
+    directory::identified(&sk, items::to_json(item))
 }

@@ -4,13 +4,17 @@
 //! mail is wanted it has only started: the record says until when the run that made it can be alive, and once the mail
 //! is out, that it is done. A repetition that meets a start whose run cannot be alive takes it over.
 
-use aws_sdk_dynamodb::{error::SdkError, types::TransactWriteItem};
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    types::{AttributeValue, TransactWriteItem},
+};
 
 use super::{
     Item, Store, StoreError,
     call::call,
     create::TIME_AFTER_WRITING,
-    items::{TTL, named, number, string, text, time, ttl},
+    end::gone_or_ended,
+    items::{TTL, key_of, named, number, string, text, time, ttl},
     keys,
     transaction::{Transacted, delete_part, put_part},
 };
@@ -32,8 +36,11 @@ pub struct Record {
     pub invitation_id: InvitationId,
     /// The body of the answer.
     pub answer: String,
-    /// Until when the run that has to mail it can be alive; `None` once there is nothing left to do.
+    /// Until when the run that has to mail it can be alive; `None` once there is nothing left to do. A lease that cannot
+    /// be read has run out long ago.
     pub runs_until: Option<Timestamp>,
+    /// The lease as the row has it, readable or not.
+    stored_lease: Option<AttributeValue>,
     kept_until: Timestamp,
 }
 
@@ -57,6 +64,7 @@ impl Record {
             invitation_id: invitation.id.clone(),
             answer,
             runs_until: is_mailed.then(|| moment.end()),
+            stored_lease: None,
             kept_until: moment.now.plus_millis(KEPT_MILLIS),
         }
     }
@@ -66,19 +74,33 @@ impl Record {
         self.request_hash == request.request_hash
     }
 
-    /// The record in a row; `None` where it is not one, or is not to be remembered any more at `now`: DynamoDB deletes late.
-    pub(super) fn read(row: &Item, now: Timestamp) -> Option<Self> {
-        Some(Self {
-            key: [keys::PK, keys::SK]
-                .map(|name| Some((name.to_owned(), row.get(name)?.clone())))
-                .into_iter()
-                .collect::<Option<_>>()?,
-            request_hash: text(row, "requestHash")?.to_owned(),
-            invitation_id: InvitationId::parse(text(row, "invitationId")?)?,
-            answer: text(row, "answer")?.to_owned(),
-            runs_until: (text(row, "state") != Some(DONE)).then(|| time(row, "runsUntil")).flatten(),
-            kept_until: time(row, "keptUntil").filter(|until| *until > now)?,
-        })
+    /// The record in a row; `None` where it is not to be remembered any more at `now`: DynamoDB deletes late.
+    ///
+    /// # Errors
+    /// A permanent one for a row that cannot be read: it does not tell that the request is new.
+    pub(super) fn read(row: &Item, now: Timestamp) -> Result<Option<Self>, StoreError> {
+        let unreadable = |attribute| move || StoreError::unreadable("idempotency", attribute);
+        let owned = |name| text(row, name).map(str::to_owned).ok_or_else(unreadable(name));
+        let kept_until = time(row, "keptUntil").ok_or_else(unreadable("keptUntil"))?;
+        if kept_until <= now {
+            return Ok(None);
+        }
+        let runs_until = match text(row, "state") {
+            Some(DONE) => None,
+            // Whoever comes again takes it over.
+            Some(STARTED) => Some(time(row, "runsUntil").unwrap_or(Timestamp::from_millis(0))),
+            _ => return Err(unreadable("state")()),
+        };
+        let invitation_id = text(row, "invitationId").and_then(InvitationId::parse);
+        Ok(Some(Self {
+            key: key_of(row),
+            request_hash: owned("requestHash")?,
+            invitation_id: invitation_id.ok_or_else(unreadable("invitationId"))?,
+            answer: owned("answer")?,
+            runs_until,
+            stored_lease: row.get("runsUntil").cloned(),
+            kept_until,
+        }))
     }
 
     fn row(&self) -> Item {
@@ -111,7 +133,7 @@ impl Store {
         moment: Moment,
     ) -> Result<Option<Record>, StoreError> {
         let rows = self.batch_get(tenant, vec![keys::idempotency(request)], moment.deadline).await?;
-        Ok(rows.first().and_then(|row| Record::read(row, moment.now)))
+        Ok(rows.first().map(|row| Record::read(row, moment.now)).transpose()?.flatten())
     }
 
     /// Takes over the create of `record`, whose run cannot be alive any more, to mail `invitation`, if that still is
@@ -122,17 +144,27 @@ impl Store {
         invitation: &Invitation,
         moment: Moment,
     ) -> Result<TakenOver, StoreError> {
-        let ours = Record { runs_until: Some(moment.end()), ..record.clone() };
+        let ours = Record { runs_until: Some(moment.end()), stored_lease: None, ..record.clone() };
+        let condition = match record.stored_lease {
+            Some(_) => "invitationId = :id AND #state = :started AND runsUntil = :until",
+            None => "invitationId = :id AND #state = :started AND attribute_not_exists(runsUntil)",
+        };
         let put = self
             .put(ours.row())
-            .condition_expression("invitationId = :id AND runsUntil = :until")
+            .condition_expression(condition)
+            .expression_attribute_names("#state", "state")
             .expression_attribute_values(":id", string(record.invitation_id.as_str()))
-            .expression_attribute_values(":until", number(record.runs_until.map_or(0, Timestamp::as_millis)));
+            .expression_attribute_values(":started", string(STARTED));
+        let put =
+            record.stored_lease.iter().fold(put, |put, lease| put.expression_attribute_values(":until", lease.clone()));
         let parts = [put_part(put), self.check_pending(invitation)];
         Ok(match self.transact(&parts, moment.leaving(TIME_AFTER_WRITING)).await? {
             Transacted::Committed => TakenOver::Ours(ours),
             Transacted::Refused(failed) if failed.at(0).is_some() => TakenOver::Others,
-            Transacted::Refused(_) => TakenOver::Ended,
+            Transacted::Refused(failed) => {
+                gone_or_ended(&invitation.tenant, failed.at(1).unwrap_or(&Item::new()))?;
+                TakenOver::Ended
+            }
         })
     }
 
@@ -162,7 +194,7 @@ impl Store {
     pub(super) fn put_record(&self, record: &Record, now: Timestamp) -> TransactWriteItem {
         let put = self
             .put(record.row())
-            .condition_expression("attribute_not_exists(pk) OR NOT keptUntil > :now")
+            .condition_expression("attribute_not_exists(pk) OR keptUntil <= :now")
             .expression_attribute_values(":now", number(now.as_millis()));
         put_part(put)
     }

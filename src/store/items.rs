@@ -1,10 +1,12 @@
-//! How rows are written and read. A row that cannot be read is treated as if it were not there by the reader that
-//! meets it; nothing here panics on what somebody else may have written.
+//! How rows are written and read. Nothing here panics on what somebody else may have written.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Number, Value};
 
-use super::{Item, keys};
+use super::{
+    Item, StoreError, keys,
+    standing::{PendingInvitation, Standing},
+};
 use crate::{
     directory::OrganizationRole,
     email_address::EmailAddress,
@@ -14,45 +16,6 @@ use crate::{
 
 /// The attribute that DynamoDB deletes by, in epoch **seconds**.
 pub const TTL: &str = "ttl";
-
-/// What an address is to an organization: one row, so that one condition decides both uniqueness and membership.
-#[derive(Debug, PartialEq)]
-pub enum Standing {
-    /// Invited, until `expires_at`.
-    Pending {
-        /// The invitation, where its identifier is readable.
-        invitation_id: Option<InvitationId>,
-        /// When the invitation ceases to stand in the way of another.
-        expires_at: Timestamp,
-    },
-    /// A member.
-    Member,
-}
-
-impl Standing {
-    /// The `state` of a pending standing.
-    pub const PENDING: &str = "pending";
-    /// The `state` of a member's standing.
-    pub const MEMBER: &str = "member";
-
-    /// Reads a standing. Anything that is not a pending invitation counts as a membership, which is the safe side.
-    pub fn read(item: &Item) -> Self {
-        if text(item, "state") == Some(Self::PENDING) {
-            let invitation_id = text(item, "invitationId").and_then(InvitationId::parse);
-            Self::Pending { invitation_id, expires_at: time(item, "expiresAt").unwrap_or(Timestamp::MAX) }
-        } else {
-            Self::Member
-        }
-    }
-
-    /// Whether it keeps a new invitation out at `now`: an expired one does not, whether or not DynamoDB has deleted it.
-    pub fn holds(&self, now: Timestamp) -> bool {
-        match self {
-            Self::Member => true,
-            Self::Pending { expires_at, .. } => *expires_at > now,
-        }
-    }
-}
 
 /// The row of an invitation. It is kept for `retention_seconds` after it expires.
 pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
@@ -87,6 +50,20 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     item
 }
 
+/// Whether an invitation with these roles can be stored: DynamoDB's rows have at most 400 KB, with the names of their
+/// attributes. It is stored twice: as its row, and as the JSON of the answer that an idempotency key remembers.
+pub fn fit_roles(roles: &[OrganizationRole]) -> bool {
+    /// In bytes: a row's, less more than all other attributes take.
+    const MOST: usize = 400 * 1024 - 16 * 1024;
+    /// The names `id` and `name`, and what DynamoDB adds to a map, its values, and an element of a list.
+    const OVERHEAD: usize = 16;
+    /// The most that a character grows by in JSON.
+    const LONGEST_ESCAPE: usize = 6;
+    let in_row: usize = roles.iter().map(|role| role.id.len() + role.name.len() + OVERHEAD).sum();
+    let in_json = || serde_json::to_string(roles).map_or(usize::MAX, |json| json.len());
+    in_row <= MOST && (in_row * LONGEST_ESCAPE <= MOST || in_json() <= MOST)
+}
+
 /// Reads the row of an invitation; `None` where it is not one.
 pub fn read_invitation(tenant: &TenantId, item: &Item) -> Option<Invitation> {
     let owned = |name| text(item, name).map(str::to_owned);
@@ -111,16 +88,21 @@ fn read_role(role: &AttributeValue) -> Option<OrganizationRole> {
     Some(OrganizationRole { id: text(role, "id")?.to_owned(), name: text(role, "name")?.to_owned() })
 }
 
-/// The row that makes an address a member: it keeps invitations out for good.
-pub fn member_standing(invitation: &Invitation, user_id: &str) -> Item {
-    member(standing_key(invitation), user_id)
-}
+/// The attribute of a membership that lists its roles.
+pub const ROLE_IDS: &str = "organizationRoleIds";
 
-/// The row with the key of a standing that says: a member.
-pub fn member(standing_key: Item, user_id: &str) -> Item {
-    let attributes = [("state", string(Standing::MEMBER)), ("userId", string(user_id))];
-    let attributes = named(attributes);
-    standing_key.into_iter().chain(attributes).collect()
+/// The roles of a membership: a set, or, where an application wrote it, a list of texts. Nothing at all is no roles.
+///
+/// # Errors
+/// A permanent one for anything else.
+pub fn role_ids(membership: &Item) -> Result<Vec<String>, StoreError> {
+    let ids = match membership.get(ROLE_IDS) {
+        None | Some(AttributeValue::Null(_)) => Some(Vec::new()),
+        Some(AttributeValue::Ss(ids)) => Some(ids.clone()),
+        Some(AttributeValue::L(ids)) => ids.iter().map(|id| id.as_s().ok().cloned()).collect(),
+        Some(_) => None,
+    };
+    ids.ok_or_else(|| StoreError::unreadable("membership", ROLE_IDS))
 }
 
 /// The key of what the invitee of an invitation is to its organization.
@@ -129,18 +111,15 @@ pub fn standing_key(invitation: &Invitation) -> Item {
     Item::from(keys::primary(&invitation.tenant, sk))
 }
 
-/// The row that keeps a second invitation of the same address to the same organization out. It is of no use once the
-/// invitation has expired.
+/// The row that keeps a second invitation of the same address to the same organization out.
 pub fn pending_standing(invitation: &Invitation) -> Item {
-    let mut item = standing_key(invitation);
-    let attributes = [
-        ("state", string(Standing::PENDING)),
-        ("invitationId", string(invitation.id.as_str())),
-        ("expiresAt", number(invitation.expires_at.as_millis())),
-        (TTL, ttl(invitation.expires_at, 0)),
-    ];
-    item.extend(named(attributes));
-    item
+    let (id, expires_at) = (invitation.id.clone(), invitation.expires_at);
+    Standing::Pending(PendingInvitation { id, expires_at }).row(standing_key(invitation))
+}
+
+/// The primary key of a row.
+pub(super) fn key_of(row: &Item) -> Item {
+    [keys::PK, keys::SK].into_iter().filter_map(|name| Some((name.to_owned(), row.get(name)?.clone()))).collect()
 }
 
 /// The moment of deletion: `seconds` after `time`, in epoch seconds.

@@ -90,6 +90,11 @@ pub fn user(id: &str) -> String {
     format!("{USERS}{id}")
 }
 
+/// The identifier of the organization, role or user with that sort key.
+pub fn directory_id(sk: &str) -> Option<&str> {
+    [ORGANIZATIONS, ROLES, USERS].into_iter().find_map(|prefix| sk.strip_prefix(prefix))
+}
+
 /// What the sort keys of an organization's memberships begin with.
 pub fn memberships(organization_id: &str) -> String {
     format!("{MEMBERSHIPS}{organization_id}#")

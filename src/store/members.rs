@@ -1,15 +1,20 @@
 //! Members, as operators write them. Each is two rows that have to agree: the membership, and what the member's
 //! address is to the organization, which is the row by which an invitation of a member is refused.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::{
     Item, Store, StoreError,
-    items::{self, Standing, named, number, string, text},
+    condition::Unchanged,
+    items::{self, named, number, string, text},
     keys,
-    transaction::{Transacted, delete_part, put_part},
+    standing::Standing,
+    transaction::{delete_part, put_part},
 };
 use crate::{
     email_address::EmailAddress,
@@ -20,6 +25,9 @@ use crate::{
 /// The address that the user joined with last, folded. Memberships that others wrote may have none.
 const EMAIL: &str = "email";
 const JOINED_AT: &str = "joinedAt";
+
+/// The attributes of a membership that anything writes.
+const ATTRIBUTES: [&str; 5] = ["organizationId", "userId", EMAIL, JOINED_AT, items::ROLE_IDS];
 
 /// A user who is to be a member of an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,24 +44,18 @@ pub struct Member {
     pub joined_at: Option<Timestamp>,
 }
 
-/// What an import has to know of members before it writes them.
-#[derive(Debug)]
-pub struct Memberships(HashMap<String, Item>);
+/// The rows of members as they were found, by their sort keys.
+type Found = HashMap<String, Item>;
 
 impl Member {
-    /// The rows of the member, to be written in a batch, where nothing is known that is in their way.
-    pub fn rows(&self, tenant: &TenantId, written: &Memberships, now: Timestamp) -> [Item; 2] {
-        [self.membership(tenant, written.0.get(&self.sort_key()), now), self.standing(tenant)]
-    }
-
-    /// Whether the member may have had another address: then the row of that address has to go in the same moment.
-    pub fn may_have_moved(&self, written: &Memberships) -> bool {
-        written.0.get(&self.sort_key()).is_some_and(|row| self.has_moved(row))
-    }
-
     /// The sort keys of the rows.
     pub fn sort_keys(&self) -> [String; 2] {
         [self.sort_key(), self.standing_sort_key()]
+    }
+
+    /// Whether the member may have had another address: then the standing of that address has to be left.
+    fn may_have_moved(&self, found: &Found) -> bool {
+        found.get(&self.sort_key()).is_some_and(|row| self.has_moved(row))
     }
 
     fn has_moved(&self, row: &Item) -> bool {
@@ -68,8 +70,8 @@ impl Member {
         keys::standing(&self.organization_id, &self.email.folded())
     }
 
-    fn membership(&self, tenant: &TenantId, written: Option<&Item>, now: Timestamp) -> Item {
-        let written = written.and_then(|row| items::time(row, JOINED_AT));
+    fn membership(&self, tenant: &TenantId, found: &Item, now: Timestamp) -> Item {
+        let written = items::time(found, JOINED_AT);
         let joined_at = self.joined_at.or(written).unwrap_or(now);
         let attributes = [
             ("organizationId", string(&self.organization_id)),
@@ -82,54 +84,61 @@ impl Member {
         // DynamoDB has no empty sets.
         if !self.organization_role_ids.is_empty() {
             let roles = self.organization_role_ids.iter().cloned().collect();
-            item.insert("organizationRoleIds".to_owned(), AttributeValue::Ss(roles));
+            item.insert(items::ROLE_IDS.to_owned(), AttributeValue::Ss(roles));
         }
         item
-    }
-
-    fn standing(&self, tenant: &TenantId) -> Item {
-        items::member(Item::from(keys::primary(tenant, self.standing_sort_key())), &self.user_id)
     }
 }
 
 impl Store {
-    /// What is written of these members. At most as many as fit one batch.
-    pub async fn memberships<'a>(
+    /// Makes users members, as [`Store::put_member`] does, the usual ones together. At most as many as fit one batch.
+    /// They and each of those that have to be written alone may take as long as `patience`.
+    pub async fn put_members(
         &self,
         tenant: &TenantId,
-        members: impl Iterator<Item = &'a Member>,
-        deadline: Deadline,
-    ) -> Result<Memberships, StoreError> {
-        let wanted: BTreeSet<String> = members.map(Member::sort_key).collect();
-        let rows = self.batch_get(tenant, wanted.into_iter().collect(), deadline).await?;
-        let by_key = rows.into_iter().filter_map(|row| Some((text(&row, keys::SK)?.to_owned(), row)));
-        Ok(Memberships(by_key.collect()))
+        members: &[&Member],
+        patience: Duration,
+    ) -> Result<(), StoreError> {
+        let moment = Moment::with_budget(patience);
+        let found = self.found_rows(tenant, members, moment.deadline).await?;
+        // A transaction writes no row twice.
+        let mut keys = HashSet::new();
+        let is_usual = |member: &&&Member| !member.may_have_moved(&found) && keys.insert(member.standing_sort_key());
+        let (together, mut alone): (Vec<&Member>, Vec<&Member>) = members.iter().partition(is_usual);
+        let parts = together.iter().map(|member| self.put_member_rows(tenant, member, &found, moment.now));
+        let parts: Vec<_> = parts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        if !parts.is_empty() && !self.transact(&parts, moment.deadline).await?.is_committed() {
+            // Somebody writes one of them at the same moment.
+            alone.splice(0..0, together);
+        }
+        for member in alone {
+            self.put_member(tenant, member, Moment::with_budget(patience)).await?;
+        }
+        Ok(())
     }
 
-    /// Makes a user a member, or gives a member these roles and this address instead of what they had. Whatever the
-    /// address was to the organization before, it is a member's now: a pending invitation of it stays, and can be
-    /// accepted or revoked.
+    /// Makes a user a member, or gives a member these roles and this address instead of what they had. A pending
+    /// invitation of the address stays, and can be accepted or revoked; the member's standing remembers it.
     pub async fn put_member(&self, tenant: &TenantId, member: &Member, moment: Moment) -> Result<(), StoreError> {
         loop {
-            let written = self.item(tenant, &member.sort_key()).await?;
-            let mut former = match &written {
-                Some(row) if member.has_moved(row) => {
-                    self.standings_of(tenant, &member.organization_id, &member.user_id).await?
-                }
-                _ => Vec::new(),
+            let found = self.found_rows(tenant, &[member], moment.deadline).await?;
+            let mut former = if member.may_have_moved(&found) {
+                self.standings_of(tenant, &member.organization_id, &member.user_id).await?
+            } else {
+                Vec::new()
             };
-            former.retain(|sk| *sk != member.standing_sort_key());
-            let rows = [member.membership(tenant, written.as_ref(), moment.now), member.standing(tenant)];
-            let puts = rows.into_iter().map(|row| put_part(self.put(row)));
-            let parts: Vec<_> = puts.chain(self.leave(tenant, former, &member.user_id)).collect();
-            if let Transacted::Committed = self.transact(&parts, moment.deadline).await? {
+            former.retain(|row| text(row, keys::SK) != Some(&member.standing_sort_key()));
+            let mut parts = self.put_member_rows(tenant, member, &found, moment.now)?.to_vec();
+            parts.extend(self.leave(&former, &member.user_id, moment.now)?);
+            if self.transact(&parts, moment.deadline).await?.is_committed() {
                 return Ok(());
             }
         }
     }
 
-    /// Ends a membership: deletes it, and what frees the member's address for invitations again, unless that is
-    /// another's by now. Says whether there was anything to delete.
+    /// Ends a membership: deletes it, and takes the user out of the standings of their addresses. An address of which
+    /// nobody else is a member is free for invitations again, or has the pending one again that it had before. Says
+    /// whether there was anything to delete.
     pub async fn delete_member(
         &self,
         tenant: &TenantId,
@@ -139,20 +148,56 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let sk = keys::membership(organization_id, user_id);
         loop {
-            let membership = self.item(tenant, &sk).await?;
+            // Before the standings: an acceptance that comes between the two changes the membership.
+            let membership = self.item(tenant, &sk).await?.unwrap_or_default();
             let standings = self.standings_of(tenant, organization_id, user_id).await?;
-            if membership.is_none() && standings.is_empty() {
+            if membership.is_empty() && standings.is_empty() {
                 return Ok(false);
             }
-            let mut parts = vec![delete_part(self.delete(Item::from(keys::primary(tenant, &sk))))];
-            parts.extend(self.leave(tenant, standings, user_id));
-            if let Transacted::Committed = self.transact(&parts, moment.deadline).await? {
+            let Unchanged { expression, names, values } = Unchanged::of(&membership, &ATTRIBUTES);
+            let delete = self.delete(Item::from(keys::primary(tenant, &sk))).condition_expression(expression);
+            let delete = delete.set_expression_attribute_names(names).set_expression_attribute_values(values);
+            let mut parts = vec![delete_part(delete)];
+            parts.extend(self.leave(&standings, user_id, moment.now)?);
+            if self.transact(&parts, moment.deadline).await?.is_committed() {
                 return Ok(true);
             }
         }
     }
 
-    /// The sort keys of the addresses by which a user is a member of an organization: one, unless others wrote more.
+    /// The rows of these members, as far as they are there.
+    async fn found_rows(
+        &self,
+        tenant: &TenantId,
+        members: &[&Member],
+        deadline: Deadline,
+    ) -> Result<Found, StoreError> {
+        let wanted: BTreeSet<String> = members.iter().flat_map(|member| member.sort_keys()).collect();
+        let rows = self.batch_get(tenant, wanted.into_iter().collect(), deadline).await?;
+        Ok(rows.into_iter().filter_map(|row| Some((text(&row, keys::SK)?.to_owned(), row))).collect())
+    }
+
+    /// The parts that write both rows of a member, if they still are what was found.
+    fn put_member_rows(
+        &self,
+        tenant: &TenantId,
+        member: &Member,
+        found: &Found,
+        now: Timestamp,
+    ) -> Result<[TransactWriteItem; 2], StoreError> {
+        let nothing = Item::new();
+        let of_key = |sk: String| found.get(&sk).unwrap_or(&nothing);
+        let (membership, standing) = (of_key(member.sort_key()), of_key(member.standing_sort_key()));
+        let Unchanged { expression, names, values } = Unchanged::of(membership, &ATTRIBUTES);
+        let put = self.put(member.membership(tenant, membership, now)).condition_expression(expression);
+        let put = put.set_expression_attribute_names(names).set_expression_attribute_values(values);
+        let former = (!standing.is_empty()).then(|| Standing::read(standing)).transpose()?;
+        let key = Item::from(keys::primary(tenant, member.standing_sort_key()));
+        let joined = Standing::joined(former, &member.user_id);
+        Ok([put_part(put), self.replace_standing(key, standing, Some(&joined))])
+    }
+
+    /// The standings of the addresses by which a user is a member of an organization: one, unless others wrote more.
     /// All addresses of the organization are read for it, since a membership names the last of them alone, if any: a user
     /// may have accepted invitations of several addresses.
     async fn standings_of(
@@ -160,14 +205,13 @@ impl Store {
         tenant: &TenantId,
         organization_id: &str,
         user_id: &str,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<Item>, StoreError> {
         let prefix = keys::standings(organization_id);
         let (mut found, mut start) = (Vec::new(), None);
         loop {
             let page = self.query_prefix(tenant, &prefix, start).await?;
-            let rows = page.items.unwrap_or_default();
-            let of_user = |row: &&Item| text(row, "userId") == Some(user_id) && Standing::read(row) == Standing::Member;
-            found.extend(rows.iter().filter(of_user).filter_map(|row| text(row, keys::SK)).map(str::to_owned));
+            let rows = page.items.unwrap_or_default().into_iter();
+            found.extend(rows.filter(|row| Standing::names_user(row, user_id)));
             start = page.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() {
                 return Ok(found);
@@ -175,21 +219,12 @@ impl Store {
         }
     }
 
-    /// The parts that delete these standings, as long as they are the user's membership.
-    fn leave(
-        &self,
-        tenant: &TenantId,
-        standings: Vec<String>,
-        user_id: &str,
-    ) -> impl Iterator<Item = TransactWriteItem> {
-        standings.into_iter().map(move |sk| {
-            let delete = self
-                .delete(Item::from(keys::primary(tenant, sk)))
-                .condition_expression("attribute_not_exists(pk) OR (userId = :user AND #state = :member)")
-                .expression_attribute_names("#state", "state")
-                .expression_attribute_values(":user", string(user_id))
-                .expression_attribute_values(":member", string(Standing::MEMBER));
-            delete_part(delete)
-        })
+    /// The parts that take a user out of these standings, as long as they are what was found.
+    fn leave(&self, standings: &[Item], user_id: &str, now: Timestamp) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let part = |row: &Item| {
+            let left = Standing::read(row)?.left(|id| id == user_id, now);
+            Ok(self.replace_standing(items::key_of(row), row, left.as_ref()))
+        };
+        standings.iter().map(part).collect()
     }
 }

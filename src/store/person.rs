@@ -5,16 +5,22 @@
 
 use std::collections::HashSet;
 
-use aws_sdk_dynamodb::{operation::delete_item::DeleteItemError, types::AttributeValue};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     Item, Store, StoreError,
+    condition::Unchanged,
+    directory::PATIENCE,
     items::{self, text},
     keys,
+    standing::Standing,
+    transaction::{delete_part, put_part},
 };
-use crate::invitation::TenantId;
+use crate::{
+    invitation::TenantId,
+    timestamp::{Deadline, Timestamp},
+};
 
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -40,6 +46,8 @@ pub struct PersonRow {
     /// What it is.
     pub kind: Kind,
     row: Item,
+    /// What the row says of others, and has to stay: a standing of an address that is not the person's.
+    rest: Option<Item>,
 }
 
 impl PersonRow {
@@ -74,18 +82,32 @@ impl Person {
             Kind::Invitation => is_address("invitee"),
             Kind::Member => is_address("email") || is_among("userId", &self.user_ids),
             Kind::Standing => {
-                sk.ends_with(&keys::standing_of(&self.folded_address)) || is_among("userId", &self.user_ids)
+                self.has_address_of(sk) || self.user_ids.iter().any(|user_id| Standing::names_user(row, user_id))
             }
             Kind::SendWindow => sk == keys::send_window(&self.folded_address),
             Kind::Idempotency => is_among("invitationId", &self.invitation_ids) || self.is_invitee_of_answer(row),
         };
-        let id = text(row, "id").filter(|_| is_theirs).map(str::to_owned);
+        // The identifier is that of the key, whatever the row says.
+        let id = sk.split_once('#').map(|(_, id)| id.to_owned()).filter(|_| is_theirs);
         match kind {
             Kind::User => self.user_ids.extend(id),
             Kind::Invitation => self.invitation_ids.extend(id),
             _ => {}
         }
         is_theirs
+    }
+
+    fn has_address_of(&self, standing_sk: &str) -> bool {
+        standing_sk.ends_with(&keys::standing_of(&self.folded_address))
+    }
+
+    /// What has to stay of a row: of the standing of an address that is another's, what it says of others.
+    fn rest(&self, kind: Kind, row: &Item, now: Timestamp) -> Result<Option<Item>, StoreError> {
+        if kind != Kind::Standing || self.has_address_of(text(row, keys::SK).unwrap_or_default()) {
+            return Ok(None);
+        }
+        let left = Standing::read(row)?.left(|user_id| self.user_ids.contains(user_id), now);
+        Ok(left.map(|left| left.row(row.clone())))
     }
 
     /// The answer that is remembered may outlive the invitation.
@@ -99,7 +121,7 @@ impl Person {
 impl Store {
     /// The rows that are about the person with that address, in whatever case.
     pub async fn person_rows(&self, tenant: &TenantId, address: &str) -> Result<Vec<PersonRow>, StoreError> {
-        let folded_address = address.to_ascii_lowercase();
+        let (folded_address, now) = (address.to_ascii_lowercase(), Timestamp::now());
         let send_window = keys::send_window(&folded_address);
         let sources = [
             (Kind::User, keys::USERS),
@@ -115,8 +137,12 @@ impl Store {
             let mut start = None;
             loop {
                 let page = self.query_prefix(tenant, prefix, start).await?;
-                let rows = page.items.unwrap_or_default().into_iter().filter(|row| person.knows(kind, row));
-                found.extend(rows.map(|row| PersonRow { kind, row }));
+                for row in page.items.unwrap_or_default() {
+                    if person.knows(kind, &row) {
+                        let rest = person.rest(kind, &row, now)?;
+                        found.push(PersonRow { kind, row, rest });
+                    }
+                }
                 start = page.last_evaluated_key.filter(|key| !key.is_empty());
                 if start.is_none() {
                     break;
@@ -126,25 +152,19 @@ impl Store {
         Ok(found)
     }
 
-    /// Deletes a row, if it still is what it was read as. Says whether it was.
+    /// Deletes a row, or takes the person out of one that is about others too, if it still is what it was read as. Says
+    /// whether it was.
     pub async fn delete_person_row(&self, tenant: &TenantId, row: &PersonRow) -> Result<bool, StoreError> {
-        let key = Item::from(keys::primary(tenant, row.sort_key()));
-        let mut request = self.client.delete_item().table_name(&self.table).set_key(Some(key));
-        let mut conditions = Vec::new();
-        for (position, (name, value)) in row.row.iter().enumerate() {
-            request = request
-                .expression_attribute_names(format!("#{position}"), name)
-                .expression_attribute_values(format!(":{position}"), AttributeValue::clone(value));
-            conditions.push(format!("#{position} = :{position}"));
-        }
-        match request.condition_expression(conditions.join(" AND ")).send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
+        let names: Vec<&str> = row.row.keys().map(String::as_str).collect();
+        let Unchanged { expression, names, values } = Unchanged::of(&row.row, &names);
+        let part = if let Some(rest) = &row.rest {
+            let put = self.put(rest.clone()).condition_expression(expression);
+            put_part(put.set_expression_attribute_names(names).set_expression_attribute_values(values))
+        } else {
+            let delete =
+                self.delete(Item::from(keys::primary(tenant, row.sort_key()))).condition_expression(expression);
+            delete_part(delete.set_expression_attribute_names(names).set_expression_attribute_values(values))
+        };
+        Ok(self.transact(&[part], Deadline::within(PATIENCE)).await?.is_committed())
     }
 }

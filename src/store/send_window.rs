@@ -11,7 +11,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use super::{
     Item, Store, StoreError,
     create::TIME_AFTER_WRITING,
-    items::{TTL, millis, named, number, string, text, ttl},
+    end::{GoneOrEnded, gone_or_ended},
+    items::{TTL, millis, named, number, string, ttl},
     keys,
     transaction::{Transacted, put_part},
 };
@@ -65,13 +66,23 @@ impl SendWindow {
     }
 
     /// The same recipient's window, as `row` tells it. An empty row tells of nothing.
-    #[must_use]
-    pub fn seen(&self, row: &Item) -> Self {
+    ///
+    /// # Errors
+    /// A permanent one for a row that cannot be read: it does not tell that nothing was sent.
+    pub fn seen(&self, row: &Item) -> Result<Self, StoreError> {
+        if row.is_empty() {
+            return Ok(Self { sends: Vec::new(), version: None, ..self.clone() });
+        }
+        let unreadable = |attribute| move || StoreError::unreadable("send window", attribute);
         let sends = row.get("sends").and_then(|list| list.as_l().ok());
-        let mut sends: Vec<Timestamp> = sends.into_iter().flatten().filter_map(millis).collect();
+        let sends = sends.and_then(|sends| sends.iter().map(millis).collect::<Option<Vec<Timestamp>>>());
+        let mut sends = sends.ok_or_else(unreadable("sends"))?;
         sends.sort_unstable();
-        let version = (!row.is_empty()).then(|| text(row, "version").unwrap_or_default().to_owned());
-        Self { sends, version, ..self.clone() }
+        let version = match row.get("version") {
+            None => String::new(),
+            Some(version) => version.as_s().map_err(|_| unreadable("version")())?.clone(),
+        };
+        Ok(Self { sends, version: Some(version), ..self.clone() })
     }
 
     /// The seconds until one more message may be sent; `None` when one may be sent now.
@@ -163,9 +174,13 @@ impl Store {
                 }
             };
             match failed.at(1) {
-                Some(row) if row.is_empty() => return Ok(Counted::Deleted),
-                Some(_) => return Ok(Counted::Ended),
-                None => window = window.seen(failed.at(0).unwrap_or(&Item::new())),
+                Some(row) => {
+                    return gone_or_ended(&invitation.tenant, row).map(|found| match found {
+                        GoneOrEnded::Gone => Counted::Deleted,
+                        GoneOrEnded::Ended => Counted::Ended,
+                    });
+                }
+                None => window = window.seen(failed.at(0).unwrap_or(&Item::new()))?,
             }
             if let Some(retry_after) = window.seconds_until_free(moment.now) {
                 return Ok(Counted::Full { retry_after });
@@ -177,7 +192,8 @@ impl Store {
     pub async fn seconds_until_free(&self, window: &SendWindow, moment: Moment) -> Result<Option<u64>, StoreError> {
         let sk = keys::send_window(&window.folded_address);
         let rows = self.batch_get(&window.tenant, vec![sk], moment.deadline).await?;
-        Ok(rows.first().and_then(|row| window.seen(row).seconds_until_free(moment.now)))
+        let seen = rows.first().map(|row| window.seen(row)).transpose()?;
+        Ok(seen.and_then(|seen| seen.seconds_until_free(moment.now)))
     }
 
     /// Gives back the send that was counted in `window` at `sent`, because nothing was sent.
@@ -192,7 +208,7 @@ impl Store {
             let parts = [self.replace_send_window(&window, &restored, moment.now)];
             match self.transact(&parts, moment.deadline).await? {
                 Transacted::Committed => return Ok(()),
-                Transacted::Refused(failed) => window = window.seen(failed.at(0).unwrap_or(&Item::new())),
+                Transacted::Refused(failed) => window = window.seen(failed.at(0).unwrap_or(&Item::new()))?,
             }
         }
         Ok(())

@@ -62,9 +62,13 @@ impl Store {
             if let Some(refused) = read_reasons(&cancelled) {
                 return Ok(Transacted::Refused(refused));
             }
-            if !(is_passing(&cancelled) && pauses.next().await) {
-                let codes = codes(&cancelled).join(", ");
-                return Err(StoreError::nothing_done(format!("DynamoDB: TransactionCanceled ({codes})")));
+            let codes = codes(&cancelled);
+            let cause = format!("DynamoDB: TransactionCanceled ({})", codes.join(", "));
+            if is_permanent(&codes) {
+                return Err(StoreError::permanent(cause));
+            }
+            if !(is_passing(&codes) && pauses.next().await) {
+                return Err(StoreError::nothing_done(cause));
             }
         }
     }
@@ -131,11 +135,17 @@ fn read_reasons(cancelled: &TransactionCanceledException) -> Option<FailedCondit
     })
 }
 
-fn is_passing(cancelled: &TransactionCanceledException) -> bool {
+fn is_passing(codes: &[&str]) -> bool {
     const PASSING: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-    codes(cancelled).iter().any(|code| PASSING.contains(&code.as_str()))
+    codes.iter().any(|code| PASSING.contains(code))
 }
 
-fn codes(cancelled: &TransactionCanceledException) -> Vec<String> {
-    cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code().map(str::to_owned)).collect()
+/// Whether a part is impossible, such as a row of more than 400 KB, so that no retry can help.
+fn is_permanent(codes: &[&str]) -> bool {
+    const PERMANENT: [&str; 2] = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
+    codes.iter().any(|code| PERMANENT.contains(code))
+}
+
+fn codes(cancelled: &TransactionCanceledException) -> Vec<&str> {
+    cancelled.cancellation_reasons().iter().filter_map(CancellationReason::code).collect()
 }

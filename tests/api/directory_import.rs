@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{directory_command::directory, helpers::TestApp, proxy::Intervention};
 
 /// A file that goes when the test ends.
-struct TestFile(PathBuf);
+pub struct TestFile(PathBuf);
 
 impl TestFile {
     fn new(text: &str) -> Self {
@@ -23,11 +23,11 @@ impl TestFile {
         Self(path)
     }
 
-    fn lines(rows: &[Value]) -> Self {
+    pub fn lines(rows: &[Value]) -> Self {
         Self::new(&lines(rows))
     }
 
-    fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }

@@ -3,11 +3,11 @@
 //! | row | has to |
 //! |---|---|
 //! | invitation | have keys, index keys and a time to live that agree with its attributes |
-//! | pending invitation | have the standing of its invitee, unless it has expired and the standing is gone or a newer one's |
+//! | pending invitation | have the standing of its invitee, or be remembered by a member's, unless it has expired and the standing is gone or a newer one's; and be the only one of its invitee that has not expired |
 //! | accepted invitation | have a member's standing and a membership with its roles, for the user who accepted |
-//! | revoked invitation | not have the standing |
+//! | revoked invitation | not have the standing, nor be remembered |
 //! | pending standing | have its pending invitation, and expire with it |
-//! | member's standing | have its membership, and last |
+//! | member's standing | have a membership for each of its users, and last; and remember a pending invitation of its own, if any |
 //! | membership | have a member's standing, and last |
 //! | send window | not be over the limit, and go when its last send has left it |
 //! | record of an idempotent create | name the invitation that its answer tells of, and either be done or say until when it may run |
@@ -21,7 +21,13 @@ use crate::helpers::{TestApp, rows::kind};
 /// Checks the whole table as of `now`.
 #[track_caller]
 pub fn assert_holds(app: &TestApp, rows: &[Value], now: i64) {
-    let violations = violations(app, rows, now);
+    assert_holds_without(app, rows, now, &[]);
+}
+
+/// Checks the whole table as of `now`, where these users have ceased to be members after they accepted.
+#[track_caller]
+pub fn assert_holds_without(app: &TestApp, rows: &[Value], now: i64, departed: &[&str]) {
+    let violations = violations(app, rows, now, departed);
     let concerned = rows.iter().filter(|row| !matches!(kind(row), "CONNECTOR" | "ROLE" | "USER" | "ORGANIZATION"));
     let rows = || concerned.map(Value::to_string).collect::<Vec<_>>().join("\n");
     assert!(violations.is_empty(), "{}\n{}", violations.join("\n"), rows());
@@ -32,8 +38,9 @@ pub async fn check(app: &TestApp, now: i64) {
     assert_holds(app, &app.rows().await, now);
 }
 
-fn violations(app: &TestApp, rows: &[Value], now: i64) -> Vec<String> {
-    let table = Table { rows, retention: app.app.config.retention_seconds, limit: app.app.config.message_rate.limit };
+fn violations(app: &TestApp, rows: &[Value], now: i64, departed: &[&str]) -> Vec<String> {
+    let (retention, limit) = (app.app.config.retention_seconds, app.app.config.message_rate.limit);
+    let table = Table { rows, departed, retention, limit };
     let window_seconds = app.app.config.message_rate.window_millis / 1000;
     let mut violations = Vec::new();
     for row in rows {
@@ -56,6 +63,7 @@ fn violations(app: &TestApp, rows: &[Value], now: i64) -> Vec<String> {
 
 struct Table<'a> {
     rows: &'a [Value],
+    departed: &'a [&'a str],
     retention: i64,
     limit: usize,
 }
@@ -81,7 +89,8 @@ impl<'a> Table<'a> {
         expect(number(row, "ttl") == seconds(expires_at) + self.retention, "time to live: expiry and retention");
 
         let standing = self.of_same_tenant(row, &format!("ORG#{organization}#INVITEE#{invitee}"));
-        let owns_standing = standing.is_some_and(|standing| standing["invitationId"] == id);
+        let owns_standing =
+            standing.is_some_and(|standing| standing["invitationId"] == id || standing["pendingInvitationId"] == id);
         let has_expired = expires_at <= now;
         let user = row["acceptedUserId"].as_str();
         expect((row["status"] == "Accepted") == user.is_some(), "a user accepted it just when it is accepted");
@@ -89,7 +98,16 @@ impl<'a> Table<'a> {
             "Pending" => {
                 expect(owns_standing || has_expired, "pending with the standing of its invitee");
                 expect(row["updatedAt"] == row["createdAt"], "unchanged since its creation");
+                let is_rival = |other: &&Value| {
+                    other["inviteeKey"] == row["inviteeKey"]
+                        && other["organizationKey"] == row["organizationKey"]
+                        && other["status"] == "Pending"
+                        && number(other, "expiresAt") > now
+                };
+                let rivals = self.rows.iter().filter(|other| kind(other) == "INVITATION").filter(is_rival).count();
+                expect(rivals <= 1, "the only pending one of its invitee");
             }
+            "Accepted" if self.departed.iter().any(|departed| Some(*departed) == user) => {}
             "Accepted" => {
                 let is_member = standing.is_some_and(|standing| standing["state"] == "member");
                 expect(is_member, "accepted with a member's standing");
@@ -113,20 +131,28 @@ impl<'a> Table<'a> {
         let (_, rest) = text(row, "sk").split_once('#').unwrap();
         let (organization, invitee) = rest.split_once("#INVITEE#").unwrap();
         expect(invitee == invitee.to_ascii_lowercase(), "a folded address");
-        if row["state"] == "pending" {
-            let invitation = self.of_same_tenant(row, &format!("INVITATION#{}", text(row, "invitationId")));
+        let mut judge_pending = |id: &str, expires_at: &str| {
+            let invitation = self.of_same_tenant(row, &format!("INVITATION#{}", text(row, id)));
             let Some(invitation) = invitation else { return expect(false, "pending with its invitation") };
             expect(invitation["status"] == "Pending", "pending with a pending invitation");
             expect(invitation["organizationId"] == organization, "of the invitation's organization");
             expect(text(invitation, "invitee").eq_ignore_ascii_case(invitee), "of the invitation's invitee");
-            expect(invitation["expiresAt"] == row["expiresAt"], "expires with its invitation");
+            expect(invitation["expiresAt"] == row[expires_at], "expires with its invitation");
+        };
+        if row["state"] == "pending" {
+            judge_pending("invitationId", "expiresAt");
             expect(number(row, "ttl") == seconds(number(row, "expiresAt")), "time to live: the expiry");
         } else {
+            if !row["pendingInvitationId"].is_null() {
+                judge_pending("pendingInvitationId", "pendingExpiresAt");
+            }
             expect(row["state"] == "member", "either pending or a member");
             expect(row["ttl"].is_null() && row["expiresAt"].is_null(), "a member's standing lasts");
             expect(row["invitationId"].is_null(), "a member's standing is no invitation's");
-            let membership = format!("MEMBER#{organization}#{}", text(row, "userId"));
-            expect(self.of_same_tenant(row, &membership).is_some(), "a member with a membership");
+            for user in members(row) {
+                let membership = format!("MEMBER#{organization}#{user}");
+                expect(self.of_same_tenant(row, &membership).is_some(), "a member with a membership");
+            }
         }
     }
 
@@ -139,7 +165,9 @@ impl<'a> Table<'a> {
         let mut standings = self.rows.iter().filter(|other| other["pk"] == row["pk"]);
         expect(
             standings.any(|other| {
-                text(other, "sk").starts_with(&prefix) && other["state"] == "member" && other["userId"] == user
+                text(other, "sk").starts_with(&prefix)
+                    && other["state"] == "member"
+                    && members(other).any(|member| member == user)
             }),
             "a membership with a member's standing",
         );
@@ -157,6 +185,12 @@ impl<'a> Table<'a> {
         expect(expires <= seconds(latest.max(now)) + window_seconds, "time to live: a window from now at most");
         expect(expires > now / 1000 - 5 * 365 * 86_400, "a time to live that is honoured");
     }
+}
+
+/// The users of a member's standing.
+fn members(standing: &Value) -> impl Iterator<Item = &str> {
+    let others = standing["otherUserIds"].as_array().into_iter().flatten();
+    others.chain([&standing["userId"]]).map(|user| user.as_str().unwrap())
 }
 
 fn judge_record(row: &Value, expect: &mut impl FnMut(bool, &str)) {

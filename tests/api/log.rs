@@ -11,6 +11,7 @@ use organization_invitations::{
     handler,
     local::ses::SesFault,
     log::{Log, NAMESPACE},
+    store::items,
 };
 use serde_json::{Value, json};
 
@@ -333,4 +334,15 @@ async fn a_log_that_cannot_be_written_stands_in_nobodys_way() {
     let mut app = TestApp::start().await;
     app.app.log = Log::metrics("f".to_owned(), Broken);
     assert_eq!(app.create_at(NOW, &body("a@example.com")).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_fault_that_no_retry_helps_is_an_outcome_of_its_own_with_its_cause_and_is_counted() {
+    let mut app = TestApp::start().await;
+    let logged = Logged::by(&mut app);
+    app.put_rows([items::from_json(json!({ "pk": "TENANT#default", "sk": "ORGANIZATION#acme", "name": 5 }))]).await;
+    app.create_at(NOW, &body("a@example.com")).await.assert_refused(500, "service.internal");
+    let line = logged.last();
+    assert_eq!((&line["outcome"], &line["level"], &line["Requests"]), (&json!("internal"), &json!("ERROR"), &json!(1)));
+    assert_eq!(line["cause"], "unreadable organization row: name");
 }

@@ -16,6 +16,8 @@ mod directory;
 #[cfg(feature = "cli")]
 mod directory_command;
 #[cfg(feature = "cli")]
+mod directory_faults;
+#[cfg(feature = "cli")]
 mod directory_import;
 #[cfg(feature = "cli")]
 mod directory_person;
@@ -44,8 +46,11 @@ mod proxy;
 mod races;
 mod relay;
 mod second_opinion;
+#[cfg(feature = "cli")]
+mod standing;
 mod status;
 mod template;
 mod tenants;
 mod token_issuers;
 mod unreadable;
+mod unreadable_invitations;

@@ -1,19 +1,14 @@
 //! Rows that are written together.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Failed, Target, read_ahead::Row};
 use crate::{
     directory_command::entry::{Entry, Kind},
     store::{
-        Item, StoreError,
+        StoreError,
         directory_rows::{self, BATCH},
-        members::{Member, Memberships},
     },
-    timestamp::{Deadline, Moment, Timestamp},
 };
 
 /// How long DynamoDB may be too busy to write anything at all.
@@ -39,14 +34,6 @@ pub(super) struct Written {
     pub(super) rows_by_kind: BTreeMap<Kind, u64>,
     /// How much of the file is read with it, in bytes.
     pub(super) end: u64,
-}
-
-/// What a batch's entries come to in the table.
-#[derive(Default)]
-struct Rows<'a> {
-    by_key: HashMap<String, Item>,
-    /// Those that have to leave another row, too, which a batch cannot do on a condition.
-    moved: Vec<&'a Member>,
 }
 
 impl Batch {
@@ -87,36 +74,19 @@ impl Batch {
 
     async fn write_entries(&self, target: &Target) -> Result<(), StoreError> {
         let (store, tenant) = (&target.app.store, &target.tenant);
-        let members = self.entries.iter().filter_map(|entry| match entry {
-            Entry::Member(member) => Some(member),
-            _ => None,
-        });
-        let known = store.memberships(tenant, members, Deadline::within(PATIENCE)).await?;
-        let rows = self.rows(target, &known)?;
-        store.write_rows(rows.by_key.into_values().collect(), PATIENCE).await?;
-        for member in rows.moved {
-            store.put_member(tenant, member, Moment::with_budget(PATIENCE)).await?;
-        }
-        Ok(())
-    }
-
-    fn rows(&self, target: &Target, known: &Memberships) -> Result<Rows<'_>, StoreError> {
-        let (mut rows, now) = (Rows::default(), Timestamp::now());
+        let (mut rows, mut members) = (Vec::new(), Vec::new());
         for entry in &self.entries {
-            let items = match entry {
-                Entry::Organization(it) => vec![directory_rows::organization(&target.tenant, it)?],
-                Entry::Role(it) => vec![directory_rows::role(&target.tenant, it)?],
-                Entry::User(it) => vec![directory_rows::user(&target.tenant, it)?],
-                Entry::Connector(it) => vec![directory_rows::connector(&target.tenant, it)?],
-                Entry::Member(it) if it.may_have_moved(known) => {
-                    rows.moved.push(it);
-                    continue;
-                }
-                Entry::Member(it) => it.rows(&target.tenant, known, now).into(),
-            };
-            rows.by_key.extend(keys(entry).into_iter().zip(items));
+            match entry {
+                Entry::Organization(it) => rows.push(directory_rows::organization(tenant, it)?),
+                Entry::Role(it) => rows.push(directory_rows::role(tenant, it)?),
+                Entry::User(it) => rows.push(directory_rows::user(tenant, it)?),
+                Entry::Connector(it) => rows.push(directory_rows::connector(tenant, it)?),
+                Entry::Member(it) => members.push(it),
+            }
         }
-        Ok(rows)
+        store.write_rows(rows, PATIENCE).await?;
+        // Their rows have others beside them to heed, which a `BatchWriteItem` does not.
+        store.put_members(tenant, &members, PATIENCE).await
     }
 
     fn failed(&self, error: &StoreError) -> Failed {

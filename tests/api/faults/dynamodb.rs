@@ -86,13 +86,15 @@ const OPERATIONS: [Operation; 9] = [
 enum Kind {
     /// Nothing was done, and asking again may help.
     Passing,
-    /// Nothing was done, and asking again does not help.
+    /// Nothing was done, and asking again does not help until somebody mends what is wrong around the function.
     Lasting,
+    /// Nothing was done, and the same request will never be.
+    Permanent,
     /// DynamoDB did as asked, or may have, and its answer is lost.
     Lost,
 }
 
-use Kind::{Lasting, Lost, Passing};
+use Kind::{Lasting, Lost, Passing, Permanent};
 
 const EVERY_CALL: &[&str] = &["BatchGetItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem"];
 const SINGLE_ROWS: &[&str] = &["GetItem", "UpdateItem"];
@@ -125,7 +127,9 @@ const FAULTS: &[(Intervention, &[&str], Kind, &str)] = &[
     (Fail(400, "UnrecognizedClientException"), EVERY_CALL, Lasting, "the credentials are none any more"),
     (Fail(400, "AccessDeniedException"), EVERY_CALL, Lasting, "the function's role lacks a permission"),
     (Fail(400, "ResourceNotFoundException"), EVERY_CALL, Lasting, "there is no table"),
-    (CancelWith("ValidationError"), TRANSACTIONS, Lasting, "a part of the transaction is impossible"),
+    (CancelWith("ValidationError"), TRANSACTIONS, Permanent, "a part of the transaction is impossible"),
+    (CancelWith("ItemCollectionSizeLimitExceeded"), TRANSACTIONS, Permanent, "a part of it is too large"),
+    (Fail(400, "ValidationException"), EVERY_CALL, Permanent, "the request is impossible"),
     (LoseAnswer, EVERY_CALL, Lost, "done, and answered with a failure"),
     (DisconnectAfter, EVERY_CALL, Lost, "done, and the connection ends before the answer"),
     (CutOff, EVERY_CALL, Lost, "done, and the connection ends in the middle of the answer"),
@@ -142,7 +146,7 @@ async fn a_fault_that_happens_once_is_got_over_unless_it_lasts() {
         let before = app.rows().await;
         app.proxy().next(case.call, case.fault);
         let answer = case.request(&app, BUDGET).await;
-        if case.kind == Lasting && !case.is_after_the_mail() {
+        if matches!(case.kind, Lasting | Permanent) && !case.is_after_the_mail() {
             case.assert_refused(&app, &answer, &before).await;
             let again = case.request(&app, BUDGET).await;
             case.assert_done(&app, &again).await;
@@ -154,7 +158,7 @@ async fn a_fault_that_happens_once_is_got_over_unless_it_lasts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_that_goes_on_is_a_503_in_time_and_nothing_is_half_written() {
+async fn a_fault_that_goes_on_is_told_in_time_and_nothing_is_half_written() {
     each_case(6, |case, app| async move {
         let app = CaseApp::with_invitation(app).await;
         let before = app.rows().await;
@@ -239,8 +243,12 @@ impl Case {
     }
 
     async fn assert_refused(&self, app: &CaseApp, answer: &Answer, before: &[Value]) {
-        assert_eq!((answer.status, answer.code().as_str()), (503, "service.unavailable"), "{self}: {answer:?}");
-        assert_eq!(answer.headers["retry-after"], "1", "{self}");
+        let expected = match self.kind {
+            Permanent => ((500, "service.internal"), None),
+            _ => ((503, "service.unavailable"), Some("1")),
+        };
+        let retry_after = answer.headers.get("retry-after").map(String::as_str);
+        assert_eq!(((answer.status, answer.code().as_str()), retry_after), expected, "{self}: {answer:?}");
         assert!(!answer.text.contains("DynamoDB") && !answer.text.contains("Exception"), "{self}: {answer:?}");
         let rows = app.rows().await;
         invariant::assert_holds(app, &rows, NOW);

@@ -1,0 +1,314 @@
+//! What an address is to an organization: one row, so that one condition decides both uniqueness and membership.
+//!
+//! | `state` | attributes |
+//! |---|---|
+//! | `pending` | `invitationId`, `expiresAt`, and the time to live that ends with it |
+//! | `member` | `userId`; `otherUserIds` (a set) where several users share the address; `pendingInvitationId` and `pendingExpiresAt` where an invitation was pending when the address became a member's |
+//!
+//! A member's standing remembers that invitation, so that it stands in the way of another one again when the last
+//! membership ends. Accepting, revoking or deleting it makes the standing forget it.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+
+use super::{
+    Item, Store, StoreError,
+    condition::Unchanged,
+    items::{self, TTL, named, number, string, text, time, ttl},
+    transaction::{delete_part, put_part},
+};
+use crate::{
+    invitation::{Invitation, InvitationId},
+    timestamp::Timestamp,
+};
+
+const STATE: &str = "state";
+const INVITATION_ID: &str = "invitationId";
+const EXPIRES_AT: &str = "expiresAt";
+const USER_ID: &str = "userId";
+const OTHER_USER_IDS: &str = "otherUserIds";
+const PENDING_INVITATION_ID: &str = "pendingInvitationId";
+const PENDING_EXPIRES_AT: &str = "pendingExpiresAt";
+
+/// All attributes but the keys.
+const ATTRIBUTES: [&str; 8] =
+    [STATE, INVITATION_ID, EXPIRES_AT, TTL, USER_ID, OTHER_USER_IDS, PENDING_INVITATION_ID, PENDING_EXPIRES_AT];
+
+/// What an address is to an organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Invited.
+    Pending(PendingInvitation),
+    /// A member, or several who share the address.
+    Member {
+        /// The users. None where others wrote the row without.
+        user_ids: BTreeSet<String>,
+        /// The invitation that was pending when the address became a member's.
+        pending: Option<PendingInvitation>,
+    },
+}
+
+/// The pending invitation of an address to an organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingInvitation {
+    /// The invitation.
+    pub id: InvitationId,
+    /// When it ceases to stand in the way of another.
+    pub expires_at: Timestamp,
+}
+
+impl PendingInvitation {
+    fn read(row: &Item, id: &'static str, expires_at: &'static str) -> Result<Self, StoreError> {
+        let unreadable = |attribute| move || StoreError::unreadable("standing", attribute);
+        Ok(Self {
+            id: text(row, id).and_then(InvitationId::parse).ok_or_else(unreadable(id))?,
+            expires_at: time(row, expires_at).ok_or_else(unreadable(expires_at))?,
+        })
+    }
+}
+
+impl Standing {
+    /// The `state` of a pending standing.
+    pub const PENDING: &str = "pending";
+    /// The `state` of a member's standing.
+    pub const MEMBER: &str = "member";
+
+    /// Reads a standing.
+    ///
+    /// # Errors
+    /// A permanent one for a row of neither form: what it says of the address is not known, so it is neither free, nor
+    /// invited, nor a member.
+    pub fn read(row: &Item) -> Result<Self, StoreError> {
+        match text(row, STATE) {
+            Some(Self::PENDING) => Ok(Self::Pending(PendingInvitation::read(row, INVITATION_ID, EXPIRES_AT)?)),
+            Some(Self::MEMBER) => {
+                let remembers = [PENDING_INVITATION_ID, PENDING_EXPIRES_AT].iter().any(|name| row.contains_key(*name));
+                let pending = || PendingInvitation::read(row, PENDING_INVITATION_ID, PENDING_EXPIRES_AT);
+                Ok(Self::Member { user_ids: user_ids(row)?, pending: remembers.then(pending).transpose()? })
+            }
+            _ => Err(StoreError::unreadable("standing", STATE)),
+        }
+    }
+
+    /// Whether a row, readable or not, names this invitation as the pending one of its address.
+    pub fn names_invitation(row: &Item, id: &InvitationId) -> bool {
+        Self::names_pending(row, id) || text(row, PENDING_INVITATION_ID) == Some(id.as_str())
+    }
+
+    /// Whether a row is the pending standing of this invitation.
+    pub fn names_pending(row: &Item, id: &InvitationId) -> bool {
+        text(row, INVITATION_ID) == Some(id.as_str())
+    }
+
+    /// Whether a row, readable or not, names this user as a member.
+    pub fn names_user(row: &Item, user_id: &str) -> bool {
+        let others = row.get(OTHER_USER_IDS).and_then(|value| value.as_ss().ok());
+        text(row, USER_ID) == Some(user_id) || others.is_some_and(|others| others.iter().any(|id| id == user_id))
+    }
+
+    /// Whether it keeps a new invitation out at `now`: an expired one does not, whether or not DynamoDB has deleted it.
+    pub fn blocks_invitation(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Member { .. } => true,
+            Self::Pending(pending) => pending.expires_at > now,
+        }
+    }
+
+    /// The invitation that is pending, or was when the address became a member's.
+    pub fn invitation(&self) -> Option<&PendingInvitation> {
+        match self {
+            Self::Pending(pending) => Some(pending),
+            Self::Member { pending, .. } => pending.as_ref(),
+        }
+    }
+
+    /// The standing after a user has become a member under the address.
+    #[must_use]
+    pub fn joined(found: Option<Self>, user_id: &str) -> Self {
+        let (mut user_ids, pending) = match found {
+            None => (BTreeSet::new(), None),
+            Some(Self::Pending(pending)) => (BTreeSet::new(), Some(pending)),
+            Some(Self::Member { user_ids, pending }) => (user_ids, pending),
+        };
+        user_ids.insert(user_id.to_owned());
+        Self::Member { user_ids, pending }
+    }
+
+    /// The standing after these users have ceased to be members: with the last of them, the invitation that is
+    /// remembered is what the address is again, unless it has expired.
+    #[must_use]
+    pub fn left(self, is_leaving: impl Fn(&str) -> bool, now: Timestamp) -> Option<Self> {
+        let Self::Member { mut user_ids, pending } = self else { return Some(self) };
+        user_ids.retain(|id| !is_leaving(id));
+        if user_ids.is_empty() {
+            return pending.filter(|pending| pending.expires_at > now).map(Self::Pending);
+        }
+        Some(Self::Member { user_ids, pending })
+    }
+
+    /// The standing after that invitation has ended.
+    #[must_use]
+    pub fn without_invitation(self, id: &InvitationId) -> Option<Self> {
+        match self {
+            Self::Pending(pending) if pending.id == *id => None,
+            Self::Member { user_ids, pending } => {
+                Some(Self::Member { user_ids, pending: pending.filter(|pending| pending.id != *id) })
+            }
+            other @ Self::Pending(_) => Some(other),
+        }
+    }
+
+    /// The row that says so, made of the row that was there, or of its key.
+    pub fn row(&self, mut row: Item) -> Item {
+        row.retain(|name, _| !ATTRIBUTES.contains(&name.as_str()));
+        match self {
+            Self::Pending(PendingInvitation { id, expires_at }) => row.extend(named([
+                (STATE, string(Self::PENDING)),
+                (INVITATION_ID, string(id.as_str())),
+                (EXPIRES_AT, number(expires_at.as_millis())),
+                // It is of no use once the invitation has expired.
+                (TTL, ttl(*expires_at, 0)),
+            ])),
+            Self::Member { user_ids, pending } => {
+                let (first, others) = (user_ids.iter().next(), user_ids.iter().skip(1).cloned().collect::<Vec<_>>());
+                row.extend(named([(STATE, string(Self::MEMBER))]));
+                row.extend(first.map(|id| (USER_ID.to_owned(), string(id))));
+                // DynamoDB has no empty sets.
+                row.extend((!others.is_empty()).then(|| (OTHER_USER_IDS.to_owned(), AttributeValue::Ss(others))));
+                row.extend(pending.iter().flat_map(|pending| {
+                    named([
+                        (PENDING_INVITATION_ID, string(pending.id.as_str())),
+                        (PENDING_EXPIRES_AT, number(pending.expires_at.as_millis())),
+                    ])
+                }));
+            }
+        }
+        row
+    }
+}
+
+fn user_ids(row: &Item) -> Result<BTreeSet<String>, StoreError> {
+    let first = row.get(USER_ID).map(|id| id.as_s().map_err(|_| StoreError::unreadable("standing", USER_ID)));
+    let others = row.get(OTHER_USER_IDS);
+    let others = others.map(|ids| ids.as_ss().map_err(|_| StoreError::unreadable("standing", OTHER_USER_IDS)));
+    let others = others.transpose()?.into_iter().flatten();
+    Ok(first.transpose()?.into_iter().chain(others).cloned().collect())
+}
+
+impl Store {
+    /// The part that makes the standing with that key `new`, or deletes it, if it still is the row that was `found`; an
+    /// empty one is none.
+    pub(super) fn replace_standing(&self, key: Item, found: &Item, new: Option<&Standing>) -> TransactWriteItem {
+        let Unchanged { expression, names, values } = Unchanged::of(found, &ATTRIBUTES);
+        match new {
+            Some(new) => {
+                let base = if found.is_empty() { key } else { found.clone() };
+                let put = self.put(new.row(base)).condition_expression(expression);
+                put_part(put.set_expression_attribute_names(names).set_expression_attribute_values(values))
+            }
+            None => {
+                let delete = self.delete(key).condition_expression(expression);
+                delete_part(delete.set_expression_attribute_names(names).set_expression_attribute_values(values))
+            }
+        }
+    }
+
+    /// The part that takes a pending invitation out of the standing of its invitee, which has to be the invitation's own
+    /// where there is one. That is what the standing usually is; where the part fails, [`Store::forget_invitation`]
+    /// tells what it has to be instead.
+    pub(super) fn free_invitee(&self, invitation: &Invitation) -> TransactWriteItem {
+        let delete = self
+            .delete(items::standing_key(invitation))
+            .condition_expression("attribute_not_exists(pk) OR invitationId = :id")
+            .expression_attribute_values(":id", string(invitation.id.as_str()));
+        delete_part(delete)
+    }
+
+    /// The part that takes an invitation out of a standing that was `found`; `None` where it is not in there.
+    pub(super) fn forget_invitation(
+        &self,
+        invitation: &Invitation,
+        found: &Item,
+    ) -> Result<Option<TransactWriteItem>, StoreError> {
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let standing = Standing::read(found)?;
+        if standing.invitation().is_none_or(|pending| pending.id != invitation.id) {
+            return Ok(None);
+        }
+        let new = standing.without_invitation(&invitation.id);
+        Ok(Some(self.replace_standing(items::standing_key(invitation), found, new.as_ref())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    fn pending(expires_at: i64) -> PendingInvitation {
+        let id = InvitationId::parse("0mwshl16meeoe2l4w0lik").unwrap();
+        PendingInvitation { id, expires_at: Timestamp::from_millis(expires_at) }
+    }
+
+    fn member(user_ids: &[&str], pending: Option<PendingInvitation>) -> Standing {
+        Standing::Member { user_ids: user_ids.iter().map(|id| (*id).to_owned()).collect(), pending }
+    }
+
+    #[test]
+    fn a_membership_that_ends_gives_a_pending_invitation_back_with_its_last_user() {
+        let joined = Standing::joined(Some(Standing::Pending(pending(2_000))), "ada");
+        assert_eq!(joined, member(&["ada"], Some(pending(2_000))));
+        let shared = Standing::joined(Some(joined.clone()), "bob");
+        for (standing, leaving, expected, reason) in [
+            (joined.clone(), "ada", Some(Standing::Pending(pending(2_000))), "the last user"),
+            (joined.clone(), "eve", Some(joined.clone()), "another user"),
+            (shared, "ada", Some(member(&["bob"], Some(pending(2_000)))), "one of two"),
+            (member(&["ada"], Some(pending(1_000))), "ada", None, "the invitation has expired"),
+            (member(&["ada"], None), "ada", None, "nothing is remembered"),
+            (Standing::Pending(pending(1)), "ada", Some(Standing::Pending(pending(1))), "nobody is a member"),
+        ] {
+            assert_eq!(standing.left(|id| id == leaving, NOW), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn every_form_is_read_as_it_is_written_and_nothing_else_is_touched() {
+        let base = Item::from([("note".to_owned(), string("of others"))]);
+        for standing in [
+            Standing::Pending(pending(2_000)),
+            member(&["ada"], None),
+            member(&["ada", "bob", "eve"], Some(pending(2_000))),
+            member(&[], None),
+        ] {
+            let row = standing.row(Standing::Pending(pending(1)).row(member(&["x", "y"], None).row(base.clone())));
+            assert_eq!(Standing::read(&row).unwrap(), standing);
+            assert_eq!(text(&row, "note"), Some("of others"));
+            assert_eq!(row.contains_key(TTL), matches!(standing, Standing::Pending(_)), "only a pending one goes");
+        }
+    }
+
+    #[test]
+    fn a_row_of_neither_form_is_an_error_that_names_the_attribute() {
+        for (attributes, attribute) in [
+            (vec![], STATE),
+            (vec![(STATE, string("Member"))], STATE),
+            (vec![(STATE, string("pending"))], INVITATION_ID),
+            (vec![(STATE, string("pending")), (INVITATION_ID, string("x"))], INVITATION_ID),
+            (vec![(STATE, string("pending")), (INVITATION_ID, string(pending(1).id.as_str()))], EXPIRES_AT),
+            (vec![(STATE, string("member")), (USER_ID, number(5))], USER_ID),
+            (vec![(STATE, string("member")), (OTHER_USER_IDS, string("ada"))], OTHER_USER_IDS),
+            (vec![(STATE, string("member")), (PENDING_EXPIRES_AT, number(5))], PENDING_INVITATION_ID),
+        ] {
+            let row: Item = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let error = Standing::read(&row).unwrap_err();
+            assert_eq!(
+                (error.to_string(), error.is_permanent),
+                (format!("unreadable standing row: {attribute}"), true)
+            );
+        }
+    }
+}
