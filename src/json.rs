@@ -38,6 +38,16 @@ pub fn lenient(raw: &RawValue, levels: u8) -> Value {
     }
 }
 
+/// Reads a value, or its type's default where it is null, for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn null_is_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// Reads an object of [`Json`] values, for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
