@@ -18,8 +18,9 @@ use crate::{
 /// What stands in a `link` for the new invitation's identifier.
 const INVITATION_ID_PLACEHOLDER: &str = "{invitationId}";
 
-/// The longest subject line, in characters: more than mail programs show.
-const MAX_SUBJECT_LENGTH: usize = 250;
+/// The longest subject line, in characters: as many as a line of a mail can have (RFC 5322, section 2.1.1), and many
+/// more than mail programs show.
+const MAX_SUBJECT_LENGTH: usize = 998;
 
 /// The last moment that RFC 3339 can write: the end of the year 9999.
 const LAST_WRITABLE: Timestamp = Timestamp::from_millis(253_402_300_799_000);

@@ -22,10 +22,10 @@ use crate::{
 
 /// What the function `f` has logged.
 #[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
+pub struct Logged(Arc<Mutex<Vec<u8>>>);
 
 impl Logged {
-    fn by(app: &mut TestApp) -> Self {
+    pub fn by(app: &mut TestApp) -> Self {
         let logged = Self::default();
         app.app.log = Log::metrics("f".to_owned(), logged.clone());
         logged
@@ -40,7 +40,7 @@ impl Logged {
     }
 
     #[track_caller]
-    fn last(&self) -> Value {
+    pub fn last(&self) -> Value {
         self.lines().pop().expect("a line")
     }
 }
