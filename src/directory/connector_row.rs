@@ -46,12 +46,12 @@ fn fault(row: &Value) -> String {
     if let Some(fault) = first_missing(row, &REQUIRED) {
         return format!("connector: {fault}");
     }
-    let templates = row.get("templates").and_then(Value::as_object).into_iter().flatten();
-    for (locale, template) in templates.filter(|(_, template)| EmailTemplate::deserialize(*template).is_err()) {
+    let mut templates = row.get("templates").and_then(Value::as_object).into_iter().flatten();
+    if let Some((locale, template)) = templates.find(|(_, template)| EmailTemplate::deserialize(*template).is_err()) {
         return format!("connector: templates.{}: {}", nameable(locale), template_fault(template));
     }
     let sample = json!({ "fromEmailAddress": "", "defaultLocale": "" });
-    let wrong = first_wrong(row, sample, |sample| EmailConnector::deserialize(sample).is_ok());
+    let wrong = first_wrong(row, &sample, |sample| EmailConnector::deserialize(sample).is_ok());
     format!("connector: {} has a wrong type", wrong.unwrap_or("an attribute"))
 }
 
@@ -66,7 +66,7 @@ fn template_fault(template: &Value) -> String {
         None => return "kind is missing".to_owned(),
     };
     first_missing(template, required).unwrap_or_else(|| {
-        let wrong = first_wrong(template, sample, |sample| EmailTemplate::deserialize(sample).is_ok());
+        let wrong = first_wrong(template, &sample, |sample| EmailTemplate::deserialize(sample).is_ok());
         format!("{} has a wrong type", wrong.unwrap_or("an attribute"))
     })
 }
@@ -80,7 +80,7 @@ fn first_missing(fields: &Map<String, Value>, required: &[&str]) -> Option<Strin
 /// the names of known ones are told.
 fn first_wrong<'a>(
     fields: &'a Map<String, Value>,
-    sample: Value,
+    sample: &Value,
     is_right: impl Fn(&Value) -> bool,
 ) -> Option<&'a str> {
     let is_wrong_with = |name: &String, value: &Value| {

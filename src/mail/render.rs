@@ -133,13 +133,12 @@ pub fn prepare(template: &EmailTemplate) {
 pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     let invalid = |reason: &str| RenderFailure::Invalid(reason.to_owned());
     bounds::check(template).map_err(invalid)?;
-    let template = match plain(template) {
-        Some(template) => template,
-        // What is not plain may be wrong, and is told of by the library.
-        None => {
-            bounds::check_for_library(template).map_err(invalid)?;
-            Template::compile(template).map_err(|error| invalid(&template_fault(&error)))?
-        }
+    // What is not plain may be wrong, and is told of by the library.
+    let template = if let Some(template) = plain(template) {
+        template
+    } else {
+        bounds::check_for_library(template).map_err(invalid)?;
+        Template::compile(template).map_err(|error| invalid(&template_fault(&error)))?
     };
     if !is_supported(&template) {
         return Err(invalid("a template can only use variables, and the blocks if, unless, each and with"));
@@ -349,6 +348,7 @@ mod tests {
             ("{{#each i}}{{#each ../i}}{{#if @root.no}}x{{/if}}{{/each}}{{/each}}", "a condition that never holds"),
             ("{{#each i}}{{#each ../i}}{{@root.e}}{{/each}}{{/each}}", "an empty text"),
             ("{{#each i}}{{#each ../o}}{{/each}}{{/each}}", "a long key, which is copied each time"),
+            (&format!("{{{{#each i}}}}{{{{#if {}a}}}}x{{{{/if}}}}{{{{/each}}}}", "a.".repeat(480)), "a long path"),
             ("{{#each i}}{{#each ../i}}{{else}}{{/each}}{{#each ../i}}{{/each}}{{/each}}", "with another branch"),
         ] {
             let mut variables = variables.clone();
@@ -365,7 +365,7 @@ mod tests {
         let loops = "{{#each i}}{{#each ../i}}{{/each}}{{/each}}";
         assert!(render("", "", loops, &variables).is_ok());
         assert_eq!(render(loops, loops, loops, &variables), Err(RenderFailure::TooManySteps));
-        let missing: String = (0..10).map(|n| format!("{{{{missing{n}}}}}")).collect();
-        assert_eq!(render("", "", &(loops.to_owned() + &missing), &variables), Err(RenderFailure::TooManySteps));
+        let missing = "{{m1}}{{m2}}{{m3}}{{m4}}";
+        assert_eq!(render("", "", &(loops.to_owned() + missing), &variables), Err(RenderFailure::TooManySteps));
     }
 }

@@ -294,7 +294,10 @@ fn renders_the_templates_of_fifty_tenants() {
             let filling = "x".repeat((MAX_TEMPLATE_BYTES - begin.len()) / MAX_TAGS - "{{a.b}}".len());
             begin + &format!("{{{{a.b}}}}{filling}").repeat(MAX_TAGS)
         };
-        render(&part("subject"), &part("html"), &part("text"), &json!({ "a": { "b": "value" } })).unwrap();
+        let variables = json!({ "a": { "b": "value" } });
+        render(&part("subject"), &part("html"), &part("text"), &variables).unwrap();
+        // Too many tags, and few enough bytes to be kept if only these were counted.
+        assert!(render("s", "h", &format!("{tenant}{}", "{{a.b}} ".repeat(7_500)), &variables).is_err());
     };
     let before = resident();
     (0..12).for_each(render);

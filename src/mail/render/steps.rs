@@ -4,8 +4,8 @@
 use std::io;
 
 use handlebars::{
-    Output, Template,
-    template::{HelperTemplate, TemplateElement},
+    Output, Path, Template,
+    template::{HelperTemplate, Parameter, TemplateElement},
 };
 use serde_json::Value;
 
@@ -20,8 +20,11 @@ const STEP_BYTES: usize = 256;
 /// The longest part of a message, in bytes: many times what mail clients show, and little enough to hold in memory.
 const MAX_PART_BYTES: usize = 1 << 20;
 
-/// What a template writes in front of each of its tags. It is counted and never shown.
+/// What a template writes in front of each of its tags, as often as the tag counts. It is never shown.
 const STEP: &str = "\0";
+
+/// The parts of a path or a literal that count as one step more.
+const PARTS_OF_A_STEP: usize = 8;
 
 /// The steps that a message has left.
 #[derive(Debug)]
@@ -59,19 +62,40 @@ fn longest_path(value: &Value) -> usize {
 pub(super) fn counted(template: Template) -> Template {
     let mut counted = Template::default();
     counted.elements.reserve_exact(2 * template.elements.len() + 1);
-    counted.elements.push(step());
+    counted.elements.push(steps(1));
     for mut element in template.elements {
-        match &mut element {
-            TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
-            TemplateElement::HelperBlock(block) => {
-                count_branches(block);
-                counted.elements.push(step());
-            }
-            _ => counted.elements.push(step()),
+        if let TemplateElement::HelperBlock(tag) = &mut element {
+            count_branches(tag);
+        }
+        if let TemplateElement::Expression(tag)
+        | TemplateElement::HtmlExpression(tag)
+        | TemplateElement::HelperBlock(tag) = &element
+        {
+            counted.elements.push(steps(1 + parts(tag) / PARTS_OF_A_STEP));
         }
         counted.elements.push(element);
     }
     counted
+}
+
+/// What is looked up or copied one by one each time that a tag is rendered.
+fn parts(tag: &HelperTemplate) -> usize {
+    let parameters = [&tag.name].into_iter().chain(&tag.params).chain(tag.hash.values());
+    let parts = parameters.map(|parameter| match parameter {
+        // Resolving a path costs as much as some of its segments.
+        Parameter::Path(Path::Relative((segments, _))) => 3 + segments.len(),
+        Parameter::Literal(value) => values(value),
+        _ => 1,
+    });
+    parts.sum()
+}
+
+fn values(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(values).sum::<usize>(),
+        Value::Object(fields) => 1 + fields.values().map(values).sum::<usize>(),
+        _ => 1,
+    }
 }
 
 fn count_branches(block: &mut HelperTemplate) {
@@ -80,8 +104,8 @@ fn count_branches(block: &mut HelperTemplate) {
     }
 }
 
-fn step() -> TemplateElement {
-    TemplateElement::RawString(STEP.to_owned())
+fn steps(count: usize) -> TemplateElement {
+    TemplateElement::RawString(STEP.repeat(count))
 }
 
 /// What has been rendered of a part.
@@ -108,12 +132,13 @@ impl<'a> Part<'a> {
 
 impl Output for Part<'_> {
     fn write(&mut self, text: &str) -> io::Result<()> {
+        let is_count = text.trim_start_matches(STEP).is_empty();
         let Steps(left) = self.steps;
-        *left = left.saturating_sub(1);
+        *left = left.saturating_sub(if is_count { text.len() } else { 1 });
         if *left == 0 || self.text.len() + text.len() > MAX_PART_BYTES {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        if text != STEP {
+        if !is_count {
             self.text.push_str(text);
         }
         Ok(())
