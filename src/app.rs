@@ -80,7 +80,7 @@ impl App {
     /// does after all. `now` is the time of the start.
     pub async fn warm_up(&self, now: Timestamp) {
         let usual = || match &self.config.default_connector {
-            Some(connector) => template::choose(connector, None),
+            Some(connector) => template::choose(connector, None).map(|(_, template)| template),
             None => template::built_in("en"),
         };
         // Last, while the others wait for their answers.

@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
-use crate::{directory::EmailConnector, mail::template};
+use crate::{
+    directory::EmailConnector,
+    mail::{fence, template},
+};
 
 /// The function's settings.
 #[derive(Clone, Debug)]
@@ -33,9 +36,13 @@ pub struct Config {
     /// `CURSOR_KEY` (the table's name): what the cursors of paged lists are sealed with. All functions over one table
     /// need the same.
     pub cursor_key: String,
-    /// `DEFAULT_FROM_EMAIL_ADDRESS`, `DEFAULT_REPLY_TO`, `DEFAULT_CONFIGURATION_SET_NAME` and `DEFAULT_LOCALE`: the
-    /// email connector of tenants that have none of their own. Without the first there is no such connector.
+    /// `DEFAULT_FROM_EMAIL_ADDRESS`, `DEFAULT_REPLY_TO`, `DEFAULT_LOCALE` and `DEFAULT_ALLOWED_LINK_HOSTS` (a list
+    /// separated by commas; empty means any): the email connector of tenants that have none of their own. Without the
+    /// first there is no such connector.
     pub default_connector: Option<EmailConnector>,
+    /// `DEFAULT_CONFIGURATION_SET_NAME` (none): the SES configuration set of every connector that names none, also of
+    /// the tenants' own.
+    pub default_configuration_set_name: Option<String>,
 }
 
 /// Whether references into the directory are checked.
@@ -98,7 +105,8 @@ impl Config {
                 limit: settings.number("MESSAGE_RATE_LIMIT", 10, 1, 100)?,
                 window_millis: 1000 * settings.number("MESSAGE_RATE_WINDOW_SECONDS", 600, 1, 86_400)?,
             },
-            default_connector: settings.default_connector(),
+            default_connector: settings.default_connector()?,
+            default_configuration_set_name: settings.text("DEFAULT_CONFIGURATION_SET_NAME"),
         };
         if config.tenant_claims.is_empty() {
             return Err(invalid("TENANT_CLAIMS", &settings, "a list of claim names separated by commas"));
@@ -146,17 +154,26 @@ impl<F: Fn(&str) -> Option<String>> Settings<F> {
         }
     }
 
-    fn default_connector(&self) -> Option<EmailConnector> {
-        Some(EmailConnector {
-            from_email_address: self.text("DEFAULT_FROM_EMAIL_ADDRESS")?,
+    fn link_hosts(&self) -> Result<Vec<String>, ConfigError> {
+        const NAME: &str = "DEFAULT_ALLOWED_LINK_HOSTS";
+        let hosts = self.list(NAME, "", |c| c == ',');
+        let are_plain = hosts.iter().all(|host| fence::is_host_name(host));
+        let expected = "a list of host names such as `app.example.com`, separated by commas";
+        if are_plain { Ok(hosts) } else { Err(invalid(NAME, self, expected)) }
+    }
+
+    fn default_connector(&self) -> Result<Option<EmailConnector>, ConfigError> {
+        let allowed_link_hosts = self.link_hosts()?;
+        Ok(self.text("DEFAULT_FROM_EMAIL_ADDRESS").map(|from_email_address| EmailConnector {
+            from_email_address,
             from_email_address_identity_arn: None,
             reply_to: self.text("DEFAULT_REPLY_TO").into_iter().collect(),
             feedback_forwarding_email_address: None,
-            configuration_set_name: self.text("DEFAULT_CONFIGURATION_SET_NAME"),
+            configuration_set_name: None,
             default_locale: self.text("DEFAULT_LOCALE").unwrap_or_else(|| "en".to_owned()),
             templates: BTreeMap::new(),
-            allowed_link_hosts: Vec::new(),
-        })
+            allowed_link_hosts,
+        }))
     }
 }
 
@@ -192,6 +209,8 @@ mod tests {
             ("TENANT_CLAIMS", " , "),
             ("ALLOWED_SCOPES", ""),
             ("DEFAULT_LOCALE", "xx"),
+            ("DEFAULT_ALLOWED_LINK_HOSTS", "https://app.example.com"),
+            ("DEFAULT_ALLOWED_LINK_HOSTS", "app.example.com/join"),
         ] {
             let message = config(&[(name, value)]).unwrap_err().to_string();
             assert!(message.contains(name), "{name}={value}: {message}");
@@ -212,5 +231,19 @@ mod tests {
         let config = config(&[("ALLOWED_SCOPES", ""), ("ALLOWED_GROUPS", "admins, inviters")]).unwrap();
         assert!(config.allowed_scopes.is_empty());
         assert_eq!(config.allowed_groups, ["admins", "inviters"]);
+    }
+
+    #[test]
+    fn the_configuration_set_stands_for_itself_and_the_link_hosts_belong_to_the_default_connector() {
+        let settings = [
+            ("DEFAULT_CONFIGURATION_SET_NAME", "set"),
+            ("DEFAULT_ALLOWED_LINK_HOSTS", "app.example.com, www.example.com"),
+            ("DEFAULT_FROM_EMAIL_ADDRESS", ""),
+        ];
+        let config = |settings: &[(&str, &str)]| super::tests::config(settings).unwrap();
+        assert_eq!(config(&settings).default_configuration_set_name.as_deref(), Some("set"));
+        assert!(config(&settings).default_connector.is_none());
+        let connector = config(&settings[..2]).default_connector.unwrap();
+        assert_eq!(connector.allowed_link_hosts, ["app.example.com", "www.example.com"]);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! These rows belong to the tenant's application, which writes them; the function only reads them.
 
+pub mod connector_row;
+
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
@@ -77,21 +79,22 @@ pub struct EmailConnector {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_email_address_identity_arn: Option<String>,
     /// Where answers go.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "json::null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub reply_to: Vec<String>,
     /// Where bounces and complaints go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feedback_forwarding_email_address: Option<String>,
-    /// The SES configuration set that records what becomes of the mail.
+    /// The SES configuration set that records what becomes of the mail. None means the stack's, an empty name none
+    /// at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration_set_name: Option<String>,
     /// The locale used when no template fits the one that was asked for.
     pub default_locale: String,
     /// Templates by locale. None at all means: the templates that come with the function.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "json::null_is_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub templates: BTreeMap<String, EmailTemplate>,
     /// The hosts that a `link` may have. Empty means any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "json::null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub allowed_link_hosts: Vec<String>,
 }
 

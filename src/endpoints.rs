@@ -17,7 +17,7 @@ use crate::{
     app::App,
     caller::Caller,
     config::Config,
-    directory::{EmailConnector, Organization, User},
+    directory::{EmailConnector, Organization, User, connector_row::UnusableConnector},
     error::Error,
     event::Event,
     invitation::{Invitation, InvitationId},
@@ -101,7 +101,12 @@ async fn letter(
     compose(connector, payload, Invited { invitation, organization: &organization, inviter: inviter.as_ref() })
 }
 
-/// The tenant's email connector, or else the stack's.
+/// The tenant's email connector, or else the stack's, with the configuration set that it is used with. A connector of
+/// the tenant that cannot be used is an error: the stack's would send without the tenant's own rules.
 fn connector(directory: &Directory, config: &Config) -> Result<EmailConnector, Error> {
-    directory.connector().or_else(|| config.default_connector.clone()).ok_or(Error::NoConnector)
+    let own = directory.connector().map_err(|UnusableConnector { cause }| Error::InvalidConnector { cause })?;
+    let connector = own.or_else(|| config.default_connector.clone()).ok_or(Error::NoConnector)?;
+    let named = connector.configuration_set_name.or_else(|| config.default_configuration_set_name.clone());
+    // An empty name stands for none at all.
+    Ok(EmailConnector { configuration_set_name: named.filter(|name| !name.is_empty()), ..connector })
 }

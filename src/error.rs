@@ -110,6 +110,12 @@ pub enum Error {
     /// Mail was asked for and nothing is configured to send it.
     #[error("No email connector is configured for the tenant.")]
     NoConnector,
+    /// The tenant has an email connector that cannot be used.
+    #[error("The tenant's email connector is invalid.")]
+    InvalidConnector {
+        /// The attribute that is at fault, for the operator. Holds no value.
+        cause: String,
+    },
     /// The connector has no template for the locale asked for, nor for its default locale.
     #[error("The email connector has no template for this message.")]
     NoTemplate,
@@ -125,8 +131,8 @@ pub enum Error {
         /// Seconds until one more message may be sent.
         retry_after: u64,
     },
-    /// The template needs variables that the payload lacks.
-    #[error("The message payload lacks variables that the template needs.")]
+    /// The template needs variables that neither the payload nor the directory has.
+    #[error("{}", missing_variables(names))]
     MissingVariables {
         /// Their names, as dotted paths.
         names: Vec<String>,
@@ -134,6 +140,15 @@ pub enum Error {
     /// The link is not on one of the hosts that the connector allows.
     #[error("The link does not lead to a host that the email connector allows.")]
     LinkNotAllowed,
+    /// The link's scheme runs code or reads local content.
+    #[error("The link has a scheme that is not allowed in a message.")]
+    LinkSchemeRefused,
+    /// The code could be taken for an address, which the connector's list of link hosts is to prevent.
+    #[error("The code has to be one line of at most 64 characters, without '/', ':' and '@'.")]
+    CodeNotAllowed,
+    /// Rendering the message would take more steps than one request may cost.
+    #[error("The message would take too many steps to render.")]
+    MessageTooComplex,
     /// A part of the message would be longer than 1 MiB.
     #[error("The message would be longer than 1 MiB.")]
     MessageTooLong,
@@ -297,11 +312,17 @@ impl Error {
             Self::AlreadyInvited { .. } => (S::UNPROCESSABLE_ENTITY, "entity.unique_integrity_violation"),
             Self::UnknownReferences(_) => (S::UNPROCESSABLE_ENTITY, "entity.relation_foreign_key_not_found"),
             Self::NoConnector => (S::NOT_IMPLEMENTED, "connector.not_found"),
-            Self::NoTemplate => (S::NOT_IMPLEMENTED, "connector.template_not_found"),
-            Self::InvalidTemplate { .. } => (S::BAD_REQUEST, "connector.invalid_config"),
+            Self::NoTemplate => (S::BAD_REQUEST, "connector.template_not_found"),
+            Self::InvalidConnector { .. } | Self::InvalidTemplate { .. } => {
+                (S::BAD_REQUEST, "connector.invalid_config")
+            }
             Self::MessageRateLimited { .. } => (S::TOO_MANY_REQUESTS, "request.message_rate_limited"),
             Self::MissingVariables { .. } => (S::BAD_REQUEST, "connector.insufficient_request_parameters"),
-            Self::LinkNotAllowed | Self::MessageTooLong => (S::BAD_REQUEST, "connector.invalid_request_parameters"),
+            Self::LinkSchemeRefused
+            | Self::LinkNotAllowed
+            | Self::CodeNotAllowed
+            | Self::MessageTooComplex
+            | Self::MessageTooLong => (S::BAD_REQUEST, "connector.invalid_request_parameters"),
             Self::MailRefused { .. } => (S::BAD_REQUEST, "connector.invalid_response"),
             Self::MailThrottled { .. } => (S::TOO_MANY_REQUESTS, "connector.rate_limit_exceeded"),
             Self::MailUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "connector.general"),
@@ -328,7 +349,8 @@ impl Error {
     /// What only the operator should see.
     pub fn cause(&self) -> Option<&str> {
         match self {
-            Self::InvalidTemplate { cause }
+            Self::InvalidConnector { cause }
+            | Self::InvalidTemplate { cause }
             | Self::MailRefused { cause }
             | Self::MailThrottled { cause }
             | Self::MailUnavailable { cause }
@@ -341,6 +363,14 @@ impl Error {
     /// Whether the request failed through no fault of its own, so that nothing was decided about it.
     pub const fn is_fault_of_service(&self) -> bool {
         matches!(self, Self::StoreUnavailable { .. } | Self::Internal { .. })
+    }
+
+    /// Whether the contract decides this before the rate limit, although it is known after it could be.
+    pub const fn precedes_rate_limit(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownReferences(_) | Self::RolesTooLong | Self::NoConnector | Self::InvalidConnector { .. }
+        )
     }
 
     /// Seconds after which the same request may succeed.
@@ -376,6 +406,25 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Tells apart what the caller can supply from what the directory would have to, since a payload cannot override it.
+fn missing_variables(names: &[String]) -> &'static str {
+    let of_the_directory = names.iter().filter(|name| belongs_to_the_directory(name)).count();
+    if of_the_directory == 0 {
+        "The message payload lacks variables that the template needs."
+    } else if of_the_directory == names.len() {
+        "The directory lacks variables that the template needs, which a message payload cannot supply."
+    } else {
+        "The message payload lacks variables that the template needs, and so does the directory, for which a message \
+         payload cannot stand in."
+    }
+}
+
+/// `organization.name` and the like, also where a template writes `@root.organization.name`.
+fn belongs_to_the_directory(name: &str) -> bool {
+    let mut steps = name.split(['.', '/']).filter(|step| !matches!(*step, "" | "this" | "@root"));
+    steps.next().is_some_and(|first| ["organization", "inviter", "invitation"].contains(&first))
 }
 
 impl From<getrandom::Error> for Error {
@@ -419,5 +468,27 @@ mod tests {
         let id = InvitationId::parse("0mwshl16meeoe2l4w0lik");
         let body = serde_json::to_string(&Error::AlreadyInvited { invitation_id: id }.body()).unwrap();
         assert!(body.ends_with(r#""data":{"invitationId":"0mwshl16meeoe2l4w0lik"}}"#), "{body}");
+    }
+
+    #[test]
+    fn what_the_payload_lacks_is_told_apart_from_what_the_directory_lacks() {
+        const PAYLOAD: &str = "The message payload lacks";
+        const DIRECTORY: &str = "The directory lacks";
+        for (names, expected, reason) in [
+            (vec!["link"], PAYLOAD, "the caller's"),
+            (vec!["link", "inviterName"], PAYLOAD, "a name that only begins alike"),
+            (vec!["inviter.name"], DIRECTORY, "an inviter without a name"),
+            (vec!["organization.branding.colour"], DIRECTORY, "an organization without branding"),
+            (
+                vec!["this.inviter.name", "../organization.x", "@root.invitation.x"],
+                DIRECTORY,
+                "other paths to the same",
+            ),
+            (vec!["link", "inviter.name"], "and so does the directory", "both"),
+        ] {
+            let names = names.into_iter().map(str::to_owned).collect();
+            let error = Error::MissingVariables { names };
+            assert!(error.to_string().contains(expected), "{reason}: {error}");
+        }
     }
 }

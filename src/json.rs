@@ -48,6 +48,16 @@ pub fn escaped_length(text: &str) -> usize {
     text.bytes().map(length).sum()
 }
 
+/// Reads a value, or its type's default where it is null, for `#[serde(deserialize_with)]`.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn null_is_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// Reads an object of [`Json`] values, for `#[serde(deserialize_with)]`.
 ///
 /// # Errors

@@ -5,11 +5,13 @@
 //! | [`payload`] | the caller's `messagePayload` |
 //! | [`template`] | which template: by locale, the connector's or the built-in ones |
 //! | [`mod@compose`] | the variables, the checks, the message |
+//! | `fence` | which links and codes a caller may put into a mail |
 //! | [`render`] | Handlebars |
 //! | [`ses`] | the call of SES, its retries and its refusals |
 //! | `stored`, `variables` (feature `cli`) | what a stored template says, and which variables it needs |
 
 pub mod compose;
+pub(crate) mod fence;
 pub mod payload;
 pub mod render;
 pub mod ses;

@@ -73,7 +73,7 @@ impl Function {
         };
         let sent = self.stack.ses.mails().len();
         let (status, body) = self.handle(&event);
-        // 501 is the answer to who has not set up a connector, or no template that fits.
+        // 501 is the answer to who has not set up a connector.
         assert!((200..500).contains(&status) || status == 501, "{status}: {body}");
         assert!(body.is_null() || body.as_str().is_some_and(is_json), "{status}: {body}");
         let mails = self.stack.ses.mails();

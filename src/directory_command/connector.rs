@@ -1,6 +1,8 @@
 //! What an email connector's templates need, and how they look: found out before the connector is written, since a
 //! wrong template shows itself only when somebody is to be invited, and one that SES keeps not even then.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -85,17 +87,29 @@ async fn check_template(
             Words { subject: subject.clone(), html: html.clone(), text: text.clone() }
         }
     };
-    let needs = needed([&*words.subject, &words.html, &words.text]).map_err(|failure| match failure {
-        RenderFailure::Invalid(reason) => reason,
-        RenderFailure::Missing(names) => names.join(", "),
-        RenderFailure::TooLong => "it is too long".to_owned(),
-    })?;
+    let needs = needs(&words)?;
     let names: Vec<String> = needs.keys().cloned().collect();
     if let EmailTemplate::Stored { variables, .. } = template {
         variables.clone_from(&names);
     }
     let samples = samples(connector, locale, needs.iter().map(|(name, need)| (name.as_str(), *need)));
     preview(connector, locale, words, names, samples)
+}
+
+/// The variables that any part needs.
+fn needs(words: &Words) -> Result<BTreeMap<String, Need>, String> {
+    let mut needs = BTreeMap::new();
+    for (part, template) in [("subject", &words.subject), ("html", &words.html), ("text", &words.text)] {
+        let found = needed([template.as_str()]).map_err(|failure| match failure {
+            RenderFailure::Invalid(reason) => format!("{part}: {reason}"),
+            RenderFailure::Missing(names) => format!("{part}: {}", names.join(", ")),
+            RenderFailure::TooLong | RenderFailure::TooManySteps => format!("{part}: it is too long"),
+        })?;
+        for (name, need) in found {
+            needs.entry(name).or_insert(need);
+        }
+    }
+    Ok(needs)
 }
 
 /// Renders as the function does; what SES would render, too.
@@ -119,7 +133,8 @@ fn preview(
         }
         Ok(Content::Stored { .. }) | Err(Error::NoTemplate) => Err("the template was not found again".to_owned()),
         Err(Error::MissingVariables { names }) => Err(format!("needs {}, which nothing supplies", names.join(", "))),
-        Err(Error::InvalidTemplate { cause }) => Err(cause),
+        // The locale in front is told already.
+        Err(Error::InvalidTemplate { cause }) => Err(cause.split_once(": ").map_or("", |(_, fault)| fault).to_owned()),
         Err(error) => Err(format!("{error:?}")),
     }
 }

@@ -211,8 +211,7 @@ impl<'a> Draft<'a> {
         if !could_exist(&self.invitation.organization_id, app.config.id_max_length) {
             return Ok(error);
         }
-        let precedes_rate_limit =
-            matches!(error, Error::UnknownReferences(_) | Error::RolesTooLong | Error::NoConnector);
+        let precedes_rate_limit = error.precedes_rate_limit();
         let rate = (!precedes_rate_limit).then_some(app.config.message_rate);
         let refusal = app.store.refusal(&self.invitation, rate, moment).await?;
         Ok(refusal.map_or(error, Error::from))

@@ -24,7 +24,7 @@ pub async fn message(app: &App, request: &Request<'_>, id: Option<&InvitationId>
     let window = SendWindow::unseen(&invitation.tenant, &invitation.invitee.folded(), app.config.message_rate);
     let letter = match letter(app, request, &invitation, &payload).await {
         Ok(letter) => letter,
-        Err(error) if error.is_fault_of_service() || matches!(error, Error::NoConnector) => return Err(error),
+        Err(error) if error.is_fault_of_service() || error.precedes_rate_limit() => return Err(error),
         // That the recipient has had enough is told first, being decided first.
         Err(error) => {
             let retry_after = app.store.seconds_until_free(&window, moment).await?;

@@ -1,37 +1,30 @@
 //! Handlebars as SES speaks it, rendered strictly: a variable that is missing is an error, and all of those that are
 //! missing are told at once.
 
+mod bounds;
+mod compiled;
 mod parse;
+mod steps;
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
-};
+use std::sync::LazyLock;
 
 use handlebars::{
-    Context, Handlebars, Output, RenderContext, RenderError, RenderErrorReason, Renderable, Template, html_escape,
-    no_escape,
+    Context, Handlebars, RenderContext, RenderError, RenderErrorReason, Renderable, Template, TemplateError,
+    TemplateErrorReason, html_escape, no_escape,
     template::{HelperTemplate, Parameter, TemplateElement},
 };
 use serde_json::{Map, Value};
 
-use self::parse::{parse, tags};
+pub use self::bounds::{MAX_TAGS, MAX_TEMPLATE_BYTES};
+use self::{
+    compiled::compiled,
+    parse::plain,
+    steps::{Part, Steps, Stopped},
+};
 use crate::directory::EmailTemplate;
 
 /// The most missing variables that are looked for in one template.
 const MOST_MISSING: usize = 20;
-
-/// The longest part of a message, in bytes: many times what mail clients show, and little enough to hold in memory.
-const MAX_PART_BYTES: usize = 1 << 20;
-
-/// The most branches of a template, and the most brackets in one of its tags: each may be one level deeper for whoever
-/// reads or drops it.
-const MAX_LEVELS: usize = 100;
-
-/// The most templates that are kept compiled, and the longest of them, in bytes: so that they take megabytes at most.
-const MOST_COMPILED: usize = 32;
-const MAX_COMPILED_BYTES: usize = 64 * 1024;
 
 /// The block helpers that SES's templates have (Amazon SES developer guide, "Advanced email personalization").
 const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
@@ -41,10 +34,12 @@ const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
 pub enum RenderFailure {
     /// Variables are missing: their dotted paths.
     Missing(Vec<String>),
-    /// The template itself is wrong.
+    /// The template itself is wrong. The text says how, and quotes nothing of the template, which may hold addresses.
     Invalid(String),
     /// A part would be longer than 1 MiB.
     TooLong,
+    /// Rendering would take more steps than one message may.
+    TooManySteps,
 }
 
 /// The parts of a rendered message.
@@ -65,10 +60,26 @@ pub struct Rendered {
 pub fn render(subject: &str, html: &str, text: &str, variables: &Value) -> Result<Rendered, RenderFailure> {
     static TEXT: LazyLock<Handlebars> = LazyLock::new(|| strict(no_escape));
     static HTML: LazyLock<Handlebars> = LazyLock::new(|| strict(html_escape));
-    let mut missing = Vec::new();
-    let mut part = |template: &str, registry| render_part(template, registry, variables, &mut missing);
-    let rendered = Rendered { subject: part(subject, &*TEXT)?, html: part(html, &*HTML)?, text: part(text, &*TEXT)? };
+    let (mut missing, mut steps) = (Vec::new(), Steps::of(variables));
+    let mut part = |name: &str, template: &str, registry| {
+        let rendered = render_part(template, registry, variables, (&mut missing, &mut steps));
+        rendered.map_err(|failure| failure.of_part(name))
+    };
+    let rendered = Rendered {
+        subject: part("subject", subject, &*TEXT)?,
+        html: part("html", html, &*HTML)?,
+        text: part("text", text, &*TEXT)?,
+    };
     if missing.is_empty() { Ok(rendered) } else { Err(RenderFailure::Missing(missing)) }
+}
+
+impl RenderFailure {
+    fn of_part(self, name: &str) -> Self {
+        match self {
+            Self::Invalid(reason) => Self::Invalid(format!("{name}: {reason}")),
+            other => other,
+        }
+    }
 }
 
 fn strict(escape: fn(&str) -> String) -> Handlebars<'static> {
@@ -83,20 +94,20 @@ fn render_part(
     template: &str,
     registry: &Handlebars<'_>,
     variables: &Value,
-    missing: &mut Vec<String>,
+    (missing, steps): (&mut Vec<String>, &mut Steps),
 ) -> Result<String, RenderFailure> {
     let template = compiled(template)?;
     let mut variables = Context::from(variables.clone());
     for _ in 0..MOST_MISSING {
-        let mut part = Part(String::new());
+        let mut part = Part::new(steps);
         let rendered = template.render(registry, &variables, &mut RenderContext::new(None), &mut part);
-        let Err(error) = rendered else { return Ok(part.0) };
+        let Err(error) = rendered else { return Ok(part.into_text()) };
         if matches!(error.reason(), RenderErrorReason::IOError(_)) {
-            return Err(RenderFailure::TooLong);
+            return Err(part.stopped().into());
         }
         let name = missing_variable(&error)
             .filter(|name| !belongs_to_a_loop(name))
-            .ok_or_else(|| RenderFailure::Invalid(error.reason().to_string()))?;
+            .ok_or_else(|| RenderFailure::Invalid(render_fault(error.reason()).to_owned()))?;
         if !missing.contains(&name) {
             missing.push(name.clone());
         }
@@ -105,19 +116,6 @@ fn render_part(
         }
     }
     Ok(String::new())
-}
-
-/// What has been rendered so far.
-struct Part(String);
-
-impl Output for Part {
-    fn write(&mut self, text: &str) -> io::Result<()> {
-        if self.0.len() + text.len() > MAX_PART_BYTES {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.0.push_str(text);
-        Ok(())
-    }
 }
 
 /// Compiles an inline template ahead of its first use.
@@ -130,49 +128,22 @@ pub fn prepare(template: &EmailTemplate) {
     }
 }
 
-/// Compiles a template, unless that was done before: compiling takes many times as long as rendering.
-fn compiled(template: &str) -> Result<Arc<Template>, RenderFailure> {
-    static COMPILED: Mutex<BTreeMap<String, Arc<Template>>> = Mutex::new(BTreeMap::new());
-    let lock = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(compiled) = lock().get(template) {
-        return Ok(Arc::clone(compiled));
-    }
-    let compiled = Arc::new(compile(template)?);
-    if template.len() <= MAX_COMPILED_BYTES {
-        let mut all = lock();
-        if all.len() >= MOST_COMPILED {
-            all.clear();
-        }
-        all.insert(template.to_owned(), Arc::clone(&compiled));
-    }
-    Ok(compiled)
-}
-
 /// Only what SES has too: a template should be able to move there. Partials, which SES has, could include each other
 /// for ever, and a message has no need of them.
 pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     let invalid = |reason: &str| RenderFailure::Invalid(reason.to_owned());
-    if tags(template).filter(|tag| begins_branch(tag)).count() > MAX_LEVELS {
-        return Err(invalid("a template cannot have more than 100 branches"));
-    }
-    if tags(template).any(|tag| brackets(tag) > MAX_LEVELS) {
-        return Err(invalid("a tag of a template cannot have more than 100 brackets"));
-    }
-    let template = parse(template).map_err(|error| invalid(&error.reason().to_string()))?;
+    bounds::check(template).map_err(invalid)?;
+    // What is not plain may be wrong, and is told of by the library.
+    let template = if let Some(template) = plain(template) {
+        template
+    } else {
+        bounds::check_for_library(template).map_err(invalid)?;
+        Template::compile(template).map_err(|error| invalid(&template_fault(&error)))?
+    };
     if !is_supported(&template) {
         return Err(invalid("a template can only use variables, and the blocks if, unless, each and with"));
     }
     Ok(template)
-}
-
-/// Whether what follows `{{` begins a block or another branch of one, however it is written.
-fn begins_branch(tag: &str) -> bool {
-    let tag = tag.trim_start_matches(['~', ' ', '\t', '\r', '\n']);
-    tag.starts_with(['#', '^']) || tag.starts_with("else")
-}
-
-fn brackets(tag: &str) -> usize {
-    tag.split("}}").next().map_or(0, |tag| tag.matches(['(', '[', '{']).count())
 }
 
 fn is_supported(template: &Template) -> bool {
@@ -199,6 +170,38 @@ fn is_plain(expression: &HelperTemplate) -> bool {
 fn has_plain_parameters(block: &HelperTemplate) -> bool {
     let is_subexpression = |parameter: &Parameter| matches!(parameter, Parameter::Subexpression(_));
     !block.params.iter().chain(block.hash.values()).any(is_subexpression)
+}
+
+/// The fault of a template, by the kind and the place of it: the library's own texts quote names and literals.
+fn template_fault(error: &TemplateError) -> String {
+    let fault = match error.reason() {
+        TemplateErrorReason::MismatchingClosedHelper(..) | TemplateErrorReason::MismatchingClosedDecorator(..) => {
+            "a block is closed by another name than it was opened with"
+        }
+        TemplateErrorReason::InvalidParam(_) => "a parameter is invalid",
+        _ => "the syntax is invalid",
+    };
+    error.pos().map_or_else(|| fault.to_owned(), |(line, column)| format!("{fault} (line {line}, column {column})"))
+}
+
+/// As [`template_fault`], of a template that shows its fault when it is rendered.
+fn render_fault(reason: &RenderErrorReason) -> &'static str {
+    match reason {
+        RenderErrorReason::HelperNotFound(_) => "there is no such helper",
+        RenderErrorReason::ParamNotFoundForIndex(..) => "a block lacks its parameter",
+        RenderErrorReason::InvalidJsonIndex(_) => "an item of a list is asked for by a name",
+        RenderErrorReason::MissingVariable(_) => "a variable of a loop is used outside of one",
+        _ => "it cannot be rendered",
+    }
+}
+
+impl From<Stopped> for RenderFailure {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::TooLong => Self::TooLong,
+            Stopped::TooManySteps => Self::TooManySteps,
+        }
+    }
 }
 
 fn missing_variable(error: &RenderError) -> Option<String> {
@@ -290,5 +293,79 @@ mod tests {
             let failure = render("", "", template, &json!({ "a": 1 }));
             assert!(matches!(failure, Err(RenderFailure::Invalid(_))), "{reason}: {failure:?}");
         }
+    }
+
+    #[test]
+    fn a_fault_is_told_by_its_place_and_quotes_nothing_of_the_template() {
+        for (template, says, reason) in [
+            ("\n {{#if ada}}{{/ada@example.com}}", "text: the syntax is invalid (line 2, column", "another close"),
+            ("{{#if ada}}{{/ada}}", "text: a block is closed by another name", "another name"),
+            ("{{#if \"ada\n\"}}{{/if}}", "text: a parameter is invalid", "a literal with a line end"),
+            ("{{ada b}}", "text: a template can only use variables", "a helper"),
+            ("{{list.[ada]}}", "text: an item of a list is asked for by a name", "an index"),
+            ("{{#if}}ada{{/if}}", "text: a block lacks its parameter", "no condition"),
+            ("ada {{@index}}", "text: a variable of a loop is used outside of one", "no loop"),
+        ] {
+            let Err(RenderFailure::Invalid(fault)) = render("", "", template, &json!({ "ada": 1, "list": [] })) else {
+                panic!("{reason}")
+            };
+            assert!(fault.starts_with(says) && !fault.contains("ada"), "{reason}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_template_has_bounds_whether_it_is_plain_or_not() {
+        let filled = |n: usize| "x".repeat(n);
+        for (template, says, reason) in [
+            (filled(MAX_TEMPLATE_BYTES), None, "as long as it may be"),
+            (filled(MAX_TEMPLATE_BYTES + 1), Some("102,400 bytes"), "longer"),
+            ("{{a}}".repeat(MAX_TAGS), None, "as many tags as there may be"),
+            ("{{a}}".repeat(MAX_TAGS + 1), Some("500 tags"), "more"),
+            ("{{{ a }}}".repeat(MAX_TAGS), None, "as many that are not plain"),
+            ("{{{ a }}}".repeat(MAX_TAGS + 1), Some("500 tags"), "more that are not plain"),
+            (format!("{{{{{{a}}}}}}{}", filled(199)).repeat(220), None, "not plain, and long"),
+            (format!("{{{{{{a}}}}}}{}", filled(199)).repeat(230), Some("10,000,000"), "not plain, and longer"),
+            (format!("{{{{ a }}}}{}", filled(195)).repeat(490), None, "the same, plain"),
+            (format!("{{{{a {}}}}}", filled(1_100)), Some("1,024 bytes"), "a long tag"),
+            (format!("{{{{a {}", filled(1_100)), Some("1,024 bytes"), "a long tag that does not end"),
+            (format!("{{{{!-- {} --}}}}{{{{a}}}}", filled(2_000)), None, "a long comment"),
+        ] {
+            let rendered = render("", "", &template, &json!({ "a": 1 }));
+            match (says, rendered) {
+                (None, rendered) => assert!(rendered.is_ok(), "{reason}"),
+                (Some(says), Err(RenderFailure::Invalid(fault))) => assert!(fault.contains(says), "{reason}: {fault}"),
+                (_, other) => panic!("{reason}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_loop_ends_after_so_many_steps_whether_or_not_it_shows_anything() {
+        let zeros = vec![0; 2_000];
+        let variables = json!({ "i": zeros, "no": false, "o": { "k".repeat(100_000): 1 }, "few": [1, 2, 3] });
+        for (template, reason) in [
+            ("{{#each i}}{{#each ../i}}{{/each}}{{/each}}", "nothing in it"),
+            ("{{#each i}}{{#each ../i}}{{#if @root.no}}x{{/if}}{{/each}}{{/each}}", "a condition that never holds"),
+            ("{{#each i}}{{#each ../i}}{{@root.e}}{{/each}}{{/each}}", "an empty text"),
+            ("{{#each i}}{{#each ../o}}{{/each}}{{/each}}", "a long key, which is copied each time"),
+            (&format!("{{{{#each i}}}}{{{{#if {}a}}}}x{{{{/if}}}}{{{{/each}}}}", "a.".repeat(480)), "a long path"),
+            ("{{#each i}}{{#each ../i}}{{else}}{{/each}}{{#each ../i}}{{/each}}{{/each}}", "with another branch"),
+        ] {
+            let mut variables = variables.clone();
+            variables["e"] = "".into();
+            assert_eq!(render("", "", template, &variables), Err(RenderFailure::TooManySteps), "{reason}");
+        }
+        let text = "{{#each few}}{{#each ../few}}{{this}}{{/each}}{{/each}}";
+        assert_eq!(render("", "", text, &json!({ "few": [1, 2, 3] })).unwrap().text, "123123123");
+    }
+
+    #[test]
+    fn all_parts_and_all_attempts_share_the_steps() {
+        let variables = json!({ "i": vec![0; 200] });
+        let loops = "{{#each i}}{{#each ../i}}{{/each}}{{/each}}";
+        assert!(render("", "", loops, &variables).is_ok());
+        assert_eq!(render(loops, loops, loops, &variables), Err(RenderFailure::TooManySteps));
+        let missing = "{{m1}}{{m2}}{{m3}}{{m4}}";
+        assert_eq!(render("", "", &(loops.to_owned() + missing), &variables), Err(RenderFailure::TooManySteps));
     }
 }

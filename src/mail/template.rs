@@ -53,18 +53,21 @@ pub fn built_in(locale: &str) -> Option<&'static EmailTemplate> {
     LANGUAGES.iter().find(|language| is_same(language.locale, locale)).map(Language::template)
 }
 
-/// The template for `locale`: that locale exactly, then its language, then the connector's default locale.
-pub fn choose<'a>(connector: &'a EmailConnector, locale: Option<&str>) -> Option<&'a EmailTemplate> {
+/// The template for `locale`, and the locale that it is kept under: that locale exactly, then its language, then the
+/// connector's default locale.
+pub fn choose<'a>(connector: &'a EmailConnector, locale: Option<&str>) -> Option<(&'a str, &'a EmailTemplate)> {
     let wanted = [locale, Some(connector.default_locale.as_str())].into_iter().flatten();
     wanted.flat_map(|locale| [locale, language(locale)]).find_map(|locale| find(&connector.templates, locale))
 }
 
 /// A connector without templates uses those that come with the function.
-fn find<'a>(templates: &'a BTreeMap<String, EmailTemplate>, locale: &str) -> Option<&'a EmailTemplate> {
+fn find<'a>(templates: &'a BTreeMap<String, EmailTemplate>, locale: &str) -> Option<(&'a str, &'a EmailTemplate)> {
     if templates.is_empty() {
-        return built_in(locale);
+        let language = LANGUAGES.iter().find(|language| is_same(language.locale, locale))?;
+        return Some((language.locale, language.template()));
     }
-    templates.iter().find(|(name, _)| is_same(name, locale)).map(|(_, template)| template)
+    let found = templates.iter().find(|(name, _)| is_same(name, locale));
+    found.map(|(name, template)| (name.as_str(), template))
 }
 
 /// Locales have no case (RFC 5646, section 2.1.1), and some write them with an underscore.
@@ -122,7 +125,8 @@ mod tests {
             (None, "fr", "nothing asked for"),
         ] {
             let template = choose(&connector, locale);
-            assert!(matches!(template, Some(EmailTemplate::Stored { name, .. }) if name == chosen), "{reason}");
+            let Some((found, EmailTemplate::Stored { name, .. })) = template else { panic!("{reason}") };
+            assert_eq!((found, name.as_str()), (chosen, chosen), "{reason}");
         }
     }
 

@@ -19,13 +19,19 @@ use super::{
 };
 use crate::{
     config::{Config, ReferenceChecks},
-    directory::{EmailConnector, Organization, OrganizationRole, User, could_exist},
+    directory::{
+        EmailConnector, Organization, OrganizationRole, User,
+        connector_row::{self, UnusableConnector},
+        could_exist,
+    },
     invitation::TenantId,
     timestamp::{Deadline, Moment, Timestamp},
 };
 
-/// The most rows that are remembered: a function of 128 MB has room for them, unless most are huge.
+/// The most rows that are remembered, and the most bytes that they take as [`row_bytes`] estimates them: the connector
+/// of one tenant may have 400 KB, and a function of 128 MB serves any number of tenants.
 const CACHE_CAPACITY: usize = 1_000;
+const CACHE_BYTES: usize = 8 << 20;
 
 /// How long an operator's single read or write is tried again while DynamoDB is busy.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
@@ -65,7 +71,12 @@ pub(super) struct Cache {
 }
 
 /// A row, and when it was read.
-type Remembered = (Timestamp, Arc<Value>);
+#[derive(Debug)]
+struct Remembered {
+    read_at: Timestamp,
+    row: Arc<Value>,
+    bytes: usize,
+}
 
 impl Directory {
     /// The organization with that identifier.
@@ -92,9 +103,12 @@ impl Directory {
         self.reference(id, &keys::user(id), || User::unnamed(id))
     }
 
-    /// The tenant's email connector.
-    pub fn connector(&self) -> Option<EmailConnector> {
-        self.row(keys::EMAIL_CONNECTOR)
+    /// The tenant's email connector, where there is one.
+    ///
+    /// # Errors
+    /// Names what is wrong with one that cannot be used. It never counts as missing.
+    pub fn connector(&self) -> Result<Option<EmailConnector>, UnusableConnector> {
+        self.rows.get(keys::EMAIL_CONNECTOR).map(|row| connector_row::read(row)).transpose()
     }
 
     fn reference<T: DeserializeOwned>(
@@ -110,12 +124,6 @@ impl Directory {
             }
             ReferenceChecks::Trust => Ok(could_exist(id, self.rules.id_max_length).then(trusted)),
         }
-    }
-
-    /// A row that does not have the form of its kind is as good as missing.
-    fn row<T: DeserializeOwned>(&self, sk: &str) -> Option<T> {
-        let row = self.rows.get(sk)?;
-        T::deserialize(row.as_ref()).inspect_err(|_| tracing::warn!(kind = kind(sk), "unreadable directory row")).ok()
     }
 }
 
@@ -218,8 +226,8 @@ impl Cache {
             return None;
         }
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let (read_at, row) = rows.get(&(tenant.clone(), sk.to_owned()))?;
-        self.is_fresh(*read_at, now).then(|| Arc::clone(row))
+        let remembered = rows.get(&(tenant.clone(), sk.to_owned()))?;
+        self.is_fresh(remembered.read_at, now).then(|| Arc::clone(&remembered.row))
     }
 
     /// Also not when the row was read in what is now the future: a clock was set back.
@@ -232,13 +240,17 @@ impl Cache {
             return;
         }
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if rows.len() >= CACHE_CAPACITY {
-            rows.retain(|_, (read_at, _)| self.is_fresh(*read_at, now));
+        let bytes = row_bytes(row);
+        let is_full = |rows: &HashMap<_, Remembered>| {
+            rows.len() >= CACHE_CAPACITY || bytes + rows.values().map(|it| it.bytes).sum::<usize>() > CACHE_BYTES
+        };
+        if is_full(&rows) {
+            rows.retain(|_, remembered| self.is_fresh(remembered.read_at, now));
         }
-        if rows.len() >= CACHE_CAPACITY {
+        if is_full(&rows) {
             rows.clear();
         }
-        rows.insert((tenant.clone(), sk.to_owned()), (now, Arc::clone(row)));
+        rows.insert((tenant.clone(), sk.to_owned()), Remembered { read_at: now, row: Arc::clone(row), bytes });
     }
 }
 
@@ -268,7 +280,39 @@ fn unreadable(sk: &str, row: &Value) -> StoreError {
     StoreError::unreadable(&kind(sk).to_ascii_lowercase(), TEXTS.iter().find(is_no_text).unwrap_or(&missing))
 }
 
+/// An estimate of the memory that a row takes, in bytes: its texts, and for each value the place and the allocations.
+fn row_bytes(row: &Value) -> usize {
+    const VALUE: usize = 64;
+    match row {
+        Value::String(text) => VALUE + text.len(),
+        Value::Array(values) => VALUE + values.iter().map(row_bytes).sum::<usize>(),
+        Value::Object(fields) => {
+            VALUE + fields.iter().map(|(name, value)| VALUE + name.len() + row_bytes(value)).sum::<usize>()
+        }
+        _ => VALUE,
+    }
+}
+
 /// The part of a sort key that names nobody.
 fn kind(sk: &str) -> &str {
     sk.split('#').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_stays_within_its_bytes_however_large_the_rows_are() {
+        let cache = Cache::new(30_000);
+        let now = Timestamp::from_millis(1_767_225_600_000);
+        let row = Arc::new(serde_json::json!({ "templates": { "en": { "html": "x".repeat(390_000) } } }));
+        for tenant in 0..100 {
+            let tenant = TenantId::parse(&format!("t{tenant}")).unwrap();
+            cache.put(&tenant, keys::EMAIL_CONNECTOR, &row, now);
+            assert!(cache.get(&tenant, keys::EMAIL_CONNECTOR, now).is_some(), "the newest is remembered");
+            let bytes: usize = cache.rows.lock().unwrap().values().map(|it| it.bytes).sum();
+            assert!(bytes <= CACHE_BYTES, "{bytes}");
+        }
+    }
 }

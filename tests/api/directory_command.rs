@@ -199,8 +199,20 @@ async fn a_connector_that_would_fail_is_not_written() {
     for (connector, says) in [
         (with_template("fr", json!({ "kind": "stored", "name": "none" })), "templates.fr: SES has no template `none`"),
         (with_template("fr", inline("{{#if a}}")), "templates.fr: "),
-        (with_template("fr", inline("{{> partial}}")), "templates.fr: a template can only use variables"),
+        (with_template("fr", inline("{{> partial}}")), "templates.fr: text: a template can only use variables"),
         (with_template("fr", inline("{{shout a}}")), "templates.fr: "),
+        (
+            with_template("fr", inline(&"x".repeat(102_401))),
+            "templates.fr: text: a part of a template can have at most 102,400",
+        ),
+        (
+            with_template("fr", inline(&"{{link}}".repeat(501))),
+            "templates.fr: text: a part of a template can have at most 500 tags",
+        ),
+        (
+            with(with_template("fr", inline("t")), json!({ "allowedLinkHosts": ["https://acme.example"] })),
+            "allowedLinkHosts: `https://acme.example` is not a host name",
+        ),
         (with_template("fr", inline("{{organization.nmae}}")), "needs organization.nmae, which nothing supplies"),
         (
             with_template("fr", json!({ "kind": "stored", "name": "n", "subject": "s" })),

@@ -100,6 +100,7 @@ const ROWS: &[Row] = &[
     refused("fails-role-of-another-tenant", 422, "entity.relation_foreign_key_not_found", "another tenant's role is no role"),
     refused("fails-address-too-long", 422, "entity.value_too_long", "257 characters"),
     refused("fails-no-connector", 501, "connector.not_found", "mail is asked for, and nothing could send it"),
+    refused("fails-link-scheme", 400, "connector.invalid_request_parameters", "a link that would run code"),
     refused("fails-missing-variable", 400, "connector.insufficient_request_parameters", "the template needs a link"),
     refused("fails-unknown-path", 404, "entity.not_found", "the collection has an s at its end"),
     not_allowed("fails-wrong-method", "GET, POST", "nothing to patch on the collection"),

@@ -158,7 +158,7 @@ async fn a_connector_that_cannot_be_used_is_told_before_anything_is_written() {
     let no_default = EmailConnector { default_locale: "fr".to_owned(), ..connector_with(inline("s", "h", "t")) };
     for (connector, status, code) in [
         (hosts, 400, "connector.invalid_request_parameters"),
-        (no_default, 501, "connector.template_not_found"),
+        (no_default, 400, "connector.template_not_found"),
         (connector_with(inline("{{#if a}}", "h", "t")), 400, "connector.invalid_config"),
     ] {
         app.set_connector(&connector).await;

@@ -8,6 +8,7 @@
 
 mod capacity;
 mod concurrency;
+mod connector;
 mod crash;
 mod create;
 mod create_bodies;

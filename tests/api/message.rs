@@ -235,7 +235,7 @@ async fn a_connector_without_a_fitting_template_or_with_a_broken_one_is_told() {
     let broken = connector_with(inline("{{#if a}}", "h", "t"));
     let hosts = EmailConnector { allowed_link_hosts: vec!["elsewhere.example.com".to_owned()], ..connector() };
     for (connector, status, code) in [
-        (french, 501, "connector.template_not_found"),
+        (french, 400, "connector.template_not_found"),
         (broken, 400, "connector.invalid_config"),
         (hosts, 400, "connector.invalid_request_parameters"),
     ] {

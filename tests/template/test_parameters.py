@@ -73,6 +73,7 @@ ANOTHER = {
     "DefaultFromEmailAddress": "another@example.com",
     "DefaultReplyTo": "another@example.com",
     "DefaultLocale": "de",
+    "DefaultAllowedLinkHosts": "app.example.com",
     "MessageRateLimit": 1,
     "MessageRateWindowSeconds": 1,
     "DomainName": "api.example.com",
@@ -150,5 +151,6 @@ def test_settings_reach_the_function_as_they_were_given(deploy):
         "DEFAULT_REPLY_TO": "another@example.com",
         "DEFAULT_CONFIGURATION_SET_NAME": "<ConfigurationSet>",
         "DEFAULT_LOCALE": "de",
+        "DEFAULT_ALLOWED_LINK_HOSTS": "app.example.com",
         "RUST_LOG": "debug",
     }

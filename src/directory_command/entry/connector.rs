@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Entry, not_empty};
-use crate::{directory::EmailConnector, email_address::EmailAddress};
+use crate::{directory::EmailConnector, email_address::EmailAddress, mail::fence::is_host_name};
 
 /// Reads an email connector.
 pub(super) fn read(fields: Map<String, Value>) -> Result<Entry, String> {
@@ -30,6 +30,9 @@ pub(super) fn read(fields: Map<String, Value>) -> Result<Entry, String> {
         .iter()
         .try_for_each(|it| sender("feedbackForwardingEmailAddress", it))?;
     not_empty("defaultLocale", &connector.default_locale)?;
+    if let Some(host) = connector.allowed_link_hosts.iter().find(|host| !is_host_name(host)) {
+        return Err(format!("allowedLinkHosts: `{host}` is not a host name such as app.example.com"));
+    }
     Ok(Entry::Connector(Box::new(connector)))
 }
 

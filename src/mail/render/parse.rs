@@ -5,17 +5,11 @@
 use std::collections::HashMap;
 
 use handlebars::{
-    Path, PathSeg, Template, TemplateError,
+    Path, PathSeg, Template,
     template::{ExpressionSpec, ExpressionSpecBuilder, HelperTemplate, Parameter, TemplateElement},
 };
 
 use super::BLOCKS;
-
-/// As [`Template::compile`].
-pub(super) fn parse(template: &str) -> Result<Template, TemplateError> {
-    // What is not plain may be wrong, and is told of by the library.
-    plain(template).map_or_else(|| Template::compile(template), Ok)
-}
 
 /// What follows each `{{`. They are looked for by one character, which the standard library finds many times as fast as
 /// two.
@@ -23,8 +17,8 @@ pub(super) fn tags(template: &str) -> impl Iterator<Item = &str> {
     template.match_indices('{').filter_map(|(at, _)| template[at + 1..].strip_prefix('{'))
 }
 
-/// The template, if it is made of nothing but what is known here.
-fn plain(template: &str) -> Option<Template> {
+/// As [`Template::compile`], of a template that is made of nothing but what is known here.
+pub(super) fn plain(template: &str) -> Option<Template> {
     let mut reader = Reader { template, rest: template, after_lone_tag: false };
     match reader.branch()? {
         (whole, Tag::End) => Some(whole),
@@ -34,7 +28,7 @@ fn plain(template: &str) -> Option<Template> {
 
 /// What ends a piece of text.
 enum Tag<'a> {
-    /// `{{path}}`
+    /// `{{path}}`. There may be white space around what is inside of any tag, and between its parts.
     Variable(&'a str),
     /// `{{#block path}}`
     Open(&'a str, &'a str),
@@ -91,9 +85,13 @@ impl<'a> Reader<'a> {
         let before = &self.template[..self.template.len() - self.rest.len()];
         let (tag, rest) = tag.split_once("}}")?;
         self.rest = rest;
+        let tag = tag.trim_matches(WHITE_SPACE);
         let tag = match tag.split_at_checked(1)? {
-            ("#", block) => block.split_once(' ').map(|(block, path)| Tag::Open(block, path))?,
-            ("/", block) => Tag::Close(block),
+            ("#", block) => {
+                let (block, path) = block.trim_start_matches(WHITE_SPACE).split_once(WHITE_SPACE)?;
+                Tag::Open(block, path.trim_start_matches(WHITE_SPACE))
+            }
+            ("/", block) => Tag::Close(block.trim_start_matches(WHITE_SPACE)),
             _ if tag == "else" => Tag::Else,
             _ => return Some(Tag::Variable(tag)),
         };
@@ -127,6 +125,8 @@ impl<'a> Reader<'a> {
 /// What may stand around a tag that has its line to itself.
 const BLANK: [char; 2] = [' ', '\t'];
 const LINE_END: [char; 2] = ['\n', '\r'];
+/// What may stand inside a tag.
+const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 fn begins_with_line_end(text: &str) -> bool {
     text.trim_start_matches(BLANK).starts_with(LINE_END)
@@ -204,7 +204,8 @@ mod tests {
             ("{{{a}}}", "not escaped"),
             ("{{&a}}", "the same"),
             ("{{~a~}}", "white space around it"),
-            ("{{ a }}", "white space inside"),
+            ("{{a b}}", "a helper"),
+            ("{{\u{a0}a}}", "a space that is none to the library"),
             ("{{! a }}", "a comment"),
             ("{{!-- {{a}} --}}", "the other comment"),
             ("\\{{a}}", "escaped"),
@@ -240,6 +241,7 @@ mod tests {
         fn whatever_is_parsed_here_the_library_would_have_parsed_to_the_same(
             pieces in vec(select(vec![
                 "{{a}}", "{{a.b1}}", "{{this.c_d}}", "{{#if a}}", "{{#each this.a}}", "{{#with b}}", "{{else}}", "{{/if}}",
+                "{{ a }}", "{{\ta.b1\n}}", "{{ # if  a }}", "{{#with\na}}", "{{ else }}", "{{ / if }}", "{{#if  a\r\n}}",
                 "{{/each}}", "{{/with}}", "{{#unless as.x}}", "{{/unless}}", "{{{a}}}", "{{truest}}", "{{a.else}}", "{{",
                 "}}", "}", "x", "\u{e4}", " ", " ", "\t", "\n", "\n", "\r\n", "\r", "\\", "\u{a0}",
             ]), 0..12),

@@ -1,0 +1,195 @@
+//! The fence around what a caller puts into a mail: which links pass, and what a code may hold.
+//!
+//! It covers `link` and `code`. It does not cover other keys of a payload, which mean something in a tenant's own
+//! templates alone, nor the names in the directory, which are the tenant's own.
+
+use serde_json::Value;
+
+use crate::{directory::utf16_length, error::Error};
+
+/// What RFC 3986 has no place for in an address: whoever reads a text ends or begins a link there.
+const NEVER_IN_A_LINK: &[u8] = b"\"<>\\^`{|}";
+
+/// Schemes that run code (`javascript`, `vbscript`), carry their content along (`data`), or read what is on the reader's
+/// own machine or in their browser. Mail programs and browsers block most of them, but not all do.
+const REFUSED_SCHEMES: [&str; 9] =
+    ["about", "blob", "data", "file", "filesystem", "jar", "javascript", "vbscript", "view-source"];
+
+/// The longest code where link hosts are listed, in UTF-16 units.
+const MAX_CODE_LENGTH: usize = 64;
+
+/// Checks the payload's `link` and `code`. Without `hosts` a link may lead anywhere, and a code may be anything.
+///
+/// # Errors
+/// [`Error::LinkSchemeRefused`], [`Error::LinkNotAllowed`] or [`Error::CodeNotAllowed`].
+pub(super) fn check(variables: &Value, hosts: &[String]) -> Result<(), Error> {
+    let text = |key| variables.get(key).and_then(Value::as_str);
+    match text("link") {
+        Some(link) if has_refused_scheme(link) => return Err(Error::LinkSchemeRefused),
+        Some(link) if !hosts.is_empty() && !leads_to_one_of(link, hosts) => return Err(Error::LinkNotAllowed),
+        _ => {}
+    }
+    match text("code") {
+        Some(code) if !hosts.is_empty() && !is_plain_code(code) => Err(Error::CodeNotAllowed),
+        _ => Ok(()),
+    }
+}
+
+/// Browsers drop control characters and spaces in front of a scheme, drop tabs and line ends anywhere in it, and ignore
+/// its case (WHATWG URL Standard, "URL parsing"). Here everything that is no visible ASCII character is ignored, which
+/// covers that and programs that drop more.
+fn has_refused_scheme(link: &str) -> bool {
+    let Some((scheme, _)) = link.split_once(':') else { return false };
+    let scheme: String = scheme.chars().filter(char::is_ascii_graphic).map(|c| c.to_ascii_lowercase()).collect();
+    REFUSED_SCHEMES.contains(&scheme.as_str())
+}
+
+/// Only the plainest form of a web address passes, since what follows a `@`, a `\` or the like is read differently by
+/// different programs.
+fn leads_to_one_of(link: &str, hosts: &[String]) -> bool {
+    let is_listed = |host: &str| hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host));
+    let is_one_link = link.bytes().all(|byte| byte.is_ascii_graphic() && !NEVER_IN_A_LINK.contains(&byte));
+    is_one_link && host(link).is_some_and(is_listed)
+}
+
+fn host(link: &str) -> Option<&str> {
+    let rest = link.strip_prefix("https://").or_else(|| link.strip_prefix("http://"))?;
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+    (is_host_name(host) && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(host)
+}
+
+/// The form of a host that a link can lead to: ASCII letters, digits, dots and hyphens.
+pub(crate) fn is_host_name(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
+}
+
+/// One line, and without the characters that an address cannot do without: a mail program would make a link of it.
+fn is_plain_code(code: &str) -> bool {
+    let is_refused = |c: char| c.is_control() || matches!(c, '/' | ':' | '@' | '\u{2028}' | '\u{2029}');
+    utf16_length(code) <= MAX_CODE_LENGTH && !code.contains(is_refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_link_has_to_lead_to_an_allowed_host_plainly() {
+        let hosts = ["app.example.com".to_owned()];
+        for (link, allowed, reason) in [
+            ("https://app.example.com/join?x=1", true, "plain"),
+            ("https://APP.example.com", true, "hosts have no case"),
+            ("http://app.example.com:8080/", true, "any port"),
+            ("https://app.example.com.evil.org/", false, "another host"),
+            ("https://evil.org/app.example.com", false, "in the path"),
+            ("https://app.example.com@evil.org/", false, "as a user name"),
+            ("https://evil.org\\@app.example.com/", false, "read differently by browsers"),
+            ("https://evil.org#@app.example.com/", false, "in the fragment"),
+            ("https:app.example.com", false, "no authority"),
+            ("https:///app.example.com/", false, "an empty authority, which browsers skip"),
+            ("//app.example.com/", false, "no scheme, so that of whoever reads it"),
+            ("/join", false, "no host"),
+            ("app.example.com/join", false, "no scheme"),
+            ("https://evil.org//app.example.com/", false, "after two slashes"),
+            ("https:\\\\app.example.com/", false, "backslashes, which browsers turn around"),
+            ("https://app.example.com\\.evil.org/", false, "a backslash, which some take for a slash"),
+            ("https://app.example.com%2eevil.org/", false, "an encoded dot"),
+            ("https://app%2Eexample.com/", false, "the host itself, encoded"),
+            ("https://app.example.com%00.evil.org/", false, "an encoded NUL"),
+            ("https://user:password@app.example.com/", false, "a user, even of the right host"),
+            ("https://app.example.com:443@evil.org/", false, "a user and a password"),
+            ("https://app.example.com:https/", false, "a port that is none"),
+            ("https://app.example.com:80:80/", false, "two ports"),
+            ("https://app.example.com./", false, "the root's dot"),
+            ("https://.app.example.com/", false, "a dot in front"),
+            ("https://sub.app.example.com/", false, "a host below"),
+            ("https://example.com/", false, "the host above"),
+            ("https://notapp.example.com/", false, "a longer name"),
+            ("https://app.example.com\u{3002}evil.org/", false, "a dot of another script"),
+            ("https://\u{430}pp.example.com/", false, "a letter of another script"),
+            ("https://xn--pp-7kc.example.com/", false, "the same, as DNS has it"),
+            ("https://app.example.com\t.evil.org/", false, "a tab, which browsers drop"),
+            ("https://app.example.com\n/", false, "a line end"),
+            ("https://app.example.com/ https://evil.org/", false, "two links"),
+            ("https://app.example.com/\nhttps://evil.org/", false, "two links, one a line"),
+            ("https://app.example.com/<https://evil.org/>", false, "two links, by brackets"),
+            ("https://app.example.com/\u{202e}gro.live//:sptth", false, "read backwards"),
+            ("https://app.example.com/{unknown}", false, "a placeholder that nobody fills in"),
+            (" https://app.example.com/", false, "a space in front"),
+            ("https://app.example.com/ ", false, "a space behind"),
+            ("javascript:alert(1)", false, "another scheme"),
+            ("javascript://app.example.com/%0aalert(1)", false, "another scheme with the host"),
+            ("data:text/html,https://app.example.com/", false, "another scheme"),
+            ("HTTPS://app.example.com/", false, "not the plainest form"),
+            ("https://app.example.com/a%20b?c=%22#d", true, "encoded, as it should be"),
+            ("https://app.example.com?x=1", true, "no path"),
+            ("", false, "empty"),
+        ] {
+            assert_eq!(check(&json!({ "link": link }), &hosts).is_ok(), allowed, "{reason}");
+        }
+        assert!(check(&json!({}), &hosts).is_ok(), "no link");
+    }
+
+    #[test]
+    fn without_hosts_a_link_may_have_any_scheme_but_those_that_run_code_or_read_local_content() {
+        for (link, allowed, reason) in [
+            ("https://anywhere.example.org/", true, "the web"),
+            ("http://anywhere.example.org/", true, "the web, without TLS"),
+            ("acme-app://join/1", true, "an application's own scheme"),
+            ("com.example.app:/join", true, "the same, as RFC 8252 has it"),
+            ("https://example.org/?next=javascript:x", true, "in the query"),
+            ("/javascript:x", true, "in a path"),
+            ("join", true, "no scheme"),
+            ("", true, "empty"),
+            ("javascript:alert(1)", false, "runs code"),
+            ("JaVaScRiPt:alert(1)", false, "schemes have no case"),
+            (" javascript:alert(1)", false, "a space in front, which browsers drop"),
+            ("\u{1}\u{1f}javascript:alert(1)", false, "control characters in front"),
+            ("java\tscript:alert(1)", false, "a tab inside"),
+            ("java\r\nscript\n:alert(1)", false, "line ends inside"),
+            ("\u{feff}java\u{200b}script:alert(1)", false, "characters without width"),
+            ("\u{a0}javascript:alert(1)", false, "another space"),
+            ("javascript://app.example.com/%0aalert(1)", false, "as if with a host"),
+            ("vbscript:x", false, "runs code"),
+            ("data:text/html,<script>", false, "carries its content along"),
+            ("file:///etc/passwd", false, "reads local content"),
+            ("FILE:\\\\server\\share", false, "gives a password's hash to a server"),
+            ("blob:https://example.org/1", false, "reads what a page keeps"),
+            ("about:blank", false, "a page of the browser"),
+            ("view-source:https://example.org/", false, "a page of the browser"),
+        ] {
+            assert_eq!(check(&json!({ "link": link }), &[]).is_ok(), allowed, "{reason}: {link:?}");
+        }
+        let error = check(&json!({ "link": "data:,x" }), &["app.example.com".to_owned()]);
+        assert!(matches!(error, Err(Error::LinkSchemeRefused)), "also where hosts are listed");
+    }
+
+    #[test]
+    fn a_code_is_short_and_no_address_where_hosts_are_listed() {
+        let hosts = ["app.example.com".to_owned()];
+        for (code, allowed, reason) in [
+            ("482 915", true, "digits"),
+            ("ABC-def_1.2", true, "letters and marks"),
+            ("", true, "empty"),
+            ("\u{1f600}".repeat(32).as_str(), true, "64 UTF-16 units"),
+            ("\u{1f600}".repeat(33).as_str(), false, "66 UTF-16 units"),
+            ("1".repeat(64).as_str(), true, "64 characters"),
+            ("1".repeat(65).as_str(), false, "65 characters"),
+            ("https://evil.example.org", false, "an address"),
+            ("evil.example.org/x", false, "an address without its scheme"),
+            ("tel:+1", false, "another scheme"),
+            ("a@evil.example.org", false, "a mail address"),
+            ("1\n2", false, "two lines"),
+            ("1\r2", false, "two lines"),
+            ("1\t2", false, "a tab"),
+            ("1\u{2028}2", false, "two lines, to some programs"),
+        ] {
+            let variables = json!({ "code": code });
+            assert_eq!(check(&variables, &hosts).is_ok(), allowed, "{reason}: {code:?}");
+            assert!(check(&variables, &[]).is_ok(), "no hosts are listed");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The bounds of a template, which keep small what it costs to parse, to keep and to render.
+//!
+//! The library's parser goes through all of a template in front of a tag, several times, to tell the tag's line and
+//! column, so its time grows with the product of length and tags; and each tag takes some hundred bytes once it is parsed.
+
+use super::parse::tags;
+
+/// The longest part of a template, in bytes: as much as Gmail shows of a message before it clips it.
+pub const MAX_TEMPLATE_BYTES: usize = 100 * 1024;
+
+/// The most tags in a part. The ones that come with the function have fewer than a hundred.
+pub const MAX_TAGS: usize = 500;
+
+/// The most that a part's bytes times its tags can be where the library has to parse it: about 60 ms of a whole core.
+const MAX_BYTES_TIMES_TAGS: usize = 10_000_000;
+
+/// The longest tag, in bytes, but for comments: what a tag holds literally may be copied each time that it is rendered.
+const MAX_TAG_BYTES: usize = 1_024;
+
+/// The most branches of a template, and the most brackets in one of its tags: each may be one level deeper for whoever
+/// reads or drops it.
+const MAX_LEVELS: usize = 100;
+
+/// Checks a part of a template before it is parsed, in time that grows with its length alone.
+pub(super) fn check(template: &str) -> Result<(), &'static str> {
+    if template.len() > MAX_TEMPLATE_BYTES {
+        return Err("a part of a template can have at most 102,400 bytes");
+    }
+    if tag_count(template) > MAX_TAGS {
+        return Err("a part of a template can have at most 500 tags");
+    }
+    if tags(template).filter(|tag| begins_branch(tag)).count() > MAX_LEVELS {
+        return Err("a template cannot have more than 100 branches");
+    }
+    tags(template).try_for_each(check_tag)
+}
+
+/// Checks a part that the library has to parse.
+pub(super) fn check_for_library(template: &str) -> Result<(), &'static str> {
+    if template.len() * tag_count(template) > MAX_BYTES_TIMES_TAGS {
+        return Err("the bytes of a part, times its tags, can be at most 10,000,000 where not all tags are plain");
+    }
+    Ok(())
+}
+
+fn tag_count(template: &str) -> usize {
+    template.matches("{{").count()
+}
+
+/// Whether what follows `{{` begins a block or another branch of one, however it is written.
+fn begins_branch(tag: &str) -> bool {
+    let tag = tag.trim_start_matches(['~', ' ', '\t', '\r', '\n']);
+    tag.starts_with(['#', '^']) || tag.starts_with("else")
+}
+
+/// Checks what follows `{{`.
+fn check_tag(tag: &str) -> Result<(), &'static str> {
+    if tag.starts_with('!') {
+        return Ok(());
+    }
+    let tag = &tag.as_bytes()[..tag.len().min(MAX_TAG_BYTES + "}}".len())];
+    let end = tag.windows(2).position(|two| two == b"}}");
+    let brackets = tag[..end.unwrap_or(tag.len())].iter().filter(|byte| b"([{".contains(byte)).count();
+    if brackets > MAX_LEVELS {
+        return Err("a tag of a template cannot have more than 100 brackets");
+    }
+    if end.is_none() && tag.len() > MAX_TAG_BYTES {
+        return Err("a tag of a template can have at most 1,024 bytes");
+    }
+    Ok(())
+}
