@@ -4,20 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use organization_invitations::{
-    app::App,
-    caller::Caller,
-    config::Config,
-    directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User},
-    email_address::EmailAddress,
-    event::Event,
-    handler,
-    invitation::{Invitation, InvitationId, Status, TenantId},
-    local::stack,
-    mail::{self, Invited, MessagePayload, render::render, template::built_in},
-    store::items,
-    timestamp::{Moment, Timestamp},
-};
+use organization_invitations::{app::{App}, http::{self, caller::{Caller}, event::{Event}}, config::{Config}, domain::{directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User}, email_address::{EmailAddress}, invitation::{Invitation, Status}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}, local::{stack}, mail::{self, Invited, MessagePayload, render::{render}, template::{built_in}}, store::{items}, clock::{RequestClock}};
 use serde_json::{Map, json};
 
 const CREATE: &str = include_str!("../events/create.json");

@@ -8,13 +8,7 @@ use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
 use tokio::time::timeout;
 
-use crate::{
-    config::{Config, ConfigError},
-    log::{Log, notes::NoteCalls},
-    mail::{Mailer, render, template},
-    store::Store,
-    timestamp::{LONGEST_ATTEMPT, Timestamp},
-};
+use crate::{config::{Config, ConfigError}, telemetry::{Log, notes::{NoteCalls}}, mail::{Mailer, render, template}, store::{Store}, clock::{LONGEST_ATTEMPT}, domain::{timestamp::{Timestamp}}};
 
 /// How long the start may wait for connections that only save time later.
 const WARM_UP: Duration = Duration::from_secs(1);

@@ -4,10 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
-use crate::{
-    directory::EmailConnector,
-    mail::{fence, template},
-};
+use crate::{domain::{directory::{EmailConnector}}, mail::{fence, template}};
 
 /// The function's settings.
 #[derive(Clone, Debug)]
@@ -43,24 +40,6 @@ pub struct Config {
     /// `DEFAULT_CONFIGURATION_SET_NAME` (none): the SES configuration set of every connector that names none, also of
     /// the tenants' own.
     pub default_configuration_set_name: Option<String>,
-}
-
-/// Whether references into the directory are checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReferenceChecks {
-    /// A missing organization, inviter or role is an error.
-    Enforce,
-    /// The caller's word is taken; a role's name is its id. For teams who keep their directory elsewhere.
-    Trust,
-}
-
-/// How many messages one recipient may get in a sliding window, across all organizations of a tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MessageRate {
-    /// `MESSAGE_RATE_LIMIT` (10; 1 to 100): the most messages in a window.
-    pub limit: usize,
-    /// `MESSAGE_RATE_WINDOW_SECONDS` (600; 1 to 86400): the window's length. Kept in **milliseconds**.
-    pub window_millis: i64,
 }
 
 /// A setting that cannot be used.

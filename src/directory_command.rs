@@ -33,17 +33,7 @@ use self::{
     cli::{Action, Cli},
     entry::{Entry, Kind, Rules},
 };
-use crate::{
-    app::App,
-    config::{Config, ConfigError},
-    directory::EmailConnector,
-    invitation::TenantId,
-    store::{
-        StoreError,
-        directory_rows::{RowName, RowSet},
-    },
-    timestamp::Moment,
-};
+use crate::{app::{App}, config::{Config, ConfigError}, domain::{directory::{EmailConnector}, ids::{TenantId}}, store::{StoreError, directory_rows::{RowName, RowSet}}, clock::{RequestClock}};
 
 /// How long a single operation may take, its repetitions included.
 const BUDGET: Duration = Duration::from_mins(1);

@@ -27,10 +27,7 @@ pub use compose::{Invited, compose};
 pub use payload::MessagePayload;
 pub use ses::{ConnectionProof, Mailer, SendError, Sent};
 
-use crate::{
-    directory::EmailConnector,
-    invitation::{InvitationId, TenantId},
-};
+use crate::{domain::{directory::{EmailConnector}, ids::{InvitationId, TenantId}}};
 
 /// A message that is ready to be sent to its one recipient. Its `Debug` form tells neither whom nor what.
 #[derive(Clone, PartialEq, Eq)]

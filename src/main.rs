@@ -3,14 +3,7 @@
 use std::sync::Arc;
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use organization_invitations::{
-    app::App,
-    caller::GROUPS_NOTE,
-    config::Config,
-    handler,
-    log::{self, Log},
-    timestamp::Timestamp,
-};
+use organization_invitations::{app::{App}, http::{self, caller::{GROUPS_NOTE}}, config::{Config}, telemetry::{self, Log}, domain::{timestamp::{Timestamp}}};
 use serde_json::value::RawValue;
 use tracing_subscriber::util::SubscriberInitExt;
 

@@ -44,7 +44,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, KeysAndAttributes},
 };
 
-use crate::{config::Config, invitation::TenantId, sdk_error};
+use crate::{config::{Config}, domain::{ids::{TenantId}}, sdk_error};
 
 /// A row of the table.
 pub type Item = HashMap<String, AttributeValue>;
@@ -116,7 +116,7 @@ impl Store {
     }
 }
 
-impl From<StoreError> for crate::error::Error {
+impl From<StoreError> for crate::domain::error::Error {
     fn from(StoreError { cause, is_permanent, .. }: StoreError) -> Self {
         if is_permanent { Self::Internal { cause } } else { Self::StoreUnavailable { cause } }
     }

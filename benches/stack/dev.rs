@@ -8,13 +8,7 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynoxide::{Database, ImportOptions};
-use organization_invitations::{
-    email_address::EmailAddress,
-    invitation::{Invitation, InvitationId, Status, TenantId},
-    local::stack::{self, Stack, StackOptions, TABLE_NAME},
-    store::{Item, items},
-    timestamp::Timestamp,
-};
+use organization_invitations::{domain::{email_address::{EmailAddress}, invitation::{Invitation, Status}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}, local::{stack::{self, Stack, StackOptions, TABLE_NAME}}, store::{Item, items}};
 use serde::Serialize;
 use serde_json::json;
 use tokio::{

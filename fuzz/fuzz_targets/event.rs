@@ -10,12 +10,7 @@ mod mutate;
 use std::{cell::RefCell, time::Duration};
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use organization_invitations::{
-    app::App,
-    handler,
-    local::stack::{Stack, StackOptions},
-    timestamp::Moment,
-};
+use organization_invitations::{app::{App}, http, local::{stack::{Stack, StackOptions}}, clock::{RequestClock}};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 

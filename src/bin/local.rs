@@ -4,19 +4,7 @@ use std::{num::NonZero, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use mimalloc::MiMalloc;
-use organization_invitations::{
-    invitation::TenantId,
-    local::{
-        banner::{CLIENT, LIFETIME_SECONDS},
-        demo,
-        invoke::invoke,
-        issuer,
-        serve::{ServeOptions, serve},
-        stack::StackOptions,
-    },
-    log,
-    timestamp::Timestamp,
-};
+use organization_invitations::{domain::{ids::{TenantId}, timestamp::{Timestamp}}, local::{banner::{CLIENT, LIFETIME_SECONDS}, demo, invoke::{invoke}, issuer, serve::{ServeOptions, serve}, stack::{StackOptions}}, telemetry};
 use tokio::runtime::Builder;
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 

@@ -7,15 +7,7 @@ mod connector;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::{
-    directory::{EmailConnector, Organization, OrganizationRole, User, could_exist},
-    email_address::EmailAddress,
-    store::{
-        directory_rows::{RowName, RowSet},
-        members::Member,
-    },
-    timestamp::Timestamp,
-};
+use crate::{domain::{directory::{EmailConnector, Organization, OrganizationRole, User, could_exist}, email_address::{EmailAddress}, timestamp::{Timestamp}}, store::{directory_rows::{RowName, RowSet}, members::{Member}}};
 
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -18,11 +18,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use super::issuer::{self, Claims};
-use crate::{
-    app::App,
-    handler,
-    timestamp::{Moment, Timestamp},
-};
+use crate::{app::{App}, http, clock::{RequestClock}, domain::{timestamp::{Timestamp}}};
 
 /// API Gateway's limit of a request's body.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;

@@ -14,7 +14,7 @@ use super::{
     ses::{Mail, RenderingFailure},
     stack::{Stack, StackError, StackOptions},
 };
-use crate::{handler, timestamp::Moment};
+use crate::{http, clock::{RequestClock}};
 
 /// As long as API Gateway waits.
 const PATIENCE: Duration = Duration::from_secs(29);

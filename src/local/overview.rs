@@ -14,15 +14,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{banner, demo, pages::response, ses::SesStandIn};
-use crate::{
-    app::App,
-    invitation::{Invitation, TenantId},
-    store::{
-        StoreError,
-        read::{Filters, ListReader},
-    },
-    timestamp::{Deadline, Moment},
-};
+use crate::{app::{App}, domain::{invitation::{Invitation}, ids::{TenantId}}, store::{StoreError, read::{Filters, ListReader}}, clock::{Deadline, RequestClock}};
 
 /// The most invitations that the page shows.
 const MOST: usize = 200;

@@ -8,12 +8,7 @@ use super::{
     render::{RenderFailure, render},
     template::choose,
 };
-use crate::{
-    directory::{EmailConnector, EmailTemplate, Organization, User, connector_row::nameable},
-    error::Error,
-    invitation::Invitation,
-    timestamp::Timestamp,
-};
+use crate::{domain::{directory::{EmailConnector, EmailTemplate, Organization, User, connector_row::{nameable}}, error::{Error}, invitation::{Invitation}, timestamp::{Timestamp}}};
 
 /// What stands in a `link` for the new invitation's identifier.
 const INVITATION_ID_PLACEHOLDER: &str = "{invitationId}";

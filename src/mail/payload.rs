@@ -5,7 +5,7 @@ use std::fmt;
 use garde::{Report, Validate, error::Path};
 use serde_json::{Map, Value};
 
-use crate::body::wrong_type;
+use crate::{http::{body::{wrong_type}}};
 
 /// The keys that have to be texts where they are present.
 pub const TEXT_KEYS: [&str; 4] = ["code", "link", "locale", "uiLocales"];

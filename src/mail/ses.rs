@@ -27,12 +27,7 @@ use tokio::{
 };
 
 use super::{Content, Letter, compose::one_line};
-use crate::{
-    error::Error,
-    log::notes::{self, NoteCalls},
-    sdk_error,
-    timestamp::{Deadline, Moment, Timestamp},
-};
+use crate::{domain::{error::{Error}, timestamp::{Timestamp}}, telemetry::{notes::{self, NoteCalls}}, sdk_error, clock::{Deadline, RequestClock}};
 
 /// The waits before each attempt. A message is sent again where SES certainly has not taken it.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::{sleep, timeout_at};
 
 use super::StoreError;
-use crate::{log::notes, timestamp::Deadline};
+use crate::{telemetry::{notes}, clock::{Deadline}};
 
 /// How often a call may fail. That DynamoDB is busy is no failure: it is asked for as long as there is time.
 const MOST_FAILURES: u32 = 3;

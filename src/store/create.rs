@@ -17,11 +17,7 @@ use super::{
     standing::Standing,
     transaction::{Transacted, put_part},
 };
-use crate::{
-    config::MessageRate,
-    invitation::{Invitation, InvitationId},
-    timestamp::{Moment, Timestamp},
-};
+use crate::{domain::{rate_limit::{MessageRate}, invitation::{Invitation}, ids::{InvitationId}, timestamp::{Timestamp}}, clock::{RequestClock}};
 
 /// What has to be left of a request's time when it begins to write: to find that the answer is lost, to send the mail,
 /// and to take the invitation back.

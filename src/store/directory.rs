@@ -17,16 +17,7 @@ use super::{
     call::{Pauses, call},
     items, keys,
 };
-use crate::{
-    config::{Config, ReferenceChecks},
-    directory::{
-        EmailConnector, Organization, OrganizationRole, User,
-        connector_row::{self, UnusableConnector},
-        could_exist,
-    },
-    invitation::TenantId,
-    timestamp::{Deadline, Moment, Timestamp},
-};
+use crate::{config::{Config}, domain::{directory::{ReferenceChecks, EmailConnector, Organization, OrganizationRole, User, connector_row::{self, UnusableConnector}, could_exist}, ids::{TenantId}, timestamp::{Timestamp}}, clock::{Deadline, RequestClock}};
 
 /// The most rows that are remembered, and the most bytes that they take as [`row_bytes`] estimates them: the connector
 /// of one tenant may have 400 KB, and a function of 128 MB serves any number of tenants.

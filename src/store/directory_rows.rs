@@ -17,11 +17,7 @@ use super::{
     items::{self, string},
     keys,
 };
-use crate::{
-    directory::{EmailConnector, Organization, OrganizationRole, User},
-    invitation::TenantId,
-    timestamp::Deadline,
-};
+use crate::{domain::{directory::{EmailConnector, Organization, OrganizationRole, User}, ids::{TenantId}}, clock::{Deadline}};
 
 /// The most rows that one `BatchWriteItem` takes.
 pub const BATCH: usize = 25;

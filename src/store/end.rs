@@ -15,10 +15,7 @@ use super::{
     standing::Standing,
     transaction::{Transacted, delete_part, put_part},
 };
-use crate::{
-    invitation::{Invitation, InvitationId, Status, TenantId},
-    timestamp::{Moment, Timestamp},
-};
+use crate::{domain::{invitation::{Invitation, Status}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}, clock::{RequestClock}};
 
 /// What is left of a request's time when an invitation is ended, to see whether it was where DynamoDB does not tell.
 const TIME_TO_SEE: Duration = Duration::from_secs(3);

@@ -18,11 +18,7 @@ use super::{
     keys,
     transaction::{Transacted, delete_part, put_part},
 };
-use crate::{
-    idempotency::{KEPT_MILLIS, Repeatable},
-    invitation::{Invitation, InvitationId, TenantId},
-    timestamp::{Moment, Timestamp},
-};
+use crate::{domain::{idempotency::{KEPT_MILLIS, Repeatable}, invitation::{Invitation}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}, clock::{RequestClock}};
 
 const STARTED: &str = "started";
 const DONE: &str = "done";

@@ -7,12 +7,7 @@ use super::{
     Item, StoreError, keys,
     standing::{PendingInvitation, Standing},
 };
-use crate::{
-    directory::OrganizationRole,
-    email_address::EmailAddress,
-    invitation::{Invitation, InvitationId, Status, TenantId},
-    timestamp::Timestamp,
-};
+use crate::{domain::{directory::{OrganizationRole}, email_address::{EmailAddress}, invitation::{Invitation, Status}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}};
 
 /// The attribute that DynamoDB deletes by, in epoch **seconds**.
 pub const TTL: &str = "ttl";

@@ -6,10 +6,7 @@ use std::fmt::Display;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::{
-    idempotency::Repeatable,
-    invitation::{InvitationId, TenantId},
-};
+use crate::{domain::{idempotency::{Repeatable}, ids::{InvitationId, TenantId}}};
 
 /// The table's partition key.
 pub const PK: &str = "pk";

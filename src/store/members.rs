@@ -16,11 +16,7 @@ use super::{
     standing::Standing,
     transaction::{delete_part, put_part},
 };
-use crate::{
-    email_address::EmailAddress,
-    invitation::TenantId,
-    timestamp::{Deadline, Moment, Timestamp},
-};
+use crate::{domain::{email_address::{EmailAddress}, ids::{TenantId}, timestamp::{Timestamp}}, clock::{Deadline, RequestClock}};
 
 /// The address that the user joined with last, folded. Memberships that others wrote may have none.
 const EMAIL: &str = "email";

@@ -17,10 +17,7 @@ use super::{
     standing::Standing,
     transaction::{delete_part, put_part},
 };
-use crate::{
-    invitation::TenantId,
-    timestamp::{Deadline, Timestamp},
-};
+use crate::{domain::{ids::{TenantId}, timestamp::{Timestamp}}, clock::{Deadline}};
 
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -10,11 +10,7 @@ use super::{
     items::{self, string},
     keys,
 };
-use crate::{
-    invitation::{Invitation, InvitationId, TenantId},
-    log::notes,
-    timestamp::Deadline,
-};
+use crate::{domain::{invitation::{Invitation}, ids::{InvitationId, TenantId}}, telemetry::{notes}, clock::{Deadline}};
 
 /// The most rows that one query reads. DynamoDB ends a query at 1 MB, which fewer rows of the usual size fill, so that it
 /// bounds the memory that small ones take.

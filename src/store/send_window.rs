@@ -16,11 +16,7 @@ use super::{
     keys,
     transaction::{Transacted, put_part},
 };
-use crate::{
-    config::MessageRate,
-    invitation::{Invitation, TenantId},
-    timestamp::{Moment, Timestamp},
-};
+use crate::{domain::{rate_limit::{MessageRate}, invitation::{Invitation}, ids::{TenantId}, timestamp::{Timestamp}}, clock::{RequestClock}};
 
 /// The sends to one recipient of one tenant. Its `Debug` form leaves the recipient out.
 #[derive(Clone)]

@@ -17,10 +17,7 @@ use axum::{
     http::{HeaderMap, Method, Uri, header},
     response::Response,
 };
-use organization_invitations::{
-    local::{ses::SesFault, stack},
-    timestamp::Timestamp,
-};
+use organization_invitations::{local::{ses::{SesFault}, stack}, domain::{timestamp::{Timestamp}}};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::{

@@ -1,6 +1,6 @@
 //! The directory command, one person's data: all of it is shown, and all of it is deleted, and nothing else.
 
-use organization_invitations::store::items;
+use organization_invitations::{store::{items}};
 use serde_json::{Value, json};
 
 use crate::{
@@ -147,7 +147,7 @@ async fn who_was_deleted_can_be_invited_and_what_they_began_goes_on() {
 async fn what_changes_while_a_person_is_deleted_is_read_again() {
     let app = TestApp::start().await;
     let id = app.invite(&mailed("eve@example.com", "acme")).await;
-    let tenant = organization_invitations::invitation::TenantId::parse("default").unwrap();
+    let tenant = organization_invitations::domain::ids::TenantId::parse("default").unwrap();
     let rows = app.app.store.person_rows(&tenant, "eve@example.com").await.unwrap();
     assert_eq!(app.call(Call::revoke(&id)).await.status, 200);
     let app = std::sync::Arc::new(app);

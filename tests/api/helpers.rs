@@ -11,18 +11,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_config::{SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use organization_invitations::{
-    app::{App, time_limits},
-    directory::{EmailConnector, Organization, OrganizationRole, User},
-    handler,
-    invitation::TenantId,
-    local::{
-        ses::Mail,
-        stack::{self, Stack, StackOptions},
-    },
-    store::{Item, items},
-    timestamp::{Moment, Timestamp},
-};
+use organization_invitations::{app::{App, time_limits}, domain::{directory::{EmailConnector, Organization, OrganizationRole, User}, ids::{TenantId}, timestamp::{Timestamp}}, http, local::{ses::{Mail}, stack::{self, Stack, StackOptions}}, store::{Item, items}, clock::{RequestClock}};
 use serde_json::{Map, Value};
 use tokio::{sync::Barrier, task::JoinSet};
 

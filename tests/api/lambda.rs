@@ -8,10 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use organization_invitations::{
-    local::stack::{self, Stack},
-    timestamp::Timestamp,
-};
+use organization_invitations::{local::{stack::{self, Stack}}, domain::{timestamp::{Timestamp}}};
 use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},

@@ -7,12 +7,7 @@ use std::{
 };
 
 use lambda_runtime::{Context, LambdaEvent};
-use organization_invitations::{
-    handler,
-    local::ses::SesFault,
-    log::{Log, NAMESPACE},
-    store::items,
-};
+use organization_invitations::{http, local::{ses::{SesFault}}, telemetry::{Log, NAMESPACE}, store::{items}};
 use serde_json::{Value, json};
 
 use crate::{

@@ -8,11 +8,7 @@ use std::{
     time::Duration,
 };
 
-use organization_invitations::{
-    directory::OrganizationRole,
-    invitation::Invitation,
-    store::{Item, items},
-};
+use organization_invitations::{domain::{directory::{OrganizationRole}, invitation::{Invitation}}, store::{Item, items}};
 
 use crate::helpers::{Answer, Call, NOW, TestApp, body, rows};
 

@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use organization_invitations::{
-    directory::EmailConnector,
-    invitation::InvitationId,
-    store::send_window::{Counted, SendWindow},
-    timestamp::Moment,
-};
+use organization_invitations::{domain::{directory::{EmailConnector}, ids::{InvitationId}}, store::{send_window::{Counted, SendWindow}}, clock::{RequestClock}};
 use serde_json::{Value, json};
 
 use crate::{

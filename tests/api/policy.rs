@@ -4,13 +4,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use organization_invitations::{
-    app::App,
-    caller::Caller,
-    directory::{EmailConnector, EmailTemplate},
-    event::Event,
-    local::{ses::SesFault, stack},
-};
+use organization_invitations::{app::{App}, http::{caller::{Caller}, event::{Event}}, domain::{directory::{EmailConnector, EmailTemplate}}, local::{ses::{SesFault}, stack}};
 use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
 use tokio::time::timeout;

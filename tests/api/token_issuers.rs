@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use organization_invitations::{caller::Caller, config::Config, error::Error};
+use organization_invitations::{http::{caller::{Caller}}, config::{Config}, domain::{error::{Error}}};
 use serde_json::{Map, Value, json};
 
 /// The most audiences of a JWT authorizer.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use organization_invitations::log;
+use organization_invitations::telemetry;
 use serde_json::Value;
 use tracing::{
     Dispatch,

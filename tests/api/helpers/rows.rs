@@ -4,12 +4,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{PutRequest, WriteRequest},
 };
-use organization_invitations::{
-    email_address::EmailAddress,
-    invitation::{Invitation, InvitationId, Status},
-    store::Item,
-    timestamp::Timestamp,
-};
+use organization_invitations::{domain::{email_address::{EmailAddress}, invitation::{Invitation, Status}, ids::{InvitationId}, timestamp::{Timestamp}}, store::{Item}};
 use serde_json::Value;
 
 use super::{FAR_FUTURE, tenant};

@@ -1,11 +1,6 @@
 use std::sync::LazyLock;
 
-use organization_invitations::{
-    body::{Field, Number, element, fields, json_type, object},
-    event::Event,
-    json::{Json, lenient},
-    timestamp::Timestamp,
-};
+use organization_invitations::{http::{body::{Field, Number, element, fields, json_type, object}, event::{Event}}, json::{Json, lenient}, domain::{timestamp::{Timestamp}}};
 use proptest::{
     collection::{btree_set, hash_map, vec},
     prelude::*,

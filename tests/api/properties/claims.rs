@@ -1,4 +1,4 @@
-use organization_invitations::{caller::Caller, config::Config, error::Error};
+use organization_invitations::{http::{caller::{Caller}}, config::{Config}, domain::{error::{Error}}};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value, json};
 

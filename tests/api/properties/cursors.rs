@@ -1,8 +1,4 @@
-use organization_invitations::{
-    cursor::Cursors,
-    invitation::{InvitationId, TenantId},
-    store::read::Filters,
-};
+use organization_invitations::{http::{cursor::{Cursors}}, domain::{ids::{InvitationId, TenantId}}, store::{read::{Filters}}};
 use proptest::prelude::*;
 
 use super::{cases, text};

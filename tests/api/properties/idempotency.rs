@@ -1,9 +1,4 @@
-use organization_invitations::{
-    caller::Caller,
-    idempotency::{IdempotencyKey, Repeatable},
-    invitation::TenantId,
-    json::RawFields,
-};
+use organization_invitations::{http::{caller::{Caller}}, domain::{idempotency::{IdempotencyKey, Repeatable}, ids::{TenantId}}, json::{RawFields}};
 use proptest::{
     collection::{hash_map, vec},
     prelude::*,

@@ -1,16 +1,6 @@
 use std::collections::BTreeMap;
 
-use organization_invitations::{
-    directory::{EmailConnector, EmailTemplate, Organization, User},
-    email_address::EmailAddress,
-    invitation::{Invitation, InvitationId, Status},
-    mail::{
-        Content, Invited, Letter, MessagePayload, compose,
-        render::{RenderFailure, render},
-        template::choose,
-    },
-    timestamp::Timestamp,
-};
+use organization_invitations::{domain::{directory::{EmailConnector, EmailTemplate, Organization, User}, email_address::{EmailAddress}, invitation::{Invitation, Status}, ids::{InvitationId}, timestamp::{Timestamp}}, mail::{Content, Invited, Letter, MessagePayload, compose, render::{RenderFailure, render}, template::{choose}}};
 use proptest::{
     collection::{hash_map, vec},
     prelude::*,

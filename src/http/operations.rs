@@ -13,21 +13,7 @@ use lambda_http::{
 };
 use serde::Serialize;
 
-use crate::{
-    app::App,
-    caller::Caller,
-    config::Config,
-    directory::{EmailConnector, Organization, User, connector_row::UnusableConnector},
-    error::Error,
-    event::Event,
-    invitation::{Invitation, InvitationId},
-    mail::{Invited, Letter, MessagePayload, compose},
-    store::{
-        StoreError,
-        directory::{Directory, References},
-    },
-    timestamp::Moment,
-};
+use crate::{app::{App}, http::{caller::{Caller}, event::{Event}}, config::{Config}, domain::{directory::{EmailConnector, Organization, User, connector_row::{UnusableConnector}}, error::{Error}, invitation::{Invitation}, ids::{InvitationId}}, mail::{Invited, Letter, MessagePayload, compose}, store::{StoreError, directory::{Directory, References}}, clock::{RequestClock}};
 
 /// A request that has been let in.
 #[derive(Debug)]

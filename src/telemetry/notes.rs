@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::{
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use tokio::time::Instant;
 
-use crate::invitation::InvitationId;
+use crate::{domain::{ids::{InvitationId}}};
 
 /// The notes of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -12,26 +12,7 @@ use self::{
     body::CreateBody,
     finish::{Unmailed, repeat},
 };
-use crate::{
-    app::App,
-    body::{Number, fields, validate},
-    config::Config,
-    directory::{Organization, OrganizationRole, User, could_exist},
-    email_address::EmailAddress,
-    endpoints::{Request, connector, json_text_response, to_json},
-    error::{Error, UnknownReferences},
-    idempotency::{self, IdempotencyKey, Repeatable},
-    invitation::{Invitation, InvitationId, Status},
-    log::notes,
-    mail::{Invited, Letter, MessagePayload, compose},
-    store::{
-        create::{Creation, Refusal},
-        directory::{Directory, References},
-        idempotency::Record,
-        items,
-    },
-    timestamp::Moment,
-};
+use crate::{app::{App}, http::{body::{Number, fields, validate}, operations::{Request, connector, json_text_response, to_json}}, config::{Config}, domain::{directory::{Organization, OrganizationRole, User, could_exist}, email_address::{EmailAddress}, error::{Error, UnknownReferences}, idempotency::{self, IdempotencyKey, Repeatable}, invitation::{Invitation, Status}, ids::{InvitationId}}, telemetry::{notes}, mail::{Invited, Letter, MessagePayload, compose}, store::{create::{Creation, Refusal}, directory::{Directory, References}, idempotency::{Record}, items}, clock::{RequestClock}};
 
 /// Creates an invitation. All that can be decided without writing is decided before the one transaction; but what
 /// stands against the invitation in the table is told first, because the contract decides it first.

@@ -11,7 +11,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{config::Config, error::Error, invitation::TenantId, json::Json};
+use crate::{config::{Config}, domain::{error::{Error}, ids::{TenantId}}, json::{Json}};
 
 /// The claims that hold the caller's scopes: that of RFC 8693, and the one that Okta (an array) and Microsoft Entra (one
 /// string) have instead.

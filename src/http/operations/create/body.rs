@@ -5,15 +5,7 @@ use std::collections::BTreeSet;
 use garde::{Report, Validate, error::Path};
 use serde_json::{Value, value::RawValue};
 
-use crate::{
-    body::{Field, MAX_ISSUES, Number, check_length, element, field, violation, wrong_type},
-    config::Config,
-    email_address::{EmailAddress, EmailAddressError},
-    error::{Error, IssueCode},
-    json::{Json, RawFields},
-    mail::MessagePayload,
-    timestamp::Timestamp,
-};
+use crate::{http::{body::{Field, MAX_ISSUES, Number, check_length, element, field, violation, wrong_type}}, config::{Config}, domain::{email_address::{EmailAddress, EmailAddressError}, error::{Error, IssueCode}, timestamp::{Timestamp}}, json::{Json, RawFields}, mail::{MessagePayload}};
 
 /// The most distinct roles of one invitation.
 const MOST_ROLES: usize = 50;

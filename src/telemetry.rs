@@ -29,11 +29,7 @@ pub use self::{
     embedded::NAMESPACE,
     subscriber::{filter, subscriber},
 };
-use crate::{
-    error::Error,
-    invitation::{InvitationId, TenantId},
-    timestamp::Timestamp,
-};
+use crate::{domain::{error::{Error}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}};
 
 /// Where the lines go.
 pub struct Log {

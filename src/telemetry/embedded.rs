@@ -12,10 +12,7 @@ use super::{
     Line,
     notes::{Notes, Tally},
 };
-use crate::{
-    invitation::{InvitationId, TenantId},
-    timestamp::Timestamp,
-};
+use crate::{domain::{ids::{InvitationId, TenantId}, timestamp::{Timestamp}}};
 
 /// The namespace of the metrics.
 pub const NAMESPACE: &str = "OrganizationInvitations";

@@ -6,20 +6,7 @@ use lambda_http::{
     http::{HeaderName, HeaderValue, Response, StatusCode},
 };
 
-use crate::{
-    app::App,
-    endpoints::{Request, json_text_response, letter},
-    error::Error,
-    idempotency::REPLAYED_HEADER,
-    invitation::{Invitation, Status},
-    log::notes,
-    mail::{ConnectionProof, Letter, MessagePayload},
-    store::{
-        idempotency::{Record, TakenOver},
-        send_window::SendWindow,
-    },
-    timestamp::{Moment, Timestamp},
-};
+use crate::{app::{App}, http::{operations::{Request, json_text_response, letter}}, domain::{error::{Error}, idempotency::{REPLAYED_HEADER}, invitation::{Invitation, Status}, timestamp::{Timestamp}}, telemetry::{notes}, mail::{ConnectionProof, Letter, MessagePayload}, store::{idempotency::{Record, TakenOver}, send_window::{SendWindow}}, clock::{RequestClock}};
 
 /// An invitation that was written and still has to be mailed, with all that has to be completed or rolled back then.
 pub(super) struct Unmailed<'a> {

@@ -130,6 +130,15 @@ fn yes() -> bool {
     true
 }
 
+/// Whether references into the directory are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferenceChecks {
+    /// A missing organization, inviter or role is an error.
+    Enforce,
+    /// The caller's word is taken; a role's name is its id. For teams who keep their directory elsewhere.
+    Trust,
+}
+
 /// Whether an identifier could name anything at all: not empty, at most `max_length` UTF-16 units, and free of `#`
 /// (which separates the parts of a key) and control characters. One that could not is simply not found.
 pub fn could_exist(id: &str, max_length: usize) -> bool {

@@ -6,7 +6,7 @@ use lambda_http::{
 };
 
 use super::{Request, find, json_response};
-use crate::{app::App, error::Error, invitation::InvitationId};
+use crate::{app::{App}, domain::{error::{Error}, ids::{InvitationId}}};
 
 /// Reads the invitation with that identifier.
 pub async fn get(app: &App, request: &Request<'_>, id: Option<&InvitationId>) -> Result<Response<Body>, Error> {

@@ -3,14 +3,7 @@
 use lambda_http::{Body, http::Response};
 
 use super::{Request, find, letter, no_content};
-use crate::{
-    app::App,
-    body::{fields, object, validate},
-    error::Error,
-    invitation::{InvitationId, Status},
-    mail::{MessagePayload, payload::TEXT_KEYS},
-    store::send_window::{Counted, SendWindow},
-};
+use crate::{app::{App}, http::{body::{fields, object, validate}}, domain::{error::{Error}, ids::{InvitationId}, invitation::{Status}}, mail::{MessagePayload, payload::{TEXT_KEYS}}, store::{send_window::{Counted, SendWindow}}};
 
 /// Mails the invitation with that identifier, if it is pending. Nothing of the invitation changes.
 pub async fn message(app: &App, request: &Request<'_>, id: Option<&InvitationId>) -> Result<Response<Body>, Error> {

@@ -7,16 +7,7 @@ use lambda_http::{
 };
 
 use super::{Request, find, json_response};
-use crate::{
-    app::App,
-    body::{Field, check_length, field, fields, validate, violation},
-    config::{Config, ReferenceChecks},
-    directory::User,
-    error::{Error, IssueCode},
-    invitation::{Invitation, InvitationId},
-    json::RawFields,
-    store::directory::References,
-};
+use crate::{app::{App}, http::{body::{Field, check_length, field, fields, validate, violation}}, config::{Config}, domain::{directory::{ReferenceChecks, User}, error::{Error, IssueCode}, invitation::{Invitation}, ids::{InvitationId}}, json::{RawFields}, store::{directory::{References}}};
 
 /// Accepts or revokes the invitation with that identifier. Of several at once, exactly one succeeds.
 pub async fn set_status(app: &App, request: &Request<'_>, id: Option<&InvitationId>) -> Result<Response<Body>, Error> {

@@ -8,18 +8,7 @@ use lambda_http::{
 };
 
 use super::{Request, json_text_response, to_json};
-use crate::{
-    app::App,
-    cursor::Cursors,
-    directory::could_exist,
-    email_address::MAX_LENGTH,
-    error::{Error, Issue, IssueCode, PathSegment},
-    event::Query,
-    invitation::{Invitation, InvitationId},
-    json::escaped_length,
-    store::read::{Filters, ListReader, MOST_ROWS},
-    timestamp::{Deadline, Timestamp},
-};
+use crate::{app::{App}, http::{cursor::{Cursors}, event::{Query}}, domain::{directory::{could_exist}, email_address::{MAX_LENGTH}, error::{Error, Issue, IssueCode, PathSegment}, invitation::{Invitation}, ids::{InvitationId}, timestamp::{Timestamp}}, json::{escaped_length}, store::{read::{Filters, ListReader, MOST_ROWS}}, clock::{Deadline}};
 
 /// The parameters that a list knows, in the order in which they are documented.
 const PARAMETERS: [&str; 5] = ["organizationId", "inviterId", "invitee", "page_size", "cursor"];

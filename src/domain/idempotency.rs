@@ -5,10 +5,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Number, Value};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    caller::Caller,
-    json::{Json, RawFields},
-};
+use crate::{http::{caller::{Caller}}, json::{Json, RawFields}};
 
 /// The header that carries the key.
 pub const HEADER: &str = "idempotency-key";

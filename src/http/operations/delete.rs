@@ -3,7 +3,7 @@
 use lambda_http::{Body, http::Response};
 
 use super::{Request, no_content};
-use crate::{app::App, error::Error, invitation::InvitationId};
+use crate::{app::{App}, domain::{error::{Error}, ids::{InvitationId}}};
 
 /// Deletes the invitation with that identifier, which frees its invitee for another.
 pub async fn delete(app: &App, request: &Request<'_>, id: Option<&InvitationId>) -> Result<Response<Body>, Error> {

@@ -11,13 +11,7 @@ use lambda_http::http::{HeaderMap, header::CONTENT_TYPE};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::{
-    directory::utf16_length,
-    error::{Error, Issue, IssueCode, PathSegment},
-    event::Event,
-    json::{Json, RawFields},
-    timestamp::Timestamp,
-};
+use crate::{domain::{directory::{utf16_length}, error::{Error, Issue, IssueCode, PathSegment}, timestamp::{Timestamp}}, http::{event::{Event}}, json::{Json, RawFields}};
 
 /// The largest body that is read, in bytes after base64 decoding.
 pub const MAX_BODY_BYTES: usize = 1 << 20;

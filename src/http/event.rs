@@ -16,10 +16,7 @@ use lambda_http::{
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
-use crate::{
-    handler::INVITATIONS_PATH,
-    json::{self, RawFields, lenient},
-};
+use crate::{http::{INVITATIONS_PATH}, json::{self, RawFields, lenient}};
 
 /// An HTTP request as API Gateway saw it. Its `Debug` form tells nothing of what it says.
 pub struct Event {

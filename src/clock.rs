@@ -1,52 +1,14 @@
-//! Time as the API speaks it: integer milliseconds since the Unix epoch.
-//!
-//! Nothing in the domain reads a clock; the moment of a request is an argument that comes from the edge.
+//! The clock of a request: its time, its deadline, and the time that each stage may use of it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::Instant;
 
-/// A moment, in **milliseconds** since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct Timestamp(i64);
+use crate::domain::timestamp::Timestamp;
 
-impl Timestamp {
-    /// The last moment that JavaScript's `Date` can hold, and so the largest `expiresAt` (ECMAScript, time values).
-    pub const MAX: Self = Self(8_640_000_000_000_000);
-
-    /// A moment from milliseconds since the epoch.
-    pub const fn from_millis(millis: i64) -> Self {
-        Self(millis)
-    }
-
-    /// The machine's clock. To be called once per request, at the edge.
-    pub fn now() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
-    }
-
-    /// Milliseconds since the epoch.
-    pub const fn as_millis(self) -> i64 {
-        self.0
-    }
-
-    /// Seconds since the epoch, rounded up: the unit of a DynamoDB TTL. Rounding up never deletes too early.
-    pub const fn as_secs_ceil(self) -> i64 {
-        self.0.div_euclid(1000) + (self.0.rem_euclid(1000) != 0) as i64
-    }
-
-    /// This moment and `millis` milliseconds more, or fewer where negative; stops at the ends of the range.
-    #[must_use]
-    pub const fn plus_millis(self, millis: i64) -> Self {
-        Self(self.0.saturating_add(millis))
-    }
-}
-
-/// What is given with every request, and read nowhere else.
+/// The time of a request, and the time that is left for it. Made once, at the edge.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct RequestClock {
     /// The time of the request.
     pub now: Timestamp,
     /// Until when AWS may be called for it.
@@ -74,7 +36,7 @@ pub const LONGEST_ATTEMPT: Duration = Duration::from_secs(2);
 /// What an answer takes when all that it needs from AWS is there.
 const ANSWERING: Duration = Duration::from_millis(200);
 
-impl Moment {
+impl RequestClock {
     /// The moment of a request that has to be answered within `budget` from now on.
     pub fn with_budget(budget: Duration) -> Self {
         Self { now: Timestamp::now(), deadline: Deadline::within(budget), lifetime: budget }
@@ -122,12 +84,6 @@ impl Deadline {
 mod tests {
     use super::*;
 
-    #[test]
-    fn seconds_are_rounded_up_so_that_nothing_is_deleted_early() {
-        for (millis, seconds) in [(0, 0), (1, 1), (999, 1), (1000, 1), (1001, 2), (-1, 0)] {
-            assert_eq!(Timestamp::from_millis(millis).as_secs_ceil(), seconds, "{millis} ms");
-        }
-    }
     #[test]
     fn an_attempt_that_begins_in_time_ends_in_time_and_leaves_what_it_should() {
         let millis = Duration::from_millis;

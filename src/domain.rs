@@ -1,0 +1,21 @@
+//! The domain: what an invitation is, how it is made and how it ends. No AWS, no HTTP.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`ids`] | tenants and the identifiers of invitations |
+//! | [`email_address`] | the address of an invitee |
+//! | [`invitation`] | an invitation, its status, and the entity that callers see |
+//! | [`directory`] | organizations, roles, users and the email connector |
+//! | [`rate_limit`] | the limit of messages to one recipient |
+//! | [`idempotency`] | the key and the fingerprint of a request that may be retried |
+//! | [`timestamp`] | time in milliseconds |
+//! | [`error`] | every way in which a request can fail |
+
+pub mod directory;
+pub mod email_address;
+pub mod error;
+pub mod idempotency;
+pub mod ids;
+pub mod invitation;
+pub mod rate_limit;
+pub mod timestamp;

@@ -1,0 +1,120 @@
+//! The identifiers that the service checks or makes: tenants and invitations.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::domain::timestamp::Timestamp;
+
+/// A tenant, as the caller's verified claims name it: `[A-Za-z0-9_-]{1,64}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct TenantId(String);
+
+impl TenantId {
+    /// The tenant of that name, or `None` where no tenant could be called so.
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+
+    /// The tenant's name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An invitation's identifier: 21 characters of `[0-9a-z]`, of which the first nine are the millisecond of its
+/// creation in base 36, so that identifiers sort by time, and the other twelve are random (62 bits).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct InvitationId(String);
+
+impl InvitationId {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    const TIME_DIGITS: usize = 9;
+    const LENGTH: usize = 21;
+
+    /// A new identifier, with randomness from the operating system.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn generate(now: Timestamp) -> Result<Self, getrandom::Error> {
+        let mut id = Self::time_prefix(now);
+        while id.len() < Self::LENGTH {
+            let mut bytes = [0; 16];
+            getrandom::fill(&mut bytes)?;
+            // 252 is the largest multiple of 36 in a byte: dropping the rest keeps every digit equally likely.
+            let digits = bytes.iter().filter(|byte| **byte < 252).map(|byte| Self::DIGITS[usize::from(byte % 36)]);
+            id.extend(digits.take(Self::LENGTH - id.len()).map(char::from));
+        }
+        Ok(Self(id))
+    }
+
+    /// The identifier that `text` is, or `None` when no invitation could have it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+        (text.len() == Self::LENGTH && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+
+    /// The identifier's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn time_prefix(now: Timestamp) -> String {
+        let mut rest = now.as_millis().unsigned_abs();
+        let mut digits = [b'0'; Self::TIME_DIGITS];
+        for digit in digits.iter_mut().rev() {
+            *digit = Self::DIGITS[(rest % 36) as usize];
+            rest /= 36;
+        }
+        digits.map(char::from).iter().collect()
+    }
+}
+
+impl fmt::Display for InvitationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn identifiers_are_unique_well_formed_and_sort_by_time() {
+        let mut seen = HashSet::new();
+        let mut previous = String::new();
+        for millis in (1_700_000_000_000..1_700_000_100_000).step_by(100) {
+            let id = InvitationId::generate(Timestamp::from_millis(millis)).unwrap();
+            assert_eq!(InvitationId::parse(id.as_str()).as_ref(), Some(&id));
+            assert!(id.as_str() > previous.as_str(), "{id} comes after {previous}");
+            previous = id.as_str().to_owned();
+            assert!(seen.insert(id));
+        }
+    }
+
+    #[test]
+    fn tenants_are_named_with_key_safe_characters_only() {
+        for (text, valid) in [
+            ("default", true),
+            ("A-b_9", true),
+            ("", false),
+            ("a#b", false),
+            ("a b", false),
+            ("ä", false),
+            (&"x".repeat(64), true),
+            (&"x".repeat(65), false),
+        ] {
+            assert_eq!(TenantId::parse(text).is_some(), valid, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! API Gateway's door: from an event to a response. Infallible: every failure becomes a response, and each request is
+//! logged once, here.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`event`] | the two forms of API Gateway's events and responses |
+//! | [`caller`] | the authorizers' findings → [`caller::Caller`] |
+//! | `route` | method and path → operation |
+//! | [`body`] | bytes → typed fields, every violation at once |
+//! | [`operations`] | one file per operation: wire form ↔ use case |
+//! | [`error`] | the one table from errors to status, code and headers |
+//! | [`cursor`] | the sealed cursors of paged lists |
+//! | `response` | responses |
+
+pub mod body;
+pub mod caller;
+pub mod cursor;
+pub mod error;
+pub mod event;
+pub mod operations;
+mod response;
+mod route;
+
+use lambda_http::{Body, http::Response};
+use tokio::time::Instant;
+
+use self::{
+    caller::Caller,
+    error::RequestError,
+    event::{ApiResponse, Event},
+    operations::{Request, create, delete, get, list, message, status},
+    response::json_response,
+    route::Route,
+};
+use crate::{
+    app::App,
+    clock::RequestClock,
+    telemetry::{Line, Outcome, statistics},
+};
+
+/// The collection's path.
+pub const INVITATIONS_PATH: &str = "/api/organization-invitations";
+
+/// Responds to one event, given as the JSON text that API Gateway sends.
+pub async fn handle(app: &App, event: &str, clock: RequestClock) -> ApiResponse {
+    handle_traced(app, event, clock, None).await
+}
+
+/// As [`handle`], within a trace of X-Ray.
+pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, trace: Option<&str>) -> ApiResponse {
+    let started = Instant::now();
+    let event = Event::read(event);
+    let caller = Caller::from_authorizer(&event.authorizer, &app.config);
+    let route = Route::find(&event.method, &event.path);
+    let tenant = caller.as_ref().ok().map(|caller| caller.tenant.clone());
+    let operation = route.as_ref().map_or("unknown", Route::operation);
+    // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
+    let (result, statistics) = statistics::of(Box::pin(respond(app, &event, caller, route, clock))).await;
+    app.log.write(&Line {
+        at: clock.now,
+        request_id: event.request_id.as_deref(),
+        trace,
+        tenant: tenant.as_ref(),
+        operation,
+        outcome: outcome(&result),
+        duration: started.elapsed(),
+        statistics,
+    });
+    event.form.respond(result.unwrap_or_else(|error| error_response(&error)))
+}
+
+async fn respond(
+    app: &App,
+    event: &Event,
+    caller: Result<Caller, RequestError>,
+    route: Result<Route, RequestError>,
+    clock: RequestClock,
+) -> Result<Response<Body>, RequestError> {
+    let (caller, route) = (caller?, route?);
+    let request = Request { caller, event, clock };
+    if let Some(id) = route.invitation_id() {
+        statistics::invitation(id);
+    }
+    match route {
+        Route::Create => create::create(app, &request).await,
+        Route::List => list::list(app, &request).await,
+        Route::Get(id) => get::get(app, &request, id.as_ref()).await,
+        Route::Delete(id) => delete::delete(app, &request, id.as_ref()).await,
+        Route::Message(id) => message::message(app, &request, id.as_ref()).await,
+        Route::SetStatus(id) => status::set_status(app, &request, id.as_ref()).await,
+    }
+}
+
+/// The result of a request as its line in the log tells it.
+fn outcome(result: &Result<Response<Body>, RequestError>) -> Outcome<'_> {
+    match result {
+        Ok(response) => Outcome { status: response.status().as_u16(), code: None, is_failed: false, error: None },
+        Err(error) => {
+            let (status, code) = error.status_and_code();
+            Outcome { status: status.as_u16(), code: Some(code), is_failed: true, error: error.use_case() }
+        }
+    }
+}
+
+fn error_response(error: &RequestError) -> Response<Body> {
+    let mut response = json_response(error.status_and_code().0, &error.body());
+    response.headers_mut().extend(error.header());
+    response
+}

@@ -1,0 +1,108 @@
+//! The operations of the API, told apart by method and path.
+
+use lambda_http::http::Method;
+use percent_encoding::percent_decode_str;
+
+use super::{INVITATIONS_PATH, error::RequestError};
+use crate::domain::ids::InvitationId;
+
+/// The most segments of a path of ours after the collection's, that before the first slash included.
+const MOST_SEGMENTS: usize = 3;
+
+/// An operation of the API, told by method and path. An identifier that no invitation could have is `None`, since what
+/// is wrong with a request besides may have to be told first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Create,
+    List,
+    Get(Option<InvitationId>),
+    Delete(Option<InvitationId>),
+    Message(Option<InvitationId>),
+    SetStatus(Option<InvitationId>),
+}
+
+impl Route {
+    /// A trailing slash is accepted, and so is any percent-encoding.
+    pub(super) fn find(method: &Method, path: &str) -> Result<Self, RequestError> {
+        let rest = path.strip_prefix(INVITATIONS_PATH).ok_or(RequestError::UnknownPath)?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let segments = rest.split('/').take(MOST_SEGMENTS + 1);
+        let segments: Vec<_> = segments.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
+        let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+        match (segments.as_slice(), method.as_str()) {
+            ([""], "POST") => Ok(Self::Create),
+            ([""], "GET") => Ok(Self::List),
+            ([""], _) => Err(RequestError::MethodNotAllowed { allow: "GET, POST" }),
+            (["", "" | "." | "..", ..], _) => Err(RequestError::UnknownPath),
+            (["", id], "GET") => Ok(Self::Get(InvitationId::parse(id))),
+            (["", id], "DELETE") => Ok(Self::Delete(InvitationId::parse(id))),
+            (["", _], _) => Err(RequestError::MethodNotAllowed { allow: "DELETE, GET" }),
+            (["", id, "message"], "POST") => Ok(Self::Message(InvitationId::parse(id))),
+            (["", _, "message"], _) => Err(RequestError::MethodNotAllowed { allow: "POST" }),
+            (["", id, "status"], "PUT") => Ok(Self::SetStatus(InvitationId::parse(id))),
+            (["", _, "status"], _) => Err(RequestError::MethodNotAllowed { allow: "PUT" }),
+            _ => Err(RequestError::UnknownPath),
+        }
+    }
+
+    /// The operation's name in the log and in the metrics.
+    pub(super) const fn operation(&self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::List => "list",
+            Self::Get(_) => "get",
+            Self::Delete(_) => "delete",
+            Self::Message(_) => "message",
+            Self::SetStatus(_) => "status",
+        }
+    }
+
+    pub(super) const fn invitation_id(&self) -> Option<&InvitationId> {
+        match self {
+            Self::Create | Self::List => None,
+            Self::Get(id) | Self::Delete(id) | Self::Message(id) | Self::SetStatus(id) => id.as_ref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_methods_lead_to_operations() {
+        const ID: &str = "0mwshl16meeoe2l4w0lik";
+        let known = InvitationId::parse(ID);
+        for (method, path, route) in [
+            ("POST", "", Ok(Route::Create)),
+            ("POST", "/", Ok(Route::Create)),
+            ("GET", "", Ok(Route::List)),
+            ("GET", &format!("/{ID}"), Ok(Route::Get(known.clone()))),
+            ("GET", &format!("/{ID}/"), Ok(Route::Get(known.clone()))),
+            ("GET", "/%30mwshl16meeoe2l4w0lik", Ok(Route::Get(known.clone()))),
+            ("GET", "/unknown", Ok(Route::Get(None))),
+            ("GET", "/%FF%00", Ok(Route::Get(None))),
+            ("DELETE", &format!("/{ID}"), Ok(Route::Delete(known.clone()))),
+            ("POST", &format!("/{ID}/message"), Ok(Route::Message(known.clone()))),
+            ("PUT", &format!("/{ID}/status/"), Ok(Route::SetStatus(known.clone()))),
+            ("PATCH", "", Err("request.method_not_allowed")),
+            ("HEAD", "", Err("request.method_not_allowed")),
+            ("PUT", &format!("/{ID}"), Err("request.method_not_allowed")),
+            ("GET", &format!("/{ID}/message"), Err("request.method_not_allowed")),
+            ("POST", &format!("/{ID}/status"), Err("request.method_not_allowed")),
+            ("POST", "//", Err("entity.not_found")),
+            ("POST", "x", Err("entity.not_found")),
+            ("GET", &format!("/{ID}/other"), Err("entity.not_found")),
+            ("PUT", &format!("/{ID}/status/now"), Err("entity.not_found")),
+            ("GET", &format!("//{ID}"), Err("entity.not_found")),
+            ("GET", "/..", Err("entity.not_found")),
+            ("GET", &format!("/%2F{ID}"), Ok(Route::Get(None))),
+        ] {
+            let found = Route::find(&method.parse().unwrap(), &format!("{INVITATIONS_PATH}{path}"));
+            assert_eq!(found.map_err(|error| error.status_and_code().1), route, "{method} {path}");
+        }
+        for path in ["", "/", "/api", "/api/organization-invitation", "/API/organization-invitations"] {
+            assert!(matches!(Route::find(&Method::GET, path), Err(RequestError::UnknownPath)), "{path}");
+        }
+    }
+}
