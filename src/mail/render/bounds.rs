@@ -43,8 +43,18 @@ pub(super) fn check_for_library(template: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Braces that overlap, as in `{{{`, begin one tag.
 fn tag_count(template: &str) -> usize {
-    template.matches("{{").count()
+    let mut end_of_last = 0;
+    let begins_after_last = |tag: &&str| {
+        let begin = template.len() - tag.len() - "{{".len();
+        let is_next = begin >= end_of_last;
+        if is_next {
+            end_of_last = begin + "{{".len();
+        }
+        is_next
+    };
+    tags(template).filter(begins_after_last).count()
 }
 
 /// Whether what follows `{{` begins a block or another branch of one, however it is written.
@@ -68,4 +78,17 @@ fn check_tag(tag: &str) -> Result<(), &'static str> {
         return Err("a tag of a template can have at most 1,024 bytes");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_counted_once_however_many_braces_begin_it() {
+        for text in ["", "{", "{ {", "{{a}}", "{{{a}}}", "a{{b}}{{{c}}}", "{{{{raw}}}}", "{{{{{", "\u{e4}{{\u{e4}}}{{"]
+        {
+            assert_eq!(tag_count(text), text.matches("{{").count(), "{text}");
+        }
+    }
 }
