@@ -4,7 +4,22 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use organization_invitations::{app::{App}, http::{self, caller::{Caller}, event::{Event}}, config::{Config}, domain::{directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User}, email_address::{EmailAddress}, invitation::{Invitation, Status}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}, local::{stack}, mail::{self, Invited, MessagePayload, render::{render}, template::{built_in}}, store::{items}, clock::{RequestClock}};
+use organization_invitations::{
+    app::App,
+    clock::RequestClock,
+    config::Config,
+    domain::{
+        directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User},
+        email_address::EmailAddress,
+        ids::{InvitationId, TenantId},
+        invitation::{Invitation, Status},
+        timestamp::Timestamp,
+    },
+    http::{self, caller::Caller, event::Event},
+    local::stack,
+    mail::{self, Invited, MessagePayload, render::render, template::built_in},
+    store::items,
+};
 use serde_json::{Map, json};
 
 const CREATE: &str = include_str!("../events/create.json");
@@ -59,8 +74,8 @@ fn validation(criterion: &mut Criterion) {
     let app = App::new(config(), &stack::sdk_config(nowhere, nowhere));
     criterion.bench_function("event to list of violations", |bencher| {
         bencher.iter(|| {
-            let moment = Moment::with_budget(std::time::Duration::from_secs(10));
-            runtime.block_on(handler::handle(&app, black_box(VIOLATIONS), moment))
+            let clock = RequestClock::with_budget(std::time::Duration::from_secs(10));
+            runtime.block_on(http::handle(&app, black_box(VIOLATIONS), clock))
         });
     });
 }

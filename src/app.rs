@@ -8,7 +8,14 @@ use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
 use tokio::time::timeout;
 
-use crate::{config::{Config, ConfigError}, telemetry::{Log, notes::{NoteCalls}}, mail::{Mailer, render, template}, store::{Store}, clock::{LONGEST_ATTEMPT}, domain::{timestamp::{Timestamp}}};
+use crate::{
+    clock::LONGEST_ATTEMPT,
+    config::{Config, ConfigError},
+    domain::timestamp::Timestamp,
+    mail::{Mailer, render, template},
+    store::Store,
+    telemetry::{Log, statistics::CountCalls},
+};
 
 /// How long the start may wait for connections that only save time later.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -63,7 +70,7 @@ impl App {
 
     /// Builds the clients from `sdk`.
     pub fn new(config: Config, sdk: &SdkConfig) -> Self {
-        let dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(NoteCalls::DynamoDb);
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(CountCalls::DynamoDb);
         let store = Store::new(aws_sdk_dynamodb::Client::from_conf(dynamodb.build()), &config);
         let mailer = Mailer::new(sdk);
         Self { config, store, mailer, log: Log::readable() }

@@ -4,7 +4,13 @@
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
-use crate::{domain::{directory::{EmailConnector}}, mail::{fence, template}};
+use crate::{
+    domain::{
+        directory::{EmailConnector, ReferenceChecks},
+        rate_limit::MessageRate,
+    },
+    mail::{fence, template},
+};
 
 /// The function's settings.
 #[derive(Clone, Debug)]

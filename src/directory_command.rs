@@ -33,7 +33,16 @@ use self::{
     cli::{Action, Cli},
     entry::{Entry, Kind, Rules},
 };
-use crate::{app::{App}, config::{Config, ConfigError}, domain::{directory::{EmailConnector}, ids::{TenantId}}, store::{StoreError, directory_rows::{RowName, RowSet}}, clock::{RequestClock}};
+use crate::{
+    app::App,
+    clock::RequestClock,
+    config::{Config, ConfigError},
+    domain::{directory::EmailConnector, ids::TenantId},
+    store::{
+        StoreError,
+        directory_rows::{RowName, RowSet},
+    },
+};
 
 /// How long a single operation may take, its repetitions included.
 const BUDGET: Duration = Duration::from_mins(1);
@@ -133,7 +142,7 @@ impl Session<'_> {
             Entry::Organization(organization) => store.put_organization(tenant, &organization).await?,
             Entry::Role(role) => store.put_role(tenant, &role).await?,
             Entry::User(user) => store.put_user(tenant, &user).await?,
-            Entry::Member(member) => store.put_member(tenant, &member, Moment::with_budget(BUDGET)).await?,
+            Entry::Member(member) => store.put_member(tenant, &member, RequestClock::with_budget(BUDGET)).await?,
             Entry::Connector(connector) => self.put_connector(*connector).await?,
         }
         self.get(&name).await
@@ -181,7 +190,7 @@ impl Session<'_> {
         let (store, tenant) = (&self.app.store, &self.tenant);
         let deleted = match &name {
             RowName::Member(organization_id, user_id) => {
-                store.delete_member(tenant, organization_id, user_id, Moment::with_budget(BUDGET)).await?
+                store.delete_member(tenant, organization_id, user_id, RequestClock::with_budget(BUDGET)).await?
             }
             _ => store.delete_directory_row(tenant, &name).await?,
         };

@@ -6,6 +6,7 @@
 //! | [`email_address`] | the address of an invitee |
 //! | [`invitation`] | an invitation, its status, and the entity that callers see |
 //! | [`directory`] | organizations, roles, users and the email connector |
+//! | [`message_payload`] | the variables of an email that a caller gives |
 //! | [`rate_limit`] | the limit of messages to one recipient |
 //! | [`idempotency`] | the key and the fingerprint of a request that may be retried |
 //! | [`timestamp`] | time in milliseconds |
@@ -17,5 +18,6 @@ pub mod error;
 pub mod idempotency;
 pub mod ids;
 pub mod invitation;
+pub mod message_payload;
 pub mod rate_limit;
 pub mod timestamp;

@@ -2,7 +2,6 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`payload`] | the caller's `messagePayload` |
 //! | [`template`] | which template: by locale, the connector's or the built-in ones |
 //! | [`mod@compose`] | the variables, the checks, the message |
 //! | `fence` | which links and codes a caller may put into a mail |
@@ -12,7 +11,6 @@
 
 pub mod compose;
 pub(crate) mod fence;
-pub mod payload;
 pub mod render;
 pub mod ses;
 #[cfg(feature = "cli")]
@@ -23,11 +21,14 @@ pub mod variables;
 
 use std::fmt;
 
+pub use crate::domain::message_payload::MessagePayload;
 pub use compose::{Invited, compose};
-pub use payload::MessagePayload;
 pub use ses::{ConnectionProof, Mailer, SendError, Sent};
 
-use crate::{domain::{directory::{EmailConnector}, ids::{InvitationId, TenantId}}};
+use crate::domain::{
+    directory::EmailConnector,
+    ids::{InvitationId, TenantId},
+};
 
 /// A message that is ready to be sent to its one recipient. Its `Debug` form tells neither whom nor what.
 #[derive(Clone, PartialEq, Eq)]

@@ -44,7 +44,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, KeysAndAttributes},
 };
 
-use crate::{config::{Config}, domain::{ids::{TenantId}}, sdk_error};
+use crate::{config::Config, domain::ids::TenantId, sdk_error};
 
 /// A row of the table.
 pub type Item = HashMap<String, AttributeValue>;

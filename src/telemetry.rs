@@ -5,7 +5,7 @@
 //! to flush. Elsewhere it is a line for people. It names nobody: no address, no token, no link, no body.
 
 mod embedded;
-pub mod notes;
+pub mod statistics;
 mod subscriber;
 
 use std::{
@@ -18,18 +18,21 @@ use std::{
     time::Duration,
 };
 
-use lambda_http::http::StatusCode;
 use tracing::Level;
 
 use self::{
     embedded::Embedded,
-    notes::{Notes, Tally},
+    statistics::{RequestStatistics, Tally},
 };
 pub use self::{
     embedded::NAMESPACE,
     subscriber::{filter, subscriber},
 };
-use crate::{domain::{error::{Error}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}};
+use crate::domain::{
+    error::Error,
+    ids::{InvitationId, TenantId},
+    timestamp::Timestamp,
+};
 
 /// Where the lines go.
 pub struct Log {
@@ -57,12 +60,25 @@ pub struct Line<'a> {
     pub tenant: Option<&'a TenantId>,
     /// What was to be done; `unknown` where there is no such path or method.
     pub operation: &'static str,
-    /// The answer.
-    pub result: Result<StatusCode, &'a Error>,
+    /// How it ended.
+    pub outcome: Outcome<'a>,
     /// From the event to the answer.
     pub duration: Duration,
     /// What was noted on the way.
-    pub notes: Notes,
+    pub statistics: RequestStatistics,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// The status of the response.
+    pub status: u16,
+    /// The code of a failure.
+    pub code: Option<&'static str>,
+    /// Whether the request failed.
+    pub is_failed: bool,
+    /// The failure of the use case, where it is one.
+    pub error: Option<&'a Error>,
 }
 
 impl Log {
@@ -93,33 +109,27 @@ impl fmt::Debug for Log {
     }
 }
 
-/// The outcome of a request, in the few words that metrics are counted by: the table. What is not in it is for the
-/// caller or the tenant to mend.
-const fn outcome(error: Option<&Error>, notes: &Notes) -> &'static str {
-    match error {
-        None if notes.mail_unknown.is_some() => "mail_unknown",
-        None => "ok",
-        Some(Error::MessageRateLimited { .. }) => "rate_limited",
-        Some(Error::MailRefused { .. }) => "mail_refused",
-        Some(Error::MailThrottled { .. }) => "mail_throttled",
-        Some(Error::MailUnavailable { .. }) => "mail_unavailable",
-        Some(Error::StoreUnavailable { .. }) => "unavailable",
-        Some(Error::Internal { .. }) => "internal",
-        Some(_) => "refused",
+impl Outcome<'_> {
+    /// The outcome in the few words that metrics are counted by: the table. What is not in it is for the caller or the
+    /// tenant to mend.
+    const fn name(&self, statistics: &RequestStatistics) -> &'static str {
+        match self.error {
+            Some(Error::MessageRateLimited { .. }) => "rate_limited",
+            Some(Error::MailRefused { .. }) => "mail_refused",
+            Some(Error::MailThrottled { .. }) => "mail_throttled",
+            Some(Error::MailUnavailable { .. }) => "mail_unavailable",
+            Some(Error::StoreUnavailable { .. }) => "unavailable",
+            Some(Error::Internal { .. }) => "internal",
+            _ if self.is_failed => "refused",
+            _ if statistics.mail_unknown.is_some() => "mail_unknown",
+            _ => "ok",
+        }
     }
 }
 
 impl Line<'_> {
     fn error(&self) -> Option<&Error> {
-        self.result.err()
-    }
-
-    fn status(&self) -> StatusCode {
-        self.result.unwrap_or_else(|error| error.status_and_code().0)
-    }
-
-    fn code(&self) -> Option<&'static str> {
-        self.error().map(|error| error.status_and_code().1)
+        self.outcome.error
     }
 
     /// The invitation that the request is about, or the one that is in its way.
@@ -128,22 +138,22 @@ impl Line<'_> {
             Some(Error::AlreadyInvited { invitation_id }) => invitation_id.as_ref(),
             _ => None,
         };
-        self.notes.invitation_id.as_ref().or(in_the_way)
+        self.statistics.invitation_id.as_ref().or(in_the_way)
     }
 
     fn outcome(&self) -> &'static str {
-        outcome(self.error(), &self.notes)
+        self.outcome.name(&self.statistics)
     }
 
     /// The operator's part of a failure.
     fn cause(&self) -> Option<&str> {
-        self.error().and_then(Error::cause).or(self.notes.mail_unknown.as_deref())
+        self.error().and_then(Error::cause).or(self.statistics.mail_unknown.as_deref())
     }
 
     fn level(&self) -> Level {
-        match self.error() {
-            None if self.notes.mail_unknown.is_some() => Level::WARN,
-            _ if self.status().is_server_error() => Level::ERROR,
+        match self.outcome.status {
+            500.. => Level::ERROR,
+            _ if self.outcome() == "mail_unknown" => Level::WARN,
             _ => Level::INFO,
         }
     }
@@ -155,15 +165,15 @@ impl Line<'_> {
 
     fn trace_event(&self, cold_start: bool) {
         let Self { request_id, operation, duration, .. } = self;
-        let Notes { dynamodb, ses, retries, .. } = &self.notes;
+        let RequestStatistics { dynamodb, ses, retries, .. } = &self.statistics;
         let tenant = self.tenant.map(TenantId::as_str);
-        let (code, cause) = (self.code(), self.cause());
+        let (code, cause) = (self.outcome.code, self.cause());
         let invitation_id = self.invitation_id().map(InvitationId::as_str);
         macro_rules! event {
             ($level:expr) => {
                 tracing::event!(
                     $level, request_id, tenant, operation, outcome = self.outcome(),
-                    status = self.status().as_u16(), code, cause, invitation_id, ?duration,
+                    status = self.outcome.status, code, cause, invitation_id, ?duration,
                     dynamodb = %dynamodb, ses = %ses, retries, cold_start
                 )
             };

@@ -8,7 +8,16 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynoxide::{Database, ImportOptions};
-use organization_invitations::{domain::{email_address::{EmailAddress}, invitation::{Invitation, Status}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}, local::{stack::{self, Stack, StackOptions, TABLE_NAME}}, store::{Item, items}};
+use organization_invitations::{
+    domain::{
+        email_address::EmailAddress,
+        ids::{InvitationId, TenantId},
+        invitation::{Invitation, Status},
+        timestamp::Timestamp,
+    },
+    local::stack::{self, Stack, StackOptions, TABLE_NAME},
+    store::{Item, items},
+};
 use serde::Serialize;
 use serde_json::json;
 use tokio::{

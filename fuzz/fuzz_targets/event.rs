@@ -79,7 +79,7 @@ impl Function {
     }
 
     fn handle(&self, event: &str) -> (i64, Value) {
-        let answer = self.runtime.block_on(handler::handle(&self.app, event, Moment::with_budget(BUDGET)));
+        let answer = self.runtime.block_on(http::handle(&self.app, event, RequestClock::with_budget(BUDGET)));
         let answer = serde_json::to_value(answer).expect("answers serialize");
         (answer["statusCode"].as_i64().expect("a status"), answer["body"].clone())
     }

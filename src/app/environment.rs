@@ -24,7 +24,7 @@ use rustls::{
 };
 
 use super::{retries, time_limits};
-use crate::{config::{ConfigError}};
+use crate::config::ConfigError;
 
 /// How long a connection may take to come about, its handshake included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -7,7 +7,10 @@ use std::{
 };
 
 use clap::Parser;
-use organization_invitations::{app::{App}, directory_command::{self, CommandError, cli::{Cli}}};
+use organization_invitations::{
+    app::App,
+    directory_command::{self, CommandError, cli::Cli},
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {

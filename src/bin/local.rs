@@ -4,7 +4,18 @@ use std::{num::NonZero, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use mimalloc::MiMalloc;
-use organization_invitations::{domain::{ids::{TenantId}, timestamp::{Timestamp}}, local::{banner::{CLIENT, LIFETIME_SECONDS}, demo, invoke::{invoke}, issuer, serve::{ServeOptions, serve}, stack::{StackOptions}}, telemetry};
+use organization_invitations::{
+    domain::{ids::TenantId, timestamp::Timestamp},
+    local::{
+        banner::{CLIENT, LIFETIME_SECONDS},
+        demo,
+        invoke::invoke,
+        issuer,
+        serve::{ServeOptions, serve},
+        stack::StackOptions,
+    },
+    telemetry,
+};
 use tokio::runtime::Builder;
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -67,7 +78,7 @@ fn main() -> ExitCode {
 async fn start() -> ExitCode {
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
     let directives = std::env::var("RUST_LOG").ok();
-    let filter = log::filter(directives.as_deref(), "warn,organization_invitations=info");
+    let filter = telemetry::filter(directives.as_deref(), "warn,organization_invitations=info");
     tracing_subscriber::registry().with(lines).with(filter).init();
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 pub(super) use self::action::Action;
 use super::import;
-use crate::{domain::{ids::{TenantId}}};
+use crate::domain::ids::TenantId;
 
 /// Fills and inspects the directory of a tenant: its organizations, roles, users, members and email connector. And it
 /// shows and deletes what is kept of one person.

@@ -6,7 +6,23 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{domain::{directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User}, email_address::{EmailAddress}, error::{Error}, invitation::{Invitation, Status}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}, mail::{Content, Invited, Mailer, MessagePayload, compose, render::{RenderFailure}, stored::{Words}, template::{choose}, variables::{Need, needed}}};
+use crate::{
+    domain::{
+        directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User},
+        email_address::EmailAddress,
+        error::Error,
+        ids::{InvitationId, TenantId},
+        invitation::{Invitation, Status},
+        timestamp::Timestamp,
+    },
+    mail::{
+        Content, Invited, Mailer, MessagePayload, compose,
+        render::RenderFailure,
+        stored::Words,
+        template::choose,
+        variables::{Need, needed},
+    },
+};
 
 /// Why a connector cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,17 @@ mod connector;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::{domain::{directory::{EmailConnector, Organization, OrganizationRole, User, could_exist}, email_address::{EmailAddress}, timestamp::{Timestamp}}, store::{directory_rows::{RowName, RowSet}, members::{Member}}};
+use crate::{
+    domain::{
+        directory::{EmailConnector, Organization, OrganizationRole, User, could_exist},
+        email_address::EmailAddress,
+        timestamp::Timestamp,
+    },
+    store::{
+        directory_rows::{RowName, RowSet},
+        members::Member,
+    },
+};
 
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -197,9 +207,9 @@ fn address(field: &str, text: &str) -> Result<EmailAddress, String> {
 }
 
 fn moment(millis: i64) -> Result<Timestamp, String> {
-    let moment = Timestamp::from_millis(millis);
-    let possible = (Timestamp::from_millis(0)..=Timestamp::MAX).contains(&moment);
-    possible.then_some(moment).ok_or_else(|| "joinedAt: has to be a number of milliseconds since 1970".to_owned())
+    let clock = Timestamp::from_millis(millis);
+    let possible = (Timestamp::from_millis(0)..=Timestamp::MAX).contains(&clock);
+    possible.then_some(clock).ok_or_else(|| "joinedAt: has to be a number of milliseconds since 1970".to_owned())
 }
 
 /// What serde found wrong. Where in the row is of use only for what is no JSON at all.

@@ -31,7 +31,7 @@ use super::{
     entry::{Entry, Kind, Rules},
     reader::BadRow,
 };
-use crate::{app::{App}, domain::{ids::{TenantId}}};
+use crate::{app::App, domain::ids::TenantId};
 
 /// What to import, and how.
 #[derive(Clone, Debug, Args)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{CommandError, Session, show};
-use crate::{store::{person::{Kind, PersonRow}}};
+use crate::store::person::{Kind, PersonRow};
 
 /// How often the rows are read again while others go on writing more of them.
 const ROUNDS: usize = 10;

@@ -103,7 +103,7 @@ pub enum Error {
         cause: String,
     },
     /// SES is accepting less mail than is being sent.
-    #[error("The email service is accepting no more messages at the moment.")]
+    #[error("The email service is accepting no more messages at the clock.")]
     MailThrottled {
         /// What SES said, for the operator.
         cause: String,

@@ -5,13 +5,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Number, Value};
 use sha2::{Digest, Sha256};
 
-use crate::{http::{caller::{Caller}}, json::{Json, RawFields}};
-
-/// The header that carries the key.
-pub const HEADER: &str = "idempotency-key";
-
-/// The header of an answer that was given before.
-pub const REPLAYED_HEADER: &str = "idempotent-replayed";
+use crate::json::{Json, RawFields};
 
 /// How long a key is remembered, in **milliseconds**: 24 hours.
 pub const KEPT_MILLIS: i64 = 86_400_000;
@@ -31,7 +25,7 @@ impl IdempotencyKey {
 /// A request that may be made again without being done twice. Holds digests alone: what a caller is called or chose for
 /// a key can be of any length, and is nobody else's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repeatable {
+pub struct IdempotentRequest {
     /// Who makes it, as far as the authorizer tells callers of a tenant apart.
     pub caller: String,
     /// The key.
@@ -40,10 +34,10 @@ pub struct Repeatable {
     pub request_hash: String,
 }
 
-impl Repeatable {
-    /// The request of `caller` with that key and those fields of a body.
-    pub fn new(caller: &Caller, key: &IdempotencyKey, fields: &RawFields<'_>) -> Self {
-        Self { caller: digest([&caller.subject]), key: digest([&key.0]), request_hash: request_hash(fields) }
+impl IdempotentRequest {
+    /// The request of the caller whose `subject` that is, with that key and those fields of a body.
+    pub fn new(subject: &str, key: &IdempotencyKey, fields: &RawFields<'_>) -> Self {
+        Self { caller: digest([subject]), key: digest([&key.0]), request_hash: request_hash(fields) }
     }
 }
 

@@ -2,7 +2,13 @@
 
 use serde::Serialize;
 
-use crate::{domain::{directory::{OrganizationRole}, email_address::{EmailAddress}, timestamp::{Timestamp}}};
+use crate::domain::{
+    directory::OrganizationRole,
+    email_address::EmailAddress,
+    error::Error,
+    ids::{InvitationId, TenantId},
+    timestamp::Timestamp,
+};
 
 /// What has become of an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -65,7 +71,62 @@ pub struct Invitation {
     pub organization_roles: Vec<OrganizationRole>,
 }
 
+/// An invitation as a caller asks for it, in a form that is valid.
+#[derive(Clone, Debug)]
+pub struct NewInvitation {
+    /// The caller's tenant.
+    pub tenant: TenantId,
+    /// Who invites, where a person does.
+    pub inviter_id: Option<String>,
+    /// The address of the invitee, of a valid form, as it was typed.
+    pub invitee: String,
+    /// What they are invited to.
+    pub organization_id: String,
+    /// When the invitation ceases to be acceptable.
+    pub expires_at: Timestamp,
+    /// The roles that accepting gives: distinct, sorted.
+    pub organization_role_ids: Vec<String>,
+}
+
+impl NewInvitation {
+    /// The invitee of an invitation that can be made at `now`, as far as that needs nothing but the time.
+    ///
+    /// # Errors
+    /// [`Error::ExpiresInPast`], then [`Error::AddressTooLong`].
+    pub fn checked_invitee(&self, now: Timestamp) -> Result<EmailAddress, Error> {
+        if self.expires_at <= now {
+            return Err(Error::ExpiresInPast);
+        }
+        // The form was judged before, so only the length can be wrong here.
+        EmailAddress::parse(&self.invitee).map_err(|_| Error::AddressTooLong)
+    }
+}
+
 impl Invitation {
+    /// The invitation that `new` asks for, pending from `now` on, with its `roles` sorted by name.
+    pub fn pending(
+        new: &NewInvitation,
+        id: InvitationId,
+        invitee: EmailAddress,
+        mut roles: Vec<OrganizationRole>,
+        now: Timestamp,
+    ) -> Self {
+        roles.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        Self {
+            tenant: new.tenant.clone(),
+            id,
+            inviter_id: new.inviter_id.clone(),
+            invitee,
+            accepted_user_id: None,
+            organization_id: new.organization_id.clone(),
+            stored_status: Status::Pending,
+            created_at: now,
+            updated_at: now,
+            expires_at: new.expires_at,
+            organization_roles: roles,
+        }
+    }
+
     /// The status at `now`: a pending invitation is expired from the very millisecond of `expires_at` on.
     pub fn status(&self, now: Timestamp) -> Status {
         match self.stored_status {
@@ -168,5 +229,4 @@ mod tests {
         assert_eq!(pending.accepted("u", expires), Err(Ended));
         assert_eq!(pending.revoked(expires), Err(Ended));
     }
-
 }

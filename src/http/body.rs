@@ -11,7 +11,14 @@ use lambda_http::http::{HeaderMap, header::CONTENT_TYPE};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::{domain::{directory::{utf16_length}, error::{Error, Issue, IssueCode, PathSegment}, timestamp::{Timestamp}}, http::{event::{Event}}, json::{Json, RawFields}};
+use crate::{
+    domain::{directory::utf16_length, message_payload::MessagePayload, timestamp::Timestamp},
+    http::{
+        error::{Issue, IssueCode, PathSegment, RequestError},
+        event::Event,
+    },
+    json::{Json, RawFields},
+};
 
 /// The largest body that is read, in bytes after base64 decoding.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
@@ -83,13 +90,13 @@ impl<'de> Deserialize<'de> for Number {
 /// Takes the body of `event` apart.
 ///
 /// # Errors
-/// [`Error::BodyTooLarge`] over [`MAX_BODY_BYTES`]; [`Error::WrongContentType`] where it says that it is something else
-/// than JSON; [`Error::UnreadableBody`] where it is not UTF-8 JSON; [`Error::InvalidBody`] where it is JSON, but not an
+/// [`RequestError::BodyTooLarge`] over [`MAX_BODY_BYTES`]; [`RequestError::WrongContentType`] where it says that it is something else
+/// than JSON; [`RequestError::UnreadableBody`] where it is not UTF-8 JSON; [`RequestError::InvalidBody`] where it is JSON, but not an
 /// object.
-pub fn fields(event: &Event) -> Result<RawFields<'_>, Error> {
+pub fn fields(event: &Event) -> Result<RawFields<'_>, RequestError> {
     let bytes = event.body.as_ref().map_err(|error| unreadable("the body", error))?;
     if bytes.len() > MAX_BODY_BYTES {
-        return Err(Error::BodyTooLarge);
+        return Err(RequestError::BodyTooLarge);
     }
     // Some programs begin UTF-8 with a mark (RFC 8259, section 8.1, lets a reader ignore it).
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
@@ -97,7 +104,7 @@ pub fn fields(event: &Event) -> Result<RawFields<'_>, Error> {
         return Ok(RawFields::new());
     }
     if !has_json_content_type(&event.headers) {
-        return Err(Error::WrongContentType);
+        return Err(RequestError::WrongContentType);
     }
     let text = str::from_utf8(bytes).map_err(|error| unreadable("the body", &error))?;
     let value: &RawValue = parse(text, "the body")?;
@@ -105,7 +112,9 @@ pub fn fields(event: &Event) -> Result<RawFields<'_>, Error> {
         "object" => parse(text, "the body"),
         other => {
             let message = format!("Expected object, received {other}");
-            Err(Error::InvalidBody { issues: vec![Issue { code: IssueCode::InvalidType, path: vec![], message }] })
+            Err(RequestError::InvalidBody {
+                issues: vec![Issue { code: IssueCode::InvalidType, path: vec![], message }],
+            })
         }
     }
 }
@@ -114,7 +123,7 @@ pub fn fields(event: &Event) -> Result<RawFields<'_>, Error> {
 ///
 /// # Errors
 /// As [`field`].
-pub fn object(fields: &RawFields<'_>) -> Result<Map<String, Value>, Error> {
+pub fn object(fields: &RawFields<'_>) -> Result<Map<String, Value>, RequestError> {
     let read = |(key, raw): (&String, &&RawValue)| Ok((key.clone(), parse::<Json>(raw.get(), key)?.0));
     fields.iter().map(read).collect()
 }
@@ -122,8 +131,12 @@ pub fn object(fields: &RawFields<'_>) -> Result<Map<String, Value>, Error> {
 /// The field `key` of `fields`, which should be of the JSON type `expected`.
 ///
 /// # Errors
-/// [`Error::UnreadableBody`] where it is, but cannot be read, as a text with half a surrogate pair.
-pub fn field<'a, T: Deserialize<'a>>(fields: &RawFields<'a>, key: &str, expected: &str) -> Result<Field<T>, Error> {
+/// [`RequestError::UnreadableBody`] where it is, but cannot be read, as a text with half a surrogate pair.
+pub fn field<'a, T: Deserialize<'a>>(
+    fields: &RawFields<'a>,
+    key: &str,
+    expected: &str,
+) -> Result<Field<T>, RequestError> {
     fields.get(key).map_or(Ok(Field::Absent), |raw| element(raw, key, expected))
 }
 
@@ -131,7 +144,7 @@ pub fn field<'a, T: Deserialize<'a>>(fields: &RawFields<'a>, key: &str, expected
 ///
 /// # Errors
 /// As [`field`].
-pub fn element<'a, T: Deserialize<'a>>(raw: &'a RawValue, key: &str, expected: &str) -> Result<Field<T>, Error> {
+pub fn element<'a, T: Deserialize<'a>>(raw: &'a RawValue, key: &str, expected: &str) -> Result<Field<T>, RequestError> {
     match json_type(raw) {
         found if found == expected => parse(raw.get(), key).map(Field::Present),
         found => Ok(Field::Mistyped(found)),
@@ -153,10 +166,10 @@ pub fn json_type(raw: &RawValue) -> &'static str {
 /// Judges a body as a whole.
 ///
 /// # Errors
-/// [`Error::InvalidBody`] with every violation, in the order of `keys`: garde goes by the alphabet.
-pub fn validate<B: Validate>(body: B, context: &B::Context, keys: &[&str]) -> Result<Valid<B>, Error> {
+/// [`RequestError::InvalidBody`] with every violation, in the order of `keys`: garde goes by the alphabet.
+pub fn validate<B: Validate>(body: B, context: &B::Context, keys: &[&str]) -> Result<Valid<B>, RequestError> {
     let judged = garde::Unvalidated::new(body).validate_with(context);
-    judged.map_err(|report| Error::InvalidBody { issues: issues(&report, keys) })
+    judged.map_err(|report| RequestError::InvalidBody { issues: issues(&report, keys) })
 }
 
 /// A violation, for a garde rule to return.
@@ -180,12 +193,33 @@ pub fn wrong_type(expected: &str, found: &str) -> garde::Error {
     violation(IssueCode::InvalidType, format_args!("Expected {expected}, received {found}"))
 }
 
-fn parse<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, Error> {
+/// The keys that have to be texts where they are present.
+pub const TEXT_KEYS: [&str; 4] = ["code", "link", "locale", "uiLocales"];
+
+impl Validate for MessagePayload {
+    type Context = ();
+
+    fn validate_into(&self, (): &(), parent: &mut dyn FnMut() -> Path, report: &mut Report) {
+        for key in TEXT_KEYS {
+            let found = match self.0.get(key) {
+                None | Some(Value::String(_)) => continue,
+                Some(Value::Null) => "null",
+                Some(Value::Bool(_)) => "boolean",
+                Some(Value::Number(_)) => "number",
+                Some(Value::Array(_)) => "array",
+                Some(Value::Object(_)) => "object",
+            };
+            report.append(parent().join(key), wrong_type("string", found));
+        }
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, RequestError> {
     serde_json::from_str(text).map_err(|error| unreadable(what, &error))
 }
 
-fn unreadable(what: &str, reason: &dyn Display) -> Error {
-    Error::UnreadableBody { details: format!("Cannot read {what}: {reason}.") }
+fn unreadable(what: &str, reason: &dyn Display) -> RequestError {
+    RequestError::UnreadableBody { details: format!("Cannot read {what}: {reason}.") }
 }
 
 /// `application/json` or `application/*+json`, with any parameters, or nothing said at all.

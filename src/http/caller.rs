@@ -11,7 +11,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{config::{Config}, domain::{error::{Error}, ids::{TenantId}}, json::{Json}};
+use crate::{config::Config, domain::ids::TenantId, http::error::RequestError, json::Json};
 
 /// The claims that hold the caller's scopes: that of RFC 8693, and the one that Okta (an array) and Microsoft Entra (one
 /// string) have instead.
@@ -46,14 +46,18 @@ impl Caller {
     /// The caller that an authorizer's findings describe.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] without findings, [`Error::NoTenant`] where they name no tenant, and
-    /// [`Error::Forbidden`] where they include no allowed scope or group.
-    pub fn from_authorizer(authorizer: &Value, config: &Config) -> Result<Self, Error> {
-        let (claims, list_form) = claims(authorizer).ok_or(Error::Unauthorized)?;
-        let tenant = tenant(claims, &config.tenant_claims).ok_or(Error::NoTenant)?;
+    /// [`RequestError::Unauthorized`] without findings, [`RequestError::NoTenant`] where they name no tenant, and
+    /// [`RequestError::Forbidden`] where they include no allowed scope or group.
+    pub fn from_authorizer(authorizer: &Value, config: &Config) -> Result<Self, RequestError> {
+        let (claims, list_form) = claims(authorizer).ok_or(RequestError::Unauthorized)?;
+        let tenant = tenant(claims, &config.tenant_claims).ok_or(RequestError::NoTenant)?;
         let has_scope = scopes(claims).iter().any(|scope| config.allowed_scopes.contains(scope));
         let has_group = || groups(claims, list_form).iter().any(|group| config.allowed_groups.contains(group));
-        if has_scope || has_group() { Ok(Self { tenant, subject: subject(claims) }) } else { Err(Error::Forbidden) }
+        if has_scope || has_group() {
+            Ok(Self { tenant, subject: subject(claims) })
+        } else {
+            Err(RequestError::Forbidden)
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::{domain::{ids::{InvitationId, TenantId}}, store::{read::{Filters}}};
+use crate::{
+    domain::ids::{InvitationId, TenantId},
+    store::read::Filters,
+};
 
 /// As much of the seal as is kept, in bytes: 128 bits are out of anybody's reach.
 const SEAL_BYTES: usize = 16;

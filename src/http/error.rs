@@ -231,9 +231,7 @@ const fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::UnknownReferences(_) => (S::UNPROCESSABLE_ENTITY, "entity.relation_foreign_key_not_found"),
         Error::NoConnector => (S::NOT_IMPLEMENTED, "connector.not_found"),
         Error::NoTemplate => (S::BAD_REQUEST, "connector.template_not_found"),
-        Error::InvalidConnector { .. } | Error::InvalidTemplate { .. } => {
-            (S::BAD_REQUEST, "connector.invalid_config")
-        }
+        Error::InvalidConnector { .. } | Error::InvalidTemplate { .. } => (S::BAD_REQUEST, "connector.invalid_config"),
         Error::MessageRateLimited { .. } => (S::TOO_MANY_REQUESTS, "request.message_rate_limited"),
         Error::MissingVariables { .. } => (S::BAD_REQUEST, "connector.insufficient_request_parameters"),
         Error::LinkSchemeRefused
@@ -291,7 +289,8 @@ mod tests {
         );
         assert_eq!(serde_json::to_string(&RequestError::InvalidBody { issues: vec![issue] }.body()).unwrap(), expected);
         let id = InvitationId::parse("0mwshl16meeoe2l4w0lik");
-        let body = serde_json::to_string(&RequestError::from(Error::AlreadyInvited { invitation_id: id }).body()).unwrap();
+        let body =
+            serde_json::to_string(&RequestError::from(Error::AlreadyInvited { invitation_id: id }).body()).unwrap();
         assert!(body.ends_with(r#""data":{"invitationId":"0mwshl16meeoe2l4w0lik"}}"#), "{body}");
     }
 }

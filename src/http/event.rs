@@ -16,7 +16,10 @@ use lambda_http::{
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
-use crate::{http::{INVITATIONS_PATH}, json::{self, RawFields, lenient}};
+use crate::{
+    http::INVITATIONS_PATH,
+    json::{self, RawFields, lenient},
+};
 
 /// An HTTP request as API Gateway saw it. Its `Debug` form tells nothing of what it says.
 pub struct Event {
@@ -108,7 +111,7 @@ fn texts(raw: &RawValue) -> Option<Vec<String>> {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 #[expect(missing_docs, reason = "the variants are the two forms")]
-pub enum Answer {
+pub enum ApiResponse {
     HttpApi(ApiGatewayV2httpResponse),
     RestApi(ApiGatewayProxyResponse),
 }
@@ -171,7 +174,7 @@ impl<'a> Fields<'a> {
 
 impl EventForm {
     /// Puts an HTTP response into this form.
-    pub fn answer(self, response: http::Response<Body>) -> Answer {
+    pub fn respond(self, response: http::Response<Body>) -> ApiResponse {
         let (parts, body) = response.into_parts();
         let status_code = i64::from(parts.status.as_u16());
         let body = (!matches!(body, Body::Empty)).then_some(body);
@@ -181,14 +184,14 @@ impl EventForm {
                 answer.status_code = status_code;
                 answer.headers = parts.headers;
                 answer.body = body;
-                Answer::HttpApi(answer)
+                ApiResponse::HttpApi(answer)
             }
             Self::RestApi => {
                 let mut answer = ApiGatewayProxyResponse::default();
                 answer.status_code = status_code;
                 answer.headers = parts.headers;
                 answer.body = body;
-                Answer::RestApi(answer)
+                ApiResponse::RestApi(answer)
             }
         }
     }

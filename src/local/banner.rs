@@ -6,7 +6,10 @@ use super::{
     demo, issuer,
     stack::{ACCESS_KEY, REGION},
 };
-use crate::{http::{INVITATIONS_PATH}, domain::{ids::{TenantId}, timestamp::{Timestamp}}};
+use crate::{
+    domain::{ids::TenantId, timestamp::Timestamp},
+    http::INVITATIONS_PATH,
+};
 
 /// How long the tokens are good for that are made to be pasted: long enough not to be in the way.
 pub const LIFETIME_SECONDS: i64 = 7 * 24 * 3600;

@@ -9,7 +9,14 @@ use std::collections::BTreeMap;
 use serde_json::Map;
 
 use super::ses::SesStandIn;
-use crate::{domain::{directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User}, ids::{TenantId}}, mail::{template::{built_in, built_in_locales}}, store::{Store, StoreError}};
+use crate::{
+    domain::{
+        directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User},
+        ids::TenantId,
+    },
+    mail::template::{built_in, built_in_locales},
+    store::{Store, StoreError},
+};
 
 /// The tenant that has everything.
 pub const TENANT: &str = "default";

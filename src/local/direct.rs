@@ -99,7 +99,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::{local::{stack::{Stack, StackOptions, TABLE_NAME, network, sdk_config}}};
+    use crate::local::stack::{Stack, StackOptions, TABLE_NAME, network, sdk_config};
 
     #[tokio::test]
     async fn only_what_is_not_asked_often_and_what_is_refused_needs_a_socket() {

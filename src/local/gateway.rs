@@ -18,7 +18,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use super::issuer::{self, Claims};
-use crate::{app::{App}, http, clock::{RequestClock}, domain::{timestamp::{Timestamp}}};
+use crate::{app::App, clock::RequestClock, domain::timestamp::Timestamp, http};
 
 /// API Gateway's limit of a request's body.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
@@ -42,7 +42,7 @@ async fn forward(State(app): State<Arc<App>>, request: Request) -> Response {
     };
     let request_id = request_id(now);
     let event = event::event(&parts, &body, &claims, &request_id, now);
-    let answer = handler::handle(&app, &event.to_string(), Moment::with_budget(PATIENCE)).await;
+    let answer = http::handle(&app, &event.to_string(), RequestClock::with_budget(PATIENCE)).await;
     let answer = serde_json::to_value(&answer).ok().as_ref().and_then(response);
     let mut response = answer.unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"));
     if let Ok(id) = HeaderValue::try_from(request_id) {

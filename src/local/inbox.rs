@@ -19,7 +19,7 @@ use super::{
     pages::response,
     ses::{Mail, SesStandIn},
 };
-use crate::{domain::{ids::{InvitationId}, timestamp::{Timestamp}}};
+use crate::domain::{ids::InvitationId, timestamp::Timestamp};
 
 #[derive(Debug)]
 struct Inbox {

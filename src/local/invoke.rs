@@ -14,7 +14,7 @@ use super::{
     ses::{Mail, RenderingFailure},
     stack::{Stack, StackError, StackOptions},
 };
-use crate::{http, clock::{RequestClock}};
+use crate::{clock::RequestClock, http};
 
 /// As long as API Gateway waits.
 const PATIENCE: Duration = Duration::from_secs(29);
@@ -40,7 +40,7 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     let event = read(path)?;
     let stack = Stack::start(StackOptions::default()).await?;
     let app = stack.app(|name| std::env::var(name).ok()).await?;
-    let answer = handler::handle(&app, &event, Moment::with_budget(PATIENCE)).await;
+    let answer = http::handle(&app, &event, RequestClock::with_budget(PATIENCE)).await;
     let mut shown = show_answer(&serde_json::to_value(&answer).unwrap_or_default());
     // Oldest first, as they were sent.
     stack.ses.mails().iter().rev().for_each(|mail| shown.push_str(&show_mail(mail)));

@@ -18,7 +18,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
-use crate::{domain::{ids::{TenantId}, timestamp::{Timestamp}}};
+use crate::domain::{ids::TenantId, timestamp::Timestamp};
 
 /// The `iss` of every token. It names no port, so that a token outlives a change of ports.
 pub const ISSUER: &str = "http://localhost/oidc";

@@ -14,7 +14,15 @@ use axum::{
 use serde::Deserialize;
 
 use super::{banner, demo, pages::response, ses::SesStandIn};
-use crate::{app::{App}, domain::{invitation::{Invitation}, ids::{TenantId}}, store::{StoreError, read::{Filters, ListReader}}, clock::{Deadline, RequestClock}};
+use crate::{
+    app::App,
+    clock::{Deadline, RequestClock},
+    domain::{ids::TenantId, invitation::Invitation},
+    store::{
+        StoreError,
+        read::{Filters, ListReader},
+    },
+};
 
 /// The most invitations that the page shows.
 const MOST: usize = 200;
@@ -45,7 +53,7 @@ async fn show(State(overview): State<Arc<Overview>>, Query(Asked { tenant }): Qu
     let Some(tenant) = TenantId::parse(name) else {
         return (StatusCode::BAD_REQUEST, response(page::impossible(name))).into_response();
     };
-    let Moment { now, deadline, .. } = Moment::with_budget(PATIENCE);
+    let RequestClock { now, deadline, .. } = RequestClock::with_budget(PATIENCE);
     let all = Filters::default();
     match latest(overview.app.store.list(&tenant, &all, None, MOST + 1), deadline).await {
         Ok(found) => {

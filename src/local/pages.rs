@@ -9,7 +9,7 @@ use axum::{
 };
 use maud::{DOCTYPE, Markup, html};
 
-use crate::{domain::{timestamp::{Timestamp}}};
+use crate::domain::timestamp::Timestamp;
 
 /// A mail is shown in a frame that runs no scripts; its styles and pictures are its own. Everything else on a page
 /// comes from this server.

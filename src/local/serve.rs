@@ -10,7 +10,7 @@ use super::{
     ses::SesStandIn,
     stack::{Stack, StackError, StackOptions, listen},
 };
-use crate::{app::{App}, domain::{timestamp::{Timestamp}}};
+use crate::{app::App, domain::timestamp::Timestamp};
 
 /// DynamoDB itself takes up to a few days.
 const SWEEP_PERIOD: Duration = Duration::from_mins(1);

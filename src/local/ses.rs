@@ -38,7 +38,7 @@ use serde::Serialize;
 pub use self::fault::SesFault;
 pub(super) use self::send::send_directly;
 use self::{refusal::Refusal, templates::StoredTemplate};
-use crate::{domain::{timestamp::{Timestamp}}};
+use crate::domain::timestamp::Timestamp;
 
 /// The path of `SendEmail`.
 pub(super) const SEND_EMAIL: &str = "/v2/email/outbound-emails";

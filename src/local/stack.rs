@@ -28,7 +28,11 @@ use super::{
     ses::SesStandIn,
     table::{self, TableError},
 };
-use crate::{app::{self, App}, config::{Config, ConfigError}, store::{StoreError}};
+use crate::{
+    app::{self, App},
+    config::{Config, ConfigError},
+    store::StoreError,
+};
 
 /// The region that the services claim to be in.
 pub const REGION: &str = "us-east-1";

@@ -8,7 +8,12 @@ use super::{
     render::{RenderFailure, render},
     template::choose,
 };
-use crate::{domain::{directory::{EmailConnector, EmailTemplate, Organization, User, connector_row::{nameable}}, error::{Error}, invitation::{Invitation}, timestamp::{Timestamp}}};
+use crate::domain::{
+    directory::{EmailConnector, EmailTemplate, Organization, User, connector_row::nameable},
+    error::Error,
+    invitation::Invitation,
+    timestamp::Timestamp,
+};
 
 /// What stands in a `link` for the new invitation's identifier.
 const INVITATION_ID_PLACEHOLDER: &str = "{invitationId}";
@@ -99,8 +104,8 @@ fn turns_direction(c: char) -> bool {
 }
 
 /// A moment as RFC 3339 writes it in UTC, in its two halves, to the second.
-fn date_and_time(moment: Timestamp) -> (String, String) {
-    let seconds = moment.min(LAST_WRITABLE).as_millis().div_euclid(1000);
+fn date_and_time(clock: Timestamp) -> (String, String) {
+    let seconds = clock.min(LAST_WRITABLE).as_millis().div_euclid(1000);
     let text = DateTime::from_secs(seconds).fmt(DateTimeFormat::DateTime).unwrap_or_default();
     let (date, time) = text.trim_end_matches('Z').split_once('T').unwrap_or_default();
     (date.to_owned(), time.to_owned())

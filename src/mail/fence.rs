@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::{domain::{directory::{utf16_length}, error::{Error}}};
+use crate::domain::{directory::utf16_length, error::Error};
 
 /// What RFC 3986 has no place for in an address: whoever reads a text ends or begins a link there.
 const NEVER_IN_A_LINK: &[u8] = b"\"<>\\^`{|}";

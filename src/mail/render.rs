@@ -21,7 +21,7 @@ use self::{
     parse::plain,
     steps::{Part, Steps, Stopped},
 };
-use crate::{domain::{directory::{EmailTemplate}}};
+use crate::domain::directory::EmailTemplate;
 
 /// The most missing variables that are looked for in one template.
 const MOST_MISSING: usize = 20;

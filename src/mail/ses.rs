@@ -27,7 +27,12 @@ use tokio::{
 };
 
 use super::{Content, Letter, compose::one_line};
-use crate::{domain::{error::{Error}, timestamp::{Timestamp}}, telemetry::{notes::{self, NoteCalls}}, sdk_error, clock::{Deadline, RequestClock}};
+use crate::{
+    clock::{Deadline, RequestClock},
+    domain::{error::Error, timestamp::Timestamp},
+    sdk_error,
+    telemetry::statistics::{self, CountCalls},
+};
 
 /// The waits before each attempt. A message is sent again where SES certainly has not taken it.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];
@@ -75,7 +80,7 @@ impl Sent {
     /// Notes for the request's line in the log that the message may not have been taken.
     pub fn note(self) {
         if let Self::Unknown { cause } = self {
-            notes::mail_unknown(cause);
+            statistics::mail_unknown(cause);
         }
     }
 }
@@ -111,7 +116,7 @@ impl Mailer {
         let config = aws_sdk_sesv2::config::Builder::from(sdk)
             .retry_config(RetryConfig::disabled())
             .timeout_config(time_limits.build())
-            .interceptor(NoteCalls::Ses);
+            .interceptor(CountCalls::Ses);
         Self { client: Client::from_conf(config.build()), last_answer: Arc::default() }
     }
 
@@ -127,11 +132,11 @@ impl Mailer {
     ///
     /// # Errors
     /// [`SendError::Unavailable`] where there is not enough time to write and to send.
-    pub fn prove_connection(&self, moment: Moment) -> Result<ConnectionProof, SendError> {
-        if !sending_deadline(moment).leaves(LEAST_TIME) {
+    pub fn prove_connection(&self, clock: RequestClock) -> Result<ConnectionProof, SendError> {
+        if !sending_deadline(clock).leaves(LEAST_TIME) {
             return Err(no_time());
         }
-        if self.last_answer.is_recent(moment.now) {
+        if self.last_answer.is_recent(clock.now) {
             return Ok(ConnectionProof(None));
         }
         let (client, last_answer) = (self.client.clone(), Arc::clone(&self.last_answer));
@@ -140,7 +145,7 @@ impl Mailer {
             for limit in PROOF_LIMITS {
                 match timeout(limit, prove(&client)).await {
                     Ok(Ok(())) => {
-                        last_answer.note(moment.now);
+                        last_answer.note(clock.now);
                         return Ok(());
                     }
                     Ok(Err(cause)) => failure = SendError::Unavailable(cause),
@@ -161,8 +166,8 @@ impl Mailer {
     ///
     /// # Errors
     /// SES certainly did not take the message.
-    pub async fn send(&self, letter: &Letter, proof: ConnectionProof, moment: Moment) -> Result<Sent, SendError> {
-        let deadline = sending_deadline(moment);
+    pub async fn send(&self, letter: &Letter, proof: ConnectionProof, clock: RequestClock) -> Result<Sent, SendError> {
+        let deadline = sending_deadline(clock);
         let mut failure = match timeout_at(deadline.end, proof.outcome()).await {
             Ok(Ok(())) => no_time(),
             Ok(Err(failure)) => return Err(failure),
@@ -174,12 +179,12 @@ impl Mailer {
             }
             // Even no wait at all would be one of a millisecond, which is as finely as timers go.
             if attempt > 0 {
-                notes::retry();
+                statistics::retry();
                 sleep(wait).await;
             }
             match self.attempt(letter, deadline).await {
                 Ok(sent) => {
-                    self.last_answer.note_outcome(&sent, moment.now);
+                    self.last_answer.note_outcome(&sent, clock.now);
                     return Ok(sent);
                 }
                 Err((error, true)) => failure = error,
@@ -247,8 +252,8 @@ impl LastAnswer {
 }
 
 /// When sending has to have ended: an attempt may take until then, and what follows it has the time of one call.
-fn sending_deadline(moment: Moment) -> Deadline {
-    let Deadline { begin_by, .. } = moment.leaving(TIME_AFTER_SENDING);
+fn sending_deadline(clock: RequestClock) -> Deadline {
+    let Deadline { begin_by, .. } = clock.leaving(TIME_AFTER_SENDING);
     Deadline { begin_by, end: begin_by }
 }
 
@@ -266,7 +271,7 @@ async fn prove(client: &Client) -> Result<(), String> {
         request.set_method("GET").expect("GET is a method");
     });
     // Not a call of the request's own: it is neither counted nor timed.
-    let (answer, _) = notes::of(ask.send()).await;
+    let (answer, _) = statistics::of(ask.send()).await;
     match answer {
         Ok(_) | Err(SdkError::ServiceError(_) | SdkError::ResponseError(_)) => Ok(()),
         Err(error) => Err(sdk_error::describe("SES", &error)),

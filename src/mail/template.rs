@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::{domain::{directory::{EmailConnector, EmailTemplate}}};
+use crate::domain::directory::{EmailConnector, EmailTemplate};
 
 const LAYOUT_HTML: &str = include_str!("defaults/layout.html");
 const LAYOUT_TEXT: &str = include_str!("defaults/layout.txt");

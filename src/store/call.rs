@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::{sleep, timeout_at};
 
 use super::StoreError;
-use crate::{telemetry::{notes}, clock::{Deadline}};
+use crate::{clock::Deadline, telemetry::statistics};
 
 /// How often a call may fail. That DynamoDB is busy is no failure: it is asked for as long as there is time.
 const MOST_FAILURES: u32 = 3;
@@ -60,7 +60,7 @@ impl Pauses {
         self.longest = (self.longest * 2).min(Self::LONGEST);
         let has_time = !self.deadline.has_passed_in(pause);
         if has_time {
-            notes::retry();
+            statistics::retry();
             sleep(pause).await;
         }
         has_time

@@ -17,7 +17,16 @@ use super::{
     standing::Standing,
     transaction::{Transacted, put_part},
 };
-use crate::{domain::{rate_limit::{MessageRate}, invitation::{Invitation}, ids::{InvitationId}, timestamp::{Timestamp}}, clock::{RequestClock}};
+use crate::{
+    clock::RequestClock,
+    domain::{
+        email_address::EmailAddress,
+        ids::InvitationId,
+        invitation::{Invitation, NewInvitation},
+        rate_limit::MessageRate,
+        timestamp::Timestamp,
+    },
+};
 
 /// What has to be left of a request's time when it begins to write: to find that the answer is lost, to send the mail,
 /// and to take the invitation back.
@@ -71,21 +80,21 @@ impl Store {
         invitation: &Invitation,
         rate: Option<MessageRate>,
         record: Option<&Record>,
-        moment: Moment,
+        clock: RequestClock,
     ) -> Result<Creation, StoreError> {
         let mut seen = rate.map(|rate| SendWindow::unseen(&invitation.tenant, &invitation.invitee.folded(), rate));
         loop {
-            let counted = seen.as_ref().map(|window| window.with_send(moment.now, invitation.id.as_str()));
-            let mut parts = vec![self.put_standing(invitation, moment.now), self.put_invitation(invitation)];
+            let counted = seen.as_ref().map(|window| window.with_send(clock.now, invitation.id.as_str()));
+            let mut parts = vec![self.put_standing(invitation, clock.now), self.put_invitation(invitation)];
             if let (Some(old), Some(new)) = (&seen, &counted) {
-                parts.push(self.replace_send_window(old, new, moment.now));
+                parts.push(self.replace_send_window(old, new, clock.now));
             }
             let record_position = parts.len();
-            parts.extend(record.map(|record| self.put_record(record, moment.now)));
-            let failed = match self.transact(&parts, moment.leaving(TIME_AFTER_WRITING)).await {
+            parts.extend(record.map(|record| self.put_record(record, clock.now)));
+            let failed = match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await {
                 Ok(Transacted::Committed) => return Ok(Creation::Created(counted)),
                 Ok(Transacted::Refused(failed)) => failed,
-                Err(error) => return Err(self.undo_if_done(invitation, counted, record, error, moment).await),
+                Err(error) => return Err(self.undo_if_done(invitation, counted, record, error, clock).await),
             };
             // Then an attempt has done it of which nothing was heard.
             if failed.at(STANDING).is_some_and(|row| Standing::names_invitation(row, &invitation.id)) {
@@ -94,7 +103,7 @@ impl Store {
             if let Some(row) = failed.at(record_position) {
                 // DynamoDB has just found that it is to be remembered, by the same clock.
                 let forgotten = || StoreError::nothing_done("DynamoDB: what is remembered of a request is outdated");
-                return Record::read(row, moment.now)?.map(Creation::Repeated).ok_or_else(forgotten);
+                return Record::read(row, clock.now)?.map(Creation::Repeated).ok_or_else(forgotten);
             }
             if let Some(standing) = failed.at(STANDING) {
                 return Ok(Creation::Refused(Standing::read(standing)?.into()));
@@ -104,7 +113,7 @@ impl Store {
                 return Err(StoreError::nothing_done("DynamoDB: a new invitation's identifier is taken"));
             };
             let window = window.seen(row)?;
-            if let Some(retry_after) = window.seconds_until_free(moment.now) {
+            if let Some(retry_after) = window.seconds_until_free(clock.now) {
                 return Ok(Creation::Refused(Refusal::MessageRateLimited { retry_after }));
             }
             seen = Some(window);
@@ -117,41 +126,42 @@ impl Store {
         window: Option<SendWindow>,
         record: Option<&Record>,
         error: StoreError,
-        moment: Moment,
+        clock: RequestClock,
     ) -> StoreError {
         // Where nothing is left to do, the request may have been repeated and answered as done by now.
         let may_be_undone = record.is_none_or(|record| record.runs_until.is_some());
         if error.may_be_done
             && may_be_undone
-            && let Err(second) = self.roll_back(invitation, window, record, moment).await
+            && let Err(second) = self.roll_back(invitation, window, record, clock).await
         {
             tracing::error!(error = %second, invitation_id = %invitation.id, "invitation of unknown outcome not rolled back");
         }
         error
     }
 
-    /// What stands against `invitation` in the table right now, if anything. Asked only where the request fails
+    /// What stands against the invitation `new` of `invitee` in the table right now, if anything. Asked only where the request fails
     /// anyway, to tell the caller first what the contract decides first.
     pub async fn refusal(
         &self,
-        invitation: &Invitation,
+        new: &NewInvitation,
+        invitee: &EmailAddress,
         rate: Option<MessageRate>,
-        moment: Moment,
+        clock: RequestClock,
     ) -> Result<Option<Refusal>, StoreError> {
-        let (tenant, invitee) = (&invitation.tenant, invitation.invitee.folded());
-        let standing_key = keys::standing(&invitation.organization_id, &invitee);
+        let (tenant, invitee) = (&new.tenant, invitee.folded());
+        let standing_key = keys::standing(&new.organization_id, &invitee);
         let mut wanted = vec![standing_key.clone()];
         wanted.extend(rate.is_some().then(|| keys::send_window(&invitee)));
-        let rows = self.batch_get(tenant, wanted, moment.deadline).await?;
+        let rows = self.batch_get(tenant, wanted, clock.deadline).await?;
         let (standings, windows): (Vec<_>, Vec<_>) =
             rows.iter().partition(|row| items::text(row, keys::SK) == Some(standing_key.as_str()));
         let standing = standings.first().map(|row| Standing::read(row)).transpose()?;
-        if let Some(standing) = standing.filter(|standing| standing.blocks_invitation(moment.now)) {
+        if let Some(standing) = standing.filter(|standing| standing.blocks_invitation(clock.now)) {
             return Ok(Some(standing.into()));
         }
         let Some((rate, row)) = rate.zip(windows.first()) else { return Ok(None) };
         let window = SendWindow::unseen(tenant, &invitee, rate).seen(row)?;
-        Ok(window.seconds_until_free(moment.now).map(|retry_after| Refusal::MessageRateLimited { retry_after }))
+        Ok(window.seconds_until_free(clock.now).map(|retry_after| Refusal::MessageRateLimited { retry_after }))
     }
 
     /// Rolls back a created invitation whose mail was certainly not sent, so that the same call can be made again: releases
@@ -163,7 +173,7 @@ impl Store {
         invitation: &Invitation,
         window: Option<SendWindow>,
         record: Option<&Record>,
-        moment: Moment,
+        clock: RequestClock,
     ) -> Result<(), StoreError> {
         let reserved_at = invitation.created_at;
         let (mut window, mut is_ours, mut standing) = (window, true, Some(self.free_invitee(invitation)));
@@ -174,7 +184,7 @@ impl Store {
                 parts.extend(standing.clone().map(|standing| (Part::Standing, standing)));
             }
             if let Some(old) = &window {
-                let released = self.replace_send_window(old, &old.without_send(reserved_at), moment.now);
+                let released = self.replace_send_window(old, &old.without_send(reserved_at), clock.now);
                 parts.push((Part::Window, released));
             }
             parts.extend(record.map(|record| (Part::Record, self.delete_record(record))));
@@ -182,7 +192,7 @@ impl Store {
             if parts.is_empty() {
                 return Ok(());
             }
-            let Transacted::Refused(failed) = self.transact(&parts, moment.deadline).await? else { return Ok(()) };
+            let Transacted::Refused(failed) = self.transact(&parts, clock.deadline).await? else { return Ok(()) };
             let failed = |part| labels.iter().position(|label| *label == part).and_then(|position| failed.at(position));
             if failed(Part::Record).is_some() {
                 return Ok(());

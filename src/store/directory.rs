@@ -17,7 +17,19 @@ use super::{
     call::{Pauses, call},
     items, keys,
 };
-use crate::{config::{Config}, domain::{directory::{ReferenceChecks, EmailConnector, Organization, OrganizationRole, User, connector_row::{self, UnusableConnector}, could_exist}, ids::{TenantId}, timestamp::{Timestamp}}, clock::{Deadline, RequestClock}};
+use crate::{
+    clock::{Deadline, RequestClock},
+    config::Config,
+    domain::{
+        directory::{
+            EmailConnector, Organization, OrganizationRole, ReferenceChecks, User,
+            connector_row::{self, UnusableConnector},
+            could_exist,
+        },
+        ids::TenantId,
+        timestamp::Timestamp,
+    },
+};
 
 /// The most rows that are remembered, and the most bytes that they take as [`row_bytes`] estimates them: the connector
 /// of one tenant may have 400 KB, and a function of 128 MB serves any number of tenants.
@@ -140,18 +152,18 @@ impl Store {
         &self,
         tenant: &TenantId,
         references: References<'_>,
-        moment: Moment,
+        clock: RequestClock,
     ) -> Result<Directory, StoreError> {
         let mut directory = Directory { rows: HashMap::new(), rules: self.rules };
         let mut wanted = self.rules.sort_keys(references);
-        wanted.retain(|sk| match self.directory_cache.get(tenant, sk, moment.now) {
+        wanted.retain(|sk| match self.directory_cache.get(tenant, sk, clock.now) {
             Some(row) => directory.rows.insert(sk.clone(), row).is_some(),
             None => true,
         });
-        for item in self.batch_get(tenant, wanted, moment.deadline).await? {
+        for item in self.batch_get(tenant, wanted, clock.deadline).await? {
             let Some(sk) = items::text(&item, keys::SK).map(str::to_owned) else { continue };
             let row = Arc::new(identified(&sk, items::to_json(item)));
-            self.directory_cache.put(tenant, &sk, &row, moment.now);
+            self.directory_cache.put(tenant, &sk, &row, clock.now);
             directory.rows.insert(sk, row);
         }
         Ok(directory)

@@ -17,7 +17,13 @@ use super::{
     items::{self, string},
     keys,
 };
-use crate::{domain::{directory::{EmailConnector, Organization, OrganizationRole, User}, ids::{TenantId}}, clock::{Deadline}};
+use crate::{
+    clock::Deadline,
+    domain::{
+        directory::{EmailConnector, Organization, OrganizationRole, User},
+        ids::TenantId,
+    },
+};
 
 /// The most rows that one `BatchWriteItem` takes.
 pub const BATCH: usize = 25;

@@ -15,7 +15,14 @@ use super::{
     standing::Standing,
     transaction::{Transacted, delete_part, put_part},
 };
-use crate::{domain::{invitation::{Invitation, Status}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}, clock::{RequestClock}};
+use crate::{
+    clock::RequestClock,
+    domain::{
+        ids::{InvitationId, TenantId},
+        invitation::{Invitation, Status},
+        timestamp::Timestamp,
+    },
+};
 
 /// What is left of a request's time when an invitation is ended, to see whether it was where DynamoDB does not tell.
 const TIME_TO_SEE: Duration = Duration::from_secs(3);
@@ -27,15 +34,15 @@ impl Store {
     ///
     /// The usual rows are assumed first: the standing is the invitation's own, and the roles of a membership are a set.
     /// Where it is not so, the failure brings the rows along.
-    pub async fn accept(&self, accepted: &Invitation, user_id: &str, moment: Moment) -> Result<bool, StoreError> {
+    pub async fn accept(&self, accepted: &Invitation, user_id: &str, clock: RequestClock) -> Result<bool, StoreError> {
         let (mut standing, mut membership) = (None, None);
         loop {
             let parts = [
                 self.replace_pending(accepted),
                 self.join_standing(accepted, user_id, standing.as_ref())?,
-                self.join(accepted, user_id, membership.as_ref(), moment.now)?,
+                self.join(accepted, user_id, membership.as_ref(), clock.now)?,
             ];
-            let failed = match self.transact_or_see(&parts, accepted, Some(accepted), moment).await? {
+            let failed = match self.transact_or_see(&parts, accepted, Some(accepted), clock).await? {
                 Transacted::Committed => return Ok(true),
                 Transacted::Refused(failed) => failed,
             };
@@ -44,7 +51,7 @@ impl Store {
             }
             if let Some(row) = failed.at(1) {
                 let found = (!row.is_empty()).then(|| Standing::read(row)).transpose()?;
-                if found.as_ref().is_some_and(|found| is_of_another(found, accepted, moment.now)) {
+                if found.as_ref().is_some_and(|found| is_of_another(found, accepted, clock.now)) {
                     return Ok(false);
                 }
                 standing = found.map(|found| (row.clone(), found));
@@ -56,8 +63,8 @@ impl Store {
     }
 
     /// Writes that `revoked` is revoked, which frees its invitee. Says whether it still was pending.
-    pub async fn revoke(&self, revoked: &Invitation, moment: Moment) -> Result<bool, StoreError> {
-        self.free_invitee_and(self.replace_pending(revoked), revoked, Some(revoked), moment).await
+    pub async fn revoke(&self, revoked: &Invitation, clock: RequestClock) -> Result<bool, StoreError> {
+        self.free_invitee_and(self.replace_pending(revoked), revoked, Some(revoked), clock).await
     }
 
     /// Deletes the invitation with that identifier, in whatever status, and frees its invitee where it was what kept
@@ -66,13 +73,13 @@ impl Store {
         &self,
         tenant: &TenantId,
         id: &InvitationId,
-        moment: Moment,
+        clock: RequestClock,
     ) -> Result<bool, StoreError> {
-        while let Some(invitation) = self.get(tenant, id, moment.deadline).await? {
+        while let Some(invitation) = self.get(tenant, id, clock.deadline).await? {
             let delete = self.delete_unchanged(&invitation);
             let deleted = match invitation.stored_status {
-                Status::Pending => self.free_invitee_and(delete, &invitation, None, moment).await?,
-                _ => self.transact_or_see(&[delete], &invitation, None, moment).await?.is_committed(),
+                Status::Pending => self.free_invitee_and(delete, &invitation, None, clock).await?,
+                _ => self.transact_or_see(&[delete], &invitation, None, clock).await?.is_committed(),
             };
             if deleted {
                 return Ok(true);
@@ -89,12 +96,12 @@ impl Store {
         change: TransactWriteItem,
         invitation: &Invitation,
         wanted: Option<&Invitation>,
-        moment: Moment,
+        clock: RequestClock,
     ) -> Result<bool, StoreError> {
         let mut free = Some(self.free_invitee(invitation));
         loop {
             let parts: Vec<_> = iter::once(change.clone()).chain(free).collect();
-            let failed = match self.transact_or_see(&parts, invitation, wanted, moment).await? {
+            let failed = match self.transact_or_see(&parts, invitation, wanted, clock).await? {
                 Transacted::Committed => return Ok(true),
                 Transacted::Refused(failed) => failed,
             };
@@ -117,13 +124,13 @@ impl Store {
         parts: &[TransactWriteItem],
         invitation: &Invitation,
         wanted: Option<&Invitation>,
-        moment: Moment,
+        clock: RequestClock,
     ) -> Result<Transacted, StoreError> {
-        let error = match self.transact(parts, moment.leaving(TIME_TO_SEE)).await {
+        let error = match self.transact(parts, clock.leaving(TIME_TO_SEE)).await {
             Err(error) if error.may_be_done => error,
             known => return known,
         };
-        match self.get(&invitation.tenant, &invitation.id, moment.deadline).await {
+        match self.get(&invitation.tenant, &invitation.id, clock.deadline).await {
             Ok(found) if found.as_ref() == wanted => Ok(Transacted::Committed),
             _ => Err(error),
         }

@@ -18,7 +18,15 @@ use super::{
     keys,
     transaction::{Transacted, delete_part, put_part},
 };
-use crate::{domain::{idempotency::{KEPT_MILLIS, Repeatable}, invitation::{Invitation}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}, clock::{RequestClock}};
+use crate::{
+    clock::RequestClock,
+    domain::{
+        idempotency::{IdempotentRequest, KEPT_MILLIS},
+        ids::{InvitationId, TenantId},
+        invitation::Invitation,
+        timestamp::Timestamp,
+    },
+};
 
 const STARTED: &str = "started";
 const DONE: &str = "done";
@@ -30,7 +38,7 @@ pub struct Record {
     request_hash: String,
     /// The invitation that was made.
     pub invitation_id: InvitationId,
-    /// The body of the answer.
+    /// The entity as it was when it was made, as JSON: the body of every response.
     pub answer: String,
     /// Until when the run that has to mail it can be alive; `None` once there is nothing left to do. A lease that cannot
     /// be read has run out long ago.
@@ -52,21 +60,21 @@ pub enum TakenOver {
 }
 
 impl Record {
-    /// The record of `request`, which makes `invitation` and is answered with `answer`.
-    pub fn new(request: &Repeatable, invitation: &Invitation, answer: String, is_mailed: bool, moment: Moment) -> Self {
+    /// The record of `request`, which makes `invitation`.
+    pub fn new(request: &IdempotentRequest, invitation: &Invitation, is_mailed: bool, clock: RequestClock) -> Self {
         Self {
             key: key(&invitation.tenant, request),
             request_hash: request.request_hash.clone(),
             invitation_id: invitation.id.clone(),
-            answer,
-            runs_until: is_mailed.then(|| moment.end()),
+            answer: entity_json(invitation),
+            runs_until: is_mailed.then(|| clock.end()),
             stored_lease: None,
-            kept_until: moment.now.plus_millis(KEPT_MILLIS),
+            kept_until: clock.now.plus_millis(KEPT_MILLIS),
         }
     }
 
     /// Whether it is the record of `request`, and not of another one with the same key.
-    pub fn is_of(&self, request: &Repeatable) -> bool {
+    pub fn is_of(&self, request: &IdempotentRequest) -> bool {
         self.request_hash == request.request_hash
     }
 
@@ -116,7 +124,12 @@ impl Record {
     }
 }
 
-fn key(tenant: &TenantId, request: &Repeatable) -> Item {
+/// The JSON of an invitation that was just made.
+fn entity_json(invitation: &Invitation) -> String {
+    serde_json::to_string(&invitation.entity(invitation.created_at)).expect("an entity has texts for keys")
+}
+
+fn key(tenant: &TenantId, request: &IdempotentRequest) -> Item {
     Item::from(keys::primary(tenant, keys::idempotency(request)))
 }
 
@@ -125,11 +138,11 @@ impl Store {
     pub async fn record(
         &self,
         tenant: &TenantId,
-        request: &Repeatable,
-        moment: Moment,
+        request: &IdempotentRequest,
+        clock: RequestClock,
     ) -> Result<Option<Record>, StoreError> {
-        let rows = self.batch_get(tenant, vec![keys::idempotency(request)], moment.deadline).await?;
-        Ok(rows.first().map(|row| Record::read(row, moment.now)).transpose()?.flatten())
+        let rows = self.batch_get(tenant, vec![keys::idempotency(request)], clock.deadline).await?;
+        Ok(rows.first().map(|row| Record::read(row, clock.now)).transpose()?.flatten())
     }
 
     /// Takes over the create of `record`, whose run cannot be alive any more, to mail `invitation`, if that still is
@@ -138,9 +151,9 @@ impl Store {
         &self,
         record: Record,
         invitation: &Invitation,
-        moment: Moment,
+        clock: RequestClock,
     ) -> Result<TakenOver, StoreError> {
-        let ours = Record { runs_until: Some(moment.end()), stored_lease: None, ..record.clone() };
+        let ours = Record { runs_until: Some(clock.end()), stored_lease: None, ..record.clone() };
         let condition = match record.stored_lease {
             Some(_) => "invitationId = :id AND #state = :started AND runsUntil = :until",
             None => "invitationId = :id AND #state = :started AND attribute_not_exists(runsUntil)",
@@ -154,7 +167,7 @@ impl Store {
         let put =
             record.stored_lease.iter().fold(put, |put, lease| put.expression_attribute_values(":until", lease.clone()));
         let parts = [put_part(put), self.check_pending(invitation)];
-        Ok(match self.transact(&parts, moment.leaving(TIME_AFTER_WRITING)).await? {
+        Ok(match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await? {
             Transacted::Committed => TakenOver::Ours(ours),
             Transacted::Refused(failed) if failed.at(0).is_some() => TakenOver::Others,
             Transacted::Refused(failed) => {
@@ -165,7 +178,7 @@ impl Store {
     }
 
     /// Completes `record`: nothing is left to do for it. Changes nothing where another attempt has taken its lease over.
-    pub async fn complete(&self, record: &Record, moment: Moment) -> Result<(), StoreError> {
+    pub async fn complete(&self, record: &Record, clock: RequestClock) -> Result<(), StoreError> {
         let Some(until) = record.runs_until else { return Ok(()) };
         let update = self
             .client
@@ -183,7 +196,7 @@ impl Store {
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
             result => result.map(drop),
         };
-        call(moment.deadline, attempt).await
+        call(clock.deadline, attempt).await
     }
 
     /// The part that writes `record`, if nothing is remembered of a request with its key.

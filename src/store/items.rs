@@ -7,7 +7,13 @@ use super::{
     Item, StoreError, keys,
     standing::{PendingInvitation, Standing},
 };
-use crate::{domain::{directory::{OrganizationRole}, email_address::{EmailAddress}, invitation::{Invitation, Status}, ids::{InvitationId, TenantId}, timestamp::{Timestamp}}};
+use crate::domain::{
+    directory::OrganizationRole,
+    email_address::EmailAddress,
+    ids::{InvitationId, TenantId},
+    invitation::{Invitation, Status},
+    timestamp::Timestamp,
+};
 
 /// The attribute that DynamoDB deletes by, in epoch **seconds**.
 pub const TTL: &str = "ttl";

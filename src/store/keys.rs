@@ -6,7 +6,10 @@ use std::fmt::Display;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::{domain::{idempotency::{Repeatable}, ids::{InvitationId, TenantId}}};
+use crate::domain::{
+    idempotency::IdempotentRequest,
+    ids::{InvitationId, TenantId},
+};
 
 /// The table's partition key.
 pub const PK: &str = "pk";
@@ -68,7 +71,7 @@ pub fn send_window(folded_address: &str) -> String {
 }
 
 /// What is remembered of an idempotent request.
-pub fn idempotency(request: &Repeatable) -> String {
+pub fn idempotency(request: &IdempotentRequest) -> String {
     format!("{IDEMPOTENCY}{}#{}", request.caller, request.key)
 }
 

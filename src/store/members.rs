@@ -16,7 +16,10 @@ use super::{
     standing::Standing,
     transaction::{delete_part, put_part},
 };
-use crate::{domain::{email_address::{EmailAddress}, ids::{TenantId}, timestamp::{Timestamp}}, clock::{Deadline, RequestClock}};
+use crate::{
+    clock::{Deadline, RequestClock},
+    domain::{email_address::EmailAddress, ids::TenantId, timestamp::Timestamp},
+};
 
 /// The address that the user joined with last, folded. Memberships that others wrote may have none.
 const EMAIL: &str = "email";
@@ -95,38 +98,38 @@ impl Store {
         members: &[&Member],
         patience: Duration,
     ) -> Result<(), StoreError> {
-        let moment = Moment::with_budget(patience);
-        let found = self.found_rows(tenant, members, moment.deadline).await?;
+        let clock = RequestClock::with_budget(patience);
+        let found = self.found_rows(tenant, members, clock.deadline).await?;
         // A transaction writes no row twice.
         let mut keys = HashSet::new();
         let is_usual = |member: &&&Member| !member.may_have_moved(&found) && keys.insert(member.standing_sort_key());
         let (together, mut alone): (Vec<&Member>, Vec<&Member>) = members.iter().partition(is_usual);
-        let parts = together.iter().map(|member| self.put_member_rows(tenant, member, &found, moment.now));
+        let parts = together.iter().map(|member| self.put_member_rows(tenant, member, &found, clock.now));
         let parts: Vec<_> = parts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
-        if !parts.is_empty() && !self.transact(&parts, moment.deadline).await?.is_committed() {
+        if !parts.is_empty() && !self.transact(&parts, clock.deadline).await?.is_committed() {
             // Somebody writes one of them at the same moment.
             alone.splice(0..0, together);
         }
         for member in alone {
-            self.put_member(tenant, member, Moment::with_budget(patience)).await?;
+            self.put_member(tenant, member, RequestClock::with_budget(patience)).await?;
         }
         Ok(())
     }
 
     /// Makes a user a member, or gives a member these roles and this address instead of what they had. A pending
     /// invitation of the address stays, and can be accepted or revoked; the member's standing remembers it.
-    pub async fn put_member(&self, tenant: &TenantId, member: &Member, moment: Moment) -> Result<(), StoreError> {
+    pub async fn put_member(&self, tenant: &TenantId, member: &Member, clock: RequestClock) -> Result<(), StoreError> {
         loop {
-            let found = self.found_rows(tenant, &[member], moment.deadline).await?;
+            let found = self.found_rows(tenant, &[member], clock.deadline).await?;
             let mut former = if member.may_have_moved(&found) {
                 self.standings_of(tenant, &member.organization_id, &member.user_id).await?
             } else {
                 Vec::new()
             };
             former.retain(|row| text(row, keys::SK) != Some(&member.standing_sort_key()));
-            let mut parts = self.put_member_rows(tenant, member, &found, moment.now)?.to_vec();
-            parts.extend(self.leave(&former, &member.user_id, moment.now)?);
-            if self.transact(&parts, moment.deadline).await?.is_committed() {
+            let mut parts = self.put_member_rows(tenant, member, &found, clock.now)?.to_vec();
+            parts.extend(self.leave(&former, &member.user_id, clock.now)?);
+            if self.transact(&parts, clock.deadline).await?.is_committed() {
                 return Ok(());
             }
         }
@@ -140,7 +143,7 @@ impl Store {
         tenant: &TenantId,
         organization_id: &str,
         user_id: &str,
-        moment: Moment,
+        clock: RequestClock,
     ) -> Result<bool, StoreError> {
         let sk = keys::membership(organization_id, user_id);
         loop {
@@ -154,8 +157,8 @@ impl Store {
             let delete = self.delete(Item::from(keys::primary(tenant, &sk))).condition_expression(expression);
             let delete = delete.set_expression_attribute_names(names).set_expression_attribute_values(values);
             let mut parts = vec![delete_part(delete)];
-            parts.extend(self.leave(&standings, user_id, moment.now)?);
-            if self.transact(&parts, moment.deadline).await?.is_committed() {
+            parts.extend(self.leave(&standings, user_id, clock.now)?);
+            if self.transact(&parts, clock.deadline).await?.is_committed() {
                 return Ok(true);
             }
         }

@@ -17,7 +17,10 @@ use super::{
     standing::Standing,
     transaction::{delete_part, put_part},
 };
-use crate::{domain::{ids::{TenantId}, timestamp::{Timestamp}}, clock::{Deadline}};
+use crate::{
+    clock::Deadline,
+    domain::{ids::TenantId, timestamp::Timestamp},
+};
 
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -10,7 +10,14 @@ use super::{
     items::{self, string},
     keys,
 };
-use crate::{domain::{invitation::{Invitation}, ids::{InvitationId, TenantId}}, telemetry::{notes}, clock::{Deadline}};
+use crate::{
+    clock::Deadline,
+    domain::{
+        ids::{InvitationId, TenantId},
+        invitation::Invitation,
+    },
+    telemetry::statistics,
+};
 
 /// The most rows that one query reads. DynamoDB ends a query at 1 MB, which fewer rows of the usual size fill, so that it
 /// bounds the memory that small ones take.
@@ -65,7 +72,7 @@ impl Store {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
         let Some(item) = call(deadline, || request.clone().send()).await?.item else { return Ok(None) };
         let invitation = items::read_invitation(tenant, &item).ok_or_else(|| {
-            notes::unreadable_row();
+            statistics::unreadable_row();
             StoreError::permanent("invitation row: unreadable")
         })?;
         Ok(Some(invitation))
@@ -129,7 +136,7 @@ const MOST_LINES: u64 = 10;
 
 fn read_row(tenant: &TenantId, item: &Item) -> Option<Invitation> {
     let invitation = items::read_invitation(tenant, item);
-    if invitation.is_none() && notes::unreadable_row() <= MOST_LINES {
+    if invitation.is_none() && statistics::unreadable_row() <= MOST_LINES {
         // The key of a row that others wrote could hold anything.
         let id = items::text(item, keys::SK).and_then(|sk| sk.strip_prefix(keys::INVITATIONS));
         let invitation_id = id.and_then(InvitationId::parse);

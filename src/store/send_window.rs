@@ -16,7 +16,10 @@ use super::{
     keys,
     transaction::{Transacted, put_part},
 };
-use crate::{domain::{rate_limit::{MessageRate}, invitation::{Invitation}, ids::{TenantId}, timestamp::{Timestamp}}, clock::{RequestClock}};
+use crate::{
+    clock::RequestClock,
+    domain::{ids::TenantId, invitation::Invitation, rate_limit::MessageRate, timestamp::Timestamp},
+};
 
 /// The sends to one recipient of one tenant. Its `Debug` form leaves the recipient out.
 #[derive(Clone)]
@@ -154,16 +157,16 @@ impl Store {
         invitation: &Invitation,
         mut window: SendWindow,
         version: &str,
-        moment: Moment,
+        clock: RequestClock,
     ) -> Result<Counted, StoreError> {
         loop {
-            let counted = window.with_send(moment.now, version);
-            let parts = [self.replace_send_window(&window, &counted, moment.now), self.check_pending(invitation)];
-            let failed = match self.transact(&parts, moment.leaving(TIME_AFTER_WRITING)).await {
+            let counted = window.with_send(clock.now, version);
+            let parts = [self.replace_send_window(&window, &counted, clock.now), self.check_pending(invitation)];
+            let failed = match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await {
                 Ok(Transacted::Committed) => return Ok(Counted::Within(counted)),
                 Ok(Transacted::Refused(failed)) => failed,
                 Err(error) => {
-                    if error.may_be_done && self.give_back_send(counted, moment.now, moment).await.is_err() {
+                    if error.may_be_done && self.give_back_send(counted, clock.now, clock).await.is_err() {
                         tracing::error!("a message that was not sent may stay counted");
                     }
                     return Err(error);
@@ -178,18 +181,22 @@ impl Store {
                 }
                 None => window = window.seen(failed.at(0).unwrap_or(&Item::new()))?,
             }
-            if let Some(retry_after) = window.seconds_until_free(moment.now) {
+            if let Some(retry_after) = window.seconds_until_free(clock.now) {
                 return Ok(Counted::Full { retry_after });
             }
         }
     }
 
     /// The seconds until one more message may be sent; `None` when one may be sent now.
-    pub async fn seconds_until_free(&self, window: &SendWindow, moment: Moment) -> Result<Option<u64>, StoreError> {
+    pub async fn seconds_until_free(
+        &self,
+        window: &SendWindow,
+        clock: RequestClock,
+    ) -> Result<Option<u64>, StoreError> {
         let sk = keys::send_window(&window.folded_address);
-        let rows = self.batch_get(&window.tenant, vec![sk], moment.deadline).await?;
+        let rows = self.batch_get(&window.tenant, vec![sk], clock.deadline).await?;
         let seen = rows.first().map(|row| window.seen(row)).transpose()?;
-        Ok(seen.and_then(|seen| seen.seconds_until_free(moment.now)))
+        Ok(seen.and_then(|seen| seen.seconds_until_free(clock.now)))
     }
 
     /// Gives back the send that was counted in `window` at `sent`, because nothing was sent.
@@ -197,12 +204,12 @@ impl Store {
         &self,
         mut window: SendWindow,
         sent: Timestamp,
-        moment: Moment,
+        clock: RequestClock,
     ) -> Result<(), StoreError> {
         while window.counts(sent) {
             let restored = window.without_send(sent);
-            let parts = [self.replace_send_window(&window, &restored, moment.now)];
-            match self.transact(&parts, moment.deadline).await? {
+            let parts = [self.replace_send_window(&window, &restored, clock.now)];
+            match self.transact(&parts, clock.deadline).await? {
                 Transacted::Committed => return Ok(()),
                 Transacted::Refused(failed) => window = window.seen(failed.at(0).unwrap_or(&Item::new()))?,
             }

@@ -18,7 +18,7 @@ use super::{
     items::{self, TTL, named, number, string, text, time, ttl},
     transaction::{delete_part, put_part},
 };
-use crate::{domain::{invitation::{Invitation}, ids::{InvitationId}, timestamp::{Timestamp}}};
+use crate::domain::{ids::InvitationId, invitation::Invitation, timestamp::Timestamp};
 
 const STATE: &str = "state";
 const INVITATION_ID: &str = "invitationId";

@@ -14,7 +14,7 @@ use super::{
     Item, Store, StoreError,
     call::{Pauses, call},
 };
-use crate::{clock::{Deadline}};
+use crate::clock::Deadline;
 
 /// What became of a transaction.
 #[derive(Debug)]

@@ -10,9 +10,12 @@ use serde::Serialize;
 
 use super::{
     Line,
-    notes::{Notes, Tally},
+    statistics::{RequestStatistics, Tally},
 };
-use crate::{domain::{ids::{InvitationId, TenantId}, timestamp::{Timestamp}}};
+use crate::domain::{
+    ids::{InvitationId, TenantId},
+    timestamp::Timestamp,
+};
 
 /// The namespace of the metrics.
 pub const NAMESPACE: &str = "OrganizationInvitations";
@@ -91,8 +94,8 @@ struct Metric {
 
 impl<'a> Embedded<'a> {
     pub(super) fn new(line: &'a Line<'_>, function: &'a str, cold_start: bool) -> Self {
-        let Notes { dynamodb, ses, retries, .. } = &line.notes;
-        let unreadable_rows = (line.notes.unreadable_rows > 0).then_some(line.notes.unreadable_rows);
+        let RequestStatistics { dynamodb, ses, retries, .. } = &line.statistics;
+        let unreadable_rows = (line.statistics.unreadable_rows > 0).then_some(line.statistics.unreadable_rows);
         // Where there were no calls there is no time, which would only lower the averages.
         let time = |tally: &Tally| (tally.calls > 0).then(|| millis(tally.time));
         let (dynamo_db_time, ses_time) = (time(dynamodb), time(ses));
@@ -105,8 +108,8 @@ impl<'a> Embedded<'a> {
             trace_id: line.trace_id(),
             tenant: line.tenant.map(TenantId::as_str),
             invitation_id: line.invitation_id().map(InvitationId::as_str),
-            status: line.status().as_u16(),
-            code: line.code(),
+            status: line.outcome.status,
+            code: line.outcome.code,
             cause: line.cause(),
             duration: millis(line.duration),
             dynamo_db_duration: dynamo_db_time,

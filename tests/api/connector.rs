@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use organization_invitations::{domain::{directory::{EmailConnector, User}}, mail::{render::{MAX_TAGS, MAX_TEMPLATE_BYTES, render}}, store::{items}};
+use organization_invitations::{
+    domain::directory::{EmailConnector, User},
+    mail::render::{MAX_TAGS, MAX_TEMPLATE_BYTES, render},
+    store::items,
+};
 use serde_json::{Value, json};
 
 use crate::{

@@ -17,7 +17,10 @@ use axum::{
     http::{HeaderMap, Method, Uri, header},
     response::Response,
 };
-use organization_invitations::{local::{ses::{SesFault}, stack}, domain::{timestamp::{Timestamp}}};
+use organization_invitations::{
+    domain::timestamp::Timestamp,
+    local::{ses::SesFault, stack},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::{

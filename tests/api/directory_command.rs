@@ -3,7 +3,11 @@
 use std::{process::Stdio, sync::Arc};
 
 use clap::Parser;
-use organization_invitations::{app::{App}, directory_command::{self, cli::{Cli}}, local::{stack}};
+use organization_invitations::{
+    app::App,
+    directory_command::{self, cli::Cli},
+    local::stack,
+};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 

@@ -1,6 +1,6 @@
 //! The directory command, one person's data: all of it is shown, and all of it is deleted, and nothing else.
 
-use organization_invitations::{store::{items}};
+use organization_invitations::store::items;
 use serde_json::{Value, json};
 
 use crate::{

@@ -5,7 +5,7 @@ pub mod ses;
 
 use std::time::Duration;
 
-use organization_invitations::{local::{ses::{SesFault}}, store::{items}};
+use organization_invitations::{local::ses::SesFault, store::items};
 use serde_json::json;
 
 use crate::{

@@ -3,7 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::Client;
-use organization_invitations::{local::{serve, stack::{self, Stack, StackOptions, TABLE_NAME}}, store::{items}, domain::{timestamp::{Timestamp}}};
+use organization_invitations::{
+    domain::timestamp::Timestamp,
+    local::{
+        serve,
+        stack::{self, Stack, StackOptions, TABLE_NAME},
+    },
+    store::items,
+};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

@@ -11,7 +11,21 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_config::{SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use organization_invitations::{app::{App, time_limits}, domain::{directory::{EmailConnector, Organization, OrganizationRole, User}, ids::{TenantId}, timestamp::{Timestamp}}, http, local::{ses::{Mail}, stack::{self, Stack, StackOptions}}, store::{Item, items}, clock::{RequestClock}};
+use organization_invitations::{
+    app::{App, time_limits},
+    clock::RequestClock,
+    domain::{
+        directory::{EmailConnector, Organization, OrganizationRole, User},
+        ids::TenantId,
+        timestamp::Timestamp,
+    },
+    http,
+    local::{
+        ses::Mail,
+        stack::{self, Stack, StackOptions},
+    },
+    store::{Item, items},
+};
 use serde_json::{Map, Value};
 use tokio::{sync::Barrier, task::JoinSet};
 
@@ -170,8 +184,8 @@ impl TestApp {
 
     /// Hands an event to the function as if it were that time, with so much time for the answer.
     pub async fn invoke_within(&self, budget: Duration, now: i64, event: &str) -> Answer {
-        let moment = Moment { now: Timestamp::from_millis(now), ..Moment::with_budget(budget) };
-        let answer = handler::handle(&self.app, event, moment).await;
+        let clock = RequestClock { now: Timestamp::from_millis(now), ..RequestClock::with_budget(budget) };
+        let answer = http::handle(&self.app, event, clock).await;
         Answer::from_lambda(&serde_json::to_value(answer).unwrap())
     }
 

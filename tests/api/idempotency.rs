@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use organization_invitations::{local::{ses::{SesFault}}};
+use organization_invitations::local::ses::SesFault;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 

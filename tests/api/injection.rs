@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use organization_invitations::{domain::{directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User}}};
+use organization_invitations::domain::directory::{
+    EmailConnector, EmailTemplate, Organization, OrganizationRole, User,
+};
 use serde_json::{Map, Value, json};
 
 use crate::helpers::{

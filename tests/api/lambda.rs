@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use organization_invitations::{local::{stack::{self, Stack}}, domain::{timestamp::{Timestamp}}};
+use organization_invitations::{
+    domain::timestamp::Timestamp,
+    local::stack::{self, Stack},
+};
 use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use organization_invitations::{domain::{directory::{OrganizationRole}, invitation::{Invitation}}, store::{Item, items}};
+use organization_invitations::{
+    domain::{directory::OrganizationRole, invitation::Invitation},
+    store::{Item, items},
+};
 use serde_json::Value;
 use tokio::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use organization_invitations::{domain::{directory::{Organization}}};
+use organization_invitations::domain::directory::Organization;
 use serde_json::{Map, json};
 use tokio::task::JoinSet;
 

@@ -7,7 +7,12 @@ use std::{
 };
 
 use lambda_runtime::{Context, LambdaEvent};
-use organization_invitations::{http, local::{ses::{SesFault}}, telemetry::{Log, NAMESPACE}, store::{items}};
+use organization_invitations::{
+    local::ses::SesFault,
+    store::items,
+    telemetry::{Log, NAMESPACE},
+    trigger,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -309,7 +314,7 @@ async fn the_trace_is_the_one_that_lambda_names() {
         context.xray_trace_id = header.map(str::to_owned);
         context.deadline = u64::MAX;
         let event = serde_json::value::to_raw_value(&Call::list("").event()).unwrap();
-        handler::handle_invocation(&app.app, LambdaEvent::new(event, context)).await;
+        trigger::handle(&app.app, LambdaEvent::new(event, context)).await.unwrap();
         assert_eq!(logged.last()["traceId"], told, "{header:?}");
     }
 }

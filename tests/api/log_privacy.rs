@@ -4,7 +4,17 @@ use std::collections::BTreeSet;
 
 use axum::{Router, body::Bytes, http::StatusCode};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use organization_invitations::{app::{App}, http::{body::{Field}, event::{Event}}, domain::{rate_limit::{MessageRate}, directory::{User}, email_address::{EmailAddress}}, local::{ses::{Mail, SesFault}, stack::{self, sdk_config}}, mail::{Content, MessagePayload}, store::{read::{Filters}, send_window::{SendWindow}}};
+use organization_invitations::{
+    app::App,
+    domain::{directory::User, email_address::EmailAddress, rate_limit::MessageRate},
+    http::{body::Field, event::Event},
+    local::{
+        ses::{Mail, SesFault},
+        stack::{self, sdk_config},
+    },
+    mail::{Content, MessagePayload},
+    store::{read::Filters, send_window::SendWindow},
+};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 

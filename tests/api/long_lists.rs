@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use organization_invitations::{domain::{directory::{OrganizationRole}, invitation::{Invitation}}, store::{Item, items}};
+use organization_invitations::{
+    domain::{directory::OrganizationRole, invitation::Invitation},
+    store::{Item, items},
+};
 
 use crate::helpers::{Answer, Call, NOW, TestApp, body, rows};
 

@@ -1,6 +1,6 @@
 //! Mail: what it says, in which language, to whom, and what keeps it from being sent.
 
-use organization_invitations::{domain::{directory::{EmailConnector, EmailTemplate}}};
+use organization_invitations::domain::directory::{EmailConnector, EmailTemplate};
 use serde_json::{Value, json};
 
 use crate::helpers::{Answer, NOW, TestApp, body, connector, connector_with, inline, with};

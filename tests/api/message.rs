@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use organization_invitations::{domain::{directory::{EmailConnector}, ids::{InvitationId}}, store::{send_window::{Counted, SendWindow}}, clock::{RequestClock}};
+use organization_invitations::{
+    clock::RequestClock,
+    domain::{directory::EmailConnector, ids::InvitationId},
+    store::send_window::{Counted, SendWindow},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -253,14 +257,14 @@ async fn a_tenant_without_a_connector_mails_through_the_stacks() {
 #[tokio::test]
 async fn an_invitation_that_ends_while_its_message_is_prepared_is_not_mailed() {
     let app = TestApp::start().await;
-    let moment = Moment::with_budget(Duration::from_secs(10));
+    let clock = RequestClock::with_budget(Duration::from_secs(10));
     for (end, is_deleted) in [(Call::revoke as fn(&str) -> Call, false), (Call::delete, true)] {
         let id = app.invite(&body("a@example.com")).await;
         let id = InvitationId::parse(&id).unwrap();
-        let read = app.app.store.get(&tenant("default"), &id, moment.deadline).await.unwrap().unwrap();
+        let read = app.app.store.get(&tenant("default"), &id, clock.deadline).await.unwrap().unwrap();
         assert!(app.call(end(id.as_str())).await.status < 300);
         let window = SendWindow::unseen(&read.tenant, &read.invitee.folded(), app.app.config.message_rate);
-        let counted = app.app.store.count_send(&read, window, "v", moment).await.unwrap();
+        let counted = app.app.store.count_send(&read, window, "v", clock).await.unwrap();
         assert!(matches!((counted, is_deleted), (Counted::Ended, false) | (Counted::Deleted, true)));
     }
     assert_eq!(app.row("default", "SENDS#a@example.com").await, None);

@@ -4,7 +4,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use organization_invitations::{app::{App}, http::{caller::{Caller}, event::{Event}}, domain::{directory::{EmailConnector, EmailTemplate}}, local::{ses::{SesFault}, stack}};
+use organization_invitations::{
+    app::App,
+    domain::directory::{EmailConnector, EmailTemplate},
+    http::{caller::Caller, event::Event},
+    local::{ses::SesFault, stack},
+};
 use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
 use tokio::time::timeout;

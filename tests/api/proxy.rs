@@ -18,7 +18,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use organization_invitations::{local::{stack}};
+use organization_invitations::local::stack;
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_stream::StreamExt;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use organization_invitations::{local::{stack}};
+use organization_invitations::local::stack;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use organization_invitations::{local::{ses::{SesFault}}};
+use organization_invitations::local::ses::SesFault;
 use serde_json::{Value, json};
 
 use crate::{

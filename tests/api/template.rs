@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeSet};
 
-use organization_invitations::{config::{Config}};
+use organization_invitations::config::Config;
 use serde_yaml_ng::Value;
 
 fn template() -> Value {

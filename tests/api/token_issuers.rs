@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use organization_invitations::{http::{caller::{Caller}}, config::{Config}, domain::{error::{Error}}};
+use organization_invitations::{
+    config::Config,
+    http::{caller::Caller, error::RequestError},
+};
 use serde_json::{Map, Value, json};
 
 /// The most audiences of a JWT authorizer.
@@ -71,7 +74,7 @@ impl Recipe {
         let claims: Map<String, Value> =
             claims.iter().map(|(name, claim)| (name.clone(), rendered(claim).into())).collect();
         let caller = Caller::from_authorizer(&json!({ "jwt": { "claims": claims, "scopes": null } }), &self.config());
-        caller.map(|caller| caller.tenant.to_string()).map_err(|error: Error| error.status_and_code().1)
+        caller.map(|caller| caller.tenant.to_string()).map_err(|error: RequestError| error.status_and_code().1)
     }
 
     fn without(&self, names: &[&str]) -> Map<String, Value> {

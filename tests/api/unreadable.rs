@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use organization_invitations::{store::{items}};
+use organization_invitations::store::items;
 use serde_json::{Value, json};
 
 use crate::{

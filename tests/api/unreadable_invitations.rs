@@ -1,6 +1,6 @@
 //! Rows that are there and cannot be read: never an absence, and never a secret.
 
-use organization_invitations::{store::{Item, items}};
+use organization_invitations::store::{Item, items};
 use serde_json::{Value, json};
 
 use crate::{

@@ -7,7 +7,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Command, Id, MemberName, OfOrganization, PersonVerb, Put, PutConnector, Verb};
-use crate::{directory_command::{CommandError, entry::{Kind, Rules}, import, read}, store::{directory_rows::{RowName, RowSet}}};
+use crate::{
+    directory_command::{
+        CommandError,
+        entry::{Kind, Rules},
+        import, read,
+    },
+    store::directory_rows::{RowName, RowSet},
+};
 
 /// What is to be done.
 #[derive(Debug)]

@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::{Entry, not_empty};
-use crate::{domain::{directory::{EmailConnector}, email_address::{EmailAddress}}, mail::{fence::{is_host_name}}};
+use crate::{
+    domain::{directory::EmailConnector, email_address::EmailAddress},
+    mail::fence::is_host_name,
+};
 
 /// Reads an email connector.
 pub(super) fn read(fields: Map<String, Value>) -> Result<Entry, String> {

@@ -3,7 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Failed, Target, read_ahead::Row};
-use crate::{directory_command::{entry::{Entry, Kind}}, store::{StoreError, directory_rows::{self, BATCH}}};
+use crate::{
+    directory_command::entry::{Entry, Kind},
+    store::{
+        StoreError,
+        directory_rows::{self, BATCH},
+    },
+};
 
 /// How long DynamoDB may be too busy to write anything at all.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -4,7 +4,10 @@ use std::io::BufRead;
 
 use tokio::sync::mpsc::{self, Receiver};
 
-use crate::{directory_command::{entry::{Entry, Rules}, reader::{BadRow, RowReader}}};
+use crate::directory_command::{
+    entry::{Entry, Rules},
+    reader::{BadRow, RowReader},
+};
 
 /// How many rows are read ahead.
 const READ_AHEAD: usize = 64;

@@ -2,15 +2,20 @@
 
 use lambda_http::{Body, http::Response};
 
-use super::{Request, no_content};
-use crate::{app::{App}, domain::{error::{Error}, ids::{InvitationId}}};
+use super::Request;
+use crate::{
+    app::App,
+    domain::ids::InvitationId,
+    http::{error::RequestError, response::no_content},
+    invitations::{InvitationKey, end},
+};
 
 /// Deletes the invitation with that identifier, which frees its invitee for another.
-pub async fn delete(app: &App, request: &Request<'_>, id: Option<&InvitationId>) -> Result<Response<Body>, Error> {
-    let id = id.ok_or(Error::UnknownInvitation)?;
-    if app.store.delete_invitation(&request.caller.tenant, id, request.moment).await? {
-        Ok(no_content())
-    } else {
-        Err(Error::UnknownInvitation)
-    }
+pub async fn delete(
+    app: &App,
+    request: &Request<'_>,
+    id: Option<&InvitationId>,
+) -> Result<Response<Body>, RequestError> {
+    end::delete(app, InvitationKey::new(&request.caller.tenant, id)?, request.clock).await?;
+    Ok(no_content())
 }

@@ -5,11 +5,17 @@ use lambda_http::{
     http::{Response, StatusCode},
 };
 
-use super::{Request, find, json_response};
-use crate::{app::{App}, domain::{error::{Error}, ids::{InvitationId}}};
+use super::Request;
+use crate::{
+    app::App,
+    domain::ids::InvitationId,
+    http::{error::RequestError, response::json_response},
+    invitations::{InvitationKey, find},
+};
 
 /// Reads the invitation with that identifier.
-pub async fn get(app: &App, request: &Request<'_>, id: Option<&InvitationId>) -> Result<Response<Body>, Error> {
-    let invitation = find(app, request, id).await?;
-    Ok(json_response(StatusCode::OK, &invitation.entity(request.moment.now)))
+pub async fn get(app: &App, request: &Request<'_>, id: Option<&InvitationId>) -> Result<Response<Body>, RequestError> {
+    let key = InvitationKey::new(&request.caller.tenant, id)?;
+    let invitation = find::get(app, key, request.clock).await?;
+    Ok(json_response(StatusCode::OK, &invitation.entity(request.clock.now)))
 }

@@ -11,7 +11,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::Claims;
-use crate::{domain::{timestamp::{Timestamp}}};
+use crate::domain::timestamp::Timestamp;
 
 const ACCOUNT: &str = "123456789012";
 const API: &str = "local";
@@ -136,7 +136,7 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
-    use crate::{http::{event::{Event}}};
+    use crate::http::event::Event;
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_123);
 

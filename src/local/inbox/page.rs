@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use crate::{domain::{ids::{InvitationId, TenantId}}, local::{pages::{Place, count, frame, time}, ses::{Mail, RenderingFailure}}};
+use crate::{
+    domain::ids::{InvitationId, TenantId},
+    local::{
+        pages::{Place, count, frame, time},
+        ses::{Mail, RenderingFailure},
+    },
+};
 
 /// All mail, newest first, and what could not be rendered. Without any, what to do: `example`.
 pub(super) fn list(mails: &[Mail], failures: &[RenderingFailure], example: &str) -> Markup {
@@ -193,7 +199,7 @@ fn summary(mails: usize, failures: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::{timestamp::{Timestamp}}};
+    use crate::domain::timestamp::Timestamp;
 
     fn hostile() -> Mail {
         let evil = "<script>alert(1)</script>\"'&";

@@ -5,7 +5,19 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::Latest;
-use crate::{domain::{invitation::{Invitation, Status}, ids::{TenantId}, timestamp::{Timestamp}}, local::{demo, pages::{Place, count, entry, frame, relative, time}, ses::{Mail}}, store::{StoreError}};
+use crate::{
+    domain::{
+        ids::TenantId,
+        invitation::{Invitation, Status},
+        timestamp::Timestamp,
+    },
+    local::{
+        demo,
+        pages::{Place, count, entry, frame, relative, time},
+        ses::Mail,
+    },
+    store::StoreError,
+};
 
 /// How many mails each invitation has had, by its identifier.
 pub(super) type MailCounts = BTreeMap<String, usize>;
@@ -173,7 +185,7 @@ fn summary(invitations: &[Invitation], has_more: bool, now: Timestamp) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::{directory::{OrganizationRole}, email_address::{EmailAddress}, ids::{InvitationId}}};
+    use crate::domain::{directory::OrganizationRole, email_address::EmailAddress, ids::InvitationId};
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
     const EVIL: &str = "<script>alert(1)</script>\"'&";

@@ -15,7 +15,7 @@ use super::{
     templates::{self, Rendered},
     wire::{Content, Message, NameAndValue, Payload, SendEmail, Template},
 };
-use crate::{domain::{timestamp::{Timestamp}}};
+use crate::domain::timestamp::Timestamp;
 
 /// `SendEmail`, with the next of the faults that a test asked for.
 pub(super) async fn send(State(ses): State<Arc<SesStandIn>>, request: Result<Payload<SendEmail>, Refusal>) -> Response {

@@ -14,7 +14,7 @@ use super::{
     refusal::Refusal,
     wire::{CreateEmailTemplate, Payload, TemplateContent, TestRenderEmailTemplate, UpdateEmailTemplate},
 };
-use crate::{domain::{timestamp::{Timestamp}}};
+use crate::domain::timestamp::Timestamp;
 
 type Stand = State<Arc<SesStandIn>>;
 

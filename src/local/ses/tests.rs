@@ -13,7 +13,7 @@ use aws_sdk_sesv2::{
 };
 
 use super::*;
-use crate::{local::{stack::{Stack, StackOptions}}};
+use crate::local::stack::{Stack, StackOptions};
 
 async fn start() -> (Stack, Client) {
     let stack = Stack::start(StackOptions::default()).await.unwrap();

@@ -166,7 +166,10 @@ mod tests {
     use proptest::{collection::vec, prelude::*, sample::select, test_runner::RngSeed};
 
     use super::*;
-    use crate::{domain::{directory::{EmailTemplate}}, mail::{template::{built_in, built_in_locales}}};
+    use crate::{
+        domain::directory::EmailTemplate,
+        mail::template::{built_in, built_in_locales},
+    };
 
     /// What the library makes of it, but for the lines and columns, which nobody is told.
     fn parsed_by_the_library(template: &str) -> Option<Template> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use organization_invitations::{local::{ses::{SesFault::{self, *}}}};
+use organization_invitations::local::ses::SesFault::{self, *};
 use serde_json::{Value, json};
 
 use crate::{

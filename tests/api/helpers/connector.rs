@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use organization_invitations::{domain::{directory::{EmailConnector, EmailTemplate}}};
+use organization_invitations::domain::directory::{EmailConnector, EmailTemplate};
 
 /// A connector with the templates that come with the function, and nothing but what it has to have.
 pub fn connector() -> EmailConnector {

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::{
     types::TimeToLiveSpecification,
 };
 use aws_sdk_sesv2::{Client, types::EmailTemplateContent};
-use organization_invitations::{local::{ses::{Mail}}, domain::{timestamp::{Timestamp}}};
+use organization_invitations::{domain::timestamp::Timestamp, local::ses::Mail};
 use serde_json::Value;
 
 /// The domains that the tests' senders are of. This emulator, like SES, wants them verified.

@@ -20,7 +20,7 @@ pub struct Log {
 
 /// With a single subscriber in the process, `tracing` asks whichever thread comes first to a line of code whether anybody
 /// listens there, and takes its answer for everybody's. So there is always another.
-static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(log::subscriber(None, sink)));
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(telemetry::subscriber(None, sink)));
 
 #[derive(Clone, Default)]
 struct Text(Arc<Mutex<Vec<u8>>>);
@@ -32,7 +32,7 @@ impl Log {
         let text = Text::default();
         let writer = text.clone();
         let directives = format!("{directives},dynoxide=off,organization_invitations::local=off");
-        let subscriber = log::subscriber(Some(&directives), move || writer.clone());
+        let subscriber = telemetry::subscriber(Some(&directives), move || writer.clone());
         Self { text, _capturing: set_default(subscriber) }
     }
 

@@ -4,7 +4,15 @@ use aws_sdk_dynamodb::{
     Client,
     types::{PutRequest, WriteRequest},
 };
-use organization_invitations::{domain::{email_address::{EmailAddress}, invitation::{Invitation, Status}, ids::{InvitationId}, timestamp::{Timestamp}}, store::{Item}};
+use organization_invitations::{
+    domain::{
+        email_address::EmailAddress,
+        ids::InvitationId,
+        invitation::{Invitation, Status},
+        timestamp::Timestamp,
+    },
+    store::Item,
+};
 use serde_json::Value;
 
 use super::{FAR_FUTURE, tenant};

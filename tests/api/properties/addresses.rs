@@ -1,4 +1,4 @@
-use organization_invitations::{domain::{email_address::{EmailAddress, EmailAddressError, MAX_LENGTH}}};
+use organization_invitations::domain::email_address::{EmailAddress, EmailAddressError, MAX_LENGTH};
 use proptest::prelude::*;
 
 use super::cases;

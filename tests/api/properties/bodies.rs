@@ -1,6 +1,13 @@
 use std::sync::LazyLock;
 
-use organization_invitations::{http::{body::{Field, Number, element, fields, json_type, object}, event::{Event}}, json::{Json, lenient}, domain::{timestamp::{Timestamp}}};
+use organization_invitations::{
+    domain::timestamp::Timestamp,
+    http::{
+        body::{Field, Number, element, fields, json_type, object},
+        event::Event,
+    },
+    json::{Json, lenient},
+};
 use proptest::{
     collection::{btree_set, hash_map, vec},
     prelude::*,
@@ -103,12 +110,12 @@ fn nearly(right: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Option
 fn create_body() -> impl Strategy<Value = Value> {
     let id = || prop_oneof![2 => "[a-z]{1,21}".boxed(), 1 => super::text().boxed()];
     let payload = prop_oneof![Just(json!(false)), super::json().prop_map(|x| json!({ "x": x, "locale": "en" }))];
-    let moment = prop_oneof![4 => (NOW + 1..=FAR_FUTURE).boxed(), 1 => any::<i64>().boxed()];
+    let clock = prop_oneof![4 => (NOW + 1..=FAR_FUTURE).boxed(), 1 => any::<i64>().boxed()];
     let strategies = [
         nearly(id().prop_map(Value::from)),
         nearly("[a-z]{1,8}@[a-z]{1,8}\\.com".prop_map(Value::from)),
         nearly(id().prop_map(Value::from)),
-        nearly(moment.prop_map(Value::from)),
+        nearly(clock.prop_map(Value::from)),
         nearly(btree_set(id(), 0..4).prop_map(|ids| ids.into_iter().collect())),
         nearly(payload),
     ];

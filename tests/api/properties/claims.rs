@@ -1,4 +1,7 @@
-use organization_invitations::{http::{caller::{Caller}}, config::{Config}, domain::{error::{Error}}};
+use organization_invitations::{
+    config::Config,
+    http::{caller::Caller, error::RequestError},
+};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value, json};
 
@@ -64,7 +67,7 @@ fn read(claims: &Map<String, Value>) -> Result<String, &'static str> {
 
 fn read_authorizer(authorizer: &Value) -> Result<String, &'static str> {
     let outcome = Caller::from_authorizer(authorizer, &config());
-    outcome.map(|caller| caller.tenant.to_string()).map_err(|error: Error| error.status_and_code().1)
+    outcome.map(|caller| caller.tenant.to_string()).map_err(|error: RequestError| error.status_and_code().1)
 }
 
 /// Whether `claim` says one of `words` by itself, and not as a part of another word.

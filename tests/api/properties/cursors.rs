@@ -1,4 +1,8 @@
-use organization_invitations::{http::{cursor::{Cursors}}, domain::{ids::{InvitationId, TenantId}}, store::{read::{Filters}}};
+use organization_invitations::{
+    domain::ids::{InvitationId, TenantId},
+    http::cursor::Cursors,
+    store::read::Filters,
+};
 use proptest::prelude::*;
 
 use super::{cases, text};

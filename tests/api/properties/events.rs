@@ -1,5 +1,5 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
-use organization_invitations::{http::{event::{Event, EventForm}}};
+use organization_invitations::http::event::{Event, EventForm};
 use proptest::{
     collection::{hash_map, vec},
     prelude::*,

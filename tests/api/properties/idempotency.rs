@@ -1,4 +1,7 @@
-use organization_invitations::{http::{caller::{Caller}}, domain::{idempotency::{IdempotencyKey, Repeatable}, ids::{TenantId}}, json::{RawFields}};
+use organization_invitations::{
+    domain::idempotency::{IdempotencyKey, IdempotentRequest},
+    json::RawFields,
+};
 use proptest::{
     collection::{hash_map, vec},
     prelude::*,
@@ -7,13 +10,9 @@ use serde_json::{Map, Value};
 
 use super::{cases, json, text};
 
-fn caller(subject: &str) -> Caller {
-    Caller { tenant: TenantId::parse("t").unwrap(), subject: subject.to_owned() }
-}
-
-fn repeatable(subject: &str, key: &str, body: &str) -> Repeatable {
+fn repeatable(subject: &str, key: &str, body: &str) -> IdempotentRequest {
     let fields: RawFields = serde_json::from_str(body).unwrap();
-    Repeatable::new(&caller(subject), &IdempotencyKey::parse(key.as_bytes()).unwrap(), &fields)
+    IdempotentRequest::new(subject, &IdempotencyKey::parse(key.as_bytes()).unwrap(), &fields)
 }
 
 /// The same object written otherwise: keys in reverse, and white space wherever there may be some.
@@ -67,7 +66,7 @@ proptest! {
         one in (text(), "[!-~]{1,4}"), other in (text(), "[!-~]{1,4}")
     ) {
         let row = |(subject, key): &(String, String)| {
-            let Repeatable { caller, key, .. } = repeatable(subject, key, "{}");
+            let IdempotentRequest { caller, key, .. } = repeatable(subject, key, "{}");
             (caller, key)
         };
         prop_assert_eq!(row(&one) == row(&other), one == other);

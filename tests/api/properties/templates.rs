@@ -1,6 +1,19 @@
 use std::collections::BTreeMap;
 
-use organization_invitations::{domain::{directory::{EmailConnector, EmailTemplate, Organization, User}, email_address::{EmailAddress}, invitation::{Invitation, Status}, ids::{InvitationId}, timestamp::{Timestamp}}, mail::{Content, Invited, Letter, MessagePayload, compose, render::{RenderFailure, render}, template::{choose}}};
+use organization_invitations::{
+    domain::{
+        directory::{EmailConnector, EmailTemplate, Organization, User},
+        email_address::EmailAddress,
+        ids::InvitationId,
+        invitation::{Invitation, Status},
+        timestamp::Timestamp,
+    },
+    mail::{
+        Content, Invited, Letter, MessagePayload, compose,
+        render::{RenderFailure, render},
+        template::choose,
+    },
+};
 use proptest::{
     collection::{hash_map, vec},
     prelude::*,

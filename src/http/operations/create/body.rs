@@ -5,7 +5,21 @@ use std::collections::BTreeSet;
 use garde::{Report, Validate, error::Path};
 use serde_json::{Value, value::RawValue};
 
-use crate::{http::{body::{Field, MAX_ISSUES, Number, check_length, element, field, violation, wrong_type}}, config::{Config}, domain::{email_address::{EmailAddress, EmailAddressError}, error::{Error, IssueCode}, timestamp::{Timestamp}}, json::{Json, RawFields}, mail::{MessagePayload}};
+use crate::{
+    config::Config,
+    domain::{
+        email_address::{EmailAddress, EmailAddressError},
+        ids::TenantId,
+        invitation::NewInvitation,
+        timestamp::Timestamp,
+    },
+    http::{
+        body::{Field, MAX_ISSUES, Number, check_length, element, field, violation, wrong_type},
+        error::{IssueCode, RequestError},
+    },
+    json::{Json, RawFields},
+    mail::MessagePayload,
+};
 
 /// The most distinct roles of one invitation.
 const MOST_ROLES: usize = 50;
@@ -59,7 +73,7 @@ impl CreateBody {
     ///
     /// # Errors
     /// Where one is not readable JSON, which the field's type has nothing to do with.
-    pub(super) fn read(fields: &RawFields<'_>) -> Result<Self, Error> {
+    pub(super) fn read(fields: &RawFields<'_>) -> Result<Self, RequestError> {
         Ok(Self {
             inviter_id: field(fields, "inviterId", "string")?,
             invitee: field(fields, "invitee", "string")?,
@@ -71,8 +85,22 @@ impl CreateBody {
     }
 }
 
+impl CreateBody {
+    /// The invitation that a valid body asks for.
+    pub(super) fn into_new_invitation(self, tenant: &TenantId) -> NewInvitation {
+        NewInvitation {
+            tenant: tenant.clone(),
+            inviter_id: self.inviter_id.into_value().filter(|id| !id.is_empty()),
+            invitee: self.invitee.into_value().unwrap_or_default(),
+            organization_id: self.organization_id.into_value().unwrap_or_default(),
+            expires_at: self.expires_at.into_value().map_or(Timestamp::from_millis(0), Number::to_timestamp),
+            organization_role_ids: self.organization_role_ids.into_distinct(),
+        }
+    }
+}
+
 impl RoleIds {
-    fn read(fields: &RawFields<'_>) -> Result<Self, Error> {
+    fn read(fields: &RawFields<'_>) -> Result<Self, RequestError> {
         Ok(Self(match field::<Vec<&RawValue>>(fields, "organizationRoleIds", "array")? {
             Field::Present(entries) => {
                 let entries = entries.into_iter().map(|entry| element(entry, "organizationRoleIds", "string"));
@@ -110,7 +138,7 @@ impl Validate for RoleIds {
 }
 
 impl PayloadField {
-    fn read(fields: &RawFields<'_>) -> Result<Self, Error> {
+    fn read(fields: &RawFields<'_>) -> Result<Self, RequestError> {
         let Some(raw) = fields.get("messagePayload") else { return Ok(Self::Unwanted) };
         if raw.get() == "false" {
             return Ok(Self::Unwanted);

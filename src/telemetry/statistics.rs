@@ -14,11 +14,11 @@ use aws_sdk_dynamodb::{
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use tokio::time::Instant;
 
-use crate::{domain::{ids::{InvitationId}}};
+use crate::domain::ids::InvitationId;
 
 /// The notes of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Notes {
+pub struct RequestStatistics {
     /// Calls of DynamoDB.
     pub dynamodb: Tally,
     /// Calls of SES.
@@ -43,47 +43,47 @@ pub struct Tally {
 }
 
 tokio::task_local! {
-    static NOTES: RefCell<Notes>;
+    static STATISTICS: RefCell<RequestStatistics>;
 }
 
 /// Does `work`, and gives what it noted.
-pub async fn of<T>(work: impl Future<Output = T>) -> (T, Notes) {
+pub async fn of<T>(work: impl Future<Output = T>) -> (T, RequestStatistics) {
     let noted = async {
         let done = work.await;
-        (done, NOTES.with(RefCell::take))
+        (done, STATISTICS.with(RefCell::take))
     };
-    NOTES.scope(RefCell::default(), noted).await
+    STATISTICS.scope(RefCell::default(), noted).await
 }
 
 /// The request is about this invitation.
 pub fn invitation(id: &InvitationId) {
-    note(|notes| notes.invitation_id = Some(id.clone()));
+    note(|statistics| statistics.invitation_id = Some(id.clone()));
 }
 
 /// SES may have taken the request's message, and `cause` is why nobody knows.
 pub fn mail_unknown(cause: String) {
-    note(|notes| notes.mail_unknown = Some(cause));
+    note(|statistics| statistics.mail_unknown = Some(cause));
 }
 
 /// Something is tried again.
 pub fn retry() {
-    note(|notes| notes.retries += 1);
+    note(|statistics| statistics.retries += 1);
 }
 
 /// A row is there and cannot be read. Gives how many there have been, this one included; 0 outside of a request.
 pub fn unreadable_row() -> u64 {
-    note(|notes| notes.unreadable_rows += 1);
-    NOTES.try_with(|notes| notes.borrow().unreadable_rows).unwrap_or_default()
+    note(|statistics| statistics.unreadable_rows += 1);
+    STATISTICS.try_with(|statistics| statistics.borrow().unreadable_rows).unwrap_or_default()
 }
 
-fn note(write: impl FnOnce(&mut Notes)) {
+fn note(write: impl FnOnce(&mut RequestStatistics)) {
     // Outside of a request there is nowhere to note anything.
-    let _ = NOTES.try_with(|notes| write(&mut notes.borrow_mut()));
+    let _ = STATISTICS.try_with(|statistics| write(&mut statistics.borrow_mut()));
 }
 
-/// Notes the calls of a client of the AWS SDK.
+/// RequestStatistics the calls of a client of the AWS SDK.
 #[derive(Clone, Copy, Debug)]
-pub enum NoteCalls {
+pub enum CountCalls {
     /// The client is DynamoDB's.
     DynamoDb,
     /// The client is SES's.
@@ -93,16 +93,16 @@ pub enum NoteCalls {
 /// A call under way. It is noted when it ends, also when it is given up: the SDK drops it then.
 #[derive(Debug)]
 struct Call {
-    service: NoteCalls,
+    service: CountCalls,
     started: Instant,
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        note(|notes| {
+        note(|statistics| {
             let tally = match self.service {
-                NoteCalls::DynamoDb => &mut notes.dynamodb,
-                NoteCalls::Ses => &mut notes.ses,
+                CountCalls::DynamoDb => &mut statistics.dynamodb,
+                CountCalls::Ses => &mut statistics.ses,
             };
             tally.calls += 1;
             tally.time += self.started.elapsed();
@@ -114,9 +114,9 @@ impl Storable for Call {
     type Storer = StoreReplace<Self>;
 }
 
-impl Intercept for NoteCalls {
+impl Intercept for CountCalls {
     fn name(&self) -> &'static str {
-        "NoteCalls"
+        "CountCalls"
     }
 
     fn read_before_execution(

@@ -1,0 +1,239 @@
+//! Creating an invitation, and mailing it when asked.
+//!
+//! All that can be decided without writing is decided before the one transaction; but what stands against the invitation
+//! in the table is told first, because the contract decides it first.
+
+use super::{email, replay};
+use crate::{
+    app::App,
+    clock::RequestClock,
+    domain::{
+        directory::{Organization, OrganizationRole, User, could_exist},
+        email_address::EmailAddress,
+        error::{Error, UnknownReferences},
+        idempotency::IdempotentRequest,
+        ids::InvitationId,
+        invitation::{Invitation, NewInvitation},
+    },
+    mail::{ConnectionProof, Invited, Letter, MessagePayload, compose},
+    store::{
+        create::{Creation, Refusal},
+        directory::{Directory, References},
+        idempotency::Record,
+        items,
+        send_window::SendWindow,
+    },
+    telemetry::statistics,
+};
+
+/// How a create ended that did not fail.
+#[derive(Debug)]
+pub enum CreateOutcome {
+    /// The invitation exists, and its email was sent where one was asked for.
+    Created(Invitation),
+    /// The request was made before with the same idempotency key. Holds the invitation's entity as it was then, as JSON:
+    /// a replay gives it byte for byte.
+    Replayed(String),
+}
+
+/// A create as it was asked for.
+#[derive(Debug)]
+pub struct CreateRequest<'a> {
+    /// The invitation.
+    pub new: NewInvitation,
+    /// The variables of its email, where one is wanted.
+    pub payload: Option<&'a MessagePayload>,
+    /// The idempotency key and fingerprint, where the caller gave a key.
+    pub idempotent: Option<&'a IdempotentRequest>,
+    /// The time.
+    pub clock: RequestClock,
+}
+
+/// Creates an invitation. A request that was made before, with the same idempotency key, gets the outcome that it had
+/// then, whatever would be said to it now. That it was made before shows in the transaction, so that the usual request
+/// needs no read for it.
+///
+/// # Errors
+/// In the order of the contract's "Outcomes".
+pub async fn create(app: &App, request: CreateRequest<'_>) -> Result<CreateOutcome, Error> {
+    match attempt(app, &request).await? {
+        Attempt::Created(invitation) => Ok(CreateOutcome::Created(invitation)),
+        Attempt::Retried(record) if !request.idempotent.is_some_and(|idempotent| record.is_of(idempotent)) => {
+            Err(Error::IdempotencyKeyReused)
+        }
+        Attempt::Retried(record) => replay::replay(app, &request, record).await.map(CreateOutcome::Replayed),
+    }
+}
+
+enum Attempt {
+    Created(Invitation),
+    /// A request with the same idempotency key came before.
+    Retried(Record),
+}
+
+async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Error> {
+    let clock = request.clock;
+    let (invitation, email) = match prepare(app, request).await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let Some(idempotent) = request.idempotent.filter(|_| !error.is_fault_of_service()) else {
+                return Err(error);
+            };
+            let record = app.store.record(&request.new.tenant, idempotent, clock).await?;
+            return record.map(Attempt::Retried).ok_or(error);
+        }
+    };
+    let is_mailed = email.is_some();
+    let record = request.idempotent.map(|request| Record::new(request, &invitation, is_mailed, clock));
+    let rate = is_mailed.then_some(app.config.message_rate);
+    let proof = is_mailed.then(|| app.mailer.prove_connection(clock)).transpose()?;
+    let reservation = match app.store.create(&invitation, rate, record.as_ref(), clock).await? {
+        Creation::Created(reservation) => reservation,
+        Creation::Refused(refusal) => return Err(refusal.into()),
+        Creation::Repeated(record) => return Ok(Attempt::Retried(record)),
+    };
+    statistics::invitation(&invitation.id);
+    if let Some((email, proof)) = email.zip(proof) {
+        let unmailed = Unmailed { app, invitation: &invitation, reservation, record: record.as_ref(), clock };
+        unmailed.mail(&email, proof).await?;
+    }
+    Ok(Attempt::Created(invitation))
+}
+
+/// An invitation that was written and still has to be mailed, with all that has to be completed or rolled back then.
+pub(super) struct Unmailed<'a> {
+    pub(super) app: &'a App,
+    pub(super) invitation: &'a Invitation,
+    /// The recipient's rate limit, in which the send is reserved.
+    pub(super) reservation: Option<SendWindow>,
+    /// The idempotency record, where the request has a key.
+    pub(super) record: Option<&'a Record>,
+    pub(super) clock: RequestClock,
+}
+
+impl Unmailed<'_> {
+    /// Sends the email. If SES certainly does not take it, everything is rolled back, so that the same call can be made
+    /// again. If SES may have taken it the invitation stands, because its mail may be on the way.
+    pub(super) async fn mail(self, email: &Letter, proof: ConnectionProof) -> Result<(), Error> {
+        match self.app.mailer.send(email, proof, self.clock).await {
+            Ok(sent) => {
+                sent.note();
+                self.complete().await;
+                Ok(())
+            }
+            Err(failure) => {
+                self.roll_back().await;
+                Err(failure.into())
+            }
+        }
+    }
+
+    async fn complete(self) {
+        let Some(record) = self.record else { return };
+        if let Err(error) = self.app.store.complete(record, self.clock).await {
+            // Only a retry of a request that has been answered could send the mail again.
+            tracing::error!(%error, invitation_id = %self.invitation.id, "idempotency record not completed");
+        }
+    }
+
+    pub(super) async fn roll_back(self) {
+        let Self { app, invitation, reservation, record, clock } = self;
+        if let Err(error) = app.store.roll_back(invitation, reservation, record, clock).await {
+            tracing::error!(%error, invitation_id = %invitation.id, "invitation without mail not rolled back");
+        }
+    }
+}
+
+/// The invitation that is asked for, and its email where one is wanted. Nothing is written.
+async fn prepare(app: &App, request: &CreateRequest<'_>) -> Result<(Invitation, Option<Letter>), Error> {
+    let invitee = request.new.checked_invitee(request.clock.now)?;
+    let references = References {
+        organization_id: Some(&request.new.organization_id),
+        user_id: request.new.inviter_id.as_deref(),
+        role_ids: &request.new.organization_role_ids,
+        connector: request.payload.is_some(),
+    };
+    let directory = app.store.directory(&request.new.tenant, references, request.clock).await?;
+    match resolve(app, request, &invitee, &directory) {
+        Ok(resolved) => Ok(resolved),
+        Err(error) => Err(first_error(app, request, &invitee, error).await?),
+    }
+}
+
+/// The invitation with its roles, and its email where one is wanted.
+fn resolve(
+    app: &App,
+    request: &CreateRequest<'_>,
+    invitee: &EmailAddress,
+    directory: &Directory,
+) -> Result<(Invitation, Option<Letter>), Error> {
+    let references = ResolvedReferences::find(&request.new, directory)?;
+    let now = request.clock.now;
+    let id = InvitationId::generate(now)?;
+    let invitation = Invitation::pending(&request.new, id, invitee.clone(), references.roles, now);
+    if !items::fit_roles(&invitation.organization_roles) {
+        return Err(Error::RolesTooLong);
+    }
+    let Some(payload) = request.payload else { return Ok((invitation, None)) };
+    let connector = email::connector(directory, &app.config)?;
+    let (organization, inviter) = (&references.organization, references.inviter.as_ref());
+    let email = compose(connector, payload, Invited { invitation: &invitation, organization, inviter })?;
+    Ok((invitation, Some(email)))
+}
+
+/// The rows of the directory that a new invitation refers to.
+#[derive(Debug)]
+struct ResolvedReferences {
+    organization: Organization,
+    inviter: Option<User>,
+    roles: Vec<OrganizationRole>,
+}
+
+impl ResolvedReferences {
+    fn find(new: &NewInvitation, directory: &Directory) -> Result<Self, Error> {
+        let organization = directory.organization(&new.organization_id)?;
+        let inviter = new.inviter_id.as_deref().map(|id| directory.user(id)).transpose()?.flatten();
+        let (mut roles, mut unknown_roles) = (Vec::new(), Vec::new());
+        for id in &new.organization_role_ids {
+            match directory.role(id)? {
+                Some(role) => roles.push(role),
+                None => unknown_roles.push(id.clone()),
+            }
+        }
+        let unknown = UnknownReferences {
+            organization_id: organization.is_none().then(|| new.organization_id.clone()),
+            inviter_id: new.inviter_id.clone().filter(|_| inviter.is_none()),
+            organization_role_ids: unknown_roles,
+        };
+        match organization {
+            Some(organization) if unknown.is_empty() => Ok(Self { organization, inviter, roles }),
+            _ => Err(Error::UnknownReferences(unknown)),
+        }
+    }
+}
+
+/// The error to tell of an invitation that cannot be made because of `error`: that, unless something that the contract
+/// decides earlier stands against it in the table.
+async fn first_error(
+    app: &App,
+    request: &CreateRequest<'_>,
+    invitee: &EmailAddress,
+    error: Error,
+) -> Result<Error, Error> {
+    if !could_exist(&request.new.organization_id, app.config.id_max_length) {
+        return Ok(error);
+    }
+    let rate = (!error.precedes_rate_limit()).then_some(app.config.message_rate);
+    let refusal = app.store.refusal(&request.new, invitee, rate, request.clock).await?;
+    Ok(refusal.map_or(error, Error::from))
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::AlreadyMember => Self::AlreadyMember,
+            Refusal::AlreadyInvited(invitation_id) => Self::AlreadyInvited { invitation_id },
+            Refusal::MessageRateLimited { retry_after } => Self::MessageRateLimited { retry_after },
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The email of an invitation.
+
+use crate::{
+    app::App,
+    clock::RequestClock,
+    config::Config,
+    domain::{
+        directory::{EmailConnector, Organization, User, connector_row::UnusableConnector},
+        error::Error,
+        invitation::Invitation,
+    },
+    mail::{Invited, Letter, MessagePayload, compose},
+    store::{
+        StoreError,
+        directory::{Directory, References},
+    },
+};
+
+/// The email of an invitation that exists, from the directory as it is by now.
+///
+/// # Errors
+/// Those of [`compose`], [`Error::NoConnector`] or [`Error::InvalidConnector`].
+pub(super) async fn of_existing(
+    app: &App,
+    invitation: &Invitation,
+    payload: &MessagePayload,
+    clock: RequestClock,
+) -> Result<Letter, Error> {
+    let references = References {
+        organization_id: Some(&invitation.organization_id),
+        user_id: invitation.inviter_id.as_deref(),
+        connector: true,
+        ..References::default()
+    };
+    let directory = app.store.directory(&invitation.tenant, references, clock).await?;
+    let connector = connector(&directory, &app.config)?;
+    // What has left the directory since the invitation was made is known by its identifier alone.
+    let organization = directory.organization(&invitation.organization_id)?;
+    let organization = organization.unwrap_or_else(|| Organization::unnamed(&invitation.organization_id));
+    let inviter = invitation.inviter_id.as_deref();
+    let inviter = inviter.map(|id| Ok(directory.user(id)?.unwrap_or_else(|| User::unnamed(id)))).transpose();
+    let inviter = inviter.map_err(|error: StoreError| Error::from(error))?;
+    compose(connector, payload, Invited { invitation, organization: &organization, inviter: inviter.as_ref() })
+}
+
+/// The tenant's email connector, or else the stack's, with the configuration set that it is used with. A connector of
+/// the tenant that cannot be used is an error: the stack's would send without the tenant's own rules.
+///
+/// # Errors
+/// [`Error::NoConnector`] or [`Error::InvalidConnector`].
+pub(super) fn connector(directory: &Directory, config: &Config) -> Result<EmailConnector, Error> {
+    let own = directory.connector().map_err(|UnusableConnector { cause }| Error::InvalidConnector { cause })?;
+    let connector = own.or_else(|| config.default_connector.clone()).ok_or(Error::NoConnector)?;
+    let named = connector.configuration_set_name.or_else(|| config.default_configuration_set_name.clone());
+    // An empty name stands for none at all.
+    Ok(EmailConnector { configuration_set_name: named.filter(|name| !name.is_empty()), ..connector })
+}

@@ -1,0 +1,71 @@
+//! Ending an invitation: accepting, revoking, deleting. Of several at once, exactly one succeeds.
+
+use super::{InvitationKey, find};
+use crate::{
+    app::App,
+    clock::RequestClock,
+    domain::{
+        directory::{ReferenceChecks, User},
+        error::Error,
+        invitation::Invitation,
+    },
+    store::directory::References,
+};
+
+/// Accepts an invitation for `user_id`, who becomes a member with its roles in the same transaction.
+///
+/// # Errors
+/// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::UnknownUser`] or [`Error::AnotherInvitee`].
+pub async fn accept(
+    app: &App,
+    key: InvitationKey<'_>,
+    user_id: &str,
+    clock: RequestClock,
+) -> Result<Invitation, Error> {
+    let invitation = find::get(app, key, clock).await?;
+    let accepted = invitation.accepted(user_id, clock.now).map_err(|_| Error::InvitationEnded)?;
+    check_user(app, &invitation, user_id, clock).await?;
+    match app.store.accept(&accepted, user_id, clock).await? {
+        true => Ok(accepted),
+        false => Err(lost(app, key, clock).await),
+    }
+}
+
+/// Revokes an invitation, which frees its invitee for another.
+///
+/// # Errors
+/// [`Error::UnknownInvitation`] or [`Error::InvitationEnded`].
+pub async fn revoke(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
+    let revoked = find::get(app, key, clock).await?.revoked(clock.now).map_err(|_| Error::InvitationEnded)?;
+    match app.store.revoke(&revoked, clock).await? {
+        true => Ok(revoked),
+        false => Err(lost(app, key, clock).await),
+    }
+}
+
+/// Deletes an invitation, in whatever status, which frees its invitee for another.
+///
+/// # Errors
+/// [`Error::UnknownInvitation`] where the tenant has none.
+pub async fn delete(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<(), Error> {
+    let was_there = app.store.delete_invitation(key.tenant, key.id, clock).await?;
+    if was_there { Ok(()) } else { Err(Error::UnknownInvitation) }
+}
+
+/// The failure of a request that came second: another has ended the invitation, or deleted it.
+async fn lost(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Error {
+    find::get(app, key, clock).await.map_or_else(|error| error, |_| Error::InvitationEnded)
+}
+
+/// The user has to exist, and the invitation has to be theirs. Where references are trusted, so is that.
+async fn check_user(app: &App, invitation: &Invitation, user_id: &str, clock: RequestClock) -> Result<(), Error> {
+    let references = References { user_id: Some(user_id), ..References::default() };
+    let directory = app.store.directory(&invitation.tenant, references, clock).await?;
+    let user = directory.user(user_id)?.ok_or(Error::UnknownUser)?;
+    let is_trusted = app.config.reference_checks == ReferenceChecks::Trust;
+    if is_trusted || has_address(&user, invitation) { Ok(()) } else { Err(Error::AnotherInvitee) }
+}
+
+fn has_address(user: &User, invitation: &Invitation) -> bool {
+    user.primary_email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(invitation.invitee.as_str()))
+}

@@ -1,0 +1,58 @@
+//! Mailing a pending invitation again. Nothing of the invitation changes.
+
+use super::{InvitationKey, email, find};
+use crate::{
+    app::App,
+    clock::RequestClock,
+    domain::{error::Error, ids::InvitationId, invitation::Status},
+    mail::MessagePayload,
+    store::send_window::{Counted, SendWindow},
+};
+
+/// Mails the invitation with that key again, if it is pending.
+///
+/// # Errors
+/// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::MessageRateLimited`], and those of composing and
+/// sending an email. Where SES certainly did not take the message, the send does not count.
+pub async fn resend(
+    app: &App,
+    key: InvitationKey<'_>,
+    payload: &MessagePayload,
+    clock: RequestClock,
+) -> Result<(), Error> {
+    let invitation = find::get(app, key, clock).await?;
+    if invitation.status(clock.now) != Status::Pending {
+        return Err(Error::InvitationEnded);
+    }
+    let window = SendWindow::unseen(&invitation.tenant, &invitation.invitee.folded(), app.config.message_rate);
+    let email = match email::of_existing(app, &invitation, payload, clock).await {
+        Ok(email) => email,
+        Err(error) if error.is_fault_of_service() || error.precedes_rate_limit() => return Err(error),
+        // That the recipient has had enough is told first, being decided first.
+        Err(error) => {
+            let retry_after = app.store.seconds_until_free(&window, clock).await?;
+            return Err(retry_after.map_or(error, |retry_after| Error::MessageRateLimited { retry_after }));
+        }
+    };
+    // Any identifier that is new will do for a version.
+    let version = InvitationId::generate(clock.now)?;
+    let proof = app.mailer.prove_connection(clock)?;
+    let reservation = match app.store.count_send(&invitation, window, version.as_str(), clock).await? {
+        Counted::Within(window) => window,
+        Counted::Full { retry_after } => return Err(Error::MessageRateLimited { retry_after }),
+        Counted::Ended => return Err(Error::InvitationEnded),
+        Counted::Deleted => return Err(Error::UnknownInvitation),
+    };
+    match app.mailer.send(&email, proof, clock).await {
+        Ok(sent) => {
+            sent.note();
+            Ok(())
+        }
+        Err(failure) => {
+            if let Err(error) = app.store.give_back_send(reservation, clock.now, clock).await {
+                tracing::error!(%error, invitation_id = %invitation.id, "send of a message that was not sent not released");
+            }
+            Err(failure.into())
+        }
+    }
+}
