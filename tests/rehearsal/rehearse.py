@@ -1,0 +1,103 @@
+"""rehearse.py EMULATOR CERTIFICATE SCRATCH: deploys the stack into the account that is emulated at EMULATOR, uses it as its
+callers and its operators do, and says what it saw."""
+
+import json
+import logging
+import sys
+import traceback
+import urllib.parse
+import urllib.request
+
+import calling
+import issuing
+import operating
+from account import BUCKET, Account, Stack
+from api import Api
+from deployment import ACCOUNT, REGION, ROOT
+from front import Front
+from guide import Guide
+from report import Report
+from rewrites import RULES
+
+# SAM's transform talks of feature flags and metrics that only AWS has.
+logging.disable(logging.WARNING)
+
+STEPS = [
+    operating.deploys,
+    operating.gets_a_token,
+    operating.writes_the_directory,
+    calling.refuses_strangers,
+    calling.leads_invitations_through_their_life,
+    calling.mails,
+    calling.writes_rows_that_expire,
+    calling.logs_and_counts,
+    operating.adds_a_tenant,
+    calling.keeps_tenants_apart,
+    calling.serves_logtos_client,
+    operating.enforces_the_roles,
+    operating.changes_a_setting,
+    operating.rolls_back,
+    operating.stops_and_starts,
+    operating.restores_the_table,
+    operating.follows_the_rest_of_the_guide,
+    operating.is_removed,
+    issuing.takes_tokens_of_an_oidc_issuer,
+    operating.removes_the_data,
+    operating.has_walked_the_guide,
+]
+
+
+class Rehearsal:
+    """What the steps share: the account, the stack in it, and what they learned of it."""
+
+    def __init__(self, endpoint, certificate, scratch):
+        self.endpoint = endpoint
+        self.report = Report()
+        self.account = Account(endpoint)
+        self.front = Front(urllib.parse.urlsplit(endpoint).port, certificate)
+        self.stack = self.new_stack()
+        self.guide = Guide(ROOT / "docs" / "operations.md", scratch, self.environment(certificate))
+        # Tokens of the tenant `default`, of none of the API's scopes, and of the tenant `acme`.
+        self.token = self.scopeless_token = self.other_token = None
+        # An invitation that stays, and the table that it is in.
+        self.kept = self.table = None
+
+    def new_stack(self):
+        return Stack(self.account, "organization-invitations", "template.yaml", RULES)
+
+    def environment(self, certificate):
+        """What the shell of the guide needs to reach the account and the API."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_PAGER": "",
+            "FRONT_PORT": str(self.front.port),
+            "FRONT_CERTIFICATE": certificate,
+        }
+
+    def api(self, token=None):
+        return Api(self.front, self.stack.outputs()["ApiUrl"], token)
+
+    def mails(self, recipient):
+        """The mails to this address that SES took, oldest first."""
+        with urllib.request.urlopen(f"{self.endpoint}/_ministack/ses/messages", timeout=10) as response:
+            sent = json.load(response)["messages"].get(ACCOUNT, [])
+        return [mail for mail in sent if mail["To"] == [recipient]]
+
+
+def main():
+    rehearsal = Rehearsal(*sys.argv[1:])
+    rehearsal.account.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    try:
+        for step in STEPS:
+            rehearsal.report.section(step.__name__.replace("_", " "))
+            step(rehearsal)
+    except Exception:
+        traceback.print_exc()
+        rehearsal.report.check("a step", "ended early", "done")
+    finally:
+        rehearsal.front.close()
+    sys.exit(rehearsal.report.end())
+
+
+main()
