@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import subprocess
+import textwrap
 
 COMMAND_SECONDS = 60
 
@@ -55,16 +56,20 @@ class Guide:
 
 def sections(text):
     """The shell blocks under each heading."""
-    found = {}
-    for part in re.split(r"^#+ ", text, flags=re.MULTILINE)[1:]:
-        heading, _, rest = part.partition("\n")
-        found[heading] = [dedented(block) for block in re.findall(r"^ *```sh\n(.*?)^ *```", rest, re.DOTALL | re.MULTILINE)]
+    found, heading, block = {}, "", None
+    for line in text.splitlines():
+        if block is not None:
+            if line.strip() == "```":
+                found[heading].append(textwrap.dedent("\n".join(block)))
+                block = None
+            else:
+                block.append(line)
+        elif line.strip() == "```sh":
+            block = []
+        elif line.startswith("#"):
+            heading = line.lstrip("# ")
+            found[heading] = []
     return found
-
-
-def dedented(block):
-    depth = len(block) - len(block.lstrip(" "))
-    return "\n".join(line[depth:] for line in block.splitlines())
 
 
 def commands(script):
