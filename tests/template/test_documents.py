@@ -5,8 +5,9 @@ import re
 import tomllib
 
 import pytest
-from deployment import ROOT, source
+from deployment import ROOT, SERVICE, USER_POOL, source
 from samcli.cli.types import CfnParameterOverridesType
+from samcli.lib.config.samconfig import SamConfig
 
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 README = (ROOT / "README.md").read_text()
@@ -87,15 +88,33 @@ def test_the_queries_are_all_there():
     assert len(queries()) == 10
 
 
+SAMCONFIG = (ROOT / "samconfig.toml").read_text()
+# Lines like `  # "Name=value",`, each of which somebody may uncomment.
+UNCOMMENTED = re.sub(r"""^( *)# (["'].*["'],)$""", r"\1\2", SAMCONFIG, flags=re.MULTILINE)
+
+
+def parameters_of(command, config, environment):
+    """The template's parameters that the SAM CLI hands to this command."""
+    settings = SamConfig(config).get_all([command], "parameters", env=environment)
+    overrides = settings.get("parameter_overrides", [])
+    return CfnParameterOverridesType().convert(overrides, None, None) if overrides else {}
+
+
 @pytest.mark.parametrize("environment", ["default", "prod"])
-def test_samconfig_gives_parameters_that_the_template_takes(deploy, environment):
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]
-    overrides = config["deploy"]["parameters"].get("parameter_overrides", [])
-    deploy(**CfnParameterOverridesType().convert(overrides, None, None) if overrides else {})
+@pytest.mark.parametrize("text", [SAMCONFIG, UNCOMMENTED], ids=["as it is", "uncommented"])
+def test_samconfig_gives_parameters_that_the_template_takes(deploy, deploy_pool, tmp_path, environment, text):
+    (tmp_path / "samconfig.toml").write_text(text)
+    given = parameters_of("deploy", tmp_path, environment)
+    deploy(**given)
+    # A missing one would be a surprise to whoever uncomments them all.
+    assert text is SAMCONFIG or {"JwtIssuer", "JwtAudience", "DefaultFromEmailAddress", "AlarmTopicArn"} <= given.keys()
+    # `sam build` has to know the architecture that `sam deploy` deploys.
+    assert parameters_of("build", tmp_path, environment) == given
     # Roles without names of their own need no more than this.
+    config = tomllib.loads(text)[environment]
     assert config["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
-    roles = deploy(TokenIssuer="new-user-pool").of_type("AWS::IAM::Role").values()
-    assert not any("RoleName" in role["Properties"] for role in roles)
+    for stack in deploy(), deploy_pool():
+        assert not any("RoleName" in role["Properties"] for role in stack.of_type("AWS::IAM::Role").values())
 
 
 def test_the_sam_cli_drops_what_follows_a_space_unless_it_is_quoted():
