@@ -32,15 +32,15 @@ class Account:
             self.clients[name] = boto3.client(name, endpoint_url=self.endpoint, region_name=REGION)
         return self.clients[name]
 
-    def upload(self, directory):
-        """Puts a directory as a zip archive into the bucket, and returns its address."""
-        archive = zipped(directory)
+    def upload(self, directory, release):
+        """Puts a directory as a zip archive into the bucket, with a file that names the release, and returns its address."""
+        archive = zipped(directory, release)
         key = hashlib.sha256(archive).hexdigest()
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=archive)
         return f"s3://{BUCKET}/{key}"
 
 
-def zipped(directory):
+def zipped(directory, release):
     """The same bytes for the same files, so that unchanged code makes no new version of a function."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as entries:
@@ -49,6 +49,7 @@ def zipped(directory):
             entry.external_attr = file.stat().st_mode << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             entries.writestr(entry, file.read_bytes())
+        entries.writestr(zipfile.ZipInfo("release"), release)
     return archive.getvalue()
 
 
@@ -60,12 +61,16 @@ class Stack:
         self.name = name
         self.path = ROOT / template
         self.rules = rules
+        self.deployed = False
         self.parameters = {}
         self.rewritten = {}
+        # Put beside the code, so that another release is other code.
+        self.release = "1"
 
     def deploy(self, **parameters):
         """Creates the stack, or changes these parameters of it, and returns the status that it ends in."""
-        kind = "UPDATE" if self.parameters else "CREATE"
+        kind = "UPDATE" if self.deployed else "CREATE"
+        self.deployed = True
         kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in self.parameters if name not in parameters]
         self.parameters |= parameters
         changes = {"StackName": self.name, "ChangeSetName": f"rehearsal-{time.time_ns()}"}
@@ -95,12 +100,13 @@ class Stack:
 
     def transformed(self):
         template = yaml_parse(self.path.read_text())
-        for name, entry in template["Resources"].items():
-            if "CodeUri" in entry.get("Properties", {}):
-                entry["Properties"]["CodeUri"] = self.account.upload(BUILD / name)
-        values = {name: entry.get("Default") for name, entry in template["Parameters"].items()} | self.parameters
-        template = transform(template, values, NoPolicies())
-        self.rewritten = rewrite(template, self.rules, Deployment(**self.parameters).holds)
+        if "Transform" in template:
+            for name, entry in template["Resources"].items():
+                if "CodeUri" in entry.get("Properties", {}):
+                    entry["Properties"]["CodeUri"] = self.account.upload(BUILD / name, self.release)
+            values = {name: entry.get("Default") for name, entry in template["Parameters"].items()} | self.parameters
+            template = transform(template, values, NoPolicies())
+        self.rewritten = rewrite(template, self.rules, Deployment(self.path.name, **self.parameters).holds)
         return template
 
     def describe(self):
@@ -111,6 +117,11 @@ class Stack:
 
     def outputs(self):
         return {output["OutputKey"]: output["OutputValue"] for output in self.describe()["Outputs"]}
+
+    def resource(self, name):
+        """The physical name of a resource."""
+        found = self.account.cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=name)
+        return found["StackResourceDetail"]["PhysicalResourceId"]
 
     def failures(self):
         """The reasons that CloudFormation gives for what failed."""

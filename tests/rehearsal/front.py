@@ -1,4 +1,5 @@
-"""The front: HTTPS for the addresses in a stack's outputs, which it passes on to the emulator; and a small OIDC issuer."""
+"""The front: HTTPS for the addresses in a stack's outputs, which it passes on to the emulator; a small OIDC issuer; and of
+CodeDeploy, what its hooks call."""
 
 import base64
 import http.client
@@ -57,17 +58,19 @@ def encoded(numbers):
 
 
 class Front:
-    """Listens on a free port of 127.0.0.1 until it is closed."""
+    """Listens on a port of 127.0.0.1 until it is closed."""
 
-    def __init__(self, emulator_port, pem):
+    def __init__(self, port, emulator_port, pem):
+        self.port = port
         self.pem = pem
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler(self, emulator_port))
+        self.issuer = Issuer(port)
+        # The statuses that hooks of CodeDeploy have reported, by the deployment's id.
+        self.hooks = {}
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler(self, emulator_port))
         self.server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
-        self.port = self.server.server_port
-        self.issuer = Issuer(self.port)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
@@ -100,14 +103,20 @@ def handler(front, emulator_port):
         def answer(self):
             length = int(self.headers.get("content-length") or 0)
             body = self.rfile.read(length)
-            if self.headers["host"].startswith("127.0.0.1") and self.path.startswith(f"{Issuer.path}/"):
-                document = front.issuer.document(self.path.removeprefix(Issuer.path))
-                answer = json.dumps(document).encode()
-                self.reply(404 if document is None else 200, [("content-type", "application/json")], answer)
-            else:
+            if not self.headers["host"].startswith("127.0.0.1"):
                 self.reply(*passed_on(self.command, self.path, self.headers, body, emulator_port))
+            elif self.headers.get("x-amz-target", "").endswith(".PutLifecycleEventHookExecutionStatus"):
+                report = json.loads(body)
+                front.hooks[report["deploymentId"]] = report["status"]
+                self.reply_json({})
+            else:
+                self.reply_json(front.issuer.document(self.path.removeprefix(Issuer.path)))
 
         do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = answer
+
+        def reply_json(self, document):
+            status = 404 if document is None else 200
+            self.reply(status, [("content-type", "application/json")], json.dumps(document).encode())
 
         def reply(self, status, headers, body):
             self.send_response_only(status)

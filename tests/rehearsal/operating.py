@@ -16,14 +16,15 @@ def deploys(rehearsal):
     check, account, stack = rehearsal.report.check, rehearsal.account, rehearsal.stack
     topic = rehearsal.guide.run("2. A place for alarms to go", {"<the ARN>": "arn:aws:sns:eu-central-1:111122223333:invitations-alarms"})
     check("a topic for alarms", topic.splitlines()[0], "arn:aws:sns:eu-central-1:111122223333:invitations-alarms")
+    check("the stack of the user pool", (rehearsal.pool.deploy(), rehearsal.pool.failures()), ("CREATE_COMPLETE", []))
+    issuer = {name: rehearsal.pool.outputs()[name] for name in ("JwtIssuer", "JwtAudience", "AllowedScopes")}
     started = time.monotonic()
-    status = stack.deploy(
-        TokenIssuer="new-user-pool", EmailIdentity="acme.example", AlarmTopicArn=topic.splitlines()[0], **PARAMETERS
-    )
+    status = stack.deploy(EmailIdentity="acme.example", AlarmTopicArn=topic.splitlines()[0], **issuer, **PARAMETERS)
     for rule, changed in stack.rewritten.items():
         rehearsal.report.note(f"rewritten: {rule.__doc__} ({', '.join(changed)})")
     check("the stack", (status, stack.failures()), ("CREATE_COMPLETE", []))
     rehearsal.report.note(f"it took {time.monotonic() - started:.1f} s")
+    proves(rehearsal, "1")
     rehearsal.guide.run("7. Read the outputs")
     outputs = stack.outputs()
     rehearsal.table = outputs["TableName"]
@@ -38,8 +39,17 @@ def deploys(rehearsal):
     check("days for which both logs are kept", [kept.get(group) for group in groups], [30, 30])
 
 
+def proves(rehearsal, deployment):
+    """Calls the hook of the deployment, as CodeDeploy does before it moves the alias."""
+    function = rehearsal.stack.resource("ProveFunction")
+    event = {"DeploymentId": deployment, "LifecycleEventHookExecutionId": "1"}
+    answer = rehearsal.account.lambda_.invoke(FunctionName=function, Payload=json.dumps(event))
+    seen = answer.get("FunctionError"), rehearsal.front.hooks.get(deployment)
+    rehearsal.report.check("the new version before it gets traffic", seen, (None, "Succeeded"))
+
+
 def gets_a_token(rehearsal):
-    check, outputs = rehearsal.report.check, rehearsal.stack.outputs()
+    check, outputs = rehearsal.report.check, rehearsal.pool.outputs()
     answer = json.loads(rehearsal.guide.run("8. Ask for something"))
     rehearsal.token = answer["access_token"]
     seen = {name: claims(rehearsal.token).get(name) for name in ("client_id", "tenant_id")}
@@ -70,7 +80,7 @@ def adds_a_tenant(rehearsal):
     client = client["UserPoolClient"]
     check("its audience", stack.deploy(JwtAudience=client["ClientId"]), "UPDATE_COMPLETE")
     rehearsal.other_token = client_credentials(
-        rehearsal.front, stack.outputs()["TokenUrl"], client["ClientId"], client["ClientSecret"], f"{SCOPE} tenants/acme"
+        rehearsal.front, rehearsal.pool.outputs()["TokenUrl"], client["ClientId"], client["ClientSecret"], f"{SCOPE} tenants/acme"
     )
 
 
@@ -91,11 +101,11 @@ def documents(text):
 def enforces_the_roles(rehearsal):
     """Without its policy for the table, the function can do nothing: so the policies that are there are needed, and enough."""
     check, iam, api = rehearsal.report.check, rehearsal.account.iam, rehearsal.api(rehearsal.token)
-    policy = {"RoleName": rehearsal.stack.outputs()["FunctionRoleName"], "PolicyName": "Table"}
+    policy = {"RoleName": rehearsal.stack.outputs()["FunctionRoleName"], "PolicyName": "Function"}
     document = iam.get_role_policy(**policy)["PolicyDocument"]
     iam.delete_role_policy(**policy)
     answer = api.call("GET")
-    check("a list without the policy Table", (answer.status, answer.code), (503, "service.unavailable"))
+    check("a list without the role's policy", (answer.status, answer.code), (503, "service.unavailable"))
     causes = [json.loads(line).get("cause") for line in log_lines(rehearsal) if line.startswith("{")]
     check("its cause in the log", "AccessDeniedException" in str(causes[-1]), True)
     iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
@@ -158,17 +168,17 @@ def follows_the_rest_of_the_guide(rehearsal):
 
 
 def is_removed(rehearsal):
-    check, account, outputs = rehearsal.report.check, rehearsal.account, rehearsal.stack.outputs()
-    rehearsal.pool = outputs["UserPoolId"]
+    check, account = rehearsal.report.check, rehearsal.account
+    pool = rehearsal.pool.outputs()["UserPoolId"]
     check("deleting the stack", rehearsal.stack.delete(), "DELETE_COMPLETE")
     check("the table is still there", account.dynamodb.describe_table(TableName=rehearsal.table)["Table"]["TableStatus"], "ACTIVE")
-    check("the pool is still there", account.cognito_idp.describe_user_pool(UserPoolId=rehearsal.pool)["UserPool"]["Id"], rehearsal.pool)
+    check("the pool is still there", account.cognito_idp.describe_user_pool(UserPoolId=pool)["UserPool"]["Id"], pool)
     check("functions that are left", account.lambda_.list_functions()["Functions"], [])
 
 
 def removes_the_data(rehearsal):
     rehearsal.report.check("deleting the second stack", rehearsal.stack.delete(), "DELETE_COMPLETE")
-    rehearsal.guide.run("Removing it", {"<name>": rehearsal.table, "<id>": rehearsal.pool}, only=["aws "])
+    rehearsal.guide.run("Removing it", {"<name>": rehearsal.table, "<id>": rehearsal.pool.outputs()["UserPoolId"]}, only=["aws "])
 
 
 def has_walked_the_guide(rehearsal):

@@ -1,5 +1,5 @@
-"""rehearse.py EMULATOR CERTIFICATE SCRATCH: deploys the stack into the account that is emulated at EMULATOR, uses it as its
-callers and its operators do, and says what it saw."""
+"""rehearse.py EMULATOR FRONT_PORT CERTIFICATE SCRATCH: deploys the stacks into the account that is emulated at EMULATOR, uses
+them as their callers and their operators do, and says what it saw."""
 
 import json
 import logging
@@ -50,20 +50,18 @@ STEPS = [
 class Rehearsal:
     """What the steps share: the account, the stack in it, and what they learned of it."""
 
-    def __init__(self, endpoint, certificate, scratch):
+    def __init__(self, endpoint, front_port, certificate, scratch):
         self.endpoint = endpoint
         self.report = Report()
         self.account = Account(endpoint)
-        self.front = Front(urllib.parse.urlsplit(endpoint).port, certificate)
-        self.stack = self.new_stack()
+        self.front = Front(int(front_port), urllib.parse.urlsplit(endpoint).port, certificate)
+        self.pool = Stack(self.account, "invitations-users", "user-pool.yaml", [])
+        self.stack = Stack(self.account, "organization-invitations", "template.yaml", RULES)
         self.guide = Guide(ROOT / "docs" / "operations.md", scratch, self.environment(certificate))
         # Tokens of the tenant `default`, of none of the API's scopes, and of the tenant `acme`.
         self.token = self.scopeless_token = self.other_token = None
         # An invitation that stays, and the table that it is in.
         self.kept = self.table = None
-
-    def new_stack(self):
-        return Stack(self.account, "organization-invitations", "template.yaml", RULES)
 
     def environment(self, certificate):
         """What the shell of the guide needs to reach the account and the API."""

@@ -66,15 +66,17 @@ def route_key(path, method):
 
 
 def code_deploy(template, holds):
-    """there is no CodeDeploy: the alias moves to a new version at once, and no alarm and no hook is asked"""
+    """there is no CodeDeploy: the alias moves at once, no alarm is asked, and the hook is called by the rehearsal"""
     resources = template["Resources"]
-    gone = [name for name, entry in resources.items() if entry["Type"].startswith("AWS::CodeDeploy::")]
-    for name in gone:
-        del resources[name]
-    aliases = [name for name, entry in resources.items() if "CodeDeployLambdaAliasUpdate" in entry.get("UpdatePolicy", {})]
-    for name in aliases:
-        del resources[name]["UpdatePolicy"]
-    return gone + [f"{name}.UpdatePolicy" for name in aliases]
+    changed = [name for name, entry in resources.items() if entry["Type"].startswith("AWS::CodeDeploy::")]
+    for name in changed:
+        # Others refer to its name.
+        resources[name] = resource("AWS::CloudFormation::WaitConditionHandle")
+    for name, entry in resources.items():
+        if "CodeDeployLambdaAliasUpdate" in entry.get("UpdatePolicy", {}):
+            del entry["UpdatePolicy"]
+            changed.append(f"{name}.UpdatePolicy")
+    return changed
 
 
 def metric_math(template, holds):
