@@ -50,7 +50,7 @@ def proves(rehearsal, deployment):
 
 def gets_a_token(rehearsal):
     check, outputs = rehearsal.report.check, rehearsal.pool.outputs()
-    answer = json.loads(rehearsal.guide.run("8. Ask for something"))
+    answer = json.loads(rehearsal.guide.run("8. Ask for something", {"$(output ": "$(STACK=invitations-users output "}))
     rehearsal.token = answer["access_token"]
     seen = {name: claims(rehearsal.token).get(name) for name in ("client_id", "tenant_id")}
     check("the token's claims, one by the pool's trigger", seen, {"client_id": outputs["MachineClientId"], "tenant_id": "default"})
@@ -74,11 +74,12 @@ def writes_the_directory(rehearsal):
 def adds_a_tenant(rehearsal):
     """Gives the tenant `acme` a client of its own, by the guide's commands."""
     check, stack = rehearsal.report.check, rehearsal.stack
+    rehearsal.guide.shell("POOL=$(STACK=invitations-users output UserPoolId)")
     server, client, user = documents(rehearsal.guide.run(POOL_SECTION))
     check("tenants that tokens can name", [scope["ScopeName"] for scope in server["ResourceServer"]["Scopes"]], ["default", "acme"])
     check("a user's tenant", attribute(user["User"], "custom:tenant_id"), "acme")
     client = client["UserPoolClient"]
-    check("its audience", stack.deploy(JwtAudience=client["ClientId"]), "UPDATE_COMPLETE")
+    check("its audience", stack.deploy(JwtAudience=f"{stack.parameters['JwtAudience']},{client['ClientId']}"), "UPDATE_COMPLETE")
     rehearsal.other_token = client_credentials(
         rehearsal.front, rehearsal.pool.outputs()["TokenUrl"], client["ClientId"], client["ClientSecret"], f"{SCOPE} tenants/acme"
     )

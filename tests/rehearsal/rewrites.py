@@ -16,7 +16,7 @@ def api_body(template, holds):
             resources[f"{name}{scheme}"] = authorizer(name, scheme, definition["x-amazon-apigateway-authorizer"])
         for number, (path, method, operation) in enumerate(operations(body)):
             resources[f"{name}Integration{number}"] = integration(name, operation["x-amazon-apigateway-integration"])
-            resources[f"{name}Route{number}"] = route(name, number, route_key(path, method), operation["security"])
+            resources[f"{name}Route{number}"] = route(name, number, route_key(path, method, operation), operation["security"])
     return [f"{name}.Body" for name in apis]
 
 
@@ -59,9 +59,9 @@ def route(api, number, key, security):
     )
 
 
-def route_key(path, method):
-    if path == "$default":
-        return path
+def route_key(path, method, operation):
+    if operation.get("isDefaultRoute"):
+        return "$default"
     return f"{'ANY' if method == 'x-amazon-apigateway-any-method' else method.upper()} {path}"
 
 
@@ -96,12 +96,26 @@ def mail_policy(template, holds):
     """SendEmail is authorized on *, where AWS checks identity, configuration set and template: its policy names *"""
     changed = []
     for name, role in of_type(template["Resources"], "AWS::IAM::Role").items():
-        for policy in role["Properties"].get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                if "ses:SendEmail" in statement["Action"] and statement["Resource"] != "*":
-                    statement["Resource"] = "*"
-                    changed.append(f"{name}.{policy['PolicyName']}")
+        for statement in statements(role):
+            if "ses:SendEmail" in statement["Action"]:
+                statement["Resource"] = "*"
+                changed.append(name)
     return changed
+
+
+def concurrency_policy(template, holds):
+    """reading a function's concurrency is authorized as writing it: who may read it may write it"""
+    changed = []
+    for name, role in of_type(template["Resources"], "AWS::IAM::Role").items():
+        for statement in statements(role):
+            if statement["Action"] == "lambda:GetFunctionConcurrency":
+                statement["Action"] = ["lambda:GetFunctionConcurrency", "lambda:PutFunctionConcurrency"]
+                changed.append(name)
+    return changed
+
+
+def statements(role):
+    return [each for policy in role["Properties"].get("Policies", []) for each in policy["PolicyDocument"]["Statement"]]
 
 
 def split_in_conditions(template, holds):
@@ -120,7 +134,7 @@ def dkim_records(template, holds):
     return names
 
 
-RULES = [api_body, code_deploy, metric_math, mail_policy, split_in_conditions, dkim_records]
+RULES = [api_body, code_deploy, metric_math, mail_policy, concurrency_policy, split_in_conditions, dkim_records]
 
 
 def of_type(resources, kind):
