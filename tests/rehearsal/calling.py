@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import subprocess
 
@@ -138,11 +139,10 @@ def serves_logtos_client(rehearsal):
     api = rehearsal.stack.outputs()["ApiUrl"].removeprefix("https://").split(".")[0]
     address = f"{rehearsal.endpoint}/_aws/execute-api/{api}/$default"
     done = subprocess.run(
-        ["node", ROOT / "tests/clients/logto-deployed.js", address],
-        input=rehearsal.token,
+        ["node", ROOT / "tests/clients/logto.js", address],
+        env=os.environ | {"ACCESS_TOKEN": rehearsal.token},
         capture_output=True,
         text=True,
         timeout=CLIENT_SECONDS,
     )
     rehearsal.report.check("Logto's client", (done.returncode, done.stderr), (0, ""))
-    rehearsal.report.note(done.stdout.strip())
