@@ -128,27 +128,40 @@ def live_version(rehearsal):
     return rehearsal.account.lambda_.get_alias(FunctionName=function, Name="live")["FunctionVersion"]
 
 
-def rolls_back(rehearsal):
-    """Points the alias at the version before, by the guide's commands."""
-    check, api = rehearsal.report.check, rehearsal.api(rehearsal.token)
-    now = live_version(rehearsal)
-    listed = rehearsal.guide.run("Rolling back", {"<number>": str(int(now) - 1)})
+def releases_code_and_rolls_back(rehearsal):
+    """Deploys other code with the old setting, and points the alias at the version before, by the guide's commands."""
+    check, stack = rehearsal.report.check, rehearsal.stack
+    older = live_version(rehearsal)
+    stack.release = "2"
+    check("other code, and MessageRateLimit=10", stack.deploy(MessageRateLimit="10"), "UPDATE_COMPLETE")
+    proves(rehearsal, "2")
+    newer = live_version(rehearsal)
+    check("another mail", mail_again(rehearsal), 204)
+    listed = rehearsal.guide.run("Rolling back", {"<number>": older})
     versions = [line.split()[0] for line in listed.splitlines() if line.split()[0].isdigit()]
-    check("the guide lists the version", now in versions, True)
-    check("the alias", live_version(rehearsal), str(int(now) - 1))
-    sends = [api.call("POST", f"/{rehearsal.kept['id']}/message", MAIL["messagePayload"]).status for _ in range(1)]
-    check("a third mail, with the old setting", sends, [204])
-    rehearsal.account.lambda_.update_alias(FunctionName=rehearsal.stack.outputs()["FunctionName"], Name="live", FunctionVersion=now)
-    again = api.call("POST", f"/{rehearsal.kept['id']}/message", MAIL["messagePayload"]).status
-    check("a fourth, with the new one", again, 429)
+    check("the guide lists both versions", {older, newer} <= set(versions), True)
+    check("another mail, by the version before", mail_again(rehearsal), 429)
+    stack.release = "1"
+    check("deploying the version before", (stack.deploy(MessageRateLimit="10"), mail_again(rehearsal)), ("UPDATE_COMPLETE", 204))
+
+
+def mail_again(rehearsal):
+    answer = rehearsal.api(rehearsal.token).call("POST", f"/{rehearsal.kept['id']}/message", MAIL["messagePayload"])
+    return answer.status
 
 
 def stops_and_starts(rehearsal):
-    check, api = rehearsal.report.check, rehearsal.api(rehearsal.token)
+    check, lambda_ = rehearsal.report.check, rehearsal.account.lambda_
+    function = rehearsal.stack.outputs()["FunctionName"]
     rehearsal.guide.run("Stopping it", only=["put-function-concurrency"])
-    check("a call while it is stopped", api.call("GET").status, 503)
+    check("the concurrency", lambda_.get_function_concurrency(FunctionName=function)["ReservedConcurrentExecutions"], 0)
+    try:
+        seen = lambda_.invoke(FunctionName=function, Qualifier="live", Payload=b"{}")["StatusCode"]
+    except lambda_.exceptions.TooManyRequestsException as throttled:
+        seen = throttled.response["Error"]["Code"]
+    check("an invocation while it is stopped", seen, "TooManyRequestsException")
     rehearsal.guide.run("Stopping it", only=["delete-function-concurrency"])
-    check("a call after that", api.call("GET").status, 200)
+    check("a call after that", rehearsal.api(rehearsal.token).call("GET").status, 200)
 
 
 def restores_the_table(rehearsal):
@@ -174,7 +187,9 @@ def is_removed(rehearsal):
     check("deleting the stack", rehearsal.stack.delete(), "DELETE_COMPLETE")
     check("the table is still there", account.dynamodb.describe_table(TableName=rehearsal.table)["Table"]["TableStatus"], "ACTIVE")
     check("the pool is still there", account.cognito_idp.describe_user_pool(UserPoolId=pool)["UserPool"]["Id"], pool)
-    check("functions that are left", account.lambda_.list_functions()["Functions"], [])
+    functions = [function["FunctionName"] for function in account.lambda_.list_functions()["Functions"]]
+    left = [name for name in functions if not name.startswith(rehearsal.pool.name)]
+    check("functions of the stack that are left", left, [])
 
 
 def removes_the_data(rehearsal):

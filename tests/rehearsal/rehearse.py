@@ -36,7 +36,7 @@ STEPS = [
     calling.serves_logtos_client,
     operating.enforces_the_roles,
     operating.changes_a_setting,
-    operating.rolls_back,
+    operating.releases_code_and_rolls_back,
     operating.stops_and_starts,
     operating.restores_the_table,
     operating.follows_the_rest_of_the_guide,

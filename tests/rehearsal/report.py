@@ -1,6 +1,8 @@
 """One line for each check: what was looked at, and what was seen."""
 
 
+import time
+
 LENGTH = 160
 
 
@@ -8,9 +10,10 @@ class Report:
     def __init__(self):
         self.passed = 0
         self.failed = 0
+        self.started = time.monotonic()
 
     def section(self, title):
-        print(f"\n--- {title}", flush=True)
+        print(f"\n--- {title} (after {time.monotonic() - self.started:.0f} s)", flush=True)
 
     def check(self, what, seen, expected):
         """Passes when what was seen is what was expected."""
