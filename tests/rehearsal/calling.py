@@ -97,17 +97,20 @@ def writes_rows_that_expire(rehearsal):
         check(f"ttl of {row}", item["ttl"], {"N": str(seconds)})
 
 
-def log_lines(rehearsal):
+def log_text(rehearsal):
     group = rehearsal.stack.outputs()["FunctionLogGroupName"]
-    events = rehearsal.account.logs.filter_log_events(logGroupName=group)["events"]
-    return [event["message"] for event in events]
+    return [event["message"] for event in rehearsal.account.logs.filter_log_events(logGroupName=group)["events"]]
+
+
+def log_lines(rehearsal):
+    """The lines that the function wrote, without Lambda's own."""
+    return [json.loads(line) for line in log_text(rehearsal) if line.startswith("{")]
 
 
 def logs_and_counts(rehearsal):
     check, kept = rehearsal.report.check, rehearsal.kept
-    text = log_lines(rehearsal)
-    check("addresses in the log", [line for line in text if "@" in line], [])
-    lines = [json.loads(line) for line in text if line.startswith("{")]
+    check("addresses in the log", [line for line in log_text(rehearsal) if "@" in line], [])
+    lines = log_lines(rehearsal)
     [line] = [line for line in lines if line.get("invitationId") == kept["id"] and line["operation"] == "create"]
     seen = {key: line[key] for key in ("level", "outcome", "tenant", "status", "dynamoDbCalls", "sesCalls")}
     expected = {"level": "INFO", "outcome": "ok", "tenant": "default", "status": 201, "dynamoDbCalls": 2, "sesCalls": 1}

@@ -1,4 +1,4 @@
-"""docs/operations.md as a script: the commands of a section are run as they stand there, against the emulated account."""
+"""docs/operations.md as a script: its commands are run as they stand there, against the emulated account."""
 
 import os
 import pathlib
@@ -8,35 +8,45 @@ import textwrap
 
 COMMAND_SECONDS = 60
 
-# The names of AWS lead to the front, and `cargo directory` to what the tests have built.
+# The names of AWS lead to the front, `cargo directory` to what the tests have built, and nothing has to be waited for.
 PRELUDE = """
 curl() { command curl --silent --max-time 30 --connect-to "::127.0.0.1:$FRONT_PORT" --cacert "$FRONT_CERTIFICATE" "$@"; }
 cargo() { [ "$1" = directory ] && shift && "$DIRECTORY_COMMAND" "$@"; }
+sleep() { :; }
 """
 
 
 class Guide:
-    """Runs sections in one shell, so to say: variables and functions stay."""
+    """Runs commands in what is one shell for them: variables and functions stay."""
 
     def __init__(self, path, scratch, environment):
         self.text = pathlib.Path(path).read_text()
         self.sections = sections(self.text)
         self.state = pathlib.Path(scratch) / "shell"
-        self.environment = os.environ | environment
         self.state.write_text(PRELUDE)
-        self.run_commands = []
+        self.environment = os.environ | environment
+        # What was run, such as `aws lambda update-alias`.
+        self.done = set()
 
-    def run(self, section, replacements=None, only=None):
-        """Runs the commands of a section, with what a reader puts into them; `only` picks lines by a part of them.
-        Returns what they print."""
-        script = "\n".join(self.sections[section])
-        if only:
-            script = "\n".join(line for line in script.splitlines() if any(part in line for part in only))
+    def run(self, section, replacements=None, blocks=None, only=""):
+        """Runs the shell blocks of a section (or of them those with these numbers, or their lines that begin with `only`),
+        with what a reader puts into them. Returns what they print."""
+        chosen = self.sections[section] if blocks is None else [self.sections[section][number] for number in blocks]
+        lines = [line for block in chosen for line in block.splitlines() if line.startswith(only)]
+        return self.shell(self.filled("\n".join(lines), replacements))
+
+    def run_inline(self, command, replacements=None):
+        """Runs the command that begins so, from the text of the guide."""
+        found = next((each for each in re.findall(r"`([^`\n]+)`", self.text) if each.startswith(command)), "")
+        assert found, f"{command} is not in the guide any more"
+        return self.shell(self.filled(found, replacements))
+
+    def filled(self, script, replacements):
         for placeholder, value in (replacements or {}).items():
-            assert placeholder in script, f"{section}: {placeholder} is not there any more"
+            assert placeholder in script, f"{placeholder} is not in the guide any more:\n{script}"
             script = script.replace(placeholder, value)
-        self.run_commands += commands(script)
-        return self.shell(script)
+        self.done |= commands(script)
+        return script
 
     def shell(self, script):
         """Runs a script in the guide's shell."""
@@ -45,13 +55,17 @@ class Guide:
             ["bash", "-c", script], env=self.environment, capture_output=True, text=True, timeout=COMMAND_SECONDS
         )
         if done.returncode:
-            raise RuntimeError(f"exit status {done.returncode} of\n{script}\n{done.stdout}{done.stderr}")
+            raise CommandFailed(f"exit status {done.returncode} of\n{script}\n{done.stdout}{done.stderr}")
         pathlib.Path(f"{self.state}.new").rename(self.state)
         return done.stdout.strip()
 
     def commands(self):
         """Every command of AWS's and SAM's in the guide."""
-        return set(commands(self.text))
+        return commands(self.text)
+
+
+class CommandFailed(Exception):
+    """A command of the guide ended with an error; the text is what it said."""
 
 
 def sections(text):
@@ -73,5 +87,4 @@ def sections(text):
 
 
 def commands(script):
-    """The commands of AWS's and SAM's in a script, such as `aws lambda update-alias`."""
-    return re.findall(r"\b(?:aws [a-z0-9-]+ (?:wait )?[a-z0-9-]+|sam [a-z]+)\b", script)
+    return set(re.findall(r"\b(?:aws [a-z0-9-]+ (?:wait )?[a-z0-9-]+|sam [a-z]+)\b", script))

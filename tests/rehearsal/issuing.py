@@ -4,7 +4,7 @@ import time
 
 from account import Stack
 from calling import life
-from operating import PARAMETERS
+from deploying import PARAMETERS
 from rewrites import RULES
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -13,6 +13,10 @@ AUDIENCE = "https://api.example.com"
 
 def takes_tokens_of_an_oidc_issuer(rehearsal):
     check, issuer = rehearsal.report.check, rehearsal.front.issuer
+    fill = {"https://example.logto.app/oidc": issuer.url, "<the jwks_uri>": f"{issuer.url}/jwks"}
+    looked = rehearsal.guide.run("3. Decide who issues the tokens", fill)
+    check("the guide's look at the issuer", ['"RSA"' in looked, issuer.url in looked], [True, True])
+    issuer.asked.clear()
     # Of another name: the emulator gives the table of a second stack the name that it gave the first's.
     rehearsal.stack = Stack(rehearsal.account, "organization-invitations-oidc", "template.yaml", RULES)
     table = rehearsal.table

@@ -9,6 +9,7 @@ import urllib.parse
 import urllib.request
 
 import calling
+import deploying
 import issuing
 import operating
 from account import BUCKET, Account, Stack
@@ -23,24 +24,30 @@ from rewrites import RULES
 logging.disable(logging.WARNING)
 
 STEPS = [
-    operating.deploys,
-    operating.gets_a_token,
-    operating.writes_the_directory,
+    deploying.prepares_the_account,
+    deploying.deploys_the_user_pool,
+    deploying.deploys_the_service,
+    deploying.watches,
+    deploying.gets_a_token,
+    deploying.writes_the_directory,
     calling.refuses_strangers,
     calling.leads_invitations_through_their_life,
     calling.mails,
     calling.writes_rows_that_expire,
     calling.logs_and_counts,
-    operating.adds_a_tenant,
+    deploying.adds_a_tenant,
     calling.keeps_tenants_apart,
     calling.serves_logtos_client,
-    operating.enforces_the_roles,
-    operating.changes_a_setting,
-    operating.releases_code_and_rolls_back,
+    deploying.enforces_the_roles,
+    deploying.changes_a_setting,
+    deploying.releases_code_and_rolls_back,
     operating.stops_and_starts,
     operating.restores_the_table,
-    operating.follows_the_rest_of_the_guide,
+    operating.looks_after_mail,
+    operating.asks_the_logs,
+    operating.meets_the_emulators_limits,
     operating.is_removed,
+    operating.removes_the_pool,
     issuing.takes_tokens_of_an_oidc_issuer,
     operating.removes_the_data,
     operating.has_walked_the_guide,
@@ -55,11 +62,13 @@ class Rehearsal:
         self.report = Report()
         self.account = Account(endpoint)
         self.front = Front(int(front_port), urllib.parse.urlsplit(endpoint).port, certificate)
-        self.pool = Stack(self.account, "invitations-users", "user-pool.yaml", [])
+        self.pool = Stack(self.account, "organization-invitations-pool", "user-pool.yaml", [])
         self.stack = Stack(self.account, "organization-invitations", "template.yaml", RULES)
         self.guide = Guide(ROOT / "docs" / "operations.md", scratch, self.environment(certificate))
         # Tokens of the tenant `default`, of none of the API's scopes, and of the tenant `acme`.
         self.token = self.scopeless_token = self.other_token = None
+        # Parameters that the pool's stack has as outputs.
+        self.issuer = {}
         # An invitation that stays, and the table that it is in.
         self.kept = self.table = None
 
