@@ -9,6 +9,11 @@ from calling import SENDER, life, log_lines
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:invitations-alarms"
 # The template's default is arm64, and the machine at hand is none.
 PARAMETERS = {"Architecture": "x86_64", "DefaultFromEmailAddress": SENDER}
+UPDATE_SERVER = "aws cognito-idp update-resource-server"
+MORE_TENANTS = (
+    '--user-pool-id "$POOL" --identifier tenants-1 --name "More tenants" --scopes'
+    " ScopeName=acme,ScopeDescription=acme ScopeName=more,ScopeDescription=more"
+)
 POOL_SECTION = "A user pool made for it"
 
 
@@ -104,6 +109,8 @@ def adds_a_tenant(rehearsal):
     server, client, user = documents(rehearsal.guide.run(POOL_SECTION, blocks=[1, 2]))
     check("the tenant's scope", [scope["ScopeName"] for scope in server["ResourceServer"]["Scopes"]], ["acme"])
     check("a user's tenant", {"Name": "custom:tenant_id", "Value": "acme"} in user["User"]["Attributes"], True)
+    server = json.loads(rehearsal.guide.run_inline(UPDATE_SERVER, {UPDATE_SERVER: f"{UPDATE_SERVER} {MORE_TENANTS}"}))
+    check("scopes after another one", [scope["ScopeName"] for scope in server["ResourceServer"]["Scopes"]], ["acme", "more"])
     client = client["UserPoolClient"]
     audience = f"{rehearsal.issuer['JwtAudience']},{client['ClientId']}"
     check("another audience", stack.deploy(JwtAudience=audience), "UPDATE_COMPLETE")

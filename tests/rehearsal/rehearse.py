@@ -12,6 +12,7 @@ import calling
 import deploying
 import issuing
 import operating
+from botocore.exceptions import ClientError
 from account import BUCKET, Account, Stack
 from api import Api
 from deployment import ACCOUNT, REGION, ROOT
@@ -102,9 +103,18 @@ def main():
     except Exception:
         traceback.print_exc()
         rehearsal.report.check("a step", "ended early", "done")
-    finally:
-        rehearsal.front.close()
+    if rehearsal.report.failed:
+        print_log(rehearsal)
+    rehearsal.front.close()
     sys.exit(rehearsal.report.end())
+
+
+def print_log(rehearsal):
+    """The end of the function's log, where there is one."""
+    try:
+        print("\n".join(calling.log_text(rehearsal)[-50:]), file=sys.stderr)
+    except ClientError as error:
+        print(f"no log of the function: {error}", file=sys.stderr)
 
 
 main()
