@@ -89,7 +89,9 @@ class Stack:
         """Deletes the stack, and returns the status that it ends in."""
         stack = self.describe()["StackId"]
         self.account.cloudformation.delete_stack(StackName=self.name)
-        return self.wait(lambda: self.account.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
+        return self.wait(
+            lambda: self.account.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        )
 
     def template_url(self):
         """The template as CloudFormation runs it, put where `sam deploy` puts it."""

@@ -31,38 +31,52 @@ def leads_invitations_through_their_life(rehearsal):
 
 
 def life(rehearsal, api, name, message=204):
-    """Every operation of the API, for invitees called after `name`. `message` is the answer to a second mail. Returns the
+    """Every operation of the API, for invitees called after `name`; `message` is the answer to a second mail. Returns the
     invitation that is left: pending, and mailed."""
+    mailed, quiet = creates(rehearsal, api, name)
+    finds(rehearsal, api, mailed, quiet)
     check = rehearsal.report.check
-    user, address = f"{name}-user", f"{name}-user@example.com"
-    rehearsal.guide.shell(f"cargo directory --tenant default user put {user} --primary-email {address}")
-    mailed = api.call("POST", body=invitation(f"{name}@example.com") | MAIL)
-    check("create with mail", (mailed.status, mailed.body.get("status")), (201, "Pending"))
-    check("its mails", len(rehearsal.mails(f"{name}@example.com")), 1)
-    quiet = api.call("POST", body=invitation(address))
-    check("create without mail", (quiet.status, quiet.body.get("status")), (201, "Pending"))
-    check("its mails", len(rehearsal.mails(address)), 0)
-    again = api.call("POST", body=invitation(address.upper()))
-    check("the same again", (again.status, again.code), (422, "entity.unique_integrity_violation"))
-
-    ids = [quiet.body["id"], mailed.body["id"]]
-    check("list, newest first", [each["id"] for each in api.call("GET").body][:2], ids)
-    check("list by invitee", api.call("GET", f"?invitee={address}").body, [quiet.body])
-    check("pages of one", pages(api, 2), ids)
-    check("get", api.call("GET", f"/{ids[1]}").body, mailed.body)
-    answer = api.call("POST", f"/{ids[1]}/message", MAIL["messagePayload"])
-    check("message", answer.status, message)
-    check("Retry-After", bool(answer.headers["retry-after"]), message == 429)
-    accepted = api.call("PUT", f"/{ids[0]}/status", {"status": "Accepted", "acceptedUserId": user})
-    check("accept", (accepted.status, accepted.body.get("status")), (200, "Accepted"))
-    member = api.call("POST", body=invitation(address))
-    check("inviting the member", (member.status, member.code), (422, "request.invalid_input"))
+    answer = api.call("POST", f"/{mailed['id']}/message", MAIL["messagePayload"])
+    check("message", (answer.status, "retry-after" in answer.headers), (message, message == 429))
+    accepts(rehearsal, api, quiet, f"{name}-user")
     revoked = api.call("POST", body=invitation(f"{name}-revoked@example.com")).body["id"]
     check("revoke", api.call("PUT", f"/{revoked}/status", {"status": "Revoked"}).body["status"], "Revoked")
     check("delete", api.call("DELETE", f"/{revoked}").status, 204)
     gone = api.call("GET", f"/{revoked}")
     check("get what is deleted", (gone.status, gone.code), (404, "entity.not_found"))
-    return mailed.body
+    return mailed
+
+
+def creates(rehearsal, api, name):
+    """An invitation with mail, and one without."""
+    check = rehearsal.report.check
+    mailed = api.call("POST", body=invitation(f"{name}@example.com") | MAIL)
+    mails = len(rehearsal.mails(f"{name}@example.com"))
+    check("create with mail", (mailed.status, mailed.body.get("status"), mails), (201, "Pending", 1))
+    address = f"{name}-user@example.com"
+    quiet = api.call("POST", body=invitation(address))
+    mails = len(rehearsal.mails(address))
+    check("create without mail", (quiet.status, quiet.body.get("status"), mails), (201, "Pending", 0))
+    again = api.call("POST", body=invitation(address.upper()))
+    check("the same again", (again.status, again.code), (422, "entity.unique_integrity_violation"))
+    return mailed.body, quiet.body
+
+
+def finds(rehearsal, api, older, newer):
+    check, ids = rehearsal.report.check, [newer["id"], older["id"]]
+    check("list, newest first", [each["id"] for each in api.call("GET").body][:2], ids)
+    check("list by invitee", api.call("GET", f"?invitee={newer['invitee']}").body, [newer])
+    check("pages of one", pages(api, 2), ids)
+    check("get", api.call("GET", f"/{older['id']}").body, older)
+
+
+def accepts(rehearsal, api, invited, user):
+    check = rehearsal.report.check
+    rehearsal.guide.shell(f"cargo directory --tenant default user put {user} --primary-email {invited['invitee']}")
+    accepted = api.call("PUT", f"/{invited['id']}/status", {"status": "Accepted", "acceptedUserId": user})
+    check("accept", (accepted.status, accepted.body.get("status")), (200, "Accepted"))
+    member = api.call("POST", body=invitation(invited["invitee"]))
+    check("create for a member", (member.status, member.code), (422, "request.invalid_input"))
 
 
 def pages(api, count):
@@ -79,7 +93,11 @@ def mails(rehearsal):
     check, kept = rehearsal.report.check, rehearsal.kept
     sent = rehearsal.mails(kept["invitee"])
     check("mails of create and message", len(sent), 2)
-    check("sender and subject", (sent[0]["Source"], sent[0]["Subject"]), (SENDER, "Ada Lovelace invited you to join Acme Corporation"))
+    check(
+        "sender and subject",
+        (sent[0]["Source"], sent[0]["Subject"]),
+        (SENDER, "Ada Lovelace invited you to join Acme Corporation"),
+    )
     link = f"https://app.example.com/invitations/{kept['id']}"
     check("the link in text and HTML", [link in sent[0]["BodyText"], link in sent[0]["BodyHtml"]], [True, True])
 

@@ -39,9 +39,7 @@ def certificate(key):
 
 def main():
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     pathlib.Path(sys.argv[1]).write_bytes(pem + certificate(key).public_bytes(serialization.Encoding.PEM))
 
 

@@ -69,8 +69,14 @@ def watches(rehearsal):
     check("alarms that tell nobody", silent, expected)
     [dashboard] = account.cloudwatch.list_dashboards()["DashboardEntries"]
     body = account.cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"]
-    check("kinds of widgets of the dashboard", sorted({each["type"] for each in json.loads(body)["widgets"]}), ["alarm", "log", "metric"])
-    kept = {group["logGroupName"]: group.get("retentionInDays") for group in account.logs.describe_log_groups()["logGroups"]}
+    check(
+        "kinds of widgets of the dashboard",
+        sorted({each["type"] for each in json.loads(body)["widgets"]}),
+        ["alarm", "log", "metric"],
+    )
+    kept = {
+        group["logGroupName"]: group.get("retentionInDays") for group in account.logs.describe_log_groups()["logGroups"]
+    }
     groups = [outputs[name] for name in ("FunctionLogGroupName", "AccessLogGroupName", "ProofLogGroupName")]
     check("days for which the logs are kept", [kept.get(group) for group in groups], [30, 30, 30])
 
@@ -79,7 +85,11 @@ def gets_a_token(rehearsal):
     check, outputs = rehearsal.report.check, rehearsal.pool.outputs()
     rehearsal.token = json.loads(rehearsal.guide.run("8. Ask for something"))["access_token"]
     seen = {name: claims(rehearsal.token).get(name) for name in ("client_id", "tenant_id")}
-    check("the token's claims, one by the pool's trigger", seen, {"client_id": outputs["MachineClientId"], "tenant_id": "default"})
+    check(
+        "the token's claims, one by the pool's trigger",
+        seen,
+        {"client_id": outputs["MachineClientId"], "tenant_id": "default"},
+    )
     secret = rehearsal.guide.shell("echo $SECRET")
     rehearsal.scopeless_token = client_credentials(
         rehearsal.front, outputs["TokenUrl"], outputs["MachineClientId"], secret, "tenants/default"
@@ -110,7 +120,11 @@ def adds_a_tenant(rehearsal):
     check("the tenant's scope", [scope["ScopeName"] for scope in server["ResourceServer"]["Scopes"]], ["acme"])
     check("a user's tenant", {"Name": "custom:tenant_id", "Value": "acme"} in user["User"]["Attributes"], True)
     server = json.loads(rehearsal.guide.run_inline(UPDATE_SERVER, {UPDATE_SERVER: f"{UPDATE_SERVER} {MORE_TENANTS}"}))
-    check("scopes after another one", [scope["ScopeName"] for scope in server["ResourceServer"]["Scopes"]], ["acme", "more"])
+    check(
+        "scopes after another one",
+        [scope["ScopeName"] for scope in server["ResourceServer"]["Scopes"]],
+        ["acme", "more"],
+    )
     client = client["UserPoolClient"]
     audience = f"{rehearsal.issuer['JwtAudience']},{client['ClientId']}"
     check("another audience", stack.deploy(JwtAudience=audience), "UPDATE_COMPLETE")

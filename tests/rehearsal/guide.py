@@ -50,7 +50,9 @@ class Guide:
 
     def shell(self, script):
         """Runs a script in the guide's shell."""
-        script = f"set -euo pipefail; set -a; source {self.state}\n{script}\n{{ export -p; declare -f; }} >{self.state}.new"
+        script = (
+            f"set -euo pipefail; set -a; source {self.state}\n{script}\n{{ export -p; declare -f; }} >{self.state}.new"
+        )
         done = subprocess.run(
             ["bash", "-c", script], env=self.environment, capture_output=True, text=True, timeout=COMMAND_SECONDS
         )

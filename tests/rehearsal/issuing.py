@@ -26,7 +26,11 @@ def takes_tokens_of_an_oidc_issuer(rehearsal):
     api = rehearsal.api(issuer.token(**good))
     answer = api.call("GET", f"/{rehearsal.kept['id']}")
     check("an invitation of the first stack", (answer.status, answer.body), (200, rehearsal.kept))
-    check("what the authorizer asked the issuer for", sorted(set(issuer.asked)), ["/.well-known/openid-configuration", "/jwks"])
+    check(
+        "what the authorizer asked the issuer for",
+        sorted(set(issuer.asked)),
+        ["/.well-known/openid-configuration", "/jwks"],
+    )
     now = int(time.time())
     stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     for what, token, status in (

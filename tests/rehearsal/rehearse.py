@@ -12,9 +12,9 @@ import calling
 import deploying
 import issuing
 import operating
-from botocore.exceptions import ClientError
 from account import BUCKET, Account, Stack
 from api import Api
+from botocore.exceptions import ClientError
 from deployment import ACCOUNT, REGION, ROOT
 from front import Front
 from guide import Guide
@@ -47,6 +47,7 @@ STEPS = [
     operating.looks_after_mail,
     operating.asks_the_logs,
     operating.meets_the_emulators_limits,
+    operating.asks_for_what_the_emulator_lacks,
     operating.is_removed,
     operating.removes_the_pool,
     issuing.takes_tokens_of_an_oidc_issuer,

@@ -1,6 +1,5 @@
 """One line for each check: what was looked at, and what was seen."""
 
-
 import time
 
 LENGTH = 160

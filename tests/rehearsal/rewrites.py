@@ -7,7 +7,9 @@ template or the emulator has changed, and the rule has to go or to be mended. `h
 def api_body(template, holds):
     """an HTTP API's Body is not imported: its authorizer, integration and route are resources of their own"""
     resources = template["Resources"]
-    apis = {name: api for name, api in of_type(resources, "AWS::ApiGatewayV2::Api").items() if "Body" in api["Properties"]}
+    apis = {
+        name: api for name, api in of_type(resources, "AWS::ApiGatewayV2::Api").items() if "Body" in api["Properties"]
+    }
     for name, api in apis.items():
         body = api["Properties"].pop("Body")
         # An import takes these from the body.
@@ -16,7 +18,9 @@ def api_body(template, holds):
             resources[f"{name}{scheme}"] = authorizer(name, scheme, definition["x-amazon-apigateway-authorizer"])
         for number, (path, method, operation) in enumerate(operations(body)):
             resources[f"{name}Integration{number}"] = integration(name, operation["x-amazon-apigateway-integration"])
-            resources[f"{name}Route{number}"] = route(name, number, route_key(path, method, operation), operation["security"])
+            resources[f"{name}Route{number}"] = route(
+                name, number, route_key(path, method, operation), operation["security"]
+            )
     return [f"{name}.Body" for name in apis]
 
 
