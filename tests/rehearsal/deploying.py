@@ -3,8 +3,10 @@
 import json
 import time
 
+from account import Stack
 from api import MAIL, claims, client_credentials
 from calling import SENDER, life, log_lines
+from rewrites import RULES, code_deploy, dkim_records, metric_math
 
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:invitations-alarms"
 # The template's default is arm64, and the machine at hand is none.
@@ -58,6 +60,15 @@ def proves(rehearsal, deployment):
     answer = rehearsal.account.lambda_.invoke(FunctionName=function, Payload=json.dumps(event))
     seen = answer.get("FunctionError"), rehearsal.front.hooks.get(deployment)
     rehearsal.report.check("the proof of the new version", seen, (None, "Succeeded"))
+
+
+def needs_its_rewrites(rehearsal):
+    """Creates stacks without one of the rules each; those that the emulator would not create say so here."""
+    for rule in (code_deploy, metric_math, dkim_records):
+        rules = [each for each in RULES if each != rule]
+        stack = Stack(rehearsal.account, f"without-{rule.__name__.replace('_', '-')}", "template.yaml", rules)
+        status = stack.deploy(EmailIdentity="without.example", **rehearsal.issuer, **PARAMETERS)
+        rehearsal.report.check(f"a stack without the rule {rule.__name__}", status, "ROLLBACK_COMPLETE")
 
 
 def watches(rehearsal):

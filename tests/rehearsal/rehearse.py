@@ -28,6 +28,7 @@ STEPS = [
     deploying.prepares_the_account,
     deploying.deploys_the_user_pool,
     deploying.deploys_the_service,
+    deploying.needs_its_rewrites,
     deploying.watches,
     deploying.gets_a_token,
     deploying.writes_the_directory,
