@@ -28,7 +28,6 @@ STEPS = [
     deploying.prepares_the_account,
     deploying.deploys_the_user_pool,
     deploying.deploys_the_service,
-    deploying.needs_its_rewrites,
     deploying.watches,
     deploying.gets_a_token,
     deploying.writes_the_directory,
@@ -53,6 +52,7 @@ STEPS = [
     operating.removes_the_pool,
     issuing.takes_tokens_of_an_oidc_issuer,
     operating.removes_the_data,
+    deploying.needs_its_rewrites,
     operating.has_walked_the_guide,
 ]
 
