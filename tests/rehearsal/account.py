@@ -125,6 +125,12 @@ class Stack:
         found = self.account.cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=name)
         return found["StackResourceDetail"]["PhysicalResourceId"]
 
+    def resources(self, kind):
+        """The physical names of the resources of a type."""
+        pages = self.account.cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name)
+        found = [each for page in pages for each in page["StackResourceSummaries"]]
+        return [each["PhysicalResourceId"] for each in found if each["ResourceType"] == kind]
+
     def failures(self):
         """The reasons that CloudFormation gives for what failed."""
         events = self.account.cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]

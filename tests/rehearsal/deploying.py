@@ -82,10 +82,13 @@ def needs_its_rewrites(rehearsal):
 def watches(rehearsal):
     check, account, outputs = rehearsal.report.check, rehearsal.account, rehearsal.stack.outputs()
     alarms = account.cloudwatch.describe_alarms()["MetricAlarms"]
-    silent = [alarm["AlarmName"] for alarm in alarms if alarm["AlarmActions"] != [TOPIC]]
-    expected = [name for name in map(rehearsal.stack.resource, ["NewVersionErrorsAlarm"]) if name in silent]
-    check("alarms", len(alarms) > 3, True)
-    check("alarms that tell nobody", silent, expected)
+    expected = rehearsal.stack.resources("AWS::CloudWatch::Alarm")
+    check("alarms", sorted(alarm["AlarmName"] for alarm in alarms), sorted(expected))
+    check(
+        "alarms that do not tell the topic",
+        [each["AlarmName"] for each in alarms if each["AlarmActions"] != [TOPIC]],
+        [],
+    )
     [dashboard] = account.cloudwatch.list_dashboards()["DashboardEntries"]
     body = account.cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"]
     check(
