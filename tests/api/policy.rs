@@ -227,11 +227,16 @@ fn texts(value: &Yaml) -> BTreeSet<String> {
 
 /// An action, or what a resource is called here, however the template puts its ARN together.
 fn name(value: &Yaml) -> String {
-    let value = if let Yaml::Tagged(tagged) = value { &tagged.value } else { value };
+    let value = match value {
+        // The table that is used instead of the stack's.
+        Yaml::Tagged(tagged) if tagged.tag == "If" => return name(tagged.value.as_sequence().unwrap().last().unwrap()),
+        Yaml::Tagged(tagged) => &tagged.value,
+        value => value,
+    };
     let text = value.as_sequence().map_or(value, |parts| &parts[0]).as_str().unwrap();
     let of = |service: &str| format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:");
     let text = text.replace(&of("dynamodb"), "").replace(&of("ses"), "");
-    ["table/${Table}", "${InvitationsTable.Arn}", "InvitationsTable.Arn"]
+    ["table/${TableName}", "${InvitationsTable.Arn}", "InvitationsTable.Arn"]
         .iter()
         .fold(text, |text, arn| text.replace(arn, "table"))
 }
