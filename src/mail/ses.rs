@@ -53,7 +53,7 @@ const ALIVE_MILLIS: i64 = 2_000;
 
 /// The time limits of the attempts to prove a connection. The first attempt may meet a connection that is dead without
 /// saying so: an answer takes milliseconds, so it is given up soon, which closes the connection. The others open one.
-const PROOF_LIMITS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(5), Duration::from_secs(5)];
+const PROOF_LIMITS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(5), Duration::from_secs(15)];
 
 const CHARSET: &str = "UTF-8";
 

@@ -52,7 +52,8 @@ impl Observed {
     /// Takes down what was asked for to answer `event`.
     fn take_down(&mut self, event: &str) {
         let caller = Caller::from_authorizer(&Event::read(event).authorizer, &self.app.app.config);
-        for asked in self.dynamodb.take_asked().into_iter().chain(self.ses.take_asked()) {
+        let asked = self.dynamodb.take_asked().into_iter().chain(self.ses.take_asked());
+        for asked in asked.filter(|asked| !asked.is_empty()) {
             let caller = caller.as_ref().expect("nothing is asked for a caller who is not let in");
             self.asked.push((caller.tenant.to_string(), asked));
         }
