@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use hyper_util::client::legacy::Error as ClientError;
 
 /// One line about `error` for the log. An answer of the service is told by its code alone, since its message may
 /// quote an item or an address. Where nothing was answered there is no data either, and the chain of causes helps.
@@ -34,7 +35,7 @@ pub fn never_arrived<E: Error + 'static>(error: &SdkError<E>) -> bool {
         _ => None,
     };
     while let Some(error) = cause {
-        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect()) {
+        if error.downcast_ref::<ClientError>().is_some_and(ClientError::is_connect) {
             return true;
         }
         cause = error.source();

@@ -39,7 +39,7 @@ impl Store {
         loop {
             let parts = [
                 self.replace_pending(accepted),
-                self.join_standing(accepted, user_id, standing.as_ref())?,
+                self.join_standing(accepted, user_id, standing.as_ref()),
                 self.join(accepted, user_id, membership.as_ref(), clock.now)?,
             ];
             let failed = match self.transact_or_see(&parts, accepted, Some(accepted), clock).await? {
@@ -176,11 +176,11 @@ impl Store {
         invitation: &Invitation,
         user_id: &str,
         found: Option<&(Item, Standing)>,
-    ) -> Result<TransactWriteItem, StoreError> {
+    ) -> TransactWriteItem {
         let key = items::standing_key(invitation);
         if let Some((row, standing)) = found {
             let others = standing.clone().without_invitation(&invitation.id);
-            return Ok(self.replace_standing(key, row, Some(&Standing::joined(others, user_id))));
+            return self.replace_standing(key, row, Some(&Standing::joined(others, user_id)));
         }
         let put = self
             .put(Standing::joined(None, user_id).row(key))
@@ -188,7 +188,7 @@ impl Store {
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":pending", string(Standing::PENDING))
             .expression_attribute_values(":id", string(invitation.id.as_str()));
-        Ok(put_part(put))
+        put_part(put)
     }
 
     /// The part that makes a user a member, or gives a member the invitation's roles as well. Without a membership that

@@ -198,17 +198,13 @@ impl Store {
     /// empty one is none.
     pub(super) fn replace_standing(&self, key: Item, found: &Item, new: Option<&Standing>) -> TransactWriteItem {
         let Unchanged { expression, names, values } = Unchanged::of(found, &ATTRIBUTES);
-        match new {
-            Some(new) => {
-                let base = if found.is_empty() { key } else { found.clone() };
-                let put = self.put(new.row(base)).condition_expression(expression);
-                put_part(put.set_expression_attribute_names(names).set_expression_attribute_values(values))
-            }
-            None => {
-                let delete = self.delete(key).condition_expression(expression);
-                delete_part(delete.set_expression_attribute_names(names).set_expression_attribute_values(values))
-            }
-        }
+        let Some(new) = new else {
+            let delete = self.delete(key).condition_expression(expression);
+            return delete_part(delete.set_expression_attribute_names(names).set_expression_attribute_values(values));
+        };
+        let base = if found.is_empty() { key } else { found.clone() };
+        let put = self.put(new.row(base)).condition_expression(expression);
+        put_part(put.set_expression_attribute_names(names).set_expression_attribute_values(values))
     }
 
     /// The part that takes a pending invitation out of the standing of its invitee, which has to be the invitation's own
