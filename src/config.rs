@@ -36,9 +36,6 @@ pub struct Config {
     pub tenant_claims: Vec<String>,
     /// `MESSAGE_RATE_LIMIT` and `MESSAGE_RATE_WINDOW_SECONDS`: how much mail one recipient may get.
     pub message_rate: MessageRate,
-    /// `CURSOR_KEY` (the table's name): what the cursors of paged lists are sealed with. All functions over one table
-    /// need the same.
-    pub cursor_key: String,
     /// `DEFAULT_FROM_EMAIL_ADDRESS`, `DEFAULT_REPLY_TO`, `DEFAULT_LOCALE` and `DEFAULT_ALLOWED_LINK_HOSTS` (a list
     /// separated by commas; empty means any): the email connector of tenants that have none of their own. Without the
     /// first there is no such connector.
@@ -77,7 +74,6 @@ impl Config {
         let settings = Settings { lookup };
         let table_name = settings.text("TABLE_NAME").ok_or(ConfigError::Missing("TABLE_NAME"))?;
         let config = Self {
-            cursor_key: settings.text("CURSOR_KEY").unwrap_or_else(|| table_name.clone()),
             table_name,
             id_max_length: settings.number("ID_MAX_LENGTH", 21, 1, 128)?,
             reference_checks: settings.reference_checks()?,

@@ -144,7 +144,6 @@ def test_settings_reach_the_function_as_they_were_given(deploy):
         "ALLOWED_SCOPES": "another",
         "ALLOWED_GROUPS": "another",
         "TENANT_CLAIMS": "another",
-        "CURSOR_KEY": "arn:aws:cloudformation:eu-central-1:111122223333:stack/invitations/51af3dc0-da77-11e4-872e-1234567db123",
         "MESSAGE_RATE_LIMIT": "1",
         "MESSAGE_RATE_WINDOW_SECONDS": "600",
         "DEFAULT_FROM_EMAIL_ADDRESS": "another@example.com",

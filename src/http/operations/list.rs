@@ -35,7 +35,7 @@ pub async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, Re
     let query = &request.event.query;
     check_single(query)?;
     let (tenant, filters, clock) = (&request.caller.tenant, filters(query), request.clock);
-    let cursors = Cursors::new(&app.config.cursor_key, tenant, &filters);
+    let cursors = Cursors::new(tenant, &filters);
     let page = page_request(query, &cursors)?;
     let mut array = Array::new();
     let list = ListRequest { tenant, filters: &filters, page, clock };
@@ -117,13 +117,13 @@ fn page_request(query: &Query, cursors: &Cursors) -> Result<Option<PageRequest>,
     // Digits alone: Rust would take a sign as well.
     let digits = size.bytes().all(|byte| byte.is_ascii_digit()).then_some(size);
     let size = digits.and_then(|digits| digits.parse().ok()).filter(|size| (1..=MAX_PAGE_SIZE).contains(size));
-    let after = query.get("cursor").map(|cursor| cursors.open(cursor).ok_or(RequestError::InvalidPagination));
+    let after = query.get("cursor").map(|cursor| cursors.read(cursor).ok_or(RequestError::InvalidPagination));
     Ok(Some(PageRequest { size: size.ok_or(RequestError::InvalidPagination)?, after: after.transpose()? }))
 }
 
 /// A link to the page after `after`, relative to this one (RFC 8288, section 3.1), so that it is right behind any host
 /// name, stage or proxy. It holds what the list knows and nothing else, so that it fits into a header.
 fn next_link(after: &InvitationId, query: &Query, cursors: &Cursors) -> Option<HeaderValue> {
-    let next = query.with("cursor", &cursors.seal(after), &PARAMETERS);
+    let next = query.with("cursor", &cursors.write(after), &PARAMETERS);
     HeaderValue::try_from(format!("<?{next}>; rel=\"next\"")).ok()
 }
