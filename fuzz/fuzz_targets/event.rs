@@ -1,7 +1,7 @@
 //! From an event to a response: for every input, the function responds correctly and stays ready for the next one.
 //!
-//! The input is the text of an event. The handler is the real one, and so are the SDK's clients; behind them are the
-//! DynamoDB emulator and the SES stand-in of `cargo dev`.
+//! The input is the text of an event. The handler and the SDK's clients are real; they call the DynamoDB emulator and the
+//! SES stand-in of `cargo dev`.
 
 #![no_main]
 
