@@ -1,5 +1,5 @@
-//! The opaque cursor of a paged list: the invitation that a page ended with, sealed, so that a cursor which was changed,
-//! or made for another list, is told from one of ours.
+//! The opaque cursor of a paged list: the last invitation of a page and a seal, by which a modified cursor, or one of
+//! another list, is detected.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,17 +10,17 @@ use crate::{
     store::read::Filters,
 };
 
-/// As much of the seal as is kept, in bytes: 128 bits are out of anybody's reach.
+/// The length of the truncated seal, in bytes: 128 bits cannot be guessed.
 const SEAL_BYTES: usize = 16;
 
-/// Seals and opens the cursors of one list: that of a tenant with some filters.
+/// Seals and opens the cursors of one list, which is a tenant with filters.
 #[derive(Debug)]
 pub struct Cursors {
     mac: Hmac<Sha256>,
 }
 
 impl Cursors {
-    /// The cursors of the list of `tenant` narrowed to `filters`, sealed with `key`.
+    /// The cursors of the list of `tenant` with `filters`, sealed with `key`.
     ///
     /// # Panics
     /// Never: HMAC takes a key of any length.
@@ -29,20 +29,20 @@ impl Cursors {
         let Filters { organization_id, inviter_id, invitee } = filters;
         let parts = [Some(tenant.as_str()), organization_id.as_deref(), inviter_id.as_deref(), invitee.as_deref()];
         for part in parts {
-            // With its length in front, so that no two lists seal alike.
+            // The length is a prefix, so that different lists have different seals.
             mac.update(&part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
             mac.update(part.unwrap_or_default().as_bytes());
         }
         Self { mac }
     }
 
-    /// The cursor of what comes after `last`.
+    /// The cursor of the page after `last`.
     pub fn seal(&self, last: &InvitationId) -> String {
         let seal = self.mac.clone().chain_update(last.as_str()).finalize().into_bytes();
         BASE64_URL_SAFE_NO_PAD.encode([last.as_str().as_bytes(), &seal[..SEAL_BYTES]].concat())
     }
 
-    /// What a cursor comes after; `None` where it is not one of this list.
+    /// The invitation before the cursor's page; `None` for a cursor that is not one of this list.
     pub fn open(&self, cursor: &str) -> Option<InvitationId> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (last, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL_BYTES)?)?;
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_opens_only_where_it_was_sealed_and_unchanged() {
+    fn only_an_unchanged_cursor_of_the_same_list_opens() {
         let tenant = |name| TenantId::parse(name).unwrap();
         let by = |organization: &str, inviter: Option<&str>| Filters {
             organization_id: Some(organization.to_owned()),
