@@ -35,7 +35,10 @@ pub fn never_arrived<E: Error + 'static>(error: &SdkError<E>) -> bool {
         _ => None,
     };
     while let Some(error) = cause {
-        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect()) {
+        if error
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect)
+        {
             return true;
         }
         cause = error.source();

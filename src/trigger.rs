@@ -61,7 +61,8 @@ impl Trigger {
     }
 }
 
-/// The type of an event for the log: the `detail-type` or `source` of EventBridge, or `Records` for streams and queues.
+/// The type of an event for the log: the `detail-type` or `source` of `EventBridge`, or `Records` for streams and
+/// queues.
 fn description(fields: &RawFields<'_>) -> String {
     let text = |name| fields.get(name).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     let named = text("detail-type").or_else(|| text("source")).or_else(|| text("eventSource"));

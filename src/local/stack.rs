@@ -116,7 +116,7 @@ impl Stack {
         let listener = if options.guards_dynamodb { servers.serve_relay(dynamodb).await? } else { dynamodb };
         let emulator = dynoxide::server::serve_with_shutdown(listener, database.clone(), shutdown);
         servers.spawn(async {
-            emulator.await.unwrap_or_else(|error| tracing::error!(error, "the DynamoDB emulator stopped"))
+            emulator.await.unwrap_or_else(|error| tracing::error!(error, "the DynamoDB emulator stopped"));
         });
         servers.serve(outbound, guarded(Arc::clone(&ses).router(), Names::LoopbackAndContainers));
         let sdk = sdk_config(&dynamodb_url, &ses_url);

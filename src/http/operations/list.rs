@@ -38,8 +38,8 @@ pub async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, Re
     let cursors = Cursors::new(&app.config.cursor_key, tenant, &filters);
     let page = page_request(query, &cursors)?;
     let mut array = Array::new();
-    let list = ListRequest { tenant, filters: &filters, page, clock };
-    let next = match find::list(app, list, |invitation| array.push(invitation, clock.now)).await? {
+    let request = ListRequest { tenant, filters: &filters, page, clock };
+    let next = match find::list(app, request, |invitation| array.push(invitation, clock.now)).await? {
         ListEnd::Complete => None,
         ListEnd::After(last) => Some(last),
         ListEnd::Full => return Err(RequestError::ListTooLong),
