@@ -60,7 +60,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Rec
             return Ok(true);
         }
     };
-    let reservation = SendWindow::unseen(&invitation.tenant, &invitation.invitee.folded(), app.config.message_rate);
+    let reservation = SendWindow::unseen(&invitation.tenant, &invitation.invitee.normalized(), app.config.message_rate);
     let (reservation, record) = (Some(reservation), Some(&record));
     let unmailed = Unmailed { app, invitation: &invitation, reservation, record, clock };
     match email {

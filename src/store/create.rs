@@ -82,7 +82,7 @@ impl Store {
         record: Option<&Record>,
         clock: RequestClock,
     ) -> Result<Creation, StoreError> {
-        let mut seen = rate.map(|rate| SendWindow::unseen(&invitation.tenant, &invitation.invitee.folded(), rate));
+        let mut seen = rate.map(|rate| SendWindow::unseen(&invitation.tenant, &invitation.invitee.normalized(), rate));
         loop {
             let counted = seen.as_ref().map(|window| window.with_send(clock.now, invitation.id.as_str()));
             let mut parts = vec![self.put_standing(invitation, clock.now), self.put_invitation(invitation)];
@@ -148,7 +148,7 @@ impl Store {
         rate: Option<MessageRate>,
         clock: RequestClock,
     ) -> Result<Option<Refusal>, StoreError> {
-        let (tenant, invitee) = (&new.tenant, invitee.folded());
+        let (tenant, invitee) = (&new.tenant, invitee.normalized());
         let standing_key = keys::standing(&new.organization_id, &invitee);
         let mut wanted = vec![standing_key.clone()];
         wanted.extend(rate.is_some().then(|| keys::send_window(&invitee)));

@@ -207,7 +207,7 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .expression_attribute_values(":organization", string(&invitation.organization_id))
             .expression_attribute_values(":user", string(user_id))
-            .expression_attribute_values(":email", string(&invitation.invitee.folded()))
+            .expression_attribute_values(":email", string(&invitation.invitee.normalized()))
             .expression_attribute_values(":now", number(now.as_millis()));
         let set = "SET organizationId = :organization, userId = :user, email = :email, \
                    joinedAt = if_not_exists(joinedAt, :now)";

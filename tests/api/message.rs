@@ -263,7 +263,7 @@ async fn an_invitation_that_ends_while_its_message_is_prepared_is_not_mailed() {
         let id = InvitationId::parse(&id).unwrap();
         let read = app.app.store.get(&tenant("default"), &id, clock.deadline).await.unwrap().unwrap();
         assert!(app.call(end(id.as_str())).await.status < 300);
-        let window = SendWindow::unseen(&read.tenant, &read.invitee.folded(), app.app.config.message_rate);
+        let window = SendWindow::unseen(&read.tenant, &read.invitee.normalized(), app.app.config.message_rate);
         let counted = app.app.store.count_send(&read, window, "v", clock).await.unwrap();
         assert!(matches!((counted, is_deleted), (Counted::Ended, false) | (Counted::Deleted, true)));
     }
