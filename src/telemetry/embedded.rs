@@ -73,7 +73,7 @@ pub(super) struct Embedded<'a> {
 struct Metadata {
     timestamp: Timestamp,
     #[serde(rename = "CloudWatchMetrics")]
-    directives: [Directive; 2],
+    directives: Vec<Directive>,
 }
 
 #[derive(Serialize)]
@@ -131,29 +131,19 @@ impl<'a> Embedded<'a> {
     }
 }
 
-/// The metrics and their dimensions: durations and unreadable rows by operation, the number of requests also by
-/// outcome. Every combination of values is a billed metric, so that tenants are distinguished only in the log.
-fn directives(calls_dynamodb: bool, calls_ses: bool, is_unreadable: bool) -> [Directive; 2] {
+/// The metrics and their dimensions: durations by operation, the number of requests also by outcome, unreadable rows by
+/// function. Every combination of values is a billed metric, so that tenants are distinguished only in the log.
+fn directives(calls_dynamodb: bool, calls_ses: bool, is_unreadable: bool) -> Vec<Directive> {
     const TIME: &str = "Milliseconds";
-    let metrics = [
-        ("Duration", TIME, true),
-        ("DynamoDbDuration", TIME, calls_dynamodb),
-        ("SesDuration", TIME, calls_ses),
-        ("UnreadableRows", "Count", is_unreadable),
-    ];
-    let metrics = metrics.into_iter().filter(|(.., is_present)| *is_present);
-    [
-        Directive {
-            namespace: NAMESPACE,
-            dimensions: &[&["function", "operation"]],
-            metrics: metrics.map(|(name, unit, _)| Metric { name, unit }).collect(),
-        },
-        Directive {
-            namespace: NAMESPACE,
-            dimensions: &[&["function", "outcome"], &["function", "operation", "outcome"]],
-            metrics: vec![Metric { name: "Requests", unit: "Count" }],
-        },
-    ]
+    let directive = |dimensions, metrics| Directive { namespace: NAMESPACE, dimensions, metrics };
+    let times = [("Duration", true), ("DynamoDbDuration", calls_dynamodb), ("SesDuration", calls_ses)];
+    let times = times.into_iter().filter(|(_, is_present)| *is_present);
+    let times = times.map(|(name, _)| Metric { name, unit: TIME }).collect();
+    let count = |name| vec![Metric { name, unit: "Count" }];
+    let unreadable = is_unreadable.then(|| directive(&[&["function"]], count("UnreadableRows")));
+    let by_outcome: &[&[&str]] = &[&["function", "outcome"], &["function", "operation", "outcome"]];
+    let always = [directive(&[&["function", "operation"]], times), directive(by_outcome, count("Requests"))];
+    always.into_iter().chain(unreadable).collect()
 }
 
 /// A duration in milliseconds, with three decimals.
