@@ -3,7 +3,6 @@
 
 mod bounds;
 mod compiled;
-mod parse;
 mod steps;
 
 use std::sync::LazyLock;
@@ -18,10 +17,11 @@ use serde_json::{Map, Value};
 pub use self::bounds::{MAX_TAGS, MAX_TEMPLATE_BYTES};
 use self::{
     compiled::compiled,
-    parse::plain,
     steps::{Part, Steps, Stopped},
 };
-use crate::domain::directory::EmailTemplate;
+
+/// The longest part of an email, in bytes: many times what mail clients show, and little enough to hold in memory.
+pub(super) const MAX_PART_BYTES: usize = 1 << 20;
 
 /// The most missing variables that are looked for in one template.
 const MOST_MISSING: usize = 20;
@@ -118,28 +118,12 @@ fn render_part(
     Ok(String::new())
 }
 
-/// Compiles an inline template ahead of its first use.
-pub fn prepare(template: &EmailTemplate) {
-    if let EmailTemplate::Inline { subject, html, text } = template {
-        for part in [subject, html, text] {
-            // One that is wrong is told of when it is used.
-            let _ = compiled(part);
-        }
-    }
-}
-
 /// Only what SES has too: a template should be able to move there. Partials, which SES has, could include each other
 /// for ever, and a message has no need of them.
 pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     let invalid = |reason: &str| RenderFailure::Invalid(reason.to_owned());
     bounds::check(template).map_err(invalid)?;
-    // What is not plain may be wrong, and is told of by the library.
-    let template = if let Some(template) = plain(template) {
-        template
-    } else {
-        bounds::check_for_library(template).map_err(invalid)?;
-        Template::compile(template).map_err(|error| invalid(&template_fault(&error)))?
-    };
+    let template = Template::compile(template).map_err(|error| invalid(&template_fault(&error)))?;
     if !is_supported(&template) {
         return Err(invalid("a template can only use variables, and the blocks if, unless, each and with"));
     }
@@ -314,18 +298,18 @@ mod tests {
     }
 
     #[test]
-    fn a_template_has_bounds_whether_it_is_plain_or_not() {
+    fn a_template_has_bounds() {
         let filled = |n: usize| "x".repeat(n);
         for (template, says, reason) in [
             (filled(MAX_TEMPLATE_BYTES), None, "as long as it may be"),
             (filled(MAX_TEMPLATE_BYTES + 1), Some("102,400 bytes"), "longer"),
             ("{{a}}".repeat(MAX_TAGS), None, "as many tags as there may be"),
             ("{{a}}".repeat(MAX_TAGS + 1), Some("500 tags"), "more"),
-            ("{{{ a }}}".repeat(MAX_TAGS), None, "as many that are not plain"),
-            ("{{{ a }}}".repeat(MAX_TAGS + 1), Some("500 tags"), "more that are not plain"),
-            (format!("{{{{{{a}}}}}}{}", filled(199)).repeat(220), None, "not plain, and long"),
-            (format!("{{{{{{a}}}}}}{}", filled(199)).repeat(230), Some("10,000,000"), "not plain, and longer"),
-            (format!("{{{{ a }}}}{}", filled(195)).repeat(490), None, "the same, plain"),
+            ("{{{ a }}}".repeat(MAX_TAGS), None, "as many with three braces"),
+            ("{{{ a }}}".repeat(MAX_TAGS + 1), Some("500 tags"), "more with three braces"),
+            (format!("{{{{{{a}}}}}}{}", filled(199)).repeat(220), None, "both long and with many tags"),
+            (format!("{{{{{{a}}}}}}{}", filled(199)).repeat(230), Some("10,000,000"), "longer and with more"),
+            (format!("{{{{ a }}}}{}", filled(195)).repeat(490), Some("10,000,000"), "longer and with more"),
             (format!("{{{{a {}}}}}", filled(1_100)), Some("1,024 bytes"), "a long tag"),
             (format!("{{{{a {}", filled(1_100)), Some("1,024 bytes"), "a long tag that does not end"),
             (format!("{{{{!-- {} --}}}}{{{{a}}}}", filled(2_000)), None, "a long comment"),

@@ -26,7 +26,7 @@ use tokio::{
     time::{sleep, timeout, timeout_at},
 };
 
-use super::{Content, Letter, compose::one_line};
+use super::{Content, Email, compose::one_line};
 use crate::{
     clock::{Deadline, RequestClock},
     domain::{error::Error, timestamp::Timestamp},
@@ -160,13 +160,13 @@ impl Mailer {
         Ok(ConnectionProof(Some(tokio::spawn(Box::pin(proof)))))
     }
 
-    /// Sends `letter` on a connection that `proof` found alive. A message that SES certainly did not take, for throttling or
+    /// Sends `email` on a connection that `proof` found alive. A message that SES certainly did not take, for throttling or
     /// for want of a connection, is sent again. The last attempt may use all the time of the request but for what has to
     /// follow it.
     ///
     /// # Errors
     /// SES certainly did not take the message.
-    pub async fn send(&self, letter: &Letter, proof: ConnectionProof, clock: RequestClock) -> Result<Sent, SendError> {
+    pub async fn send(&self, email: &Email, proof: ConnectionProof, clock: RequestClock) -> Result<Sent, SendError> {
         let deadline = sending_deadline(clock);
         let mut failure = match timeout_at(deadline.end, proof.outcome()).await {
             Ok(Ok(())) => no_time(),
@@ -182,7 +182,7 @@ impl Mailer {
                 statistics::retry();
                 sleep(wait).await;
             }
-            match self.attempt(letter, deadline).await {
+            match self.attempt(email, deadline).await {
                 Ok(sent) => {
                     self.last_answer.note_outcome(&sent, clock.now);
                     return Ok(sent);
@@ -195,9 +195,9 @@ impl Mailer {
     }
 
     /// One attempt. A failure comes with whether the message may be sent again.
-    async fn attempt(&self, letter: &Letter, deadline: Deadline) -> Result<Sent, (SendError, bool)> {
+    async fn attempt(&self, email: &Email, deadline: Deadline) -> Result<Sent, (SendError, bool)> {
         let unknown = |cause: &str| Ok(Sent::Unknown { cause: cause.to_owned() });
-        match timeout_at(deadline.end, self.request(letter).send()).await {
+        match timeout_at(deadline.end, self.request(email).send()).await {
             Ok(Ok(answer)) if answer.message_id().is_some_and(|id| !id.is_empty()) => Ok(Sent::Accepted),
             Ok(Ok(_)) => unknown("SES: an answer without a MessageId"),
             Ok(Err(error)) => classify(&error),
@@ -205,23 +205,22 @@ impl Mailer {
         }
     }
 
-    fn request(&self, letter: &Letter) -> SendEmailFluentBuilder {
-        let connector = &letter.connector;
+    fn request(&self, email: &Email) -> SendEmailFluentBuilder {
+        let connector = &email.connector;
         let reply_to = connector.reply_to.iter().map(|address| one_line(address)).collect();
         let reply_to = Some(reply_to).filter(|addresses: &Vec<String>| !addresses.is_empty());
         let feedback = connector.feedback_forwarding_email_address.as_deref();
-        let (tenant, invitation_id) = &letter.about;
         self.client
             .send_email()
             .from_email_address(one_line(&connector.from_email_address))
             .set_from_email_address_identity_arn(connector.from_email_address_identity_arn.clone())
-            .destination(Destination::builder().to_addresses(&letter.to).build())
+            .destination(Destination::builder().to_addresses(&email.to).build())
             .set_reply_to_addresses(reply_to)
             .set_feedback_forwarding_email_address(feedback.map(one_line))
             .set_configuration_set_name(connector.configuration_set_name.clone())
-            .content(content(&letter.content))
-            .email_tags(tag("tenant", tenant.as_str()))
-            .email_tags(tag("invitation", invitation_id.as_str()))
+            .content(content(&email.content))
+            .email_tags(tag("tenant", email.tenant.as_str()))
+            .email_tags(tag("invitation", email.invitation_id.as_str()))
     }
 }
 

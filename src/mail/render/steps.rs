@@ -9,6 +9,8 @@ use handlebars::{
 };
 use serde_json::Value;
 
+use super::MAX_PART_BYTES;
+
 /// The most steps of one message, over all of its parts: each tag each time that it is rendered, and each text. The
 /// message that comes with the function takes about a hundred.
 const MAX_STEPS: usize = 100_000;
@@ -16,9 +18,6 @@ const MAX_STEPS: usize = 100_000;
 /// What a step usually costs, expressed in bytes of keys that are copied: a step also copies the keys on the way from
 /// the outermost object to where a loop stands, which a payload can make long.
 const STEP_BYTES: usize = 256;
-
-/// The longest part of a message, in bytes: many times what mail clients show, and little enough to hold in memory.
-const MAX_PART_BYTES: usize = 1 << 20;
 
 /// What a template writes in front of each of its tags, as often as the tag counts. It is never shown.
 const STEP: &str = "\0";
