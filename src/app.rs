@@ -1,4 +1,4 @@
-//! What every request shares: the settings and the clients, built once when the function starts.
+//! The state that all requests share: the settings and the clients, built once when the function starts.
 
 mod environment;
 
@@ -17,7 +17,7 @@ use crate::{
     telemetry::{Log, statistics::CountCalls},
 };
 
-/// How long the start may wait for connections that only save time later.
+/// The time that the start may wait for connections, which only save time later.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// The function's state. It is shared by all requests and never changes, but for the directory's cache.
@@ -29,7 +29,7 @@ pub struct App {
     pub store: Store,
     /// Access to SES.
     pub mailer: Mailer,
-    /// Where each request is told of.
+    /// The log with one line for each request.
     pub log: Log,
 }
 

@@ -18,7 +18,7 @@ use crate::{
     mail::{
         Content, EmailContext, Mailer, MessagePayload, compose,
         render::RenderFailure,
-        stored::Words,
+        stored::TemplateParts,
         template::choose,
         variables::{Need, needed},
     },
@@ -84,30 +84,30 @@ async fn check_template(
     locale: &str,
     template: &mut EmailTemplate,
 ) -> Result<Preview, String> {
-    let words = match template {
+    let parts = match template {
         EmailTemplate::Stored { name, .. } => mailer.stored_template(name).await?,
         EmailTemplate::Inline { subject, html, text } => {
-            Words { subject: subject.clone(), html: html.clone(), text: text.clone() }
+            TemplateParts { subject: subject.clone(), html: html.clone(), text: text.clone() }
         }
         EmailTemplate::BuiltIn => {
             return preview(connector, (locale, EmailTemplate::BuiltIn), Vec::new(), samples(connector, locale, []));
         }
     };
-    let needs = needs(&words)?;
+    let needs = needs(&parts)?;
     let names: Vec<String> = needs.keys().cloned().collect();
     if let EmailTemplate::Stored { variables, .. } = template {
         variables.clone_from(&names);
     }
     let samples = samples(connector, locale, needs.iter().map(|(name, need)| (name.as_str(), *need)));
     // A stored template is rendered as if it were inline.
-    let Words { subject, html, text } = words;
+    let TemplateParts { subject, html, text } = parts;
     preview(connector, (locale, EmailTemplate::Inline { subject, html, text }), names, samples)
 }
 
 /// The variables that any part needs.
-fn needs(words: &Words) -> Result<BTreeMap<String, Need>, String> {
+fn needs(parts: &TemplateParts) -> Result<BTreeMap<String, Need>, String> {
     let mut needs = BTreeMap::new();
-    for (part, template) in [("subject", &words.subject), ("html", &words.html), ("text", &words.text)] {
+    for (part, template) in [("subject", &parts.subject), ("html", &parts.html), ("text", &parts.text)] {
         let found = needed([template.as_str()]).map_err(|failure| match failure {
             RenderFailure::Invalid(reason) => format!("{part}: {reason}"),
             RenderFailure::Missing(names) => format!("{part}: {}", names.join(", ")),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// What the caller wants the message to say. Its `Debug` form does not say it.
+/// The caller's variables. The `Debug` form contains none of them.
 #[derive(Clone, Default, PartialEq)]
 pub struct MessagePayload(pub Map<String, Value>);
 
@@ -14,7 +14,7 @@ impl MessagePayload {
         self.0.get("locale").and_then(Value::as_str)
     }
 
-    /// Where the invitee should go.
+    /// The address that the invitee should open.
     pub fn link(&self) -> Option<&str> {
         self.0.get("link").and_then(Value::as_str)
     }

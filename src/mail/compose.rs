@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_not_stay_in_its_place_is_left_out() {
+    fn characters_that_act_outside_of_their_place_are_removed() {
         for (given, expected, reason) in [
             (json!("a\u{202e}b\u{2066}c\u{2069}"), json!("abc"), "directions"),
             (json!("a\u{0}b\u{1b}c\u{85}d\u{7f}"), json!("a b c d "), "control characters"),
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_written_to_the_second_and_end_with_the_year_9999() {
+    fn times_are_written_to_the_second_and_end_with_the_year_9999() {
         for (millis, date, time) in [
             (4_102_444_800_999, "2100-01-01", "00:00:00"),
             (1_000, "1970-01-01", "00:00:01"),

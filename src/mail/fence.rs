@@ -8,12 +8,12 @@ use crate::domain::{
     error::Error,
 };
 
-/// What RFC 3986 has no place for in an address: whoever reads a text ends or begins a link there.
+/// The characters that RFC 3986 does not allow in an address: a reader of a text ends or begins a link there.
 const NEVER_IN_A_LINK: &[u8] = b"\"<>\\^`{|}";
 
 /// Schemes that run code (`javascript`, `vbscript`), carry their content along (`data`), or read what is on the reader's
 /// own machine or in their browser. Mail programs and browsers block most of them, but not all do.
-const REFUSED_SCHEMES: [&str; 9] =
+const FORBIDDEN_SCHEMES: [&str; 9] =
     ["about", "blob", "data", "file", "filesystem", "jar", "javascript", "vbscript", "view-source"];
 
 /// The longest code where link hosts are listed, in UTF-16 units.
@@ -25,7 +25,7 @@ const MAX_CODE_LENGTH: usize = 64;
 /// [`Error::LinkSchemeRefused`], [`Error::LinkNotAllowed`] or [`Error::CodeNotAllowed`].
 pub(super) fn check(link: Option<&str>, code: Option<&str>, hosts: &[String]) -> Result<(), Error> {
     match link {
-        Some(link) if has_refused_scheme(link) => return Err(Error::LinkSchemeRefused),
+        Some(link) if has_forbidden_scheme(link) => return Err(Error::LinkSchemeRefused),
         Some(link) if !hosts.is_empty() && !leads_to_one_of(link, hosts) => return Err(Error::LinkNotAllowed),
         _ => {}
     }
@@ -38,10 +38,10 @@ pub(super) fn check(link: Option<&str>, code: Option<&str>, hosts: &[String]) ->
 /// Browsers drop control characters and spaces in front of a scheme, drop tabs and line ends anywhere in it, and ignore
 /// its case (WHATWG URL Standard, "URL parsing"). Here everything that is no visible ASCII character is ignored, which
 /// covers that and programs that drop more.
-fn has_refused_scheme(link: &str) -> bool {
+fn has_forbidden_scheme(link: &str) -> bool {
     let Some((scheme, _)) = link.split_once(':') else { return false };
     let scheme: String = scheme.chars().filter(char::is_ascii_graphic).map(|c| c.to_ascii_lowercase()).collect();
-    REFUSED_SCHEMES.contains(&scheme.as_str())
+    FORBIDDEN_SCHEMES.contains(&scheme.as_str())
 }
 
 /// Only the plainest form of a web address passes, since what follows a `@`, a `\` or the like is read differently by
@@ -61,8 +61,8 @@ fn host(link: &str) -> Option<&str> {
 
 /// One line, and without the characters that an address cannot do without: a mail program would make a link of it.
 fn is_plain_code(code: &str) -> bool {
-    let is_refused = |c: char| c.is_control() || matches!(c, '/' | ':' | '@' | '\u{2028}' | '\u{2029}');
-    utf16_length(code) <= MAX_CODE_LENGTH && !code.contains(is_refused)
+    let is_forbidden = |c: char| c.is_control() || matches!(c, '/' | ':' | '@' | '\u{2028}' | '\u{2029}');
+    utf16_length(code) <= MAX_CODE_LENGTH && !code.contains(is_forbidden)
 }
 
 #[cfg(test)]

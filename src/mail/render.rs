@@ -1,5 +1,5 @@
-//! Handlebars as SES speaks it, rendered strictly: a variable that is missing is an error, and all of those that are
-//! missing are told at once.
+//! Handlebars in the dialect of SES, rendered strictly: a missing variable is an error, and all missing variables are
+//! reported at once.
 
 mod bounds;
 mod compiled;
@@ -29,7 +29,7 @@ const MOST_MISSING: usize = 20;
 /// The block helpers that SES's templates have (Amazon SES developer guide, "Advanced email personalization").
 const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
 
-/// Why a template was not rendered.
+/// The reason for which a template was not rendered.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RenderFailure {
     /// Variables are missing: their dotted paths.
@@ -89,7 +89,8 @@ fn strict(escape: fn(&str) -> String) -> Handlebars<'static> {
     registry
 }
 
-/// Renders one part. What is missing is added to `missing`, and made up for, so that the next missing one is found.
+/// Renders one part. A missing variable is added to `missing` and replaced by an empty text, so that the next one is
+/// found.
 fn render_part(
     template: &str,
     registry: &Handlebars<'_>,
@@ -118,8 +119,8 @@ fn render_part(
     Ok(String::new())
 }
 
-/// Only what SES has too: a template should be able to move there. Partials, which SES has, could include each other
-/// for ever, and a message has no need of them.
+/// Compiles a template. It can use only what SES has too, so that it can move there, and no partials: they could include
+/// each other for ever, and an email does not need them.
 pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     let invalid = |reason: &str| RenderFailure::Invalid(reason.to_owned());
     bounds::check(template).map_err(invalid)?;
@@ -200,7 +201,7 @@ fn belongs_to_a_loop(name: &str) -> bool {
     name.starts_with('@')
 }
 
-/// Puts an empty text where the variable should be. Says whether that was possible and new.
+/// Puts an empty text in the place of a variable. Returns `false` where that was not possible, or not new.
 fn make_up(variables: &mut Value, path: &str) -> bool {
     let mut place = variables;
     for key in path.split('.') {
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_missing_is_told_at_once() {
+    fn all_missing_variables_are_reported_at_once() {
         let failure = render("{{a}} {{b.c}}", "{{b.d}} {{a}}", "{{e}}{{#if f}}{{f}}{{/if}}", &json!({ "b": {} }));
         assert_eq!(failure, Err(RenderFailure::Missing(["a", "b.c", "b.d", "e"].map(str::to_owned).into())));
     }
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_template_is_told_from_a_wrong_payload() {
+    fn a_wrong_template_is_distinguished_from_a_wrong_payload() {
         for (template, reason) in [
             ("{{#if a}}", "not closed"),
             ("{{/if}}", "not opened"),
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_by_its_place_and_quotes_nothing_of_the_template() {
+    fn a_fault_names_its_place_and_quotes_nothing_of_the_template() {
         for (template, says, reason) in [
             ("\n {{#if ada}}{{/ada@example.com}}", "text: the syntax is invalid (line 2, column", "another close"),
             ("{{#if ada}}{{/ada}}", "text: a block is closed by another name", "another name"),

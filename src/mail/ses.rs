@@ -37,7 +37,7 @@ use crate::{
 /// The waits before each attempt. A message is sent again where SES certainly has not taken it.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];
 
-/// The time that is kept back behind the last attempt, for the table to be told how it ended.
+/// The time that is reserved after the last attempt, to write its outcome to the table.
 const TIME_AFTER_SENDING: Duration = Duration::from_secs(1);
 
 /// The least time for an attempt. SES usually answers in a tenth of it.
@@ -47,8 +47,8 @@ const LEAST_ATTEMPT: Duration = Duration::from_millis(500);
 /// after it. A function whose timeout is 3 seconds has it, one with 2 seconds has not.
 const LEAST_TIME: Duration = Duration::from_millis(700);
 
-/// How long after SES's last answer a connection counts as alive, in **milliseconds** of the wall clock: the monotonic
-/// clock may stand still while Lambda freezes a container.
+/// The time after SES's last response in which a connection counts as alive, in **milliseconds** of the wall clock:
+/// the monotonic clock may stand still while Lambda freezes a container.
 const ALIVE_MILLIS: i64 = 2_000;
 
 /// The time limits of the attempts to prove a connection. The first attempt may meet a connection that is dead without
@@ -64,7 +64,7 @@ pub struct Mailer {
     last_answer: Arc<LastAnswer>,
 }
 
-/// How SES took a message.
+/// The outcome of sending, where SES has the email or may have it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Sent {
     /// SES has it.
@@ -85,7 +85,8 @@ impl Sent {
     }
 }
 
-/// Why SES certainly did not take a message. Each tells the operator SES's code, which names nobody.
+/// The reason for which SES certainly did not take an email. Each holds SES's error code for the operator, and no
+/// address.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SendError {
     /// SES will not accept it, however often it is sent.
@@ -127,8 +128,8 @@ impl Mailer {
         }
     }
 
-    /// Begins to prove that a message can go out on a connection that is alive, while the caller writes what the message
-    /// is about. To be called before anything is written.
+    /// Starts to prove that the connection is alive, while the caller writes the invitation. To be called before anything
+    /// is written.
     ///
     /// # Errors
     /// [`SendError::Unavailable`] where there is not enough time to write and to send.
@@ -194,7 +195,7 @@ impl Mailer {
         Err(failure)
     }
 
-    /// One attempt. A failure comes with whether the message may be sent again.
+    /// Makes one attempt. A failure comes with `true` where the email may be sent again.
     async fn attempt(&self, email: &Email, deadline: Deadline) -> Result<Sent, (SendError, bool)> {
         let unknown = |cause: &str| Ok(Sent::Unknown { cause: cause.to_owned() });
         match timeout_at(deadline.end, self.request(email).send()).await {
@@ -250,7 +251,7 @@ impl LastAnswer {
     }
 }
 
-/// When sending has to have ended: an attempt may take until then, and what follows it has the time of one call.
+/// The time by which sending has to end: an attempt may last until then, and one call to DynamoDB fits in after it.
 fn sending_deadline(clock: RequestClock) -> Deadline {
     let Deadline { begin_by, .. } = clock.leaving(TIME_AFTER_SENDING);
     Deadline { begin_by, end: begin_by }
@@ -277,8 +278,8 @@ async fn prove(client: &Client) -> Result<(), String> {
     }
 }
 
-/// How a failed attempt ended. A failure after which SES certainly does not have the message comes with whether the
-/// message may be sent again.
+/// Classifies a failed attempt. A failure after which SES certainly does not have the email comes with `true` where the
+/// email may be sent again.
 fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)> {
     const REJECTED: [&str; 6] = [
         "AccountSuspendedException",
@@ -301,8 +302,8 @@ fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)>
         // A 500, or an answer that is none of SES's, may come after the message was taken.
         SdkError::ServiceError(answer) => {
             let status = answer.raw().status();
-            let is_refusal = status.is_client_error() || status.as_u16() == NOT_AVAILABLE;
-            if is_refusal { Err((SendError::Unavailable(cause), false)) } else { Ok(Sent::Unknown { cause }) }
+            let is_rejected = status.is_client_error() || status.as_u16() == NOT_AVAILABLE;
+            if is_rejected { Err((SendError::Unavailable(cause), false)) } else { Ok(Sent::Unknown { cause }) }
         }
         SdkError::ConstructionFailure(_) => Err((SendError::Unavailable(cause), false)),
         _ if sdk_error::never_arrived(error) => Err((SendError::Unavailable(cause), true)),

@@ -1,6 +1,6 @@
 //! The bounds of a template, which keep small what it costs to parse, to keep and to render.
 //!
-//! The library's parser goes through all of a template in front of a tag, several times, to tell the tag's line and
+//! The library's parser goes through all of a template in front of a tag, several times, to find the tag's line and
 //! column, so its time grows with the product of length and tags; and each tag takes some hundred bytes once it is parsed.
 
 /// The longest part of a template, in bytes: as much as Gmail shows of a message before it clips it.
@@ -55,13 +55,13 @@ fn tag_count(template: &str) -> usize {
     tags(template).filter(begins_after_last).count()
 }
 
-/// Whether what follows `{{` begins a block or another branch of one, however it is written.
+/// Returns true if the text after `{{` begins a block or another branch of one, in any notation.
 fn begins_branch(tag: &str) -> bool {
     let tag = tag.trim_start_matches(['~', ' ', '\t', '\r', '\n']);
     tag.starts_with(['#', '^']) || tag.starts_with("else")
 }
 
-/// Checks what follows `{{`.
+/// Checks the text after `{{`.
 fn check_tag(tag: &str) -> Result<(), &'static str> {
     if tag.starts_with('!') {
         return Ok(());
