@@ -50,7 +50,7 @@ pub fn compose(connector: EmailConnector, payload: &MessagePayload, context: Ema
     let code = payload.code().map(harmless_text);
     fence::check(link.as_deref(), code.as_deref(), &connector.allowed_link_hosts)?;
     let (locale, template) = choose(&connector, payload.locale()).ok_or(Error::NoTemplate)?;
-    let content = match template {
+    let parts = match template {
         EmailTemplate::BuiltIn => built_in(locale, &values(context, link.as_deref(), code.as_deref()))?,
         EmailTemplate::Inline { subject, html, text } => {
             inline(locale, [subject, html, text], &variables(payload, context))?
@@ -60,7 +60,7 @@ pub fn compose(connector: EmailConnector, payload: &MessagePayload, context: Ema
         }
     };
     let (tenant, invitation_id) = (invitation.tenant.clone(), invitation.id.clone());
-    Ok(Email { connector, to: invitation.invitee.as_str().to_owned(), content, tenant, invitation_id })
+    Ok(Email { connector, to: invitation.invitee.as_str().to_owned(), content: parts, tenant, invitation_id })
 }
 
 /// The payload's link, with the invitation's identifier in it.

@@ -151,7 +151,7 @@ impl Mailer {
                     }
                     Ok(Err(cause)) => failure = SendError::Unavailable(cause),
                     Err(_) => {
-                        failure = SendError::Unavailable("SES: no answer to the proof of a connection".to_owned())
+                        failure = SendError::Unavailable("SES: no answer to the proof of a connection".to_owned());
                     }
                 }
             }
