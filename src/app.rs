@@ -12,7 +12,7 @@ use crate::{
     clock::LONGEST_ATTEMPT,
     config::{Config, ConfigError},
     domain::timestamp::Timestamp,
-    mail::{Mailer, render, template},
+    mail::{Mailer, built_in, template},
     store::Store,
     telemetry::{Log, statistics::CountCalls},
 };
@@ -41,14 +41,17 @@ impl App {
     /// The name of a variable that is missing or invalid.
     pub fn connect(config: Config) -> Result<Self, ConfigError> {
         let sdk = environment::sdk_config(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
-        Ok(Self::new(config, &sdk))
+        Self::new(config, &sdk)
     }
 
     /// Builds the clients for a command that people run: with every way to sign in to AWS, with the certificates that
     /// the machine trusts, and with longer timeouts and more retries than [`App::connect`], because no API caller waits
     /// and the connection may be slow.
+    ///
+    /// # Errors
+    /// Those of [`App::new`].
     #[cfg(feature = "cli")]
-    pub async fn connect_patiently(config: Config) -> Self {
+    pub async fn connect_patiently(config: Config) -> Result<Self, ConfigError> {
         use aws_config::BehaviorVersion;
         use aws_smithy_http_client::{
             Builder,
@@ -69,26 +72,35 @@ impl App {
     }
 
     /// Builds the clients from `sdk`.
-    pub fn new(config: Config, sdk: &SdkConfig) -> Self {
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] where there is no built-in mail in the language of `DEFAULT_LOCALE`.
+    pub fn new(config: Config, sdk: &SdkConfig) -> Result<Self, ConfigError> {
+        check_default_locale(&config)?;
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(CountCalls::DynamoDb);
         let store = Store::new(aws_sdk_dynamodb::Client::from_conf(dynamodb.build()), &config);
         let mailer = Mailer::new(sdk);
-        Self { config, store, mailer, log: Log::readable() }
+        Ok(Self { config, store, mailer, log: Log::readable() })
     }
 
-    /// Opens the connections to DynamoDB and SES and compiles the default template before the first request: a function
-    /// has more CPU during init than it may have later. A step that fails or times out is repeated by the first
-    /// request. `now` is the time of the start.
+    /// Opens the connections to DynamoDB and SES, so that the first request need not: a function has more CPU while it
+    /// starts than it may have later. If one fails, or takes too long, the first request opens it. `now` is the time of
+    /// the start.
     pub async fn warm_up(&self, now: Timestamp) {
-        let usual = || match &self.config.default_connector {
-            Some(connector) => template::choose(connector, None).map(|(_, template)| template),
-            None => template::built_in("en"),
-        };
-        // Last in the join, so that it runs while the others wait for responses.
-        let template = async { usual().map(render::prepare) };
-        let all = async { tokio::join!(self.store.warm_up(), self.mailer.warm_up(now), template) };
+        let all = async { tokio::join!(self.store.warm_up(), self.mailer.warm_up(now)) };
         let _ = timeout(WARM_UP, all).await;
     }
+}
+
+/// The connector from the settings has no templates of its own.
+fn check_default_locale(config: &Config) -> Result<(), ConfigError> {
+    let Some(connector) = &config.default_connector else { return Ok(()) };
+    if template::choose(connector, None).is_some() {
+        return Ok(());
+    }
+    let locales: Vec<&str> = built_in::locales().collect();
+    let (value, expected) = (connector.default_locale.clone(), format!("one of {}", locales.join(", ")));
+    Err(ConfigError::Invalid { name: "DEFAULT_LOCALE", value, expected })
 }
 
 /// The timeouts of the SDK's clients. They leave time for a response whatever AWS does.
@@ -103,4 +115,26 @@ pub fn time_limits() -> TimeoutConfig {
 /// repeated. The store and the mailer retry.
 pub fn retries() -> RetryConfig {
     RetryConfig::disabled()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::config::BehaviorVersion;
+
+    use super::*;
+
+    #[test]
+    fn a_default_locale_without_built_in_mail_is_reported_by_the_name_of_its_variable() {
+        let app = |locale: &str| {
+            let config = Config::from_lookup(|name| match name {
+                "TABLE_NAME" | "DEFAULT_FROM_EMAIL_ADDRESS" => Some("t".to_owned()),
+                "DEFAULT_LOCALE" => Some(locale.to_owned()),
+                _ => None,
+            });
+            App::new(config.unwrap(), &SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build())
+        };
+        let message = app("xx").unwrap_err().to_string();
+        assert!(message.contains("DEFAULT_LOCALE"), "{message}");
+        assert!(app("pt-BR").is_ok(), "the language");
+    }
 }

@@ -4,12 +4,9 @@
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
-use crate::{
-    domain::{
-        directory::{EmailConnector, ReferenceChecks},
-        rate_limit::MessageRate,
-    },
-    mail::{fence, template},
+use crate::domain::{
+    directory::{EmailConnector, ReferenceChecks, is_host_name},
+    rate_limit::MessageRate,
 };
 
 /// The function's settings.
@@ -97,10 +94,6 @@ impl Config {
         if config.allowed_scopes.is_empty() && config.allowed_groups.is_empty() {
             return Err(invalid("ALLOWED_SCOPES", &settings, "a list of scopes, unless there are ALLOWED_GROUPS"));
         }
-        if config.default_connector.as_ref().is_some_and(|connector| template::choose(connector, None).is_none()) {
-            let locales: Vec<&str> = template::built_in_locales().collect();
-            return Err(invalid("DEFAULT_LOCALE", &settings, &format!("one of {}", locales.join(", "))));
-        }
         Ok(config)
     }
 }
@@ -140,7 +133,7 @@ impl<F: Fn(&str) -> Option<String>> Settings<F> {
     fn link_hosts(&self) -> Result<Vec<String>, ConfigError> {
         const NAME: &str = "DEFAULT_ALLOWED_LINK_HOSTS";
         let hosts = self.list(NAME, "", |c| c == ',');
-        let are_plain = hosts.iter().all(|host| fence::is_host_name(host));
+        let are_plain = hosts.iter().all(|host| is_host_name(host));
         let expected = "a list of host names such as `app.example.com`, separated by commas";
         if are_plain { Ok(hosts) } else { Err(invalid(NAME, self, expected)) }
     }
@@ -191,7 +184,6 @@ mod tests {
             ("MESSAGE_RATE_WINDOW_SECONDS", "86401"),
             ("TENANT_CLAIMS", " , "),
             ("ALLOWED_SCOPES", ""),
-            ("DEFAULT_LOCALE", "xx"),
             ("DEFAULT_ALLOWED_LINK_HOSTS", "https://app.example.com"),
             ("DEFAULT_ALLOWED_LINK_HOSTS", "app.example.com/join"),
         ] {

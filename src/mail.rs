@@ -1,16 +1,18 @@
-//! Mail: what an invitation's message says, and its way to SES.
+//! Mail: the composition of an invitation's email, and its way to SES.
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`template`] | which template: by locale, the connector's or the built-in ones |
-//! | [`mod@compose`] | the variables, the checks, the message |
-//! | `fence` | which links and codes a caller may put into a mail |
-//! | [`render`] | Handlebars |
-//! | [`ses`] | the call of SES, its retries and its refusals |
-//! | `stored`, `variables` (feature `cli`) | what a stored template says, and which variables it needs |
+//! | [`template`] | the choice of a template: by locale, the connector's or the built-in one |
+//! | [`mod@compose`] | the variables, the checks, the email |
+//! | [`built_in`] | the mail that comes with the function |
+//! | `fence` | the links and codes that a caller may put into an email |
+//! | [`render`] | Handlebars, for tenants' inline templates |
+//! | [`ses`] | the call of SES, its retries and its errors |
+//! | `stored`, `variables` (feature `cli`) | the parts of a stored template, and the variables that it needs |
 
+pub mod built_in;
 pub mod compose;
-pub(crate) mod fence;
+mod fence;
 pub mod render;
 pub mod ses;
 #[cfg(feature = "cli")]
@@ -22,7 +24,7 @@ pub mod variables;
 use std::fmt;
 
 pub use crate::domain::message_payload::MessagePayload;
-pub use compose::{Invited, compose};
+pub use compose::{EmailContext, compose};
 pub use ses::{ConnectionProof, Mailer, SendError, Sent};
 
 use crate::domain::{
@@ -30,29 +32,32 @@ use crate::domain::{
     ids::{InvitationId, TenantId},
 };
 
-/// A message that is ready to be sent to its one recipient. Its `Debug` form tells neither whom nor what.
+/// An email to one recipient, ready to be sent. Its `Debug` form contains neither the recipient nor the content.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Letter {
-    /// What it is sent through.
+pub struct Email {
+    /// The connector that it is sent through.
     pub connector: EmailConnector,
     /// The recipient's address.
     pub to: String,
-    /// What it says.
+    /// The parts of the email.
     pub content: Content,
-    /// The tenant that it is sent for, and the invitation that it is about: its tags.
-    pub about: (TenantId, InvitationId),
+    /// The tenant that it is sent for, which becomes a tag.
+    pub tenant: TenantId,
+    /// The invitation that it is about, which becomes a tag.
+    pub invitation_id: InvitationId,
 }
 
-impl fmt::Debug for Letter {
+impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Letter").field("about", &self.about).finish_non_exhaustive()
+        let Self { tenant, invitation_id, .. } = self;
+        f.debug_struct("Email").field("tenant", tenant).field("invitation_id", invitation_id).finish_non_exhaustive()
     }
 }
 
-/// The words of a message.
+/// The content of an email.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Rendered here.
+    /// Rendered by the function.
     Rendered {
         /// The subject line, without control characters.
         subject: String,
@@ -61,7 +66,7 @@ pub enum Content {
         /// The plain-text part.
         text: String,
     },
-    /// To be rendered by SES.
+    /// Rendered by SES from a template that it stores.
     Stored {
         /// The template's name in SES.
         template: String,

@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), CommandError> {
-    let app = Arc::new(App::connect_patiently(directory_command::config(&cli)?).await);
+    let app = Arc::new(App::connect_patiently(directory_command::config(&cli)?).await?);
     let mut out = BufWriter::new(io::stdout());
     // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
     let done = Box::pin(directory_command::run(&app, cli, &mut out)).await;

@@ -16,9 +16,9 @@ use crate::{
         timestamp::Timestamp,
     },
     mail::{
-        Content, Invited, Mailer, MessagePayload, compose,
+        Content, EmailContext, Mailer, MessagePayload, compose,
         render::RenderFailure,
-        stored::Words,
+        stored::TemplateParts,
         template::choose,
         variables::{Need, needed},
     },
@@ -84,25 +84,30 @@ async fn check_template(
     locale: &str,
     template: &mut EmailTemplate,
 ) -> Result<Preview, String> {
-    let words = match template {
+    let parts = match template {
         EmailTemplate::Stored { name, .. } => mailer.stored_template(name).await?,
         EmailTemplate::Inline { subject, html, text } => {
-            Words { subject: subject.clone(), html: html.clone(), text: text.clone() }
+            TemplateParts { subject: subject.clone(), html: html.clone(), text: text.clone() }
+        }
+        EmailTemplate::BuiltIn => {
+            return preview(connector, (locale, EmailTemplate::BuiltIn), Vec::new(), samples(connector, locale, []));
         }
     };
-    let needs = needs(&words)?;
+    let needs = needs(&parts)?;
     let names: Vec<String> = needs.keys().cloned().collect();
     if let EmailTemplate::Stored { variables, .. } = template {
         variables.clone_from(&names);
     }
     let samples = samples(connector, locale, needs.iter().map(|(name, need)| (name.as_str(), *need)));
-    preview(connector, locale, words, names, samples)
+    // A stored template is rendered as if it were inline.
+    let TemplateParts { subject, html, text } = parts;
+    preview(connector, (locale, EmailTemplate::Inline { subject, html, text }), names, samples)
 }
 
 /// The variables that the parts need together.
-fn needs(words: &Words) -> Result<BTreeMap<String, Need>, String> {
+fn needs(parts: &TemplateParts) -> Result<BTreeMap<String, Need>, String> {
     let mut needs = BTreeMap::new();
-    for (part, template) in [("subject", &words.subject), ("html", &words.html), ("text", &words.text)] {
+    for (part, template) in [("subject", &parts.subject), ("html", &parts.html), ("text", &parts.text)] {
         let found = needed([template.as_str()]).map_err(|failure| match failure {
             RenderFailure::Invalid(reason) => format!("{part}: {reason}"),
             RenderFailure::Missing(names) => format!("{part}: {}", names.join(", ")),
@@ -118,19 +123,16 @@ fn needs(words: &Words) -> Result<BTreeMap<String, Need>, String> {
 /// Renders with the function's engine, also a template that SES would render.
 fn preview(
     connector: &EmailConnector,
-    locale: &str,
-    words: Words,
+    (locale, template): (&str, EmailTemplate),
     variables: Vec<String>,
     samples: Map<String, Value>,
 ) -> Result<Preview, String> {
-    let Words { subject, html, text } = words;
-    let template = EmailTemplate::Inline { subject, html, text };
     let connector = EmailConnector { templates: [(locale.to_owned(), template)].into(), ..connector.clone() };
     let branding = samples.get("organization").and_then(|it| it.get("branding")).and_then(Value::as_object);
     let organization = Organization { branding: branding.cloned().unwrap_or_default(), ..sample_organization() };
     let (invitation, user) = (sample_invitation().ok_or("the sample invitation is invalid")?, sample_inviter());
-    let about = Invited { invitation: &invitation, organization: &organization, inviter: Some(&user) };
-    match compose(connector, &MessagePayload(samples), about).map(|letter| letter.content) {
+    let context = EmailContext { invitation: &invitation, organization: &organization, inviter: Some(&user) };
+    match compose(connector, &MessagePayload(samples), context).map(|email| email.content) {
         Ok(Content::Rendered { subject, html, text }) => {
             Ok(Preview { locale: locale.to_owned(), variables, subject, html, text })
         }
@@ -146,7 +148,7 @@ fn preview(
 fn samples<'a>(
     connector: &EmailConnector,
     locale: &str,
-    needs: impl Iterator<Item = (&'a str, Need)>,
+    needs: impl IntoIterator<Item = (&'a str, Need)>,
 ) -> Map<String, Value> {
     let host = connector.allowed_link_hosts.first().map_or("app.example.com", String::as_str);
     let mut samples = Value::Object(Map::new());

@@ -124,6 +124,9 @@ pub enum EmailTemplate {
         /// The plain-text part; values are not escaped.
         text: String,
     },
+    /// The template that comes with the function, in the language of the locale. It lets a connector have templates of
+    /// its own in some locales only.
+    BuiltIn,
 }
 
 fn yes() -> bool {
@@ -143,6 +146,11 @@ pub enum ReferenceChecks {
 /// (the separator in keys) and control characters. The row of any other identifier is not found.
 pub fn could_exist(id: &str, max_length: usize) -> bool {
     !id.is_empty() && utf16_length(id) <= max_length && !id.contains(|c: char| c == '#' || c.is_control())
+}
+
+/// A host that a link can lead to consists of ASCII letters, digits, dots and hyphens.
+pub fn is_host_name(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
 }
 
 /// The length in UTF-16 units, as in JavaScript, so that limits are the same as in a client.

@@ -18,6 +18,11 @@ impl MessagePayload {
     pub fn link(&self) -> Option<&str> {
         self.0.get("link").and_then(Value::as_str)
     }
+
+    /// The code that the invitee should enter.
+    pub fn code(&self) -> Option<&str> {
+        self.0.get("code").and_then(Value::as_str)
+    }
 }
 
 impl fmt::Debug for MessagePayload {

@@ -15,7 +15,7 @@ use crate::{
         ids::InvitationId,
         invitation::{Invitation, NewInvitation},
     },
-    mail::{ConnectionProof, Invited, Letter, MessagePayload, compose},
+    mail::{ConnectionProof, Email, EmailContext, MessagePayload, compose},
     store::{
         create::{Creation, Refusal},
         directory::{Directory, References},
@@ -114,7 +114,7 @@ pub(super) struct Unmailed<'a> {
 impl Unmailed<'_> {
     /// Sends the email. If SES certainly does not take it, everything is rolled back, so that the same call can be made
     /// again. If SES may have taken it the invitation stands, because its mail may be on the way.
-    pub(super) async fn mail(self, email: &Letter, proof: ConnectionProof) -> Result<(), Error> {
+    pub(super) async fn mail(self, email: &Email, proof: ConnectionProof) -> Result<(), Error> {
         match self.app.mailer.send(email, proof, self.clock).await {
             Ok(sent) => {
                 sent.note();
@@ -145,7 +145,7 @@ impl Unmailed<'_> {
 }
 
 /// The invitation that is asked for, and its email where one is wanted. Nothing is written.
-async fn prepare(app: &App, request: &CreateRequest<'_>) -> Result<(Invitation, Option<Letter>), Error> {
+async fn prepare(app: &App, request: &CreateRequest<'_>) -> Result<(Invitation, Option<Email>), Error> {
     let invitee = request.new.checked_invitee(request.clock.now)?;
     let references = References {
         organization_id: Some(&request.new.organization_id),
@@ -166,7 +166,7 @@ fn resolve(
     request: &CreateRequest<'_>,
     invitee: &EmailAddress,
     directory: &Directory,
-) -> Result<(Invitation, Option<Letter>), Error> {
+) -> Result<(Invitation, Option<Email>), Error> {
     let references = ResolvedReferences::find(&request.new, directory)?;
     let now = request.clock.now;
     let id = InvitationId::generate(now)?;
@@ -177,7 +177,7 @@ fn resolve(
     let Some(payload) = request.payload else { return Ok((invitation, None)) };
     let connector = email::connector(directory, &app.config)?;
     let (organization, inviter) = (&references.organization, references.inviter.as_ref());
-    let email = compose(connector, payload, Invited { invitation: &invitation, organization, inviter })?;
+    let email = compose(connector, payload, EmailContext { invitation: &invitation, organization, inviter })?;
     Ok((invitation, Some(email)))
 }
 

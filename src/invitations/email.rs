@@ -9,7 +9,7 @@ use crate::{
         error::Error,
         invitation::Invitation,
     },
-    mail::{Invited, Letter, MessagePayload, compose},
+    mail::{Email, EmailContext, MessagePayload, compose},
     store::{
         StoreError,
         directory::{Directory, References},
@@ -25,7 +25,7 @@ pub(super) async fn of_existing(
     invitation: &Invitation,
     payload: &MessagePayload,
     clock: RequestClock,
-) -> Result<Letter, Error> {
+) -> Result<Email, Error> {
     let references = References {
         organization_id: Some(&invitation.organization_id),
         user_id: invitation.inviter_id.as_deref(),
@@ -40,7 +40,7 @@ pub(super) async fn of_existing(
     let inviter = invitation.inviter_id.as_deref();
     let inviter = inviter.map(|id| Ok(directory.user(id)?.unwrap_or_else(|| User::unnamed(id)))).transpose();
     let inviter = inviter.map_err(|error: StoreError| Error::from(error))?;
-    compose(connector, payload, Invited { invitation, organization: &organization, inviter: inviter.as_ref() })
+    compose(connector, payload, EmailContext { invitation, organization: &organization, inviter: inviter.as_ref() })
 }
 
 /// The tenant's email connector, or else the stack's, with the configuration set that it is used with. A connector of

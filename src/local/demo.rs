@@ -14,7 +14,7 @@ use crate::{
         directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User},
         ids::TenantId,
     },
-    mail::template::{built_in, built_in_locales},
+    mail::built_in,
     store::{Store, StoreError},
 };
 
@@ -81,7 +81,7 @@ fn connector() -> EmailConnector {
 
 /// A connector with its own templates does not use the built-in ones, so that they are listed here too.
 fn templates() -> BTreeMap<String, EmailTemplate> {
-    let built_in = built_in_locales().filter_map(|locale| Some((locale, built_in(locale)?.clone())));
+    let built_in = built_in::locales().map(|locale| (locale, EmailTemplate::BuiltIn));
     let others = [("x-stored", stored()), ("x-strict", strict())];
     built_in.chain(others).map(|(locale, template)| (locale.to_owned(), template)).collect()
 }

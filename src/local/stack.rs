@@ -139,7 +139,7 @@ impl Stack {
     pub async fn app(&self, lookup: impl Fn(&str) -> Option<String>) -> Result<App, StackError> {
         let config = Config::from_lookup(|name| lookup(name).or_else(|| default_setting(name)))?;
         table::create(&aws_sdk_dynamodb::Client::new(&self.sdk), &config.table_name).await?;
-        let app = App::new(config, &self.sdk);
+        let app = App::new(config, &self.sdk)?;
         demo::load(&app.store, &self.ses).await?;
         Ok(app)
     }

@@ -1,92 +1,118 @@
-//! From an invitation to a message: the variables, the checks that come before anything is written, the rendering.
+//! The composition of an email: the variables, the checks that come before anything is written, the rendering.
 
 use aws_sdk_sesv2::primitives::{DateTime, DateTimeFormat};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Content, Letter, MessagePayload, fence,
-    render::{RenderFailure, render},
+    Content, Email, MessagePayload,
+    built_in::{self, Values},
+    fence,
+    render::{RenderFailure, Rendered, render},
     template::choose,
 };
 use crate::domain::{
     directory::{EmailConnector, EmailTemplate, Organization, User, connector_row::nameable},
     error::Error,
+    ids::InvitationId,
     invitation::Invitation,
     timestamp::Timestamp,
 };
 
-/// What stands in a `link` for the new invitation's identifier.
+/// The part of a `link` that is replaced by the new invitation's identifier.
 const INVITATION_ID_PLACEHOLDER: &str = "{invitationId}";
 
-/// The longest subject line, in characters: as many as a line of a mail can have (RFC 5322, section 2.1.1), and many
+/// The longest subject line, in characters: as many as a line of an email can have (RFC 5322, section 2.1.1), and many
 /// more than mail programs show.
 const MAX_SUBJECT_LENGTH: usize = 998;
 
-/// The last moment that RFC 3339 can write: the end of the year 9999.
+/// The last time that RFC 3339 can write: the end of the year 9999.
 const LAST_WRITABLE: Timestamp = Timestamp::from_millis(253_402_300_799_000);
 
-/// An invitation, with the people and the organization that its message speaks of.
+/// An invitation, with the people and the organization that its email speaks of.
 #[derive(Clone, Copy, Debug)]
-pub struct Invited<'a> {
+pub struct EmailContext<'a> {
     /// The invitation.
     pub invitation: &'a Invitation,
-    /// What it invites to.
+    /// The organization that it invites to.
     pub organization: &'a Organization,
-    /// Who invites.
+    /// The user who invites.
     pub inviter: Option<&'a User>,
 }
 
-/// The message about an invitation, in the words of `connector` and with the variables of `payload`.
+/// Composes the email of an invitation from a template of `connector` and the variables of `payload`.
 ///
 /// # Errors
 /// [`Error::LinkSchemeRefused`], [`Error::LinkNotAllowed`], [`Error::CodeNotAllowed`], [`Error::NoTemplate`],
 /// [`Error::InvalidTemplate`], [`Error::MissingVariables`], [`Error::MessageTooLong`] or [`Error::MessageTooComplex`].
-pub fn compose(connector: EmailConnector, payload: &MessagePayload, invited: Invited<'_>) -> Result<Letter, Error> {
-    let variables = variables(payload, invited);
-    fence::check(&variables, &connector.allowed_link_hosts)?;
+pub fn compose(connector: EmailConnector, payload: &MessagePayload, context: EmailContext<'_>) -> Result<Email, Error> {
+    let invitation = context.invitation;
+    let link = link(payload, &invitation.id).map(|link| harmless_text(&link));
+    let code = payload.code().map(harmless_text);
+    fence::check(link.as_deref(), code.as_deref(), &connector.allowed_link_hosts)?;
     let (locale, template) = choose(&connector, payload.locale()).ok_or(Error::NoTemplate)?;
-    let content = match template {
-        EmailTemplate::Inline { subject, html, text } => rendered(locale, [subject, html, text], &variables)?,
+    let parts = match template {
+        EmailTemplate::BuiltIn => built_in(locale, &values(context, link.as_deref(), code.as_deref()))?,
+        EmailTemplate::Inline { subject, html, text } => {
+            inline(locale, [subject, html, text], &variables(payload, context))?
+        }
         EmailTemplate::Stored { name, variables: needed, escape_html } => {
-            stored(name, needed, *escape_html, variables)?
+            stored(name, needed, *escape_html, variables(payload, context))?
         }
     };
-    let invitation = invited.invitation;
-    let about = (invitation.tenant.clone(), invitation.id.clone());
-    Ok(Letter { connector, to: invitation.invitee.as_str().to_owned(), content, about })
+    let (tenant, invitation_id) = (invitation.tenant.clone(), invitation.id.clone());
+    Ok(Email { connector, to: invitation.invitee.as_str().to_owned(), content: parts, tenant, invitation_id })
 }
 
-/// The payload's own keys, and `organization`, `inviter` and `invitation`, which a payload cannot override.
-fn variables(payload: &MessagePayload, invited: Invited<'_>) -> Value {
-    let invitation = invited.invitation;
+/// The payload's link, with the invitation's identifier in it.
+fn link(payload: &MessagePayload, id: &InvitationId) -> Option<String> {
+    payload.link().map(|link| link.replace(INVITATION_ID_PLACEHOLDER, id.as_str()))
+}
+
+/// The values of the built-in template.
+fn values<'a>(context: EmailContext<'a>, link: Option<&'a str>, code: Option<&'a str>) -> Values<'a> {
+    let EmailContext { invitation, organization, inviter } = context;
+    let shown = |text: &String| Some(harmless_text(text)).filter(|text| !text.is_empty());
+    Values {
+        organization: harmless_text(&organization.name),
+        inviter_name: inviter.and_then(|inviter| inviter.name.as_ref()).and_then(shown),
+        inviter_address: inviter.and_then(|inviter| inviter.primary_email.as_ref()).and_then(shown),
+        invitee: invitation.invitee.as_str(),
+        roles: invitation.organization_roles.iter().map(|role| harmless_text(&role.name)).collect(),
+        expires_on: expires_on(invitation),
+        link: link.filter(|link| !link.is_empty()),
+        code: code.filter(|code| !code.is_empty()),
+    }
+}
+
+/// The variables of a tenant's own template: the payload's keys, and `organization`, `inviter` and `invitation`, which a
+/// payload cannot override.
+fn variables(payload: &MessagePayload, context: EmailContext<'_>) -> Value {
+    let EmailContext { invitation, organization, inviter } = context;
     let mut variables = payload.0.clone();
-    if let Some(link) = payload.link() {
-        let link = link.replace(INVITATION_ID_PLACEHOLDER, invitation.id.as_str());
+    if let Some(link) = link(payload, &invitation.id) {
         variables.insert("link".to_owned(), Value::String(link));
     }
     let (date, time) = date_and_time(invitation.expires_at);
-    variables.insert("organization".to_owned(), json!(invited.organization));
-    variables.insert("inviter".to_owned(), invited.inviter.map_or_else(|| json!({}), |inviter| json!(inviter)));
+    variables.insert("organization".to_owned(), json!(organization));
+    variables.insert("inviter".to_owned(), inviter.map_or_else(|| json!({}), |inviter| json!(inviter)));
     variables.insert(
         "invitation".to_owned(),
         json!({
             "id": invitation.id,
             "invitee": invitation.invitee.as_str(),
             "expiresAt": format!("{date}T{time}Z"),
-            "expiresOn": format!("{date} {} UTC", time.get(..5).unwrap_or(&time)),
+            "expiresOn": expires_on(invitation),
             "organizationRoles": invitation.organization_roles,
         }),
     );
     harmless(Value::Object(variables))
 }
 
-/// The same without fields that are null, since a variable that is null should count as missing; and without what would
-/// not stay in a value's own place: control characters other than line ends and tabs, and those that turn the direction
-/// of all that follows (Unicode Standard Annex #9). No template needs a key with them.
+/// Removes fields that are null, since a variable that is null counts as missing, and makes every text harmless. A key
+/// that is not harmless is removed: no template needs one.
 fn harmless(value: Value) -> Value {
-    let is_control = |c: char| c.is_control() && !['\n', '\r', '\t'].contains(&c);
     match value {
-        Value::String(text) => text.replace(turns_direction, "").replace(is_control, " ").into(),
+        Value::String(text) => harmless_text(&text).into(),
         Value::Array(values) => values.into_iter().map(harmless).collect(),
         Value::Object(fields) => {
             let is_harmless = |key: &str| !key.contains(turns_direction) && !key.contains(is_control);
@@ -97,13 +123,24 @@ fn harmless(value: Value) -> Value {
     }
 }
 
+/// Removes the characters that would act outside of a value's own place: control characters become spaces, and those
+/// that turn the direction of all that follows (Unicode Standard Annex #9) are left out.
+fn harmless_text(text: &str) -> String {
+    text.replace(turns_direction, "").replace(is_control, " ")
+}
+
+/// Control characters, except line ends and tabs.
+fn is_control(c: char) -> bool {
+    c.is_control() && !['\n', '\r', '\t'].contains(&c)
+}
+
 /// Embeddings, overrides and isolates. The marks that a text may need where it is written from right to left end with
 /// themselves, and stay.
 fn turns_direction(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A moment as RFC 3339 writes it in UTC, in its two halves, to the second.
+/// The two halves of a time as RFC 3339 writes it in UTC, to the second.
 fn date_and_time(clock: Timestamp) -> (String, String) {
     let seconds = clock.min(LAST_WRITABLE).as_millis().div_euclid(1000);
     let text = DateTime::from_secs(seconds).fmt(DateTimeFormat::DateTime).unwrap_or_default();
@@ -111,20 +148,45 @@ fn date_and_time(clock: Timestamp) -> (String, String) {
     (date.to_owned(), time.to_owned())
 }
 
-fn rendered(locale: &str, [subject, html, text]: [&str; 3], variables: &Value) -> Result<Content, Error> {
-    let invalid = |cause: &str| Error::InvalidTemplate { cause: format!("templates.{}: {cause}", nameable(locale)) };
+/// The time of an invitation's expiry as people read it, to the minute.
+fn expires_on(invitation: &Invitation) -> String {
+    let (date, time) = date_and_time(invitation.expires_at);
+    format!("{date} {} UTC", time.get(..5).unwrap_or(&time))
+}
+
+fn built_in(locale: &str, values: &Values<'_>) -> Result<Content, Error> {
+    let phrases = built_in::phrases(locale).ok_or_else(|| invalid(locale, "there are no built-in phrases for it"))?;
+    built_in::render(phrases, values).map(content).map_err(|failure| render_error(locale, failure))
+}
+
+fn inline(locale: &str, [subject, html, text]: [&str; 3], variables: &Value) -> Result<Content, Error> {
     match render(subject, html, text, variables) {
-        Ok(parts) if parts.text.trim().is_empty() => Err(invalid("the text part is empty")),
-        Ok(parts) => Ok(Content::Rendered { subject: short_line(&parts.subject), html: parts.html, text: parts.text }),
-        Err(RenderFailure::Missing(names)) => Err(Error::MissingVariables { names }),
-        Err(RenderFailure::Invalid(cause)) => Err(invalid(&cause)),
-        Err(RenderFailure::TooLong) => Err(Error::MessageTooLong),
-        Err(RenderFailure::TooManySteps) => Err(Error::MessageTooComplex),
+        Ok(parts) if parts.text.trim().is_empty() => Err(invalid(locale, "the text part is empty")),
+        Ok(parts) => Ok(content(parts)),
+        Err(failure) => Err(render_error(locale, failure)),
     }
 }
 
-/// SES neither escapes values nor reports a missing one, and does not say which of them become headers: so what is
-/// missing is found here, every value is escaped unless the connector does without, and each stays on one line.
+fn content(parts: Rendered) -> Content {
+    Content::Rendered { subject: short_line(&parts.subject), html: parts.html, text: parts.text }
+}
+
+fn render_error(locale: &str, failure: RenderFailure) -> Error {
+    match failure {
+        RenderFailure::Missing(names) => Error::MissingVariables { names },
+        RenderFailure::Invalid(cause) => invalid(locale, &cause),
+        RenderFailure::TooLong => Error::MessageTooLong,
+        RenderFailure::TooManySteps => Error::MessageTooComplex,
+    }
+}
+
+fn invalid(locale: &str, cause: &str) -> Error {
+    Error::InvalidTemplate { cause: format!("templates.{}: {cause}", nameable(locale)) }
+}
+
+/// The data of a stored template. SES neither escapes values nor reports a missing one, and does not say which of them
+/// become headers: so missing variables are found here, every value is escaped unless the connector says otherwise, and
+/// each stays on one line.
 fn stored(name: &str, needed: &[String], escape_html: bool, variables: Value) -> Result<Content, Error> {
     let names: Vec<String> = needed.iter().filter(|path| !is_given(&variables, path)).cloned().collect();
     if !names.is_empty() {
@@ -134,7 +196,7 @@ fn stored(name: &str, needed: &[String], escape_html: bool, variables: Value) ->
     Ok(Content::Stored { template: name.to_owned(), data: data.to_string() })
 }
 
-/// Escapes what has a meaning in HTML, and no more: SES puts the same value into the text part.
+/// Escapes the characters that have a meaning in HTML, and no others: SES puts the same value into the text part.
 fn escaped(text: &str) -> String {
     let escapes = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")];
     escapes.iter().fold(text.to_owned(), |text, (character, escape)| text.replace(*character, escape))
@@ -176,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_not_stay_in_its_place_is_left_out() {
+    fn characters_that_act_outside_of_their_place_are_removed() {
         for (given, expected, reason) in [
             (json!("a\u{202e}b\u{2066}c\u{2069}"), json!("abc"), "directions"),
             (json!("a\u{0}b\u{1b}c\u{85}d\u{7f}"), json!("a b c d "), "control characters"),
@@ -192,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_written_to_the_second_and_end_with_the_year_9999() {
+    fn times_are_written_to_the_second_and_end_with_the_year_9999() {
         for (millis, date, time) in [
             (4_102_444_800_999, "2100-01-01", "00:00:00"),
             (1_000, "1970-01-01", "00:00:01"),

@@ -1,9 +1,8 @@
-//! Handlebars as SES speaks it, rendered strictly: a variable that is missing is an error, and all of those that are
-//! missing are told at once.
+//! Handlebars in the dialect of SES, rendered strictly: a missing variable is an error, and all missing variables are
+//! reported at once.
 
 mod bounds;
 mod compiled;
-mod parse;
 mod steps;
 
 use std::sync::LazyLock;
@@ -18,10 +17,11 @@ use serde_json::{Map, Value};
 pub use self::bounds::{MAX_TAGS, MAX_TEMPLATE_BYTES};
 use self::{
     compiled::compiled,
-    parse::plain,
     steps::{Part, Steps, Stopped},
 };
-use crate::domain::directory::EmailTemplate;
+
+/// The longest part of an email, in bytes: many times what mail clients show, and little enough to hold in memory.
+pub(super) const MAX_PART_BYTES: usize = 1 << 20;
 
 /// The most missing variables that are looked for in one template.
 const MOST_MISSING: usize = 20;
@@ -29,7 +29,7 @@ const MOST_MISSING: usize = 20;
 /// The block helpers that SES's templates have (Amazon SES developer guide, "Advanced email personalization").
 const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
 
-/// Why a template was not rendered.
+/// The reason for which a template was not rendered.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RenderFailure {
     /// Variables are missing: their dotted paths.
@@ -89,7 +89,8 @@ fn strict(escape: fn(&str) -> String) -> Handlebars<'static> {
     registry
 }
 
-/// Renders one part. What is missing is added to `missing`, and made up for, so that the next missing one is found.
+/// Renders one part. A missing variable is added to `missing` and replaced by an empty text, so that the next one is
+/// found.
 fn render_part(
     template: &str,
     registry: &Handlebars<'_>,
@@ -118,28 +119,12 @@ fn render_part(
     Ok(String::new())
 }
 
-/// Compiles an inline template ahead of its first use.
-pub fn prepare(template: &EmailTemplate) {
-    if let EmailTemplate::Inline { subject, html, text } = template {
-        for part in [subject, html, text] {
-            // One that is wrong is told of when it is used.
-            let _ = compiled(part);
-        }
-    }
-}
-
-/// Only what SES has too: a template should be able to move there. Partials, which SES has, could include each other
-/// for ever, and a message has no need of them.
+/// Compiles a template. It can use only what SES has too, so that it can move there, and no partials: they could include
+/// each other for ever, and an email does not need them.
 pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     let invalid = |reason: &str| RenderFailure::Invalid(reason.to_owned());
     bounds::check(template).map_err(invalid)?;
-    // What is not plain may be wrong, and is told of by the library.
-    let template = if let Some(template) = plain(template) {
-        template
-    } else {
-        bounds::check_for_library(template).map_err(invalid)?;
-        Template::compile(template).map_err(|error| invalid(&template_fault(&error)))?
-    };
+    let template = Template::compile(template).map_err(|error| invalid(&template_fault(&error)))?;
     if !is_supported(&template) {
         return Err(invalid("a template can only use variables, and the blocks if, unless, each and with"));
     }
@@ -216,7 +201,7 @@ fn belongs_to_a_loop(name: &str) -> bool {
     name.starts_with('@')
 }
 
-/// Puts an empty text where the variable should be. Says whether that was possible and new.
+/// Puts an empty text in the place of a variable. Returns `false` where that was not possible, or not new.
 fn make_up(variables: &mut Value, path: &str) -> bool {
     let mut place = variables;
     for key in path.split('.') {
@@ -250,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_missing_is_told_at_once() {
+    fn all_missing_variables_are_reported_at_once() {
         let failure = render("{{a}} {{b.c}}", "{{b.d}} {{a}}", "{{e}}{{#if f}}{{f}}{{/if}}", &json!({ "b": {} }));
         assert_eq!(failure, Err(RenderFailure::Missing(["a", "b.c", "b.d", "e"].map(str::to_owned).into())));
     }
@@ -270,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_template_is_told_from_a_wrong_payload() {
+    fn a_wrong_template_is_distinguished_from_a_wrong_payload() {
         for (template, reason) in [
             ("{{#if a}}", "not closed"),
             ("{{/if}}", "not opened"),
@@ -296,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_by_its_place_and_quotes_nothing_of_the_template() {
+    fn a_fault_names_its_place_and_quotes_nothing_of_the_template() {
         for (template, says, reason) in [
             ("\n {{#if ada}}{{/ada@example.com}}", "text: the syntax is invalid (line 2, column", "another close"),
             ("{{#if ada}}{{/ada}}", "text: a block is closed by another name", "another name"),
@@ -314,18 +299,18 @@ mod tests {
     }
 
     #[test]
-    fn a_template_has_bounds_whether_it_is_plain_or_not() {
+    fn a_template_has_bounds() {
         let filled = |n: usize| "x".repeat(n);
         for (template, says, reason) in [
             (filled(MAX_TEMPLATE_BYTES), None, "as long as it may be"),
             (filled(MAX_TEMPLATE_BYTES + 1), Some("102,400 bytes"), "longer"),
             ("{{a}}".repeat(MAX_TAGS), None, "as many tags as there may be"),
             ("{{a}}".repeat(MAX_TAGS + 1), Some("500 tags"), "more"),
-            ("{{{ a }}}".repeat(MAX_TAGS), None, "as many that are not plain"),
-            ("{{{ a }}}".repeat(MAX_TAGS + 1), Some("500 tags"), "more that are not plain"),
-            (format!("{{{{{{a}}}}}}{}", filled(199)).repeat(220), None, "not plain, and long"),
-            (format!("{{{{{{a}}}}}}{}", filled(199)).repeat(230), Some("10,000,000"), "not plain, and longer"),
-            (format!("{{{{ a }}}}{}", filled(195)).repeat(490), None, "the same, plain"),
+            ("{{{ a }}}".repeat(MAX_TAGS), None, "as many with three braces"),
+            ("{{{ a }}}".repeat(MAX_TAGS + 1), Some("500 tags"), "more with three braces"),
+            (format!("{{{{{{a}}}}}}{}", filled(199)).repeat(220), None, "both long and with many tags"),
+            (format!("{{{{{{a}}}}}}{}", filled(199)).repeat(230), Some("10,000,000"), "longer and with more"),
+            (format!("{{{{ a }}}}{}", filled(195)).repeat(490), Some("10,000,000"), "longer and with more"),
             (format!("{{{{a {}}}}}", filled(1_100)), Some("1,024 bytes"), "a long tag"),
             (format!("{{{{a {}", filled(1_100)), Some("1,024 bytes"), "a long tag that does not end"),
             (format!("{{{{!-- {} --}}}}{{{{a}}}}", filled(2_000)), None, "a long comment"),

@@ -26,7 +26,7 @@ use tokio::{
     time::{sleep, timeout, timeout_at},
 };
 
-use super::{Content, Letter, compose::one_line};
+use super::{Content, Email, compose::one_line};
 use crate::{
     clock::{Deadline, RequestClock},
     domain::{error::Error, timestamp::Timestamp},
@@ -37,7 +37,7 @@ use crate::{
 /// The waits before each attempt. A message is sent again where SES certainly has not taken it.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];
 
-/// The time that is kept back behind the last attempt, for the table to be told how it ended.
+/// The time that is reserved after the last attempt, to write its outcome to the table.
 const TIME_AFTER_SENDING: Duration = Duration::from_secs(1);
 
 /// The least time for an attempt. SES usually answers in a tenth of it.
@@ -47,8 +47,8 @@ const LEAST_ATTEMPT: Duration = Duration::from_millis(500);
 /// after it. A function whose timeout is 3 seconds has it, one with 2 seconds has not.
 const LEAST_TIME: Duration = Duration::from_millis(700);
 
-/// How long after SES's last answer a connection counts as alive, in **milliseconds** of the wall clock: the monotonic
-/// clock may stand still while Lambda freezes a container.
+/// The time after SES's last response in which a connection counts as alive, in **milliseconds** of the wall clock:
+/// the monotonic clock may stand still while Lambda freezes a container.
 const ALIVE_MILLIS: i64 = 2_000;
 
 /// The time limits of the attempts to prove a connection. The first attempt may meet a connection that is dead without
@@ -66,7 +66,7 @@ pub struct Mailer {
     last_proof: Mutex<Option<watch::Receiver<ProofResult>>>,
 }
 
-/// How SES took a message.
+/// The outcome of sending, where SES has the email or may have it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Sent {
     /// SES has it.
@@ -87,7 +87,8 @@ impl Sent {
     }
 }
 
-/// Why SES certainly did not take a message. Each tells the operator SES's code, which names nobody.
+/// The reason for which SES certainly did not take an email. Each holds SES's error code for the operator, and no
+/// address.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SendError {
     /// SES will not accept it, however often it is sent.
@@ -132,8 +133,8 @@ impl Mailer {
         }
     }
 
-    /// Begins to prove that a message can go out on a connection that is alive, while the caller writes what the message
-    /// is about. To be called before anything is written.
+    /// Starts to prove that the connection is alive, while the caller writes the invitation. To be called before anything
+    /// is written.
     ///
     /// # Errors
     /// [`SendError::Unavailable`] where there is not enough time to write and to send.
@@ -162,9 +163,12 @@ impl Mailer {
             for limit in PROOF_LIMITS {
                 match timeout(limit, prove(&client)).await {
                     Ok(Ok(())) => {
-                        last_answer.note(now);
-                        result.send_replace(Some(Ok(())));
-                        return;
+                        last_answer.note(clock.now);
+                        return Ok(());
+                    }
+                    Ok(Err(cause)) => failure = SendError::Unavailable(cause),
+                    Err(_) => {
+                        failure = SendError::Unavailable("SES: no answer to the proof of a connection".to_owned());
                     }
                     Ok(Err(cause)) => failure = cause,
                     Err(_) => "SES: no answer to the proof of a connection".clone_into(&mut failure),
@@ -177,13 +181,13 @@ impl Mailer {
         proof
     }
 
-    /// Sends `letter` on a connection that `proof` found alive. A message that SES certainly did not take, for throttling or
+    /// Sends `email` on a connection that `proof` found alive. A message that SES certainly did not take, for throttling or
     /// for want of a connection, is sent again. The last attempt may use all the time of the request but for what has to
     /// follow it.
     ///
     /// # Errors
     /// SES certainly did not take the message.
-    pub async fn send(&self, letter: &Letter, proof: ConnectionProof, clock: RequestClock) -> Result<Sent, SendError> {
+    pub async fn send(&self, email: &Email, proof: ConnectionProof, clock: RequestClock) -> Result<Sent, SendError> {
         let deadline = sending_deadline(clock);
         let mut failure = match timeout_at(deadline.end, proof.outcome()).await {
             Ok(Ok(())) => no_time(),
@@ -199,7 +203,7 @@ impl Mailer {
                 statistics::retry();
                 sleep(wait).await;
             }
-            match self.attempt(letter, deadline).await {
+            match self.attempt(email, deadline).await {
                 Ok(sent) => {
                     self.last_answer.note_outcome(&sent, clock.now);
                     return Ok(sent);
@@ -211,10 +215,10 @@ impl Mailer {
         Err(failure)
     }
 
-    /// One attempt. A failure comes with whether the message may be sent again.
-    async fn attempt(&self, letter: &Letter, deadline: Deadline) -> Result<Sent, (SendError, bool)> {
+    /// Makes one attempt. A failure comes with `true` where the email may be sent again.
+    async fn attempt(&self, email: &Email, deadline: Deadline) -> Result<Sent, (SendError, bool)> {
         let unknown = |cause: &str| Ok(Sent::Unknown { cause: cause.to_owned() });
-        match timeout_at(deadline.end, self.request(letter).send()).await {
+        match timeout_at(deadline.end, self.request(email).send()).await {
             Ok(Ok(answer)) if answer.message_id().is_some_and(|id| !id.is_empty()) => Ok(Sent::Accepted),
             Ok(Ok(_)) => unknown("SES: an answer without a MessageId"),
             Ok(Err(error)) => classify(&error),
@@ -222,23 +226,22 @@ impl Mailer {
         }
     }
 
-    fn request(&self, letter: &Letter) -> SendEmailFluentBuilder {
-        let connector = &letter.connector;
+    fn request(&self, email: &Email) -> SendEmailFluentBuilder {
+        let connector = &email.connector;
         let reply_to = connector.reply_to.iter().map(|address| one_line(address)).collect();
         let reply_to = Some(reply_to).filter(|addresses: &Vec<String>| !addresses.is_empty());
         let feedback = connector.feedback_forwarding_email_address.as_deref();
-        let (tenant, invitation_id) = &letter.about;
         self.client
             .send_email()
             .from_email_address(one_line(&connector.from_email_address))
             .set_from_email_address_identity_arn(connector.from_email_address_identity_arn.clone())
-            .destination(Destination::builder().to_addresses(&letter.to).build())
+            .destination(Destination::builder().to_addresses(&email.to).build())
             .set_reply_to_addresses(reply_to)
             .set_feedback_forwarding_email_address(feedback.map(one_line))
             .set_configuration_set_name(connector.configuration_set_name.clone())
-            .content(content(&letter.content))
-            .email_tags(tag("tenant", tenant.as_str()))
-            .email_tags(tag("invitation", invitation_id.as_str()))
+            .content(content(&email.content))
+            .email_tags(tag("tenant", email.tenant.as_str()))
+            .email_tags(tag("invitation", email.invitation_id.as_str()))
     }
 }
 
@@ -269,7 +272,7 @@ impl LastAnswer {
     }
 }
 
-/// When sending has to have ended: an attempt may take until then, and what follows it has the time of one call.
+/// The time by which sending has to end: an attempt may last until then, and one call to DynamoDB fits in after it.
 fn sending_deadline(clock: RequestClock) -> Deadline {
     let Deadline { begin_by, .. } = clock.leaving(TIME_AFTER_SENDING);
     Deadline { begin_by, end: begin_by }
@@ -296,8 +299,8 @@ async fn prove(client: &Client) -> Result<(), String> {
     }
 }
 
-/// How a failed attempt ended. A failure after which SES certainly does not have the message comes with whether the
-/// message may be sent again.
+/// Classifies a failed attempt. A failure after which SES certainly does not have the email comes with `true` where the
+/// email may be sent again.
 fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)> {
     const REJECTED: [&str; 6] = [
         "AccountSuspendedException",
@@ -320,8 +323,8 @@ fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)>
         // A 500, or an answer that is none of SES's, may come after the message was taken.
         SdkError::ServiceError(answer) => {
             let status = answer.raw().status();
-            let is_refusal = status.is_client_error() || status.as_u16() == NOT_AVAILABLE;
-            if is_refusal { Err((SendError::Unavailable(cause), false)) } else { Ok(Sent::Unknown { cause }) }
+            let is_rejected = status.is_client_error() || status.as_u16() == NOT_AVAILABLE;
+            if is_rejected { Err((SendError::Unavailable(cause), false)) } else { Ok(Sent::Unknown { cause }) }
         }
         SdkError::ConstructionFailure(_) => Err((SendError::Unavailable(cause), false)),
         _ if sdk_error::never_arrived(error) => Err((SendError::Unavailable(cause), true)),

@@ -6,9 +6,9 @@ use aws_sdk_sesv2::operation::get_email_template::GetEmailTemplateError;
 use super::Mailer;
 use crate::sdk_error;
 
-/// The words of a template; a part that it does not have is empty.
+/// The parts of a template. A part that it does not have is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
+pub struct TemplateParts {
     /// The subject line.
     pub subject: String,
     /// The HTML part.
@@ -21,8 +21,8 @@ impl Mailer {
     /// Reads a template from SES.
     ///
     /// # Errors
-    /// Says in words why there is nothing to read.
-    pub async fn stored_template(&self, name: &str) -> Result<Words, String> {
+    /// Returns the reason, in plain text, for which there is nothing to read.
+    pub async fn stored_template(&self, name: &str) -> Result<TemplateParts, String> {
         // Reading may be repeated, which the client by itself never does.
         let retries = aws_sdk_sesv2::config::Builder::new().retry_config(RetryConfig::standard());
         let request = self.client.get_email_template().template_name(name).customize().config_override(retries);
@@ -35,6 +35,6 @@ impl Mailer {
         };
         let content = content.ok_or_else(|| format!("SES has a template `{name}` without any content"))?;
         let [subject, html, text] = [content.subject, content.html, content.text].map(Option::unwrap_or_default);
-        Ok(Words { subject, html, text })
+        Ok(TemplateParts { subject, html, text })
     }
 }

@@ -1,57 +1,12 @@
-//! Which template a message is made from.
-//!
-//! A connector's templates are its own; one that has none uses those that come with the function: one layout, with
-//! the phrases of each language put in where it says `[[phrase]]`.
+//! The choice of the template that an email is made from.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::OnceLock,
-};
+use std::collections::BTreeMap;
 
+use super::built_in;
 use crate::domain::directory::{EmailConnector, EmailTemplate};
 
-const LAYOUT_HTML: &str = include_str!("defaults/layout.html");
-const LAYOUT_TEXT: &str = include_str!("defaults/layout.txt");
-
-/// A language that the function has a template in.
-struct Language {
-    locale: &'static str,
-    /// A JSON object from name to text.
-    phrases: &'static str,
-    /// Made when it is first asked for: most functions speak one language.
-    template: OnceLock<EmailTemplate>,
-}
-
-static LANGUAGES: [Language; 8] = [
-    Language::new("ar", include_str!("defaults/ar.json")),
-    Language::new("de", include_str!("defaults/de.json")),
-    Language::new("en", include_str!("defaults/en.json")),
-    Language::new("es", include_str!("defaults/es.json")),
-    Language::new("fr", include_str!("defaults/fr.json")),
-    Language::new("it", include_str!("defaults/it.json")),
-    Language::new("ja", include_str!("defaults/ja.json")),
-    Language::new("pt", include_str!("defaults/pt.json")),
-];
-
-impl Language {
-    const fn new(locale: &'static str, phrases: &'static str) -> Self {
-        Self { locale, phrases, template: OnceLock::new() }
-    }
-
-    fn template(&self) -> &EmailTemplate {
-        self.template.get_or_init(|| filled(self.phrases))
-    }
-}
-
-/// The locales of the templates that come with the function.
-pub fn built_in_locales() -> impl Iterator<Item = &'static str> {
-    LANGUAGES.iter().map(|language| language.locale)
-}
-
-/// The template that comes with the function for `locale`, if there is one.
-pub fn built_in(locale: &str) -> Option<&'static EmailTemplate> {
-    LANGUAGES.iter().find(|language| is_same(language.locale, locale)).map(Language::template)
-}
+/// The only template of a connector that has none of its own.
+static BUILT_IN: EmailTemplate = EmailTemplate::BuiltIn;
 
 /// The template for `locale`, and the locale that it is kept under: that locale exactly, then its language, then the
 /// connector's default locale.
@@ -60,11 +15,11 @@ pub fn choose<'a>(connector: &'a EmailConnector, locale: Option<&str>) -> Option
     wanted.flat_map(|locale| [locale, language(locale)]).find_map(|locale| find(&connector.templates, locale))
 }
 
-/// A connector without templates uses those that come with the function.
+/// The template that is kept under `locale`, or the built-in one where the connector has no templates at all.
 fn find<'a>(templates: &'a BTreeMap<String, EmailTemplate>, locale: &str) -> Option<(&'a str, &'a EmailTemplate)> {
     if templates.is_empty() {
-        let language = LANGUAGES.iter().find(|language| is_same(language.locale, locale))?;
-        return Some((language.locale, language.template()));
+        let is_built_in = |built_in: &&str| is_same(built_in, locale);
+        return built_in::locales().find(is_built_in).map(|locale| (locale, &BUILT_IN));
     }
     let found = templates.iter().find(|(name, _)| is_same(name, locale));
     found.map(|(name, template)| (name.as_str(), template))
@@ -78,20 +33,6 @@ fn is_same(locale: &str, other: &str) -> bool {
 
 fn language(locale: &str) -> &str {
     locale.split(['-', '_']).next().unwrap_or(locale)
-}
-
-/// The layout with these phrases.
-fn filled(phrases: &str) -> EmailTemplate {
-    let phrases: HashMap<String, String> =
-        serde_json::from_str(phrases).expect("the phrase files are checked by a test");
-    let phrase = |name: &str| phrases.get(name).map_or("", String::as_str);
-    let fill = |layout: &str| {
-        let mut pieces = layout.split("[[");
-        let first = pieces.next().unwrap_or_default().to_owned();
-        pieces.filter_map(|piece| piece.split_once("]]")).fold(first, |text, (name, rest)| text + phrase(name) + rest)
-    };
-    let subject = phrase("subject").to_owned();
-    EmailTemplate::Inline { subject, html: fill(LAYOUT_HTML), text: fill(LAYOUT_TEXT) }
 }
 
 #[cfg(test)]
@@ -136,14 +77,17 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_templates_have_every_phrase_in_every_language() {
-        for locale in built_in_locales() {
-            let Some(EmailTemplate::Inline { subject, html, text }) = built_in(locale) else { panic!("{locale}") };
-            assert!(!subject.is_empty(), "{locale}");
-            for part in [subject, html, text] {
-                assert!(!part.contains("[["), "{locale} lacks a phrase: {part}");
-            }
+    fn a_connector_without_templates_uses_the_built_in_one_of_the_language() {
+        for (locale, chosen, reason) in [
+            (Some("ja"), Some("ja"), "exact"),
+            (Some("pt-BR"), Some("pt"), "the language"),
+            (Some("xx"), Some("fr"), "the default"),
+            (None, Some("fr"), "nothing asked for"),
+        ] {
+            let connector = connector("fr", &[]);
+            let found = choose(&connector, locale);
+            assert_eq!(found, chosen.map(|locale| (locale, &EmailTemplate::BuiltIn)), "{reason}");
         }
-        assert!(built_in_locales().count() >= 5);
+        assert!(choose(&connector("xx", &[]), None).is_none(), "no such language");
     }
 }

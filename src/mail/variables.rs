@@ -1,5 +1,5 @@
-//! Which variables a template needs: all that it mentions anywhere, but for those that it mentions only where they are
-//! known to be there, inside a condition on themselves.
+//! The variables that a template needs: all that it mentions, except those that it mentions only inside a condition on
+//! themselves, where they are known to exist.
 //!
 //! A variable inside a condition on another counts as needed. SES never delivers a message that lacks a variable, and
 //! says so to nobody, so the safe side is to ask for one that might have been done without.
@@ -13,10 +13,10 @@ use handlebars::{
 
 use super::render::{RenderFailure, compile};
 
-/// Where a variable stands, from the outermost object on.
+/// The path of a variable, from the outermost object on.
 type Path = Vec<String>;
 
-/// What a needed variable has to be.
+/// The kind of value that a needed variable has to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// Anything that can be shown.
@@ -39,7 +39,8 @@ struct Walk {
     needed: BTreeMap<String, Need>,
     /// The variables that are known to be there at this point.
     present: Vec<Path>,
-    /// What names are relative to, innermost last; `None` is an item of a list, whose fields are nobody's variables.
+    /// The objects that names are relative to, innermost last; `None` is an item of a list, whose fields are
+    /// nobody's variables.
     scopes: Vec<Option<Path>>,
     /// The names that blocks have given to what they go through.
     named: Vec<String>,
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_does_not_parse_is_told_as_such() {
+    fn a_template_that_does_not_parse_is_reported() {
         assert!(matches!(needed(["{{a}}", "{{#if a}}"]), Err(RenderFailure::Invalid(_))));
     }
 }

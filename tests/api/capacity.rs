@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use crate::{
-    helpers::{Call, TestApp, body, body_with_mail, connector, with},
+    helpers::{Call, TestApp, body, body_with_mail, connector, connector_with, inline, with},
     proxy::Asked,
 };
 
@@ -43,7 +43,7 @@ fn writes_by_the_rules(asked: &[Asked], indexes: usize) -> usize {
 #[tokio::test]
 async fn operations_cost_what_the_rules_and_the_documentation_say() {
     let app = TestApp::start_behind_proxy(&[]).await;
-    // The demo tenant's connector is as large as one can be that has every language as a template of its own.
+    app.set_connector(&connector_with(inline("s", &"x".repeat(100 * 1024), "t"))).await;
     let (large, _) = measure(&app, Call::create(&body_with_mail("first@example.com")), 201).await;
     app.set_connector(&connector()).await;
     let warm = TestApp::start_behind_proxy(&[("DIRECTORY_CACHE_SECONDS", "3600")]).await;

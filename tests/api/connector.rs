@@ -291,7 +291,8 @@ fn renders_the_templates_of_fifty_tenants() {
     let render = |tenant: usize| {
         let part = |name: &str| {
             let begin = format!("{name} of {tenant} ");
-            let filling = "x".repeat((MAX_TEMPLATE_BYTES - begin.len()) / MAX_TAGS - "{{a.b}}".len());
+            // As many bytes as a part with so many tags can have.
+            let filling = "x".repeat((10_000_000 / MAX_TAGS - begin.len()) / MAX_TAGS - "{{a.b}}".len());
             begin + &format!("{{{{a.b}}}}{filling}").repeat(MAX_TAGS)
         };
         let variables = json!({ "a": { "b": "value" } });

@@ -16,7 +16,7 @@ use crate::helpers::{NOW, TestApp, body, create_event, with};
 /// The command for the tenant `default`: what it shows, or what it says went wrong.
 pub async fn directory(app: &TestApp, arguments: &[&str]) -> Result<Vec<Value>, String> {
     let url = app.behind_proxy().unwrap_or(&app.stack.dynamodb_url);
-    let app = App::new(app.app.config.clone(), &stack::sdk_config(url, &app.stack.ses_url));
+    let app = App::new(app.app.config.clone(), &stack::sdk_config(url, &app.stack.ses_url)).unwrap();
     let start = ["directory", "--tenant", "default", "--table", &app.config.table_name];
     let cli = Cli::try_parse_from(start.iter().chain(arguments)).map_err(|error| error.to_string())?;
     let mut out = Vec::new();
@@ -175,13 +175,16 @@ async fn a_connectors_templates_are_read_understood_and_shown() {
         "templates": {
             "de": { "kind": "inline", "subject": "{{organization.name}}", "html": "<p>{{inviter.name}}</p>", "text": "{{code}} {{link}}" },
             "en": { "kind": "stored", "name": "welcome", "variables": ["outdated"] },
+            "fr": { "kind": "builtIn" },
         },
     });
     let shown = directory(&app, &["connector", "put", "--json", &connector.to_string()]).await.unwrap();
-    let [german, english, written] = &shown[..] else { panic!("{shown:?}") };
+    let [german, english, french, written] = &shown[..] else { panic!("{shown:?}") };
     assert_eq!(german["subject"], "Acme Corporation");
     assert_eq!(english["variables"], json!(["greeting", "link", "organization.name"]));
     assert_eq!(english["text"], "greeting https://acme.example/join/00000000000000sample0");
+    assert_eq!(french["subject"], "Ada Lovelace vous invite à rejoindre Acme Corporation");
+    assert_eq!(written["templates"]["fr"], json!({ "kind": "builtIn" }));
     assert_eq!(written["templates"]["en"]["variables"], english["variables"]);
     let mail = |payload: Value| with(body("a@example.com"), json!({ "messagePayload": payload }));
     let answer = app.create_at(NOW, &mail(json!({ "link": "https://acme.example/" }))).await;
@@ -219,6 +222,8 @@ async fn a_connector_that_would_fail_is_not_written() {
             "templates.fr: unknown field `subject`",
         ),
         (with_template("fr", json!({ "kind": "other" })), "unknown variant `other`"),
+        (with_template("xx", json!({ "kind": "builtIn" })), "templates.xx: there are no built-in phrases for it"),
+        (with_template("fr", json!({ "kind": "builtIn", "name": "n" })), "templates.fr: unknown field `name`"),
         (with(with_template("fr", inline("")), json!({ "defaultLocale": "it" })), "there is no template for `it`"),
         (with(with_template("fr", inline("")), json!({ "replyto": [] })), "unknown field `replyto`"),
         (

@@ -158,7 +158,7 @@ impl TestApp {
 
     /// With clients built anew.
     fn rebuilt(mut self) -> Self {
-        self.app = App::new(self.app.config.clone(), &self.sdk);
+        self.app = App::new(self.app.config.clone(), &self.sdk).unwrap();
         self
     }
 

@@ -209,9 +209,9 @@ async fn no_failure_of_aws_puts_a_request_into_the_log() {
         let (dynamodb, ses) = (&app.stack.dynamodb_url, &app.stack.ses_url);
         let failing = [("DynamoDB", sdk_config(&url, ses)), ("SES", sdk_config(dynamodb, &url))];
         for (service, sdk) in failing {
-            app.app = App::new(config.clone(), &app.stack.sdk);
+            app.app = App::new(config.clone(), &app.stack.sdk).unwrap();
             app.call(Call::create(&body("secret-invited@example.com"))).await;
-            app.app = App::new(config.clone(), &sdk);
+            app.app = App::new(config.clone(), &sdk).unwrap();
             let what = format!("{service} says {status} {error:?}");
             assert_calls_name_nobody(&app, &log, async || {}, &what).await;
         }

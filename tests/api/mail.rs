@@ -96,6 +96,28 @@ async fn the_template_follows_the_locale_then_its_language_then_the_default() {
 }
 
 #[tokio::test]
+async fn a_connector_may_have_its_own_template_in_one_language_and_the_built_in_one_in_another() {
+    let app = TestApp::start().await;
+    let templates = [
+        ("en".to_owned(), inline("Own", "Own", "Own")),
+        ("de-AT".to_owned(), EmailTemplate::BuiltIn),
+        ("xx".to_owned(), EmailTemplate::BuiltIn),
+    ];
+    app.set_connector(&EmailConnector { templates: templates.into(), ..connector() }).await;
+    for (n, (locale, subject)) in
+        [("de-AT", "Ada Lovelace hat Sie zu Acme Corporation eingeladen"), ("de", "Own"), ("en", "Own")]
+            .iter()
+            .enumerate()
+    {
+        let payload = json!({ "locale": locale });
+        assert_eq!(app.create_at(NOW, &mailed(&format!("p{n}@example.com"), payload)).await.status, 201);
+        assert_eq!(&app.mails().remove(0).subject, subject, "{locale}");
+    }
+    let answer = app.create_at(NOW, &mailed("someone@example.com", json!({ "locale": "xx" }))).await;
+    answer.assert_refused(400, "connector.invalid_config");
+}
+
+#[tokio::test]
 async fn values_are_escaped_in_html_and_cannot_add_headers_or_templates() {
     let app = TestApp::start().await;
     let parts = "{{name}}|{{organization.id}}|{{inviter.name}}|{{invitation.invitee}}";

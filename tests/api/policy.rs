@@ -37,7 +37,7 @@ impl Observed {
         app.stack.ses.put_template("greeting", "Join", "<p>Join</p>", "Join");
         app.set_connector(&connector_of_both_kinds()).await;
         let (dynamodb, ses) = (Proxy::start(&app.stack.dynamodb_url).await, Proxy::start(&app.stack.ses_url).await);
-        app.app = App::new(app.app.config.clone(), &stack::sdk_config(dynamodb.url(), ses.url()));
+        app.app = App::new(app.app.config.clone(), &stack::sdk_config(dynamodb.url(), ses.url())).unwrap();
         Self { app, dynamodb, ses, asked: Vec::new() }
     }
 

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::{Entry, not_empty};
-use crate::{
-    domain::{directory::EmailConnector, email_address::EmailAddress},
-    mail::fence::is_host_name,
+use crate::domain::{
+    directory::{EmailConnector, is_host_name},
+    email_address::EmailAddress,
 };
 
 /// Reads an email connector.
@@ -43,6 +43,7 @@ pub(super) fn read(fields: Map<String, Value>) -> Result<Entry, String> {
 fn template_fields(template: &Map<String, Value>) -> &'static [&'static str] {
     match template.get("kind").and_then(Value::as_str) {
         Some("stored") => &["kind", "name", "variables", "escapeHtml"],
+        Some("builtIn") => &["kind"],
         _ => &["kind", "subject", "html", "text"],
     }
 }

@@ -95,7 +95,7 @@ fn parameter_bytes(parameter: &Parameter) -> usize {
             2 * (ALLOCATION + text.len()) + of_segments
         }
         Parameter::Literal(value) => value_bytes(value),
-        // A template that has a subexpression is refused.
+        // A template with a subexpression is invalid.
         _ => 0,
     }
 }

@@ -9,18 +9,17 @@ use handlebars::{
 };
 use serde_json::Value;
 
-/// The most steps of one message, over all of its parts: each tag each time that it is rendered, and each text. The
-/// message that comes with the function takes about a hundred.
+use super::MAX_PART_BYTES;
+
+/// The most steps of one message, over all of its parts: each tag each time that it is rendered, and each text. A usual
+/// email takes about a hundred.
 const MAX_STEPS: usize = 100_000;
 
-/// What a step usually costs, expressed in bytes of keys that are copied: a step also copies the keys on the way from
+/// The usual cost of a step, expressed in bytes of keys that are copied: a step also copies the keys on the way from
 /// the outermost object to where a loop stands, which a payload can make long.
 const STEP_BYTES: usize = 256;
 
-/// The longest part of a message, in bytes: many times what mail clients show, and little enough to hold in memory.
-const MAX_PART_BYTES: usize = 1 << 20;
-
-/// What a template writes in front of each of its tags, as often as the tag counts. It is never shown.
+/// The mark that a template writes in front of each of its tags, as often as the tag counts. It is never shown.
 const STEP: &str = "\0";
 
 /// The parts of a path or a literal that count as one step more.
@@ -30,7 +29,7 @@ const PARTS_OF_A_STEP: usize = 8;
 #[derive(Debug)]
 pub(super) struct Steps(usize);
 
-/// Why rendering was stopped.
+/// The bound that stopped rendering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
     TooLong,
@@ -78,7 +77,7 @@ pub(super) fn counted(template: Template) -> Template {
     counted
 }
 
-/// What is looked up or copied one by one each time that a tag is rendered.
+/// The number of parts that are looked up or copied one by one each time that a tag is rendered.
 fn parts(tag: &HelperTemplate) -> usize {
     let parameters = [&tag.name].into_iter().chain(&tag.params).chain(tag.hash.values());
     let parts = parameters.map(|parameter| match parameter {
@@ -108,7 +107,7 @@ fn steps(count: usize) -> TemplateElement {
     TemplateElement::RawString(STEP.repeat(count))
 }
 
-/// What has been rendered of a part.
+/// A part of an email while it is rendered.
 #[derive(Debug)]
 pub(super) struct Part<'a> {
     text: String,
@@ -124,7 +123,7 @@ impl<'a> Part<'a> {
         self.text
     }
 
-    /// Why writing to it failed.
+    /// The reason for which writing to it failed.
     pub(super) fn stopped(&self) -> Stopped {
         if self.steps.are_used_up() { Stopped::TooManySteps } else { Stopped::TooLong }
     }

@@ -9,7 +9,7 @@ use organization_invitations::{
         timestamp::Timestamp,
     },
     mail::{
-        Content, Invited, Letter, MessagePayload, compose,
+        Content, Email, EmailContext, MessagePayload, compose,
         render::{RenderFailure, render},
         template::choose,
     },
@@ -40,8 +40,8 @@ fn inline(part: &str) -> EmailTemplate {
     EmailTemplate::Inline { subject: part.to_owned(), html: part.to_owned(), text: format!("{part}.") }
 }
 
-/// A letter about an invitation of somebody with that name to an organization with that name.
-fn letter(template: EmailTemplate, payload: Value, organization: &str, inviter: &str) -> Letter {
+/// An email about an invitation by somebody with that name to an organization with that name.
+fn email(template: EmailTemplate, payload: Value, organization: &str, inviter: &str) -> Email {
     let Value::Object(payload) = payload else { panic!("a payload is an object") };
     let invitation = Invitation {
         tenant: tenant("t"),
@@ -58,8 +58,8 @@ fn letter(template: EmailTemplate, payload: Value, organization: &str, inviter: 
     };
     let organization = Organization { name: organization.to_owned(), ..Organization::unnamed("acme") };
     let inviter = User { name: Some(inviter.to_owned()), ..User::unnamed("ada") };
-    let about = Invited { invitation: &invitation, organization: &organization, inviter: Some(&inviter) };
-    compose(connector(template), &MessagePayload(payload), about).unwrap()
+    let context = EmailContext { invitation: &invitation, organization: &organization, inviter: Some(&inviter) };
+    compose(connector(template), &MessagePayload(payload), context).unwrap()
 }
 
 /// Whether no text in it means anything to HTML or to a header.
@@ -140,8 +140,8 @@ proptest! {
     fn values_stay_in_their_places(values in prop::array::uniform4("[^|]{0,12}")) {
         let [a, link, organization, inviter] = values;
         let template = "{{a}}|{{link}}|{{organization.name}}|{{inviter.name}}|{{invitation.invitee}}";
-        let letter = letter(inline(template), json!({ "a": a, "link": link }), &organization, &inviter);
-        let Content::Rendered { subject, html, text } = letter.content else { panic!("an inline template") };
+        let email = email(inline(template), json!({ "a": a, "link": link }), &organization, &inviter);
+        let Content::Rendered { subject, html, text } = email.content else { panic!("an inline template") };
         prop_assert!(!subject.contains(|c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}'), "{:?}", subject);
         prop_assert!(!html.contains(['<', '>', '"', '\'']), "{:?}", html);
         for part in [subject, html, text] {
@@ -157,16 +157,16 @@ proptest! {
     ) {
         let template = EmailTemplate::Stored { name: "t".to_owned(), variables: Vec::new(), escape_html: true };
         let payload = Value::Object(payload.into_iter().collect());
-        let letter = letter(template, payload, &name, &name);
-        let Content::Stored { data, .. } = letter.content else { panic!("a stored template") };
+        let email = email(template, payload, &name, &name);
+        let Content::Stored { data, .. } = email.content else { panic!("a stored template") };
         prop_assert!(is_plain(&serde_json::from_str(&data).unwrap()), "{}", data);
     }
 
     #[test]
     fn a_payload_never_speaks_for_the_directory(forged in super::json()) {
         let payload = json!({ "organization": forged, "inviter": forged, "invitation": forged });
-        let letter = letter(inline("{{organization.name}} {{inviter.name}} {{invitation.invitee}}"), payload, "Acme", "Ada");
-        let Content::Rendered { subject, .. } = letter.content else { panic!("an inline template") };
+        let email = email(inline("{{organization.name}} {{inviter.name}} {{invitation.invitee}}"), payload, "Acme", "Ada");
+        let Content::Rendered { subject, .. } = email.content else { panic!("an inline template") };
         prop_assert_eq!(subject, "Acme Ada b@example.com");
     }
 

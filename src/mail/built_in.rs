@@ -1,0 +1,183 @@
+//! The mail that comes with the function: one layout (`built_in/layout.html`, `built_in/layout.txt`), which is compiled
+//! into it, and the phrases of each language.
+
+mod phrases;
+
+use std::fmt::{self, Write};
+
+use askama::{Template, filters::Escaper};
+use handlebars::html_escape;
+
+pub use self::phrases::Phrases;
+use self::phrases::{Inviter, LANGUAGES};
+use super::render::{MAX_PART_BYTES, RenderFailure, Rendered};
+
+/// The values that an email shows. None of them is escaped yet, and an empty text is given as `None`.
+#[derive(Debug)]
+pub(super) struct Values<'a> {
+    /// The organization's name.
+    pub organization: String,
+    /// The inviter's name.
+    pub inviter_name: Option<String>,
+    /// The inviter's email address.
+    pub inviter_address: Option<String>,
+    /// The invitee's email address.
+    pub invitee: &'a str,
+    /// The names of the roles.
+    pub roles: Vec<String>,
+    /// The time until which the invitation is valid.
+    pub expires_on: String,
+    /// The address behind the button.
+    pub link: Option<&'a str>,
+    /// The code to enter.
+    pub code: Option<&'a str>,
+}
+
+/// The phrases in the language of `locale`; its region and script are ignored.
+pub fn phrases(locale: &str) -> Option<&'static Phrases> {
+    let language = locale.split(['-', '_']).next()?;
+    LANGUAGES.into_iter().find(|phrases| phrases.locale.eq_ignore_ascii_case(language))
+}
+
+/// The locales that the function has phrases for.
+pub fn locales() -> impl Iterator<Item = &'static str> {
+    LANGUAGES.into_iter().map(|phrases| phrases.locale)
+}
+
+/// Renders an email.
+///
+/// # Errors
+/// [`RenderFailure::TooLong`].
+pub(super) fn render(phrases: &Phrases, values: &Values<'_>) -> Result<Rendered, RenderFailure> {
+    let (organization, inviter) = (values.organization.as_str(), values.inviter_name.as_deref());
+    let introduced = match (inviter, values.inviter_address.as_deref()) {
+        (Some(name), _) => Inviter::Name(name),
+        (None, Some(address)) => Inviter::Address(address),
+        (None, None) => Inviter::Unknown,
+    };
+    let sentences = Sentences {
+        preheader: (phrases.preheader)(organization, &values.expires_on),
+        heading: (phrases.heading)(organization),
+        intro: (phrases.intro)(introduced, organization),
+        sent_to: (phrases.sent_to)(values.invitee),
+    };
+    Ok(Rendered {
+        subject: (phrases.subject)(inviter, organization),
+        html: part(&HtmlPart { phrases, sentences: &sentences, values })?,
+        text: part(&TextPart { phrases, sentences: &sentences, values })?,
+    })
+}
+
+/// The phrases that hold values. They are escaped as a whole, by the layout.
+struct Sentences {
+    preheader: String,
+    heading: String,
+    intro: String,
+    sent_to: String,
+}
+
+#[derive(Template)]
+#[template(path = "layout.html")]
+struct HtmlPart<'a> {
+    phrases: &'a Phrases,
+    sentences: &'a Sentences,
+    values: &'a Values<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "layout.txt")]
+struct TextPart<'a> {
+    phrases: &'a Phrases,
+    sentences: &'a Sentences,
+    values: &'a Values<'a>,
+}
+
+fn part(template: &impl Template) -> Result<String, RenderFailure> {
+    let mut part = Part(String::new());
+    // The compiled template lacks the last line end of its file. Writing fails for no other reason than the length.
+    template.render_into(&mut part).and_then(|()| Ok(part.write_str("\n")?)).map_err(|_| RenderFailure::TooLong)?;
+    Ok(part.0)
+}
+
+/// A part of at most [`MAX_PART_BYTES`].
+struct Part(String);
+
+impl Write for Part {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > MAX_PART_BYTES {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+/// Escapes as inline templates do, so that a value looks the same in both. `askama.toml` names it for the HTML part.
+#[derive(Clone, Copy)]
+struct Html;
+
+impl Escaper for Html {
+    fn write_escaped_str<W: Write>(&self, mut part: W, text: &str) -> fmt::Result {
+        part.write_str(&html_escape(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_link(link: &str) -> Values<'_> {
+        Values {
+            organization: "Acme".to_owned(),
+            inviter_name: None,
+            inviter_address: None,
+            invitee: "someone@example.com",
+            roles: Vec::new(),
+            expires_on: "2100-01-01 00:00 UTC".to_owned(),
+            link: Some(link),
+            code: None,
+        }
+    }
+
+    #[test]
+    fn values_are_escaped_in_the_html_part_alone_and_as_inline_templates_escape_them() {
+        const HOSTILE: &str = "<b>\"O'Neil\" & `co`={{x}}</b>";
+        let values = Values {
+            organization: HOSTILE.to_owned(),
+            inviter_name: Some(HOSTILE.to_owned()),
+            inviter_address: Some(HOSTILE.to_owned()),
+            invitee: HOSTILE,
+            roles: vec![HOSTILE.to_owned()],
+            expires_on: HOSTILE.to_owned(),
+            link: Some(HOSTILE),
+            code: Some(HOSTILE),
+        };
+        for phrases in LANGUAGES {
+            let rendered = render(phrases, &values).unwrap();
+            assert!(!rendered.html.contains(HOSTILE), "{}", phrases.locale);
+            assert_eq!(rendered.html.matches(&html_escape(HOSTILE)).count(), 16, "{}", phrases.locale);
+            assert_eq!(rendered.text.matches(HOSTILE).count(), 10, "{}", phrases.locale);
+            assert_eq!(rendered.subject.matches(HOSTILE).count(), 2, "{}", phrases.locale);
+        }
+    }
+
+    #[test]
+    fn a_part_has_at_most_a_mebibyte() {
+        let english = phrases("en").unwrap();
+        let length = render(english, &with_link("x")).unwrap().html.len() - 3;
+        // The HTML part shows the link three times.
+        let longest = (MAX_PART_BYTES - length) / 3;
+        assert!(render(english, &with_link(&"x".repeat(longest))).is_ok());
+        assert_eq!(render(english, &with_link(&"x".repeat(longest + 1))), Err(RenderFailure::TooLong));
+    }
+
+    #[test]
+    fn a_language_is_found_by_any_of_its_locales() {
+        for (locale, found) in
+            [("de", Some("de")), ("DE_at", Some("de")), ("pt-BR", Some("pt")), ("x-de", None), ("", None)]
+        {
+            assert_eq!(phrases(locale).map(|phrases| phrases.locale), found, "{locale}");
+        }
+        assert_eq!(locales().collect::<Vec<_>>(), ["ar", "de", "en", "es", "fr", "it", "ja", "pt"]);
+    }
+}
