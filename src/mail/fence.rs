@@ -59,7 +59,7 @@ fn host(link: &str) -> Option<&str> {
     (is_host_name(host) && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(host)
 }
 
-/// One line, and without the characters that an address cannot do without: a mail program would make a link of it.
+/// One line, and without the characters of a scheme, a path or a mail address, of which a mail program would make a link.
 fn is_plain_code(code: &str) -> bool {
     let is_forbidden = |c: char| c.is_control() || matches!(c, '/' | ':' | '@' | '\u{2028}' | '\u{2029}');
     utf16_length(code) <= MAX_CODE_LENGTH && !code.contains(is_forbidden)

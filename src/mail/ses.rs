@@ -63,7 +63,7 @@ pub struct Mailer {
     pub(super) client: Client,
     last_answer: Arc<LastAnswer>,
     /// The proof that was begun last: requests at the same time share one.
-    last_proof: Mutex<Option<watch::Receiver<ProofResult>>>,
+    last_proof: Mutex<Option<Proof>>,
 }
 
 /// The outcome of sending, where SES has the email or may have it.
@@ -103,6 +103,14 @@ pub enum SendError {
 #[derive(Debug)]
 #[must_use]
 pub struct ConnectionProof(Option<watch::Receiver<ProofResult>>);
+
+/// A proof that was begun.
+#[derive(Debug)]
+struct Proof {
+    /// The time of the request that began it.
+    begun_at: Timestamp,
+    result: watch::Receiver<ProofResult>,
+}
 
 /// `None` while the proof is under way. The failure names nobody.
 type ProofResult = Option<Result<(), String>>;
@@ -146,39 +154,34 @@ impl Mailer {
             return Ok(ConnectionProof(None));
         }
         let mut last = self.last_proof.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_under_way =
-            |proof: &&watch::Receiver<ProofResult>| proof.borrow().is_none() && proof.has_changed().is_ok();
-        let proof = match last.as_ref().filter(is_under_way) {
-            Some(proof) => proof.clone(),
-            None => last.insert(self.begin_proof(clock.now)).clone(),
+        let result = match last.as_ref().filter(|proof| proof.is_under_way(clock.now)) {
+            Some(proof) => proof.result.clone(),
+            None => last.insert(self.begin_proof(clock.now)).result.clone(),
         };
-        Ok(ConnectionProof(Some(proof)))
+        Ok(ConnectionProof(Some(result)))
     }
 
-    fn begin_proof(&self, now: Timestamp) -> watch::Receiver<ProofResult> {
+    fn begin_proof(&self, begun_at: Timestamp) -> Proof {
         let (client, last_answer) = (self.client.clone(), Arc::clone(&self.last_answer));
-        let (result, proof) = watch::channel(None);
+        let (sender, result) = watch::channel(None);
         let prove_in_time = async move {
             let mut failure = String::new();
             for limit in PROOF_LIMITS {
                 match timeout(limit, prove(&client)).await {
                     Ok(Ok(())) => {
-                        last_answer.note(clock.now);
-                        return Ok(());
-                    }
-                    Ok(Err(cause)) => failure = SendError::Unavailable(cause),
-                    Err(_) => {
-                        failure = SendError::Unavailable("SES: no answer to the proof of a connection".to_owned());
+                        last_answer.note(begun_at);
+                        sender.send_replace(Some(Ok(())));
+                        return;
                     }
                     Ok(Err(cause)) => failure = cause,
                     Err(_) => "SES: no answer to the proof of a connection".clone_into(&mut failure),
                 }
             }
-            result.send_replace(Some(Err(failure)));
+            sender.send_replace(Some(Err(failure)));
         };
         // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
         tokio::spawn(Box::pin(prove_in_time));
-        proof
+        Proof { begun_at, result }
     }
 
     /// Sends `email` on a connection that `proof` found alive. A message that SES certainly did not take, for throttling or
@@ -255,6 +258,15 @@ impl ConnectionProof {
     }
 }
 
+impl Proof {
+    /// Says whether a request at `now` can share the proof. One from before the container slept proves nothing: its
+    /// answer may have arrived before.
+    fn is_under_way(&self, now: Timestamp) -> bool {
+        let is_recent = (self.begun_at..=self.begun_at.plus_millis(ALIVE_MILLIS)).contains(&now);
+        is_recent && self.result.borrow().is_none() && self.result.has_changed().is_ok()
+    }
+}
+
 impl LastAnswer {
     fn note(&self, now: Timestamp) {
         self.0.store(now.as_millis(), Ordering::Relaxed);
@@ -320,11 +332,15 @@ fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)>
         _ => {}
     }
     match error {
-        // A 500, or an answer that is none of SES's, may come after the message was taken.
+        // A 500, or a response that names none of SES's errors, may come after the message was taken.
         SdkError::ServiceError(answer) => {
             let status = answer.raw().status();
-            let is_rejected = status.is_client_error() || status.as_u16() == NOT_AVAILABLE;
-            if is_rejected { Err((SendError::Unavailable(cause), false)) } else { Ok(Sent::Unknown { cause }) }
+            let is_refusal = status.is_client_error() || status.as_u16() == NOT_AVAILABLE;
+            if is_refusal && answer.err().code().is_some() {
+                Err((SendError::Unavailable(cause), false))
+            } else {
+                Ok(Sent::Unknown { cause })
+            }
         }
         SdkError::ConstructionFailure(_) => Err((SendError::Unavailable(cause), false)),
         _ if sdk_error::never_arrived(error) => Err((SendError::Unavailable(cause), true)),

@@ -119,7 +119,7 @@ pub(super) fn delete_part(delete: DeleteBuilder) -> TransactWriteItem {
 /// What DynamoDB knows a transaction by: at most 36 characters that no other transaction has.
 fn request_token() -> Result<String, StoreError> {
     let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| StoreError::nothing_done(error.to_string()))?;
+    getrandom::fill(&mut random).map_err(|error| StoreError::permanent(format!("randomness: {error}")))?;
     Ok(format!("{:032x}", u128::from_ne_bytes(random)))
 }
 
