@@ -9,7 +9,7 @@ use aws_types::SdkConfig;
 use tokio::time::timeout;
 
 use crate::{
-    clock::LONGEST_ATTEMPT,
+    clock::budgets::{CONNECT_TIMEOUT, LONGEST_ATTEMPT},
     config::{Config, ConfigError},
     domain::timestamp::Timestamp,
     mail::{Mailer, render, template},
@@ -93,10 +93,7 @@ impl App {
 
 /// The limits within which a request can be answered whatever AWS does.
 pub fn time_limits() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(environment::CONNECT_TIMEOUT)
-        .operation_attempt_timeout(LONGEST_ATTEMPT)
-        .build()
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(LONGEST_ATTEMPT).build()
 }
 
 /// The SDK makes one attempt and no more: it knows neither how much time a request has left, nor what must not be done

@@ -2,7 +2,7 @@
 //!
 //! Nothing in the domain reads a clock: the time of a request is an argument that comes from the edge.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -34,6 +34,18 @@ impl Timestamp {
     /// Seconds since the epoch, rounded up: the unit of a DynamoDB TTL. Rounding up never deletes too early.
     pub const fn as_secs_ceil(self) -> i64 {
         self.0.div_euclid(1000) + (self.0.rem_euclid(1000) != 0) as i64
+    }
+
+    /// The timestamp `duration` later, to the millisecond; stops at the end of the range.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add_unsigned(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// The timestamp `duration` earlier, to the millisecond; stops at the end of the range.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub_unsigned(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// This moment and `millis` milliseconds more, or fewer where negative; stops at the ends of the range.

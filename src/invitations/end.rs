@@ -9,7 +9,7 @@ use crate::{
         error::Error,
         invitation::Invitation,
     },
-    store::directory::References,
+    store::directory::DirectoryLookup,
 };
 
 /// Accepts an invitation for `user_id`, who becomes a member with its roles in the same transaction.
@@ -59,8 +59,8 @@ async fn lost(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Error {
 
 /// The user has to exist, and the invitation has to be theirs. Where references are trusted, so is that.
 async fn check_user(app: &App, invitation: &Invitation, user_id: &str, clock: RequestClock) -> Result<(), Error> {
-    let references = References { user_id: Some(user_id), ..References::default() };
-    let directory = app.store.directory(&invitation.tenant, references, clock).await?;
+    let lookup = DirectoryLookup { user_id: Some(user_id), ..DirectoryLookup::default() };
+    let directory = app.store.directory(&invitation.tenant, lookup, clock).await?;
     let user = directory.user(user_id)?.ok_or(Error::UnknownUser)?;
     let is_trusted = app.config.reference_checks == ReferenceChecks::Trust;
     if is_trusted || has_address(&user, invitation) { Ok(()) } else { Err(Error::AnotherInvitee) }
