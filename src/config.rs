@@ -206,7 +206,7 @@ mod tests {
     fn defaults_are_those_of_the_contract() {
         let config = config(&[]).unwrap();
         assert_eq!(config.id_max_length, 21);
-        assert_eq!(config.message_rate, MessageRate { limit: 10, window: Duration::from_secs(600) });
+        assert_eq!(config.message_rate, MessageRate { limit: 10, window: Duration::from_mins(10) });
         assert_eq!(config.tenant_claims, ["tenant_id", "custom:tenant_id"]);
         assert_eq!(config.allowed_scopes, ["all"]);
     }

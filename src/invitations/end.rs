@@ -25,10 +25,8 @@ pub async fn accept(
     let invitation = find::get(app, key, clock).await?;
     let accepted = invitation.accepted(user_id, clock.now).map_err(|_| Error::InvitationEnded)?;
     check_user(app, &invitation, user_id, clock).await?;
-    match app.store.accept(&accepted, user_id, clock).await? {
-        true => Ok(accepted),
-        false => Err(lost(app, key, clock).await),
-    }
+    let is_done = app.store.accept(&accepted, user_id, clock).await?;
+    if is_done { Ok(accepted) } else { Err(lost(app, key, clock).await) }
 }
 
 /// Revokes an invitation, which frees its invitee for another.
@@ -37,10 +35,8 @@ pub async fn accept(
 /// [`Error::UnknownInvitation`] or [`Error::InvitationEnded`].
 pub async fn revoke(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
     let revoked = find::get(app, key, clock).await?.revoked(clock.now).map_err(|_| Error::InvitationEnded)?;
-    match app.store.revoke(&revoked, clock).await? {
-        true => Ok(revoked),
-        false => Err(lost(app, key, clock).await),
-    }
+    let is_done = app.store.revoke(&revoked, clock).await?;
+    if is_done { Ok(revoked) } else { Err(lost(app, key, clock).await) }
 }
 
 /// Deletes an invitation, in whatever status, which frees its invitee for another.

@@ -23,18 +23,21 @@ impl Unchanged {
         if row.is_empty() {
             return Self { expression: "attribute_not_exists(pk)".to_owned(), names: None, values: None };
         }
-        let (mut expression, mut names, mut values) =
-            ("attribute_exists(pk)".to_owned(), HashMap::new(), HashMap::new());
+        let (mut conditions, mut names, mut values) =
+            (vec!["attribute_exists(pk)".to_owned()], HashMap::new(), HashMap::new());
         for (position, name) in attributes.iter().enumerate() {
             names.insert(format!("#{position}"), (*name).to_owned());
-            if let Some(value) = row.get(*name) {
-                values.insert(format!(":{position}"), value.clone());
-                expression.push_str(&format!(" AND #{position} = :{position}"));
-            } else {
-                expression.push_str(&format!(" AND attribute_not_exists(#{position})"));
-            }
+            conditions.push(match row.get(*name) {
+                Some(_) => format!("#{position} = :{position}"),
+                None => format!("attribute_not_exists(#{position})"),
+            });
+            values.extend(row.get(*name).map(|value| (format!(":{position}"), value.clone())));
         }
-        Self { expression, names: Some(names), values: (!values.is_empty()).then_some(values) }
+        Self {
+            expression: conditions.join(" AND "),
+            names: Some(names),
+            values: (!values.is_empty()).then_some(values),
+        }
     }
 
     /// A put under this condition.

@@ -188,7 +188,7 @@ impl Store {
             if let (Some(limit), Some(row)) = (&rate_limit, failed.row(PartRole::RecipientRateLimit)) {
                 rate_limit = limit.from_row(row).ok().filter(|found| found.counts(reserved_at));
             }
-            // The invitee has become a member, whose standing remembers the invitation; or the standing is another's.
+            // The invitee has become a member, whose standing keeps the invitation; or the standing names another invitation.
             if let Some(row) = failed.row(PartRole::Standing) {
                 standing = self.forget_invitation(invitation, row)?;
             }

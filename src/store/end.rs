@@ -54,7 +54,7 @@ impl EndState<'_> {
 impl Store {
     /// Writes that `user_id` accepted the invitation: its status, the standing of its invitee, and the membership with
     /// its roles. Returns `false` if the invitation is no longer pending, or a newer one has replaced it: a request that
-    /// began before the expiry may write after one that began behind it.
+    /// began before the expiry may write later than one that began after it.
     ///
     /// The first attempt assumes the usual rows: the standing is the invitation's own, and the roles of a membership are
     /// a set. If they are different, the failed condition returns them, and the next attempt is built from them.
@@ -63,7 +63,7 @@ impl Store {
         loop {
             let parts = [
                 self.end_pending(accepted),
-                self.join_standing(accepted, user_id, standing.as_ref())?,
+                self.join_standing(accepted, user_id, standing.as_ref()),
                 self.join(accepted, user_id, membership.as_ref())?,
             ];
             let failed = match self.transact_or_read(&parts, EndState::Ended(accepted), clock).await? {
@@ -206,11 +206,11 @@ impl Store {
         invitation: &Invitation,
         user_id: &str,
         found: Option<&(Item, Standing)>,
-    ) -> Result<TransactionPart, StoreError> {
+    ) -> TransactionPart {
         let key = items::standing_key(invitation);
         if let Some((row, standing)) = found {
             let others = standing.clone().without_invitation(&invitation.id);
-            return Ok(self.replace_standing(key, row, Some(&Standing::joined(others, user_id))));
+            return self.replace_standing(key, row, Some(&Standing::joined(others, user_id)));
         }
         let put = self
             .put(Standing::joined(None, user_id).row(key))
@@ -218,7 +218,7 @@ impl Store {
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":pending", string(Standing::PENDING))
             .expression_attribute_values(":id", string(invitation.id.as_str()));
-        Ok(TransactionPart::put(PartRole::Standing, put))
+        TransactionPart::put(PartRole::Standing, put)
     }
 
     /// The part that makes a user a member, or adds the invitation's roles to a member's. Without a membership that was
@@ -269,7 +269,7 @@ fn invitation_key(invitation: &Invitation) -> Item {
     Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id)))
 }
 
-/// Tells that the standing is pending for another invitation, or remembers another one: that one has replaced this one.
+/// Tells that the standing names another invitation, which has replaced this one.
 fn is_of_another(found: &Standing, invitation: &Invitation, now: Timestamp) -> bool {
     match found {
         Standing::Pending(pending) => pending.id != invitation.id,

@@ -65,7 +65,7 @@ pub enum TakeOverOutcome {
     TakenOver(IdempotencyRecord),
     /// Another attempt took the lease over, completed the record or rolled it back in the meantime.
     LeaseLost,
-    /// The invitation ended or was deleted in the meantime: there is nobody left to mail.
+    /// The invitation ended or was deleted in the meantime: no email is to be sent.
     InvitationEnded,
 }
 

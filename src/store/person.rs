@@ -87,7 +87,7 @@ impl Person {
             Kind::RecipientRateLimit => sk == keys::recipient_rate_limit(&self.normalized_address),
             Kind::Idempotency => is_among("invitationId", &self.invitation_ids) || self.is_invitee_of_answer(row),
         };
-        // The identifier in the key is the one that counts, whatever the row has.
+        // The identifier in the key is the one that references use.
         let id = sk.split_once('#').map(|(_, id)| id.to_owned()).filter(|_| is_theirs);
         match kind {
             Kind::User => self.user_ids.extend(id),
@@ -119,7 +119,7 @@ impl Person {
 }
 
 impl Store {
-    /// Reads the rows about the person with that address, in whatever case.
+    /// Reads the rows about the person with that address, compared without regard to case.
     pub async fn person_rows(&self, tenant: &TenantId, address: &str) -> Result<Vec<PersonRow>, StoreError> {
         let (normalized_address, now) = (address.to_ascii_lowercase(), Timestamp::now());
         let rate_limit = keys::recipient_rate_limit(&normalized_address);

@@ -4,7 +4,7 @@
 //! | `state` | attributes |
 //! |---|---|
 //! | `pending` | `invitationId`, `expiresAt`, and the time to live that ends with it |
-//! | `member` | `userId`; `otherUserIds` (a set) where several users share the address; `pendingInvitationId` and `pendingExpiresAt` where an invitation was pending when the address became a member's |
+//! | `member` | `userId`; `otherUserIds` (a set) if several users share the address; `pendingInvitationId` and `pendingExpiresAt` if an invitation was pending when the address became a member's |
 //!
 //! A member's standing keeps that invitation, so that it blocks another one again when the last membership ends.
 //! Accepting, revoking or deleting the invitation removes it from the standing.
@@ -80,9 +80,10 @@ impl Standing {
         match text(row, STATE) {
             Some(Self::PENDING) => Ok(Self::Pending(PendingInvitation::read(row, INVITATION_ID, EXPIRES_AT)?)),
             Some(Self::MEMBER) => {
-                let remembers = [PENDING_INVITATION_ID, PENDING_EXPIRES_AT].iter().any(|name| row.contains_key(*name));
+                let keeps_invitation =
+                    [PENDING_INVITATION_ID, PENDING_EXPIRES_AT].iter().any(|name| row.contains_key(*name));
                 let pending = || PendingInvitation::read(row, PENDING_INVITATION_ID, PENDING_EXPIRES_AT);
-                Ok(Self::Member { user_ids: user_ids(row)?, pending: remembers.then(pending).transpose()? })
+                Ok(Self::Member { user_ids: user_ids(row)?, pending: keeps_invitation.then(pending).transpose()? })
             }
             _ => Err(StoreError::unreadable("standing", STATE)),
         }
@@ -261,7 +262,7 @@ mod tests {
             (joined.clone(), "eve", Some(joined.clone()), "another user"),
             (shared, "ada", Some(member(&["bob"], Some(pending(2_000)))), "one of two"),
             (member(&["ada"], Some(pending(1_000))), "ada", None, "the invitation has expired"),
-            (member(&["ada"], None), "ada", None, "nothing is remembered"),
+            (member(&["ada"], None), "ada", None, "no invitation is kept"),
             (Standing::Pending(pending(1)), "ada", Some(Standing::Pending(pending(1))), "nobody is a member"),
         ] {
             assert_eq!(standing.left(|id| id == leaving, NOW), expected, "{reason}");

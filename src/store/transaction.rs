@@ -22,7 +22,7 @@ use crate::clock::Deadline;
 pub(super) enum PartRole {
     /// The invitation.
     Invitation,
-    /// What the invitee, or a member, is to the organization.
+    /// The standing of the invitee, or of a member.
     Standing,
     /// The recipient's rate limit.
     RecipientRateLimit,
