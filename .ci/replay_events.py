@@ -1,5 +1,5 @@
-"""replay_events.py FUNCTION API: hands each event of events/ to the function at FUNCTION, which works on the `cargo dev`
-at API, and compares its answer and mails with those of `cargo dev invoke`, which the tests have held against a table."""
+"""replay_events.py FUNCTION API: invokes the function at FUNCTION, which uses the `cargo dev` at API, with each event of
+events/, and compares its response and mails with those of `cargo dev invoke`, which the tests check against a table."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def mails():
 
 
 def redacted(body):
-    """Without the identifiers and times of this very run."""
+    """The body without the identifiers and times of this run."""
     body = re.sub(r"\b0[0-9a-z]{20}\b", "[id]", body)
     return re.sub(r'"(createdAt|updatedAt)": ?\d{13}', r'"\1":0', body)
 
@@ -48,7 +48,7 @@ def answered(event):
     with urllib.request.urlopen(urllib.request.Request(invocations, pathlib.Path(event).read_bytes())) as response:
         answer = json.load(response)
     sent = mails() - sent
-    # As `cargo dev invoke` has it: every event finds the stack as it was in the beginning.
+    # As with `cargo dev invoke`, every event finds the initial state.
     for pk, sk in keys() - before:
         table.delete_item(Key={"pk": pk, "sk": sk})
     headers = [(name, [value]) for name, value in (answer.get("headers") or {}).items()]

@@ -1,4 +1,4 @@
-"""What .ci/openapi adds to schemathesis: requests with a life beyond the first refusal, and a closer look at refusals."""
+"""The hooks of .ci/openapi for schemathesis: requests that pass the first checks, and a stricter check of client errors."""
 
 import itertools
 
@@ -11,8 +11,8 @@ numbers = itertools.count()
 
 @schemathesis.hook
 def map_body(context, body):
-    """Invitations that have not expired, to addresses that have not been invited yet. Neither changes whether a body
-    fits its schema."""
+    """Gives invitations a future expiry and an invitee without an invitation. A body stays valid or invalid against its
+    schema."""
     if not isinstance(body, dict):
         return body
     expires_at, invitee = body.get("expiresAt"), body.get("invitee")
@@ -25,7 +25,7 @@ def map_body(context, body):
 
 @schemathesis.check
 def schema_is_as_strict_as_the_function(context, response, case):
-    """A request that fits the schema is 400 only for what no schema can say."""
+    """A request that fits the schema gets a 400 only for a rule that no schema can express."""
     if response.status_code != 400 or case.meta is None or not case.meta.generation.mode.is_positive:
         return
     answer = response.json()
@@ -41,12 +41,12 @@ def schema_is_as_strict_as_the_function(context, response, case):
 
 
 def is_too_big(issue, body):
-    """Longer in UTF-16 units than in characters, or more different roles than fit."""
+    """The text has more UTF-16 units than characters, or there are too many distinct roles."""
     value = body[issue["path"][0]]
     is_wide = isinstance(value, str) and len(value.encode("utf-16-le")) > 2 * len(value)
     return issue["code"] == "too_big" and (is_wide or issue["path"] == ["organizationRoleIds"])
 
 
 def is_in_the_past(body):
-    """Some phases send a body as it was generated, without `map_body`."""
+    """Some phases send a generated body without calling `map_body`."""
     return isinstance(body, dict) and body.get("expiresAt", FUTURE) < FUTURE

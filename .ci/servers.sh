@@ -1,4 +1,5 @@
-# Sourced by the scripts that start servers. What these write goes to $scratch, and both end with the script.
+# Sourced by the scripts that start servers. The servers write to $scratch; the directory and the servers go when the
+# script exits.
 
 scratch=$(mktemp -d)
 pids=()
@@ -21,9 +22,9 @@ wait_for() {
   exit 1
 }
 
-# start_dev SETTING=VALUE…: starts `cargo dev` with these settings, as process $dev, at $api. Wants target/debug/local.
+# start_dev SETTING=VALUE…: starts `cargo dev` with these settings, as process $dev, at $api. Needs target/debug/local.
 start_dev() {
-  # What an earlier one wrote would pass for its own.
+  # The log of an earlier `cargo dev` would be taken for this one's.
   rm -f "$scratch/dev.log"
   env "$@" target/debug/local --port 0 --dynamodb-port 0 --ses-port 0 >"$scratch/dev.log" 2>&1 &
   dev=$!
@@ -32,7 +33,7 @@ start_dev() {
   api=$(grep -ao 'http://[^/]*' "$scratch/dev.log" | head -n 1)
 }
 
-# two_free_ports: prints them
+# two_free_ports: prints two free ports
 two_free_ports() {
   python3 - <<'PY'
 import socket

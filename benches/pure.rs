@@ -1,4 +1,4 @@
-//! The parts of a create that wait for nobody: `cargo bench --all-features --bench pure`.
+//! The parts of a create without I/O: `cargo bench --all-features --bench pure`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark stops when it cannot go on")]
 
 use std::hint::black_box;
@@ -25,7 +25,7 @@ use serde_json::{Map, json};
 const CREATE: &str = include_str!("../events/create.json");
 const VIOLATIONS: &str = include_str!("../events/fails-many-violations.json");
 
-criterion_group!(benches, event, validation, rendering, item, answer);
+criterion_group!(benches, event, validation, rendering, item, response);
 criterion_main!(benches);
 
 fn config() -> Config {
@@ -67,7 +67,7 @@ fn event(criterion: &mut Criterion) {
     });
 }
 
-/// From an event to the refusal of its body, which is decided before anything is asked of AWS.
+/// From an event to the client error for its body, which needs no call of AWS.
 fn validation(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let nowhere = "http://127.0.0.1:1";
@@ -110,7 +110,7 @@ fn item(criterion: &mut Criterion) {
     });
 }
 
-fn answer(criterion: &mut Criterion) {
+fn response(criterion: &mut Criterion) {
     let invitation = invitation();
     criterion.bench_function("entity to JSON", |bencher| {
         bencher.iter(|| serde_json::to_string(&black_box(&invitation).entity(invitation.created_at)).unwrap());

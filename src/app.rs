@@ -1,4 +1,4 @@
-//! What every request shares: the settings and the clients, built once when the function starts.
+//! The state that all requests share: the settings and the clients, built once when the function starts.
 
 mod environment;
 
@@ -17,10 +17,10 @@ use crate::{
     telemetry::{Log, statistics::CountCalls},
 };
 
-/// How long the start may wait for connections that only save time later.
+/// The maximum time that the init phase waits for connections. A request can open them too.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// The function's state. It is shared by all requests and never changes, but for the directory's cache.
+/// The function's state. All requests share it, and only the directory's cache in it changes.
 #[derive(Debug)]
 pub struct App {
     /// The settings.
@@ -29,24 +29,24 @@ pub struct App {
     pub store: Store,
     /// Access to SES.
     pub mailer: Mailer,
-    /// Where each request is told of.
+    /// The request log.
     pub log: Log,
 }
 
 impl App {
-    /// Builds the clients from the process's environment: region, credentials, and `AWS_ENDPOINT_URL_DYNAMODB` and
-    /// `AWS_ENDPOINT_URL_SESV2` where something else than AWS is meant. Connects to nothing yet.
+    /// Builds the clients from the process's environment: region, credentials, and the endpoints
+    /// `AWS_ENDPOINT_URL_DYNAMODB` and `AWS_ENDPOINT_URL_SESV2`. Opens no connection.
     ///
     /// # Errors
-    /// Names the variable that is missing, or of no use.
+    /// The name of a variable that is missing or invalid.
     pub fn connect(config: Config) -> Result<Self, ConfigError> {
         let sdk = environment::sdk_config(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
         Ok(Self::new(config, &sdk))
     }
 
-    /// As [`App::connect`], for a command that people run where they sign in to AWS: with all the ways of doing so, and
-    /// the certificates that their machine trusts. Nobody waits for it at an API, over lines slower than a function's,
-    /// so with more patience.
+    /// Builds the clients for a command that people run: with every way to sign in to AWS, with the certificates that
+    /// the machine trusts, and with longer timeouts and more retries than [`App::connect`], because no API caller waits
+    /// and the connection may be slow.
     #[cfg(feature = "cli")]
     pub async fn connect_patiently(config: Config) -> Self {
         use aws_config::BehaviorVersion;
@@ -76,28 +76,28 @@ impl App {
         Self { config, store, mailer, log: Log::readable() }
     }
 
-    /// Opens the connections to DynamoDB and SES and compiles the usual template, so that the first request need not: a
-    /// function has more CPU while it starts than it may have later. What fails, or takes too long, the first request
-    /// does after all. `now` is the time of the start.
+    /// Opens the connections to DynamoDB and SES and compiles the default template before the first request: a function
+    /// has more CPU during init than it may have later. A step that fails or times out is repeated by the first
+    /// request. `now` is the time of the start.
     pub async fn warm_up(&self, now: Timestamp) {
         let usual = || match &self.config.default_connector {
             Some(connector) => template::choose(connector, None).map(|(_, template)| template),
             None => template::built_in("en"),
         };
-        // Last, while the others wait for their answers.
+        // Last in the join, so that it runs while the others wait for responses.
         let template = async { usual().map(render::prepare) };
         let all = async { tokio::join!(self.store.warm_up(), self.mailer.warm_up(now), template) };
         let _ = timeout(WARM_UP, all).await;
     }
 }
 
-/// The limits within which a request can be answered whatever AWS does.
+/// The timeouts of the SDK's clients. They leave time for a response whatever AWS does.
 pub fn time_limits() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(LONGEST_ATTEMPT).build()
 }
 
-/// The SDK makes one attempt and no more: it knows neither how much time a request has left, nor what must not be done
-/// twice. The store and the mailer do.
+/// Turns the SDK's retries off: the SDK knows neither the remaining time of a request nor the calls that must not be
+/// repeated. The store and the mailer retry.
 pub fn retries() -> RetryConfig {
     RetryConfig::disabled()
 }

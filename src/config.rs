@@ -1,6 +1,6 @@
-//! Every setting of the function, read once from the environment when it starts.
+//! The settings of the function, read once from the environment at the start.
 //!
-//! A setting that makes no sense stops the start with a message that names its variable; nothing is guessed.
+//! An invalid setting stops the start with an error that names its variable; no default replaces it.
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr, time::Duration};
 
@@ -20,64 +20,62 @@ pub struct Config {
     /// `ID_MAX_LENGTH` (21; 1 to 128): the longest identifier of an organization, role or user, in UTF-16 units. 21
     /// is Logto's length; a Cognito `sub` has 36.
     pub id_max_length: usize,
-    /// `REFERENCE_CHECKS` (`enforce`): whether organization, inviter and roles must be in the directory.
+    /// `REFERENCE_CHECKS` (`enforce`): the check that organization, inviter and roles are in the directory.
     pub reference_checks: ReferenceChecks,
-    /// `DIRECTORY_CACHE_SECONDS` (30; 0 to 3600; 0 turns it off): the time for which a warm function caches a
-    /// directory row that it found.
+    /// `DIRECTORY_CACHE_SECONDS` (30; 0 to 3600; 0 turns it off): the time for which a warm function caches a directory
+    /// row that it found.
     pub directory_cache: Duration,
-    /// `RETENTION_DAYS` (30; 0 to 3650): how long an invitation is kept after its `expiresAt`. Kept in **seconds**.
+    /// `RETENTION_DAYS` (30; 0 to 3650): the time for which an invitation is kept after its `expiresAt`. Stored in
+    /// **seconds**.
     pub retention_seconds: i64,
-    /// `ALLOWED_SCOPES` (`all`): the scopes, separated by white space, any of which lets a caller in.
+    /// `ALLOWED_SCOPES` (`all`): the scopes, separated by white space. One of them admits a caller.
     pub allowed_scopes: Vec<String>,
-    /// `ALLOWED_GROUPS` (none): the groups, separated by commas, any of which lets a caller in.
+    /// `ALLOWED_GROUPS` (none): the groups, separated by commas. One of them admits a caller.
     pub allowed_groups: Vec<String>,
-    /// `TENANT_CLAIMS` (`tenant_id,custom:tenant_id`): the claims that may name the tenant. The first that is present
+    /// `TENANT_CLAIMS` (`tenant_id,custom:tenant_id`): the claims that may name the tenant. The first one present
     /// decides.
     pub tenant_claims: Vec<String>,
-    /// `MESSAGE_RATE_LIMIT` and `MESSAGE_RATE_WINDOW_SECONDS`: how much mail one recipient may get.
+    /// `MESSAGE_RATE_LIMIT` and `MESSAGE_RATE_WINDOW_SECONDS`: the rate limit of messages to one recipient.
     pub message_rate: MessageRate,
-    /// `CURSOR_KEY` (the table's name): what the cursors of paged lists are sealed with. All functions over one table
-    /// need the same.
-    pub cursor_key: String,
-    /// `DEFAULT_FROM_EMAIL_ADDRESS`, `DEFAULT_REPLY_TO`, `DEFAULT_LOCALE` and `DEFAULT_ALLOWED_LINK_HOSTS` (a list
-    /// separated by commas; empty means any): the email connector of tenants that have none of their own. Without the
-    /// first there is no such connector.
+    /// `DEFAULT_FROM_EMAIL_ADDRESS`, `DEFAULT_REPLY_TO`, `DEFAULT_LOCALE` and `DEFAULT_ALLOWED_LINK_HOSTS` (separated
+    /// by commas; empty allows any host): the email connector of a tenant without one of its own. `None` without the
+    /// first variable.
     pub default_connector: Option<EmailConnector>,
-    /// `DEFAULT_CONFIGURATION_SET_NAME` (none): the SES configuration set of every connector that names none, also of
-    /// the tenants' own.
+    /// `DEFAULT_CONFIGURATION_SET_NAME` (none): the SES configuration set of every connector without one, tenants' own
+    /// connectors included.
     pub default_configuration_set_name: Option<String>,
 }
 
-/// A setting that cannot be used.
+/// An error in the settings.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
     /// A required variable is absent or empty.
     #[error("{0} is not set")]
     Missing(&'static str),
-    /// A variable has a value that its setting cannot have.
-    #[error("{name} is `{value}`, but has to be {expected}")]
+    /// A variable has an invalid value.
+    #[error("{name} is `{value}`, but must be {expected}")]
     Invalid {
         /// The variable.
         name: &'static str,
-        /// What it was set to.
+        /// Its value.
         value: String,
-        /// What it could be set to.
+        /// A description of the valid values.
         expected: String,
     },
 }
 
 impl Config {
-    /// The settings in the process's environment.
+    /// Reads the settings from the process's environment.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    /// The settings that `lookup` gives by variable name. An empty value counts as none, but for a list, which it empties.
+    /// Reads the settings that `lookup` returns by variable name. An empty value counts as absent, except for a list,
+    /// which it empties.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let settings = Settings { lookup };
         let table_name = settings.text("TABLE_NAME").ok_or(ConfigError::Missing("TABLE_NAME"))?;
         let config = Self {
-            cursor_key: settings.text("CURSOR_KEY").unwrap_or_else(|| table_name.clone()),
             table_name,
             id_max_length: settings.number("ID_MAX_LENGTH", 21, 1, 128)?,
             reference_checks: settings.reference_checks()?,
@@ -180,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_makes_no_sense_is_refused_by_name() {
+    fn an_invalid_setting_is_an_error_that_names_its_variable() {
         for (name, value) in [
             ("TABLE_NAME", ""),
             ("ID_MAX_LENGTH", "0"),
@@ -212,14 +210,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_of_scopes_leaves_the_groups_to_decide() {
+    fn with_an_empty_list_of_scopes_only_groups_admit_a_caller() {
         let config = config(&[("ALLOWED_SCOPES", ""), ("ALLOWED_GROUPS", "admins, inviters")]).unwrap();
         assert!(config.allowed_scopes.is_empty());
         assert_eq!(config.allowed_groups, ["admins", "inviters"]);
     }
 
     #[test]
-    fn the_configuration_set_stands_for_itself_and_the_link_hosts_belong_to_the_default_connector() {
+    fn the_configuration_set_needs_no_default_connector_and_the_link_hosts_are_part_of_it() {
         let settings = [
             ("DEFAULT_CONFIGURATION_SET_NAME", "set"),
             ("DEFAULT_ALLOWED_LINK_HOSTS", "app.example.com, www.example.com"),

@@ -1,15 +1,15 @@
-//! The directory command: operators fill and inspect a tenant's directory with it.
+//! The `directory` command, with which operators fill and inspect a tenant's directory.
 //!
 //! | module | owns |
 //! |---|---|
 //! | [`cli`] | the command line |
-//! | [`entry`] | one row as operators write it, and the rules that it has to keep |
-//! | [`reader`] | a file of rows, one after the other |
-//! | [`import`] | a file of rows into the table |
-//! | [`person`] | one person's data: shown, or deleted |
-//! | [`connector`] | what an email connector's templates need, and how they look |
+//! | [`entry`] | one row as operators write it, and its rules |
+//! | [`reader`] | the rows of a file |
+//! | [`import`] | writing a file of rows to the table |
+//! | [`person`] | showing and deleting one person's data |
+//! | [`connector`] | the check and the preview of an email connector's templates |
 //!
-//! What is read and shown is JSON in one form: what `list` prints, `import` takes.
+//! Input and output are JSON in one form: `import` reads what `list` prints.
 
 pub mod cli;
 pub mod connector;
@@ -44,19 +44,19 @@ use crate::{
     },
 };
 
-/// How long a single operation may take, its repetitions included.
+/// The timeout of a single operation, retries included.
 const BUDGET: Duration = Duration::from_mins(1);
 
-/// Why the command did not do as it was asked. The text is for the person who asked.
+/// A failure of the command. The text is for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// A setting cannot be used.
+    /// A setting is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The row, or the name of one, breaks a rule.
+    /// The row or its name breaks a rule.
     #[error("{0}")]
     Input(String),
-    /// There is no such row.
+    /// The row does not exist.
     #[error("tenant `{tenant}` has no {what}")]
     Missing {
         /// The tenant.
@@ -64,16 +64,16 @@ pub enum CommandError {
         /// The row.
         what: String,
     },
-    /// The email connector cannot be used.
+    /// The email connector is invalid.
     #[error(transparent)]
     Connector(#[from] connector::ConnectorError),
     /// An import ended early.
     #[error(transparent)]
     Import(#[from] import::ImportError),
-    /// Others write rows about a person as quickly as they are deleted.
-    #[error("there are new rows about this person all the time: find out who writes them, and delete again")]
+    /// Other writers add rows about a person as fast as they are deleted.
+    #[error("another program keeps writing rows about this person: stop it, and delete again")]
     StillWritten,
-    /// DynamoDB refused, or could not be reached.
+    /// DynamoDB rejected the request or could not be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A file cannot be read.
@@ -81,15 +81,15 @@ pub enum CommandError {
     File {
         /// Its name.
         name: String,
-        /// What stands in the way.
+        /// The error of the file system.
         reason: io::Error,
     },
-    /// What is to be shown cannot be written.
-    #[error("the output: {0}")]
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }
 
-/// The tenant's directory, and where what is found in it is shown.
+/// One run of the command: the tenant's directory, the rules and the output.
 struct Session<'a> {
     app: &'a Arc<App>,
     tenant: TenantId,
@@ -97,7 +97,7 @@ struct Session<'a> {
     out: &'a mut (dyn Write + Send),
 }
 
-/// A row as it is shown.
+/// A row in the output.
 #[derive(Serialize)]
 struct Shown {
     kind: Kind,
@@ -105,7 +105,7 @@ struct Shown {
     row: Value,
 }
 
-/// The settings of the function that the command shares: the table, and how long an identifier may be.
+/// The settings that the command shares with the function: the table and the maximum length of an identifier.
 pub fn config(cli: &Cli) -> Result<Config, ConfigError> {
     Config::from_lookup(|name| match name {
         "TABLE_NAME" => Some(cli.table.clone()),
@@ -114,7 +114,7 @@ pub fn config(cli: &Cli) -> Result<Config, ConfigError> {
     })
 }
 
-/// Does what the command line says, and shows what comes of it on `out`.
+/// Runs the command line and writes its result to `out`.
 pub async fn run(app: &Arc<App>, cli: Cli, out: &mut (dyn Write + Send)) -> Result<(), CommandError> {
     let rules = Rules { id_max_length: app.config.id_max_length };
     let action = cli.command.into_action(rules)?;
@@ -148,7 +148,7 @@ impl Session<'_> {
         self.get(&name).await
     }
 
-    /// The address in the row of the user who is to be a member, where there is one.
+    /// The address in the user's row, for a member without an `email` field.
     async fn email_of(&self, member: &Map<String, Value>) -> Result<Option<Value>, CommandError> {
         let Some(user_id) = member.get("userId").and_then(Value::as_str) else { return Ok(None) };
         self.rules.id("userId", user_id).map_err(CommandError::Input)?;
@@ -219,10 +219,10 @@ impl Session<'_> {
     }
 }
 
-/// A file, or what is piped into the command.
+/// A file or the standard input.
 struct Source {
     reader: Box<dyn BufRead + Send>,
-    /// In bytes, where it is known beforehand.
+    /// In bytes; `None` for the standard input.
     length: Option<u64>,
 }
 
@@ -237,7 +237,7 @@ fn open(path: &Path) -> Result<Source, CommandError> {
     Ok(Source { reader: Box::new(BufReader::with_capacity(1 << 16, file)), length: Some(length) })
 }
 
-/// The whole of a file that holds one row.
+/// Reads a file that holds one row.
 fn read(path: &Path) -> Result<String, CommandError> {
     let mut text = String::new();
     let read = open(path)?.reader.take(reader::MAX_ROW_BYTES as u64).read_to_string(&mut text);
@@ -245,7 +245,7 @@ fn read(path: &Path) -> Result<String, CommandError> {
     Ok(text)
 }
 
-/// One line of JSON.
+/// Writes one line of JSON.
 fn show(out: &mut (dyn Write + Send), value: &impl Serialize) -> Result<(), CommandError> {
     let line = serde_json::to_string(value).map_err(io::Error::from)?;
     Ok(writeln!(out, "{line}")?)

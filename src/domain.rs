@@ -1,4 +1,4 @@
-//! The domain: what an invitation is, how it is made and how it ends. No AWS, no HTTP.
+//! The domain: invitations, their creation and their end. No AWS, no HTTP.
 //!
 //! | module | owns |
 //! |---|---|
@@ -6,11 +6,11 @@
 //! | [`email_address`] | the address of an invitee |
 //! | [`invitation`] | an invitation, its status, and the entity that callers see |
 //! | [`directory`] | organizations, roles, users and the email connector |
-//! | [`message_payload`] | the variables of an email that a caller gives |
+//! | [`message_payload`] | a caller's variables for an email |
 //! | [`rate_limit`] | the limit of messages to one recipient |
 //! | [`idempotency`] | the key and the fingerprint of a request that may be retried |
 //! | [`timestamp`] | time in milliseconds |
-//! | [`error`] | every way in which a request can fail |
+//! | [`error`] | the failures of the use cases |
 
 pub mod directory;
 pub mod email_address;

@@ -1,16 +1,16 @@
-//! API Gateway's door: from an event to a response. Infallible: every failure becomes a response, and each request is
-//! logged once, here.
+//! The HTTP interface behind API Gateway: from an event to a response. It never fails: every error becomes a response.
+//! It logs each request once.
 //!
 //! | module | owns |
 //! |---|---|
 //! | [`event`] | the two forms of API Gateway's events and responses |
-//! | [`caller`] | the authorizers' findings → [`caller::Caller`] |
+//! | [`caller`] | the authorizer's output → [`caller::Caller`] |
 //! | `route` | method and path → operation |
-//! | [`body`] | bytes → typed fields, every violation at once |
-//! | [`operations`] | one file per operation: wire form ↔ use case |
-//! | [`error`] | the one table from errors to status, code and headers |
+//! | [`body`] | bytes → typed fields, with all violations |
+//! | [`operations`] | one file per operation: HTTP ↔ use case |
+//! | [`error`] | the table from errors to status, code and headers |
 //! | [`cursor`] | the sealed cursors of paged lists |
-//! | `response` | responses |
+//! | `response` | constructors of responses |
 
 pub mod body;
 pub mod caller;
@@ -38,7 +38,7 @@ use crate::{
     telemetry::{Line, Outcome, statistics},
 };
 
-/// The collection's path.
+/// The path of the collection.
 pub const INVITATIONS_PATH: &str = "/api/organization-invitations";
 
 /// Responds to one event, given as the JSON text that API Gateway sends.
@@ -46,7 +46,7 @@ pub async fn handle(app: &App, event: &str, clock: RequestClock) -> ApiResponse 
     handle_traced(app, event, clock, None).await
 }
 
-/// As [`handle`], within a trace of X-Ray.
+/// As [`handle`], with an X-Ray trace header for the log.
 pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, trace: Option<&str>) -> ApiResponse {
     let started = Instant::now();
     let event = Event::read(event);
@@ -91,7 +91,7 @@ async fn respond(
     }
 }
 
-/// The result of a request as its line in the log tells it.
+/// The outcome of a request for its log line.
 fn outcome(result: &Result<Response<Body>, RequestError>) -> Outcome<'_> {
     match result {
         Ok(response) => Outcome { status: response.status().as_u16(), code: None, is_failed: false, error: None },

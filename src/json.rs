@@ -1,7 +1,7 @@
-//! JSON from outside, read into values without surprises.
+//! Safe reading of untrusted JSON.
 //!
-//! `serde_json::Value` takes an object with one certain key for an embedded document, and reads that with a new limit
-//! of nesting: a small text can become a value too deep to be dropped. [`Json`] knows no such key.
+//! `serde_json::Value` treats an object with one special key as an embedded document, and parses that with a fresh
+//! depth limit, so that a small text can become a value too deep to drop. [`Json`] has no special key.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,19 +11,19 @@ use serde::{
 };
 use serde_json::{Map, Value, value::RawValue};
 
-/// The fields of a JSON object, still raw. Of a key that occurs twice the last value stays, as in JavaScript.
+/// The fields of a JSON object as raw values. The last value of a repeated key wins, as in JavaScript.
 pub type RawFields<'a> = BTreeMap<String, &'a RawValue>;
 
-/// Any JSON value. Reading one that is nested more than 127 levels deep fails.
+/// Any JSON value. Deserialization fails beyond 127 levels of nesting.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Json(pub Value);
 
-/// The fields of a raw value; none where it is not an object.
+/// The fields of a raw value; empty if it is not an object.
 pub fn fields(raw: &RawValue) -> RawFields<'_> {
     serde_json::from_str(raw.get()).unwrap_or_default()
 }
 
-/// A raw value, read as far as it can be: whatever cannot, or is more than `levels` deep, is null.
+/// Reads a raw value as far as possible: an unreadable part, or one deeper than `levels`, becomes null.
 pub fn lenient(raw: &RawValue, levels: u8) -> Value {
     let Some(deeper) = levels.checked_sub(1) else { return Value::Null };
     match raw.get().as_bytes().first() {
@@ -38,7 +38,7 @@ pub fn lenient(raw: &RawValue, levels: u8) -> Value {
     }
 }
 
-/// The bytes that `text` takes within a JSON string, as `serde_json` writes it.
+/// The length of `text` within a JSON string as `serde_json` writes it, in bytes.
 pub fn escaped_length(text: &str) -> usize {
     let length = |byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => 2,
@@ -48,7 +48,7 @@ pub fn escaped_length(text: &str) -> usize {
     text.bytes().map(length).sum()
 }
 
-/// Reads a value, or its type's default where it is null, for `#[serde(deserialize_with)]`.
+/// Reads a value, or the default of its type for null, for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
 /// Those of the deserializer.
@@ -61,7 +61,7 @@ pub fn null_is_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>
 /// Reads an object of [`Json`] values, for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
-/// Those of the deserializer, and of what is not an object.
+/// Those of the deserializer.
 pub fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     match Json::deserialize(deserializer)?.0 {
         Value::Object(fields) => Ok(fields),
@@ -135,11 +135,11 @@ mod tests {
 
     use super::*;
 
-    /// The key by which `serde_json` tells its own embedded documents.
+    /// The key with which `serde_json` marks embedded documents.
     const MAGIC: &str = "$serde_json::private::RawValue";
 
     #[test]
-    fn every_kind_of_value_is_read_as_it_is() {
+    fn every_kind_of_value_is_read_unchanged() {
         for text in
             ["null", "true", "-1", "18446744073709551615", "1.5", "\"a\\u0000b\"", "[[],{}]", "{\"a\":{\"a\":1}}"]
         {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_means_more_than_it_says() {
+    fn no_key_has_a_special_meaning() {
         for value in ["1", "\"[1]\"", "\"{\""] {
             let Json(read) = serde_json::from_str(&format!("{{\"{MAGIC}\":{value}}}")).unwrap();
             assert_eq!(read[MAGIC].to_string(), value);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_a_text_in_json_is_that_which_serde_writes() {
+    fn the_escaped_length_is_the_length_that_serde_json_writes() {
         let every_control: String = (0..0x20_u8).map(char::from).collect();
         for text in ["", "plain", r#"{"a":"b\\c"}"#, &every_control, "\u{7f}\u{80}ä€😀\u{2028}/"] {
             let written = serde_json::to_string(text).unwrap();
@@ -167,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn nesting_ends_with_the_limit_however_it_is_written() {
+    fn nesting_beyond_the_limit_is_an_error() {
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(serde_json::from_str::<Json>(&nested(127)).is_ok());
         assert!(serde_json::from_str::<Json>(&nested(128)).is_err());
     }
 
     #[test]
-    fn what_cannot_be_read_is_null_and_spoils_nothing_beside_it() {
+    fn an_unreadable_value_becomes_null_and_its_siblings_stay() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let text = format!(r#"{{"a":1e400,"b":"\ud800","c":{deep},"d":[1e400,1],"e":"x"}}"#);
         let read = lenient(&RawValue::from_string(text).unwrap(), 3);

@@ -1,21 +1,21 @@
-//! The development stack (`cargo dev`): everything around the function, in one process, without an account and
-//! without a network. The tests run against the same parts.
+//! The development stack (`cargo dev`): all services around the function in one process, without an account and without
+//! a network. The tests use the same parts.
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`stack`] | the DynamoDB emulator and the SES stand-in, and how the function reaches them |
-//! | `direct` | its short way to them |
-//! | [`table`] | the table, made from `template.yaml` |
+//! | [`stack`] | the DynamoDB emulator, the SES stand-in, and the function's clients for them |
+//! | `direct` | calls of them inside the process |
+//! | [`table`] | the table, created from `template.yaml` |
 //! | [`ses`] | the SES stand-in |
-//! | `guard`, `relay` | which requests the servers take, and the way through that to DynamoDB |
-//! | [`demo`] | the tenants that are there from the start |
+//! | `guard`, `relay` | the protection of the servers from browsers, and the proxy that adds it to DynamoDB |
+//! | [`demo`] | the tenants that exist from the start |
 //! | [`issuer`] | development tokens, and their verification |
 //! | [`gateway`] | HTTP request → event → handler → HTTP response |
-//! | [`inbox`] | the page on which mail is read |
-//! | [`overview`] | the page on which a tenant's invitations are read |
-//! | `pages` | what the pages have in common |
-//! | [`serve`], [`invoke`] | what `cargo dev` and `cargo dev invoke` do |
-//! | [`banner`] | what `cargo dev` says |
+//! | [`inbox`] | the page with the mail |
+//! | [`overview`] | the page with a tenant's invitations |
+//! | `pages` | the common parts of the pages |
+//! | [`serve`], [`invoke`] | the commands `cargo dev` and `cargo dev invoke` |
+//! | [`banner`] | the output of `cargo dev` at its start |
 
 pub mod banner;
 pub mod demo;

@@ -1,8 +1,8 @@
-//! The log: one line for each request, written by the handler.
+//! The log: one line per request, written by the handler.
 //!
-//! Under Lambda the line is JSON in CloudWatch's embedded metric format: whoever searches the log finds all there is
-//! to know of a request in one place, and CloudWatch makes the metrics out of the same line, with no call and nothing
-//! to flush. Elsewhere it is a line for people. It names nobody: no address, no token, no link, no body.
+//! Under Lambda the line is JSON in CloudWatch's embedded metric format: it holds all data about the request, and
+//! CloudWatch extracts the metrics from it without a call or a flush. Elsewhere the line is written for people. It
+//! contains no personal data: no address, no token, no link, no body.
 
 mod embedded;
 pub mod statistics;
@@ -34,68 +34,68 @@ use crate::domain::{
     timestamp::Timestamp,
 };
 
-/// Where the lines go.
+/// The destination of the log lines.
 pub struct Log {
-    /// Without it, to whoever listens to `tracing`.
+    /// `None` writes through `tracing`.
     metrics: Option<Metrics>,
-    has_answered: AtomicBool,
+    has_responded: AtomicBool,
 }
 
-/// Where a function's lines go as embedded metrics.
+/// The destination of lines in the embedded metric format.
 struct Metrics {
     function: String,
     out: Mutex<Box<dyn Write + Send>>,
 }
 
-/// What there is to know of a request, once it has been answered.
+/// The data about a request, after its response is known.
 #[derive(Debug)]
 pub struct Line<'a> {
-    /// When the request came.
+    /// The time at which the request arrived.
     pub at: Timestamp,
-    /// API Gateway's id of it, which its caller sees too.
+    /// API Gateway's request id, which the caller also gets.
     pub request_id: Option<&'a str>,
-    /// The trace that Lambda puts it in, as `Root=1-…;Parent=…;Sampled=…`.
+    /// The X-Ray trace header from Lambda: `Root=1-…;Parent=…;Sampled=…`.
     pub trace: Option<&'a str>,
-    /// Whose it is, where the caller was let in.
+    /// The caller's tenant, if the caller is authorized.
     pub tenant: Option<&'a TenantId>,
-    /// What was to be done; `unknown` where there is no such path or method.
+    /// The operation; `unknown` for an unknown path or method.
     pub operation: &'static str,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome<'a>,
-    /// From the event to the answer.
+    /// The time from the event to the response.
     pub duration: Duration,
-    /// What was noted on the way.
+    /// The request statistics.
     pub statistics: RequestStatistics,
 }
 
-/// How a request ended.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome<'a> {
     /// The status of the response.
     pub status: u16,
-    /// The code of a failure.
+    /// The error code, if the request failed.
     pub code: Option<&'static str>,
-    /// Whether the request failed.
+    /// `true` if the request failed.
     pub is_failed: bool,
-    /// The failure of the use case, where it is one.
+    /// The failure of the use case, if it is one.
     pub error: Option<&'a Error>,
 }
 
 impl Log {
-    /// Lines for people, through `tracing`.
+    /// A log for people, through `tracing`.
     pub fn readable() -> Self {
-        Self { metrics: None, has_answered: AtomicBool::new(false) }
+        Self { metrics: None, has_responded: AtomicBool::new(false) }
     }
 
-    /// Lines that CloudWatch makes the metrics of `function` out of; `out` has to lead to the function's log.
+    /// A log with the embedded metrics of `function`; `out` must write to the function's CloudWatch log.
     pub fn metrics(function: String, out: impl Write + Send + 'static) -> Self {
         let metrics = Metrics { function, out: Mutex::new(Box::new(out)) };
-        Self { metrics: Some(metrics), has_answered: AtomicBool::new(false) }
+        Self { metrics: Some(metrics), has_responded: AtomicBool::new(false) }
     }
 
-    /// Writes the line of a request. A line that cannot be written is lost: the answer is worth more.
+    /// Writes the line of a request. A write error is ignored, so that the response is still sent.
     pub fn write(&self, line: &Line<'_>) {
-        let cold_start = !self.has_answered.swap(true, Ordering::Relaxed);
+        let cold_start = !self.has_responded.swap(true, Ordering::Relaxed);
         let Some(metrics) = &self.metrics else { return line.trace_event(cold_start) };
         let Ok(mut text) = serde_json::to_vec(&Embedded::new(line, &metrics.function, cold_start)) else { return };
         text.push(b'\n');
@@ -110,8 +110,8 @@ impl fmt::Debug for Log {
 }
 
 impl Outcome<'_> {
-    /// The outcome in the few words that metrics are counted by: the table. What is not in it is for the caller or the
-    /// tenant to mend.
+    /// The name of the outcome in the metrics. `refused` covers all failures that the caller or the tenant must
+    /// resolve.
     const fn name(&self, statistics: &RequestStatistics) -> &'static str {
         match self.error {
             Some(Error::MessageRateLimited { .. }) => "rate_limited",
@@ -132,13 +132,13 @@ impl Line<'_> {
         self.outcome.error
     }
 
-    /// The invitation that the request is about, or the one that is in its way.
+    /// The invitation of the request, or the pending one that conflicts with it.
     fn invitation_id(&self) -> Option<&InvitationId> {
-        let in_the_way = match self.error() {
+        let conflicting = match self.error() {
             Some(Error::AlreadyInvited { invitation_id }) => invitation_id.as_ref(),
             _ => None,
         };
-        self.statistics.invitation_id.as_ref().or(in_the_way)
+        self.statistics.invitation_id.as_ref().or(conflicting)
     }
 
     fn outcome(&self) -> &'static str {
@@ -158,7 +158,7 @@ impl Line<'_> {
         }
     }
 
-    /// The trace's own part, by which X-Ray finds it.
+    /// The trace id for X-Ray.
     fn trace_id(&self) -> Option<&str> {
         self.trace?.split(';').find_map(|part| part.trim().strip_prefix("Root="))
     }

@@ -1,7 +1,7 @@
-//! The kinds of event that invoke the function, told apart from the raw JSON.
+//! The kinds of event that invoke the function, recognized from the raw JSON.
 //!
-//! Each kind has its own response and retry rule. An event of no known kind is an error of the invocation: Lambda reports
-//! it, and whoever sent it retries or keeps it, where a response would swallow it.
+//! Each kind has its own response and retry rule. An event of an unknown kind is an error of the invocation: Lambda
+//! reports it, and its source retries or keeps it. A response would discard the event.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use crate::{
     json::{self, RawFields},
 };
 
-/// The longest that Lambda lets any function run.
+/// Lambda's maximum timeout of a function.
 const LONGEST_LIFETIME: Duration = Duration::from_mins(15);
-/// How long API Gateway waits for a response (HTTP API 30 s, REST API 29 s).
+/// The time that API Gateway waits for a response (HTTP API 30 s, REST API 29 s).
 const API_GATEWAY_LIMIT: Duration = Duration::from_secs(29);
 
 /// A kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trigger {
-    /// A request to the API. It always gets a response, errors included; nobody retries it but the caller.
+    /// A request to the API. It always gets a response, also for an error. Only the caller retries it.
     ApiRequest,
 }
 
-/// An event that the function does not know.
+/// An event of an unknown kind.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("unknown kind of event: {0}")]
 pub struct UnknownEvent(String);
@@ -36,7 +36,7 @@ pub struct UnknownEvent(String);
 /// Handles one invocation of the Lambda function.
 ///
 /// # Errors
-/// [`UnknownEvent`], which is logged with what the event calls itself.
+/// [`UnknownEvent`], after it was logged with the event's type.
 pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<ApiResponse, UnknownEvent> {
     let LambdaEvent { payload, context } = event;
     let trigger = Trigger::of(&payload).inspect_err(|error| {
@@ -51,7 +51,7 @@ pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<ApiR
 }
 
 impl Trigger {
-    /// API Gateway's events, of either form, have a `requestContext`.
+    /// Recognizes the kind of an event. API Gateway's events have a `requestContext` in both forms.
     fn of(event: &RawValue) -> Result<Self, UnknownEvent> {
         let fields = json::fields(event);
         if fields.contains_key("requestContext") {
@@ -61,7 +61,8 @@ impl Trigger {
     }
 }
 
-/// What an event calls itself: EventBridge's events have a `detail-type`, streams and queues a list of `Records`.
+/// The type of an event for the log: the `detail-type` or `source` of `EventBridge`, or `Records` for streams and
+/// queues.
 fn description(fields: &RawFields<'_>) -> String {
     let text = |name| fields.get(name).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     let named = text("detail-type").or_else(|| text("source")).or_else(|| text("eventSource"));
@@ -69,8 +70,8 @@ fn description(fields: &RawFields<'_>) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-/// The clock of an invocation. A deadline that makes no sense, as under `cargo lambda watch`, which gives one in 1970,
-/// becomes the time that API Gateway waits; and nobody waits for a response for longer than that.
+/// The clock of an invocation. Without a future deadline (`cargo lambda watch` gives one in 1970), the lifetime is the
+/// time that API Gateway waits. The budget never exceeds that time.
 fn request_clock(context: &Context) -> RequestClock {
     let now = u64::try_from(Timestamp::now().as_millis()).unwrap_or_default();
     let lifetime = match context.deadline.saturating_sub(now) {
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_of_no_known_kind_is_an_error_that_says_what_it_was() {
+    fn an_event_of_an_unknown_kind_is_an_error_with_its_type() {
         for (event, expected, reason) in [
             (r#"{"requestContext":{},"rawPath":"/x"}"#, Ok(Trigger::ApiRequest), "an HTTP API"),
             (r#"{"httpMethod":"GET","requestContext":{"authorizer":null}}"#, Ok(Trigger::ApiRequest), "a REST API"),
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_the_time_that_lambda_gives_it_and_that_api_gateway_waits() {
+    fn the_budget_is_the_lesser_of_lambdas_deadline_and_api_gateways_timeout() {
         let in_seconds = |seconds: u64| u64::try_from(Timestamp::now().as_millis()).unwrap() + 1000 * seconds;
         let seconds = |duration: Duration| (duration.as_millis() + 500) / 1000;
         for (deadline, budget, lifetime, reason) in [

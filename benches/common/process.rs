@@ -1,4 +1,4 @@
-//! What Linux tells of a process, and how much of a core it gives it.
+//! Measures of a Linux process, and a limit on its CPU time.
 
 use std::{
     fs, io,
@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-/// The CPU time that all threads of a process have used, but for threads that have ended.
+/// The CPU time that the running threads of a process have used.
 pub fn cpu_time(pid: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let nanos = threads.filter_map(|thread| {
@@ -16,8 +16,7 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_nanos(nanos.sum())
 }
 
-/// A figure of `/proc/<pid>/status`, in megabytes: `VmHWM` is the most memory that was ever resident, `VmRSS` what is
-/// now.
+/// A figure of `/proc/<pid>/status`, in megabytes: `VmHWM` is the peak resident memory, `VmRSS` the current one.
 pub fn megabytes(pid: u32, name: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -25,29 +24,29 @@ pub fn megabytes(pid: u32, name: &str) -> f64 {
     kilobytes.unwrap_or(f64::NAN) / 1024.0
 }
 
-/// The program of that name in the `PATH`.
+/// Finds a program in the `PATH`.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
 }
 
-/// Ends a process in the orderly way.
+/// Sends SIGTERM to a process.
 pub fn terminate(pid: u32) {
     let ended = Command::new("kill").arg(pid.to_string()).status();
     assert!(ended.is_ok_and(|status| status.success()), "the process runs until it is ended");
 }
 
-/// The share of a core that Lambda gives a function by its memory: a control group with a quota.
+/// The share of a core that Lambda assigns to a function by its memory, as a control group with a quota.
 pub struct CpuShare {
     directory: PathBuf,
 }
 
 impl CpuShare {
-    /// The share of a function with so many megabytes; 1769 of them are a whole core (AWS Lambda developer guide,
+    /// Creates the share of a function with that much memory; 1769 MB are a whole core (AWS Lambda developer guide,
     /// "Configure Lambda function memory").
     ///
     /// # Errors
-    /// Where control groups cannot be made, which takes root.
+    /// An error of the file system when control groups cannot be created, which needs root.
     pub fn of_memory(megabytes: u32) -> io::Result<Self> {
         const PERIOD_MICROS: u32 = 20_000;
         let quota = PERIOD_MICROS * megabytes / 1769;
@@ -73,7 +72,7 @@ impl CpuShare {
 
 impl Drop for CpuShare {
     fn drop(&mut self) {
-        // The kernel needs a moment to notice that the last process has ended.
+        // The kernel needs some time to notice that the last process has ended.
         for _ in 0..100 {
             if fs::remove_dir(&self.directory).is_ok() {
                 return;

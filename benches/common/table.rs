@@ -1,8 +1,8 @@
-//! A Markdown table, so that what is printed can be kept as it is.
+//! A Markdown table, so that the output can be pasted into a document.
 
 use std::time::Duration;
 
-/// A table with these heads, the first column of which names what the others tell of.
+/// A table with these column heads; the first column holds the names of the rows.
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -12,7 +12,7 @@ impl Table {
         Self { rows: vec![heads.map(str::to_owned).into()] }
     }
 
-    /// Adds a row. A figure that could not be taken is `None`.
+    /// Adds a row. `None` stands for a figure that could not be measured.
     pub fn row(&mut self, name: &str, figures: impl IntoIterator<Item = Option<String>>) {
         let figures = figures.into_iter().map(|figure| figure.unwrap_or_else(|| "–".to_owned()));
         self.rows.push([name.to_owned()].into_iter().chain(figures).collect());
@@ -39,7 +39,7 @@ impl Table {
     }
 }
 
-/// A number with so many digits that the first three tell something.
+/// Formats a number with three significant digits.
 pub fn number(value: f64) -> Option<String> {
     Some(match value {
         _ if !value.is_finite() => return None,
@@ -49,12 +49,12 @@ pub fn number(value: f64) -> Option<String> {
     })
 }
 
-/// The value in the middle; not a number where there is none.
+/// The median; NaN for an empty list.
 pub fn median(values: &[f64]) -> f64 {
     percentile(values, 0.5)
 }
 
-/// The value that a part of all others does not exceed.
+/// The value that the fraction `part` of all values does not exceed.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -68,12 +68,12 @@ pub fn percentile(values: &[f64], part: f64) -> f64 {
     sorted.get(position.min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
 }
 
-/// Milliseconds.
+/// A duration in milliseconds.
 pub fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// A number of things, to reckon with.
+/// A count as a floating-point number.
 #[expect(clippy::cast_precision_loss, reason = "numbers are far below 2^52")]
 pub fn count(number: usize) -> f64 {
     number as f64

@@ -1,5 +1,5 @@
-//! Stand-ins for DynamoDB and SES that answer at once, or after a set time, and always the same: what is measured is
-//! the function.
+//! Stand-ins for DynamoDB and SES with constant responses, sent at once or after a set delay, so that the function
+//! alone is measured.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -33,21 +33,21 @@ pub const TABLE: &str = "organization-invitations";
 
 /// The running stand-ins.
 pub struct Endpoints {
-    /// Where DynamoDB is.
+    /// The URL of DynamoDB.
     pub dynamodb: String,
-    /// Where SES is.
+    /// The URL of SES.
     pub ses: String,
-    /// The certificate of the authority that vouches for them, where they speak TLS.
+    /// The file with the certificate of their authority, when they use TLS.
     pub authority: Option<PathBuf>,
     dynamodb_delay: Delay,
     ses_delay: Delay,
 }
 
-/// How long an answer takes, in microseconds.
+/// The delay of a response, in microseconds.
 type Delay = Arc<AtomicU64>;
 
 impl Endpoints {
-    /// Starts them, with TLS or without.
+    /// Starts the stand-ins, with TLS or without.
     pub async fn start(tls: bool) -> Self {
         let certified = tls.then(Certified::new);
         let (dynamodb_delay, ses_delay) = (Delay::default(), Delay::default());
@@ -62,7 +62,7 @@ impl Endpoints {
         }
     }
 
-    /// Lets every answer take so long.
+    /// Sets the delays of all later responses.
     pub fn delay(&self, dynamodb: Duration, ses: Duration) {
         for (delay, duration) in [(&self.dynamodb_delay, dynamodb), (&self.ses_delay, ses)] {
             delay.store(duration.as_micros().try_into().expect("a short time"), Ordering::Relaxed);
@@ -70,7 +70,7 @@ impl Endpoints {
     }
 }
 
-/// A certificate for `localhost`, and the file with that of its authority.
+/// A certificate for `localhost`, and the file with the certificate of its authority.
 struct Certified {
     server: TlsAcceptor,
     authority: PathBuf,
@@ -81,7 +81,7 @@ impl Certified {
         let (key, authority_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Otherwise it would have the certificate's own name, which OpenSSL takes for a self-signed one.
+        // With the default name, which is also the certificate's, OpenSSL takes the certificate for a self-signed one.
         authority.distinguished_name.push(DnType::CommonName, "the benchmark's authority");
         let authority_certificate = authority.self_signed(&authority_key).unwrap();
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("authority-{}.pem", std::process::id()));
@@ -128,7 +128,7 @@ impl Listener for TlsListener {
     }
 }
 
-/// Serves `router` on a port of its own for as long as the benchmark runs, and says where.
+/// Serves `router` on a free port until the benchmark ends, and returns its URL.
 async fn serve(router: Router, certified: Option<&Certified>) -> String {
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = tcp.local_addr().unwrap().port();
@@ -142,7 +142,7 @@ async fn serve(router: Router, certified: Option<&Certified>) -> String {
     format!("http://localhost:{port}")
 }
 
-/// Waits to the microsecond, which timers do not.
+/// Waits with a precision of microseconds, which timers do not have.
 async fn wait(delay: &Delay) {
     let until = Instant::now() + Duration::from_micros(delay.load(Ordering::Relaxed));
     while Instant::now() < until {
@@ -150,24 +150,24 @@ async fn wait(delay: &Delay) {
     }
 }
 
-/// Like SES, it reads what it is sent before it answers: otherwise the connection would have to be closed.
+/// Reads the whole request before it responds, like `ses`: otherwise the connection would have to be closed.
 async fn dynamodb(State(delay): State<Delay>, headers: HeaderMap, _: Bytes) -> Response {
     wait(&delay).await;
     let operation = headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.split('.').nth(1));
-    let answer = if operation == Some("BatchGetItem") { directory() } else { json!({}) };
-    ([(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer.to_string()).into_response()
+    let response = if operation == Some("BatchGetItem") { directory() } else { json!({}) };
+    ([(header::CONTENT_TYPE, "application/x-amz-json-1.0")], response.to_string()).into_response()
 }
 
 async fn ses(State(delay): State<Delay>, method: Method, _: Bytes) -> Response {
     wait(&delay).await;
-    let (status, answer) = match method {
+    let (status, response) = match method {
         Method::POST => (StatusCode::OK, json!({ "MessageId": "0100018c2f4b7e6a-00000000-000000" })),
         _ => (StatusCode::NOT_FOUND, json!({})),
     };
-    (status, [(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], response.to_string()).into_response()
 }
 
-/// All that `events/create.json` refers to, and a connector that uses the built-in templates.
+/// The rows that `events/create.json` refers to, and a connector that uses the built-in templates.
 fn directory() -> Value {
     let row = |sk: &str, fields: Value| {
         let mut row = json!({ "pk": { "S": "TENANT#default" }, "sk": { "S": sk } });

@@ -1,4 +1,4 @@
-//! The guard: the function's size and its instructions against what is committed in `benches/budget.json`.
+//! The guard: compares the function's size and instruction counts with the committed budget in `benches/budget.json`.
 
 use std::{fs, path::Path};
 
@@ -8,21 +8,23 @@ use crate::{endpoints::Endpoints, instructions::Instructions, subject::Subject};
 
 const BUDGET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/budget.json");
 
-/// How much more than committed may be executed. The counts of one binary differ by less than a hundredth.
+/// The accepted ratio of measured to committed instructions. Counts of one binary differ by less than 1%.
 const TOLERANCE: f64 = 1.05;
 
-/// What the function may cost.
+/// The budget of the function.
 #[derive(Debug, Deserialize, Serialize)]
 struct Budget {
-    /// The most bytes that the binary may have.
+    /// The maximum size of the binary, in bytes.
     binary_bytes: u64,
-    /// Instructions until it asks for its first event, connections included, without TLS.
+    /// Instructions from the start until the function asks for its first event, with connections to both services but
+    /// without TLS.
     init_instructions: u64,
     /// Instructions of one warm create with mail, without TLS.
     create_instructions: u64,
 }
 
-/// Checks the function against its budget, and says so. Where `accept` is set, what is found becomes the budget.
+/// Checks the function against its budget, and prints the result. With `accept`, writes the measured values as the new
+/// budget.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 pub async fn guard(accept: bool) -> Result<(), String> {
     let function = Subject::function();
@@ -34,7 +36,7 @@ pub async fn guard(accept: bool) -> Result<(), String> {
         create_instructions: instructions.warm,
     };
     if accept {
-        // Rounded up, so that a fix does not have to raise it.
+        // Rounded up, so that a small fix does not need a new budget.
         let binary_bytes = found.binary_bytes.next_multiple_of(250_000);
         let text = serde_json::to_string_pretty(&Budget { binary_bytes, ..found }).expect("numbers");
         return fs::write(BUDGET, text + "\n").map_err(|error| format!("{BUDGET}: {error}"));
@@ -47,13 +49,13 @@ pub async fn guard(accept: bool) -> Result<(), String> {
         ("instructions of init", found.init_instructions, with_tolerance(budget.init_instructions)),
         ("instructions of a warm create", found.create_instructions, with_tolerance(budget.create_instructions)),
     ] {
-        println!("{what}: {found}, of at most {most}");
+        println!("{what}: {found}, limit {most}");
         if found > most {
             over = true;
             eprintln!("over budget: {what}");
         }
     }
-    if over { Err("what is meant to cost more is accepted with `.ci/guard --accept`".to_owned()) } else { Ok(()) }
+    if over { Err("over budget; `.ci/guard --accept` sets a new budget".to_owned()) } else { Ok(()) }
 }
 
 #[expect(

@@ -1,23 +1,23 @@
-//! Instructions instead of seconds, counted by valgrind: the same on a busy machine as on an idle one.
+//! Instruction counts instead of durations, measured by valgrind: they do not depend on the load of the machine.
 
 use crate::{endpoints::Endpoints, process, subject::Subject};
 
-/// The warm creates over which an average is taken.
+/// The number of warm creates that are averaged.
 const WARM: u64 = 20;
 
-/// What a subject executes, in instructions.
+/// The instruction counts of a subject.
 #[derive(Clone, Copy)]
 pub struct Instructions {
     /// From the start of the process until it asks for its first event.
     pub init: u64,
-    /// For the first create with mail.
+    /// Of the first create with mail.
     pub first: u64,
-    /// For a later one, on average.
+    /// Of a later create, on average.
     pub warm: u64,
 }
 
 impl Instructions {
-    /// Counts, where valgrind is there.
+    /// Counts the instructions; `None` without valgrind.
     pub async fn count(subject: &Subject, endpoints: &Endpoints) -> Option<Self> {
         process::find("valgrind")?;
         let init = until(subject, endpoints, 0).await;
@@ -27,11 +27,11 @@ impl Instructions {
     }
 }
 
-/// The instructions from the start of the process until so many creates are answered.
+/// The instructions from the start of the process until that many creates have a response.
 async fn until(subject: &Subject, endpoints: &Endpoints, creates: u64) -> u64 {
-    let valgrind = process::find("valgrind").expect("it was there a moment ago");
+    let valgrind = process::find("valgrind").expect("it was found before");
     let valgrind = [valgrind, "--tool=callgrind".into(), "--callgrind-out-file=/dev/null".into()];
-    // Under valgrind the directory's rows would soon be too old.
+    // A create is so slow under valgrind that the cached directory rows would expire.
     let mut running = subject.start_under(&valgrind, endpoints, &[("DIRECTORY_CACHE_SECONDS", "3600")]).await;
     for _ in 0..creates {
         running.create(true).await;

@@ -1,7 +1,7 @@
-//! The function as a whole process, as Lambda runs it, beside a function that does nothing and the same create in
-//! Node.js: start, first and warm creates, CPU time, memory, instructions and size. See `benches/README.md`.
+//! Measures the function as a whole process, as Lambda runs it, beside a function that does nothing and the same create
+//! in Node.js: start, first and warm creates, CPU time, memory, instructions and size. See `benches/README.md`.
 //!
-//! `cargo bench --bench function` measures, `-- --quick` does so with few runs, and `-- guard` is what `.ci/guard` calls.
+//! `cargo bench --bench function` measures, `-- --quick` with few runs, and `-- guard` is the check of `.ci/guard`.
 #![allow(clippy::unwrap_used, reason = "a benchmark stops when it cannot go on")]
 #![expect(clippy::print_stdout, reason = "the tables are the benchmark's output")]
 
@@ -26,18 +26,18 @@ use self::{
     table::{Table, count, median, millis, number, percentile},
 };
 
-/// The memory of the functions whose share of the CPU a first create is given; the smallest that there are come first.
+/// The memory sizes whose CPU share the first create is measured with, in ascending order.
 const MEMORY_MB: [u32; 4] = [128, 256, 512, 1024];
 const SMALLEST_MB: u32 = MEMORY_MB[0];
 
-/// The delays of DynamoDB and SES in front of which the warm path is measured.
+/// The delays of DynamoDB and SES for the warm path.
 const DELAYS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(20));
 
-/// Where nobody answers, so that no connection comes about.
+/// Endpoints that refuse every connection.
 const NOWHERE: [(&str, &str); 2] =
     [("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"), ("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:1")];
 
-/// How often each thing is measured.
+/// The number of measurements of each kind.
 struct Effort {
     starts: usize,
     warm_creates: usize,
@@ -66,7 +66,7 @@ async fn main() -> ExitCode {
 async fn measure(effort: &Effort) {
     let shares = CpuShare::of_memory(SMALLEST_MB).map(drop);
     if let Err(error) = &shares {
-        println!("No figures for {SMALLEST_MB} MB and more, since there is no control group to be had: {error}\n");
+        println!("No figures for {SMALLEST_MB} MB and more, because no control group can be created: {error}\n");
     }
     let node = Subject::node();
     if node.is_none() {
@@ -77,7 +77,7 @@ async fn measure(effort: &Effort) {
     for tls in [true, false] {
         let endpoints = Endpoints::start(tls).await;
         let mut figures: Vec<Figures> = subjects.iter().map(|_| Figures::default()).collect();
-        // In turns, so that whatever else the machine does meets all of them.
+        // In turns, so that other load on the machine affects all subjects alike.
         for _ in 0..effort.starts {
             for (subject, figures) in subjects.iter().zip(&mut figures) {
                 figures.start(subject, &endpoints, shares.is_ok()).await;
@@ -98,15 +98,15 @@ async fn measure(effort: &Effort) {
     print_targets(&both[0], &both[1], &delayed);
 }
 
-/// What is known of a subject, each in milliseconds unless said otherwise.
+/// The figures of a subject, in milliseconds unless said otherwise.
 #[derive(Default)]
 struct Figures {
-    /// Where both services refuse the connection.
+    /// Both services refuse the connection.
     init_alone: Vec<f64>,
     init: Vec<f64>,
     first: Vec<f64>,
     first_cpu: Vec<f64>,
-    /// With the CPU of a function of each [`MEMORY_MB`] from the first event on, as on Lambda.
+    /// With the CPU share of each of [`MEMORY_MB`] from the first event on, as on Lambda.
     first_by_memory: [Vec<f64>; MEMORY_MB.len()],
     warm: Vec<f64>,
     warm_cpu: f64,
@@ -115,9 +115,9 @@ struct Figures {
 }
 
 impl Figures {
-    /// Starts it with all of a core, and then with less from its first event on.
+    /// Measures starts with a whole core, and then first creates with smaller CPU shares.
     async fn start(&mut self, subject: &Subject, endpoints: &Endpoints, with_less: bool) {
-        // One that does not count, so that all others find the caches as their own kind has left them.
+        // A warm-up run, so that the caches are in the same state for every measured run.
         subject.start(endpoints, &[]).await.stop().await;
         let alone = subject.start(endpoints, &NOWHERE).await;
         self.init_alone.push(millis(alone.init));
@@ -130,7 +130,7 @@ impl Figures {
         running.stop().await;
         for (memory, firsts) in MEMORY_MB.into_iter().zip(&mut self.first_by_memory).filter(|_| with_less) {
             let mut running = subject.start(endpoints, &[]).await;
-            // A new one for each, since what one process uses beyond its share the next would have to do without.
+            // A new share for each process: overuse by one would reduce the quota of the next.
             let share = CpuShare::of_memory(memory).unwrap();
             share.admit(running.pid()).unwrap();
             firsts.push(millis(running.create(true).await));
@@ -151,7 +151,7 @@ impl Figures {
         running.stop().await;
     }
 
-    /// The time until the first answer, with the CPU of the smallest function.
+    /// The time until the first response, with the CPU share of the smallest function, in milliseconds.
     fn cold_start(&self) -> f64 {
         median(&self.init) + median(&self.first_by_memory[0])
     }
@@ -216,13 +216,13 @@ fn print_sizes(subjects: &[Subject]) {
     table.print();
 }
 
-/// The size that a zip file would have, in megabytes: gzip compresses in the same way.
+/// The size of a zip file, in megabytes, estimated with gzip, which uses the same compression.
 fn compressed(file: &Path) -> Option<f64> {
     let output = std::process::Command::new(process::find("gzip")?).args(["-9", "--stdout"]).arg(file).output();
     Some(count(output.unwrap().stdout.len()) / 1e6)
 }
 
-/// Medians behind endpoints that take their time, in milliseconds.
+/// Medians with delayed endpoints, in milliseconds.
 struct Delayed {
     with_mail: f64,
     without_mail: f64,
@@ -249,12 +249,12 @@ impl Delayed {
 
     fn print(&self) {
         let (dynamodb, ses) = (millis(DELAYS.0), millis(DELAYS.1));
-        println!("Warm creates with TLS, where DynamoDB takes {dynamodb} ms to answer, and SES {ses} ms:\n");
+        println!("Warm creates with TLS, with a delay of {dynamodb} ms for DynamoDB and {ses} ms for SES:\n");
         let mut table = Table::new(["ms", "delays", "median", "on top"]);
         for (name, delays, median) in [
             ("with mail", dynamodb + ses, self.with_mail),
             ("without mail", dynamodb, self.without_mail),
-            ("with mail, directory not remembered", 2.0 * dynamodb + ses, self.with_mail_and_cold_directory),
+            ("with mail, directory not cached", 2.0 * dynamodb + ses, self.with_mail_and_cold_directory),
         ] {
             table.row(name, [number(delays), number(median), number(median - delays)]);
         }

@@ -1,4 +1,4 @@
-//! What is measured: a program that speaks to the Lambda Runtime API.
+//! The measured programs, which use the Lambda Runtime API.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,13 +19,13 @@ use crate::{
     runtime_api::{RuntimeApi, release_binary},
 };
 
-/// How long anything may take; a valgrind on a busy machine is slow.
+/// The timeout of every step; valgrind on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A program that Lambda could run.
 pub struct Subject {
     pub name: &'static str,
-    /// What would be deployed.
+    /// The file that is deployed.
     pub artifact: PathBuf,
     /// The program and its arguments.
     pub command: Vec<PathBuf>,
@@ -38,7 +38,7 @@ impl Subject {
         Self { name: "the function", artifact: binary.clone(), command: vec![binary] }
     }
 
-    /// The floor: a function that does nothing.
+    /// The lower bound: a function that does nothing.
     pub fn hello_world() -> Self {
         let target = peers().join("target");
         let manifest = project().join("benches/peers/hello/Cargo.toml");
@@ -48,7 +48,7 @@ impl Subject {
         Self { name: "hello world (Rust)", artifact: binary.clone(), command: vec![binary] }
     }
 
-    /// The same create in Node.js, where that is installed.
+    /// The same create in Node.js; `None` without Node.js.
     pub fn node() -> Option<Self> {
         let (node, npm) = (process::find("node")?, process::find("npm")?);
         let directory = project().join("benches/peers/node");
@@ -60,12 +60,12 @@ impl Subject {
         Some(Self { name: "Node.js", artifact: bundle.clone(), command: vec![node, bundle] })
     }
 
-    /// Runs it on one core, as Lambda would, until it asks for its first event.
+    /// Runs the program on one core, as Lambda does, until it asks for its first event.
     pub async fn start(&self, endpoints: &Endpoints, settings: &[(&str, &str)]) -> Running {
         self.start_under(&[], endpoints, settings).await
     }
 
-    /// Runs it by another program.
+    /// Runs the program under another one, such as valgrind.
     pub async fn start_under(&self, by: &[PathBuf], endpoints: &Endpoints, settings: &[(&str, &str)]) -> Running {
         let mut runtime = RuntimeApi::start().await;
         let line: Vec<&Path> = by.iter().chain(&self.command).map(PathBuf::as_path).collect();
@@ -98,7 +98,7 @@ impl Subject {
     }
 }
 
-/// A subject that has started, and waits for an event.
+/// A started subject that waits for an event.
 pub struct Running {
     process: Child,
     runtime: RuntimeApi,
@@ -112,22 +112,22 @@ impl Running {
         self.process.id().expect("it runs until it is stopped")
     }
 
-    /// Creates an invitation for somebody new, with mail or without, and says how long the answer took.
+    /// Creates an invitation for a new invitee, with or without mail, and returns the time until the response.
     pub async fn create(&mut self, mail: bool) -> Duration {
         self.creates += 1;
         let event = event(self.creates, mail);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
         let deadline = i64::try_from((now + PATIENCE).as_millis()).expect("it is before 292278994");
         let handed = Instant::now();
-        let answer = timeout(PATIENCE, self.runtime.invoke(&event, deadline)).await.expect("an answer in time");
+        let response = timeout(PATIENCE, self.runtime.invoke(&event, deadline)).await.expect("a response in time");
         let took = handed.elapsed();
-        let answer = answer.expect("an answer, not an error");
-        assert_eq!(answer["statusCode"], 201, "{answer}");
+        let response = response.expect("a response, not an error");
+        assert_eq!(response["statusCode"], 201, "{response}");
         timeout(PATIENCE, self.runtime.asked()).await.expect("it asks for the next event");
         took
     }
 
-    /// Ends it, and gives what it wrote to its standard error.
+    /// Ends the process, and returns its standard error.
     pub async fn stop(self) -> String {
         process::terminate(self.pid());
         let output = self.process.wait_with_output().await.unwrap();
@@ -135,7 +135,7 @@ impl Running {
     }
 }
 
-/// `events/create.json`, for the person of that number. It is as long for each of them.
+/// `events/create.json` with an invitee of that number. Its length does not depend on the number.
 fn event(number: u32, mail: bool) -> String {
     let mut event: Value = serde_json::from_str(include_str!("../../events/create.json")).unwrap();
     let mut body: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
@@ -147,7 +147,7 @@ fn event(number: u32, mail: bool) -> String {
     event.to_string()
 }
 
-/// Calls `start` on the first core, which what it starts then keeps to.
+/// Calls `start` on the first core; a process that it starts stays on that core.
 fn on_one_core<T>(start: impl FnOnce() -> T) -> T {
     let usual = sched_getaffinity(None).expect("a thread has its cores");
     let mut first = CpuSet::new();
@@ -162,7 +162,7 @@ fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where the peers are built.
+/// The directory in which the peers are built.
 fn peers() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers")
 }

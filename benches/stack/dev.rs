@@ -1,4 +1,4 @@
-//! `cargo dev` on disk, as a process of its own.
+//! `cargo dev` with its data on disk, as a separate process.
 
 use std::{
     path::{Path, PathBuf},
@@ -25,10 +25,10 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// When the invitations expire: 2100-01-01T00:00:00Z, in milliseconds.
+/// The expiry of the invitations: 2100-01-01T00:00:00Z, in milliseconds since the epoch.
 const FAR_FUTURE: i64 = 4_102_444_800_000;
 
-/// The running process, with its data in a file that goes with it.
+/// The running process. Its data is in a file that is deleted with it.
 pub struct Dev {
     process: Child,
     client: reqwest::Client,
@@ -39,12 +39,12 @@ pub struct Dev {
     pub started: Instant,
 }
 
-/// The first so many of the roles that a filled tenant has, which are 50.
+/// The ids of the first `count` of the 50 roles in a filled tenant.
 pub fn role_ids(count: usize) -> Vec<String> {
     (0..count).map(|role| format!("role-{role}")).collect()
 }
 
-/// What a filled tenant can be asked for, how long it took to fill, and the size of the file.
+/// A filled tenant: an id and an invitee to read, the time that filling took, and the size of the file in bytes.
 #[derive(Default)]
 pub struct Filled {
     pub an_id: String,
@@ -54,20 +54,21 @@ pub struct Filled {
 }
 
 impl Dev {
-    /// Starts it without data.
+    /// Starts `cargo dev` without data.
     pub async fn start() -> Self {
         let file = data_file();
         remove(&file);
         Self::start_on(file).await
     }
 
-    /// Starts it with so many invitations in the tenant, each to another person, and the roles that creates refer to.
+    /// Starts `cargo dev` with that many invitations in the tenant, each to another person, and the roles that creates
+    /// refer to.
     pub async fn start_filled(invitations: usize) -> (Self, Filled) {
         let (file, began) = (data_file(), Instant::now());
         remove(&file);
         let stack =
             Stack::start(StackOptions { persist: Some(file.clone()), ..StackOptions::default() }).await.unwrap();
-        // Makes the table, and the tenant.
+        // Creates the table and the tenant.
         stack.app(|_| None).await.unwrap();
         let filled = fill(&stack.database, invitations);
         stack.stop().await;
@@ -101,7 +102,7 @@ impl Dev {
                 break;
             }
         }
-        // Whatever it prints later must not fill the pipe.
+        // Later output must not fill the pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self {
             process,
@@ -118,7 +119,7 @@ impl Dev {
         self.process.id().expect("it runs until it is dropped")
     }
 
-    /// What the directory command needs to find it.
+    /// The environment with which the directory command reaches it.
     pub fn environment(&self) -> [(&'static str, &str); 5] {
         [
             ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb),
@@ -129,7 +130,7 @@ impl Dev {
         ]
     }
 
-    /// Creates an invitation with mail, and says how long it took.
+    /// Creates an invitation with mail, and returns the time until the response.
     pub async fn create(&self, invitee: &str, role_ids: &[impl Serialize]) -> Duration {
         let body = json!({
             "inviterId": "ada",
@@ -141,20 +142,20 @@ impl Dev {
         });
         let request = self.client.post(&self.url).bearer_auth(&self.token).json(&body);
         let began = Instant::now();
-        let answer = request.send().await.unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
         assert_eq!(status, 201, "{text}");
         began.elapsed()
     }
 
-    /// Reads what is at a path, and says how long it took, and with which status it was answered.
+    /// Gets a path, and returns the time until the response and its status.
     pub async fn get(&self, path: &str) -> (Duration, u16) {
         let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
         let began = Instant::now();
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        answer.bytes().await.unwrap();
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        response.bytes().await.unwrap();
         (began.elapsed(), status)
     }
 }
@@ -170,7 +171,7 @@ fn data_file() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stack-{}.db", std::process::id()))
 }
 
-/// Writes invitations, one for each of the milliseconds before now, without the function.
+/// Writes invitations without the function, one for each millisecond before now.
 fn fill(database: &Database, invitations: usize) -> Filled {
     let tenant = TenantId::parse("default").unwrap();
     let now = Timestamp::now();
@@ -215,7 +216,7 @@ fn import(database: &Database, rows: Vec<Item>) {
     database.import_items(TABLE_NAME, rows, ImportOptions::default()).unwrap();
 }
 
-/// A row as the emulator has it.
+/// A row in the emulator's types.
 fn emulated(row: Item) -> dynoxide::Item {
     row.into_iter().map(|(name, value)| (name, emulated_value(value))).collect()
 }

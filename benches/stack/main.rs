@@ -1,7 +1,8 @@
-//! The development stack under load, and what grows with the number of invitations. See `benches/README.md`.
+//! Measures the development stack under load, and the costs that grow with the number of invitations. See
+//! `benches/README.md`.
 //!
-//! `cargo bench --all-features --bench stack` measures; `-- --million` adds a tenant of a million, which takes a
-//! minute to fill and 5 GB, and `-- --quick` does little.
+//! `cargo bench --all-features --bench stack` measures; `-- --million` adds a tenant of a million invitations, which
+//! takes a minute to fill and 5 GB of disk, and `-- --quick` measures with few runs.
 #![allow(clippy::unwrap_used, reason = "a benchmark stops when it cannot go on")]
 
 mod dev;
@@ -40,7 +41,7 @@ async fn main() {
     import(if quick { 1_000 } else { 100_000 }).await;
 }
 
-/// Creates with mail, as fast as so many connections can ask for them.
+/// Creates with mail, at the rate that 16 connections reach.
 async fn throughput(duration: Duration) {
     let dev = Arc::new(Dev::start().await);
     dev.create("first@example.com", &["member"]).await;
@@ -76,7 +77,7 @@ async fn throughput(duration: Duration) {
     table.print();
 }
 
-/// What one request costs in tenants of different sizes, one after the other.
+/// The cost of single requests in tenants of different sizes.
 async fn growth(sizes: &[usize], repeats: usize) {
     let mut reads = Table::new(["ms (median)", "get", "by invitee", "page of 10", "page of 100", "all of them"]);
     let mut creates = Table::new(["ms (median)", "create, no roles", "10 roles", "50 roles"]);
@@ -85,7 +86,7 @@ async fn growth(sizes: &[usize], repeats: usize) {
         let (dev, filled) = Dev::start_filled(*size).await;
         let name = format!("{size} invitations");
         let mut columns = Vec::new();
-        // Before creates, so that what is read is alike.
+        // Before the creates, so that the read data is the same in each run.
         for (path, repeats) in [
             (format!("/{}", filled.an_id), repeats),
             (format!("?invitee={}", filled.an_invitee), repeats),
@@ -115,19 +116,19 @@ async fn growth(sizes: &[usize], repeats: usize) {
     }
 }
 
-/// How long it takes to read what is at `path`, and the status where it is refused.
+/// The median time of reading `path`, with the status if it is not 200.
 async fn read(dev: &Dev, path: &str, repeats: usize) -> Option<String> {
-    let (mut times, mut refusal) = (Vec::new(), None);
+    let (mut times, mut failure) = (Vec::new(), None);
     for _ in 0..repeats {
         let (time, status) = dev.get(path).await;
         times.push(millis(time));
-        refusal = Some(status).filter(|status| *status != 200);
+        failure = Some(status).filter(|status| *status != 200);
     }
     let time = number(median(&times))?;
-    Some(refusal.map_or_else(|| time.clone(), |status| format!("{time} ({status})")))
+    Some(failure.map_or_else(|| time.clone(), |status| format!("{time} ({status})")))
 }
 
-/// `cargo directory import`, into `cargo dev`.
+/// Runs `cargo directory import` against `cargo dev`.
 async fn import(rows: usize) {
     let dev = Dev::start().await;
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("import.ndjson");

@@ -1,7 +1,7 @@
-//! From an event to an answer: whatever the function is handed, it answers in order, and is there for the next.
+//! From an event to a response: for every input, the function responds correctly and stays ready for the next one.
 //!
-//! The input is the text of an event. The handler is the real one, and so are the SDK's clients; behind them are the
-//! DynamoDB emulator and the SES stand-in of `cargo dev`.
+//! The input is the text of an event. The handler and the SDK's clients are real; they call the DynamoDB emulator and the
+//! SES stand-in of `cargo dev`.
 
 #![no_main]
 
@@ -10,20 +10,25 @@ mod mutate;
 use std::{cell::RefCell, time::Duration};
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
-use organization_invitations::{app::{App}, http, local::{stack::{Stack, StackOptions}}, clock::{RequestClock}};
+use organization_invitations::{
+    app::App,
+    clock::RequestClock,
+    http,
+    local::stack::{Stack, StackOptions},
+};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-/// What stands in an input for an invitation that exists: the identifier that the examples use.
+/// The placeholder for an existing invitation: the identifier that the example events use.
 const ANY_INVITATION: &str = "0mjuohs00k3x9abp7q2rs";
 
-/// How many inputs one table sees, so that lists stay short and an input that fails can be found again.
+/// The number of inputs for one table. A small number keeps lists short and makes a failing input easy to find.
 const INPUTS_PER_TABLE: usize = 200;
 
-/// What the function's callers may wait for.
+/// The time budget of a request.
 const BUDGET: Duration = Duration::from_secs(29);
 
-/// The function, and what it talks to.
+/// The function and its services.
 struct Function {
     runtime: Runtime,
     app: App,
@@ -36,7 +41,7 @@ thread_local! {
 }
 
 fuzz_target!(|input: &[u8]| {
-    // What is not UTF-8 is not handed over by Lambda.
+    // Lambda invokes with UTF-8 only.
     let Ok(input) = str::from_utf8(input) else { return };
     FUNCTION.with_borrow_mut(|function| {
         if function.as_ref().is_none_or(|function| function.inputs >= INPUTS_PER_TABLE) {
@@ -68,7 +73,7 @@ impl Function {
         };
         let sent = self.stack.ses.mails().len();
         let (status, body) = self.handle(&event);
-        // 501 is the answer to who has not set up a connector.
+        // 501 is the correct response for a tenant without a connector.
         assert!((200..500).contains(&status) || status == 501, "{status}: {body}");
         assert!(body.is_null() || body.as_str().is_some_and(is_json), "{status}: {body}");
         let mails = self.stack.ses.mails();
@@ -79,12 +84,12 @@ impl Function {
     }
 
     fn handle(&self, event: &str) -> (i64, Value) {
-        let answer = self.runtime.block_on(http::handle(&self.app, event, RequestClock::with_budget(BUDGET)));
-        let answer = serde_json::to_value(answer).expect("answers serialize");
-        (answer["statusCode"].as_i64().expect("a status"), answer["body"].clone())
+        let response = self.runtime.block_on(http::handle(&self.app, event, RequestClock::with_budget(BUDGET)));
+        let response = serde_json::to_value(response).expect("responses serialize");
+        (response["statusCode"].as_i64().expect("a status"), response["body"].clone())
     }
 
-    /// An invitation that is pending.
+    /// Creates a pending invitation, and returns its identifier.
     fn invite(&self) -> String {
         let body = json!({
             "inviterId": "ada",
@@ -95,7 +100,7 @@ impl Function {
         });
         let event = json!({
             "version": "2.0",
-            "rawPath": handler::INVITATIONS_PATH,
+            "rawPath": http::INVITATIONS_PATH,
             "requestContext": {
                 "http": { "method": "POST" },
                 "authorizer": { "jwt": { "claims": { "tenant_id": "default", "scope": "all" } } },

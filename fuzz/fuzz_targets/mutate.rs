@@ -1,9 +1,9 @@
-//! How an event becomes another: most often as JSON, so that it still says something to the function.
+//! Mutates events, in most cases as JSON, so that the result is still an event.
 
 use libfuzzer_sys::fuzzer_mutate;
 use serde_json::{Map, Value, json};
 
-/// Texts that mean something somewhere on the way.
+/// Texts with a meaning in some part of the function.
 const TEXTS: [&str; 32] = [
     "",
     "default",
@@ -39,7 +39,7 @@ const TEXTS: [&str; 32] = [
     "/api/organization-invitations/0mjuohs00k3x9abp7q2rs/message",
 ];
 
-/// Keys that the function looks for.
+/// Keys that the function reads.
 const KEYS: [&str; 32] = [
     "inviterId",
     "invitee",
@@ -75,7 +75,7 @@ const KEYS: [&str; 32] = [
     "$serde_json::private::RawValue",
 ];
 
-/// A query of any kind.
+/// Query strings.
 const QUERIES: [&str; 6] = [
     "page_size=1",
     "page_size=1&cursor=x",
@@ -85,7 +85,7 @@ const QUERIES: [&str; 6] = [
     "&&=",
 ];
 
-/// Changes the first `size` bytes of `data` and returns how many there are then.
+/// Mutates the first `size` bytes of `data` and returns the new size, in bytes.
 pub fn event(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let mut dice = Dice(u64::from(seed) << 1 | 1);
     let changed = match serde_json::from_slice::<Value>(&data[..size]) {
@@ -95,7 +95,7 @@ pub fn event(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize 
         }
         _ => return fuzzer_mutate(data, size, max_size),
     };
-    // What has become too long is given up.
+    // A result that is too long is discarded.
     if changed.len() > max_size {
         return size;
     }
@@ -103,7 +103,7 @@ pub fn event(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize 
     changed.len()
 }
 
-/// Changes something in `value`: itself, or something in it, or in the JSON that it is the text of.
+/// Changes `value` itself, a part of it, or the JSON document that it holds as a text.
 fn change(value: &mut Value, dice: &mut Dice) {
     if dice.one_in(6) {
         *value = replacement(value, dice);
@@ -147,7 +147,7 @@ fn change_fields(fields: &mut Map<String, Value>, dice: &mut Dice) {
     }
 }
 
-/// Another value for `value`, often of another type.
+/// A replacement for `value`, often of another type.
 fn replacement(value: &Value, dice: &mut Dice) -> Value {
     match dice.up_to(13) {
         0 => Value::Null,
@@ -182,7 +182,7 @@ fn changed_text(text: &str, dice: &mut Dice) -> String {
     }
 }
 
-/// Chance, as libFuzzer's seed has it (xorshift64).
+/// Pseudo-random numbers from libFuzzer's seed (xorshift64).
 struct Dice(u64);
 
 impl Dice {
@@ -193,7 +193,7 @@ impl Dice {
         self.0
     }
 
-    /// From 0 to `most`, both included.
+    /// A number from 0 to `most`, inclusive.
     fn up_to(&mut self, most: usize) -> usize {
         (self.roll() >> 16) as usize % (most + 1)
     }

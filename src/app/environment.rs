@@ -1,7 +1,7 @@
-//! What the clients are built from in a function: environment variables, most of which Lambda sets, and nothing else.
+//! The SDK configuration of a function: from environment variables only, most of which Lambda sets.
 //!
-//! `aws-config` would look in more places (profiles, single sign-on, roles of containers and machines), none of which a
-//! function has; without it the binary is smaller and starts sooner.
+//! `aws-config` also searches profiles, single sign-on, and the roles of containers and machines, none of which a
+//! function has. Without it the binary is smaller and starts sooner.
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_smithy_http_client::{
@@ -24,20 +24,21 @@ use rustls::{
 use super::{retries, time_limits};
 use crate::{clock::budgets::CONNECT_TIMEOUT, config::ConfigError};
 
-/// What the `User-Agent` of each call says, as `app/organization-invitations-1.2.3`.
+/// The application name in the `User-Agent` of each call, such as `app/organization-invitations-1.2.3`.
 const APP_NAME: &str = concat!(env!("CARGO_PKG_NAME"), "-", env!("CARGO_PKG_VERSION"));
 
-/// The certificate authorities that AWS's endpoints are certified by.
+/// The certificate authorities of AWS's endpoints, in PEM form.
 const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
 
-/// Finds variables; those of the process, but in tests.
+/// Looks a variable up: in the process's environment, except in tests.
 type Lookup = fn(&str) -> Option<String>;
 
-/// Region and credentials (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, …), endpoints (`AWS_ENDPOINT_URL_DYNAMODB`, …) and trusted
-/// certificates (`AWS_CA_BUNDLE`), as the AWS CLI reads them too. Credentials do not change while a function runs.
+/// Reads region and credentials (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, …), endpoints (`AWS_ENDPOINT_URL_DYNAMODB`, …) and
+/// trusted certificates (`AWS_CA_BUNDLE`) from the variables that the AWS CLI reads too. Credentials do not change
+/// while a function runs.
 ///
 /// # Errors
-/// Names the variable that is missing, or of no use.
+/// The name of a variable that is missing or invalid.
 pub(super) fn sdk_config(lookup: Lookup) -> Result<SdkConfig, ConfigError> {
     let required = |name| lookup(name).ok_or(ConfigError::Missing(name));
     let region = lookup("AWS_REGION").map_or_else(|| required("AWS_DEFAULT_REGION"), Ok)?;
@@ -52,7 +53,7 @@ pub(super) fn sdk_config(lookup: Lookup) -> Result<SdkConfig, ConfigError> {
     Ok(SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
-        .app_name(AppName::new(APP_NAME).expect("the name has none but allowed characters"))
+        .app_name(AppName::new(APP_NAME).expect("the name has only allowed characters"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
         .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
@@ -63,12 +64,12 @@ pub(super) fn sdk_config(lookup: Lookup) -> Result<SdkConfig, ConfigError> {
         .build())
 }
 
-/// The settings that a client looks up by itself.
+/// The settings that a client looks up itself.
 #[derive(Debug)]
 struct Environment(Lookup);
 
 impl LoadServiceConfig for Environment {
-    /// The service's own variable, then the one for all services (AWS SDKs and Tools Reference Guide,
+    /// Reads the service's own variable, else the one for all services (AWS SDKs and Tools Reference Guide,
     /// "Service-specific endpoints").
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
         let Self(lookup) = self;
@@ -77,10 +78,11 @@ impl LoadServiceConfig for Environment {
     }
 }
 
-/// One client with one pool of connections for both services. Left to themselves, the clients would each build a
-/// second one, only to see whether it can be built.
+/// One HTTP client with one connection pool for both services. By default, each SDK client would build a second HTTP
+/// client only to validate its configuration.
 fn http_client(trust_store: TrustStore) -> SharedHttpClient {
-    let tls = TlsContext::builder().with_trust_store(trust_store).build().expect("there is nothing to go wrong");
+    let tls =
+        TlsContext::builder().with_trust_store(trust_store).build().expect("a context with a trust store is valid");
     let connector = Connector::builder()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(tls)
@@ -90,7 +92,7 @@ fn http_client(trust_store: TrustStore) -> SharedHttpClient {
     http_client_fn(move |_, _| connector.clone())
 }
 
-/// Amazon's certificate authorities, unless the environment names others.
+/// Amazon's certificate authorities, unless the environment configures others.
 fn trust_store(lookup: Lookup) -> Result<TrustStore, ConfigError> {
     const BUNDLE: &str = "AWS_CA_BUNDLE";
     if let Some(file) = lookup(BUNDLE) {
@@ -105,8 +107,8 @@ fn trust_store(lookup: Lookup) -> Result<TrustStore, ConfigError> {
     Ok(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS))
 }
 
-/// Whether there are certificates, and nothing wrong with any: without them the client would trust nobody, and with one
-/// that it cannot read it would panic.
+/// Returns `true` for at least one certificate and no invalid one. Without a certificate the client would trust no
+/// server, and an invalid one would make it panic.
 fn are_certificates(pem: &[u8]) -> bool {
     let mut trusted = RootCertStore::empty();
     let mut certificates = CertificateDer::pem_slice_iter(pem);
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_has_its_own_endpoint_or_the_one_of_all() {
+    fn a_service_uses_its_own_endpoint_else_the_common_one() {
         let sdk = sdk_config(variable).unwrap();
         assert_eq!(sdk.region().unwrap().as_ref(), "eu-central-1");
         let endpoint = |service| {
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_of_no_use_is_named() {
+    fn an_error_names_the_variable_that_is_missing_or_invalid() {
         for (lookup, name) in [((|_| None) as Lookup, "AWS_DEFAULT_REGION"), (without_secret, "AWS_SECRET_ACCESS_KEY")]
         {
             let message = sdk_config(lookup).unwrap_err().to_string();
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_is_certificates_and_nothing_else() {
+    fn a_bundle_holds_valid_certificates_and_nothing_else() {
         let damaged = |from, to| AMAZON_ROOTS.replacen(from, to, 1).into_bytes();
         for (pem, expected, reason) in [
             (AMAZON_ROOTS.as_bytes().to_vec(), true, "certificates"),

@@ -1,4 +1,4 @@
-//! The directory command: operators fill and inspect a tenant's directory with it.
+//! The `directory` command, with which operators fill and inspect a tenant's directory.
 
 use std::{
     io::{self, BufWriter, Write},
@@ -15,7 +15,7 @@ use organization_invitations::{
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Cli::parse()).await {
-        // Whoever reads the output has seen enough of it.
+        // The reader of the output closed the pipe, which is no failure.
         Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -19,7 +19,7 @@ use organization_invitations::{
 use tokio::runtime::Builder;
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
-/// The AWS SDK and the emulator allocate so much that the system's allocator would take a fifth of the CPU.
+/// The AWS SDK and the emulator allocate much: the system's allocator would take a fifth of the CPU time.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
@@ -45,31 +45,31 @@ struct Serve {
     /// The port of SES
     #[arg(long, value_name = "PORT", default_value_t = 8025)]
     ses_port: u16,
-    /// Keep DynamoDB's data in this file; mail is never kept
+    /// Keep DynamoDB's data in this file; mail is not kept
     #[arg(long, value_name = "FILE")]
     persist: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Replay one event over a fresh stack, and print the answer and the mail
+    /// Replay one event over a fresh stack, and print the response and the mail
     Invoke {
-        /// A file of API Gateway's JSON, such as events/create.json
+        /// A file with an event of API Gateway as JSON, such as events/create.json
         event: PathBuf,
     },
-    /// Print a token, good for seven days
+    /// Print a token that is valid for seven days
     Token {
-        /// The tenant that it is for
+        /// The tenant of the token
         #[arg(long, default_value = demo::TENANT, value_parser = tenant)]
         tenant: TenantId,
-        /// Its scopes, separated by spaces
+        /// The scopes of the token, separated by spaces
         #[arg(long, default_value = "all")]
         scope: String,
     },
 }
 
 fn main() -> ExitCode {
-    // One thread more than there are cores: of those that wait for the database, one waits for the disk.
+    // One thread more than there are cores: one of the threads that use the database waits for the disk.
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get) + 1;
     let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     runtime.expect("threads can be started").block_on(start())

@@ -12,16 +12,16 @@ pub(super) use self::action::Action;
 use super::import;
 use crate::domain::ids::TenantId;
 
-/// Fills and inspects the directory of a tenant: its organizations, roles, users, members and email connector. And it
-/// shows and deletes what is kept of one person.
+/// Fills and inspects the directory of a tenant: its organizations, roles, users, members and email connector. Also
+/// shows and deletes the data about one person.
 ///
-/// AWS is found as the AWS CLI finds it: region, profile, credentials, and `AWS_ENDPOINT_URL_DYNAMODB` and
-/// `AWS_ENDPOINT_URL_SESV2` where something else is meant. Rows are read and shown as JSON, one to a line. A warm
-/// function may remember a row that changes for `DIRECTORY_CACHE_SECONDS`.
+/// Region, profile and credentials are found as by the AWS CLI; `AWS_ENDPOINT_URL_DYNAMODB` and
+/// `AWS_ENDPOINT_URL_SESV2` select other endpoints. Rows are read and shown as JSON, one per line. A warm function may
+/// cache a changed row for `DIRECTORY_CACHE_SECONDS`.
 #[derive(Debug, Parser)]
 #[command(name = "directory", version)]
 pub struct Cli {
-    /// The tenant whose directory it is
+    /// The tenant
     #[arg(long, value_parser = tenant)]
     pub tenant: TenantId,
     /// The DynamoDB table
@@ -48,20 +48,20 @@ pub(super) enum Command {
     /// The email connector
     #[command(subcommand)]
     Connector(Verb<PutConnector, All, All>),
-    /// Everything that the tenant's rows say of one person, known by an address
+    /// The tenant's data about one person, found by an email address
     ///
-    /// Their users, invitations, memberships, standings and send windows, and what is remembered of idempotent requests
-    /// that invited them.
+    /// Users, invitations, memberships, standings, send windows, and the idempotency records of requests that invited
+    /// the person.
     #[command(subcommand)]
     Person(PersonVerb),
     /// Write a file of rows, each a JSON object with a `kind` and the fields that `list` shows
     ///
-    /// A bad row ends the import; rows before it are written, rows after it are not. To import a file again changes
-    /// nothing, so a file that was corrected can be imported from its beginning.
+    /// An invalid row ends the import; rows before it are written, rows after it are not. Importing a file again
+    /// changes nothing, so that a corrected file can be imported from its beginning.
     Import(import::Options),
 }
 
-/// What is to be done with rows of one kind, and how they are named in each case.
+/// An operation on the rows of one kind, with the types of its arguments.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb<P: Args, N: Args, S: Args> {
     /// Write a row, or replace it
@@ -74,16 +74,16 @@ pub(super) enum Verb<P: Args, N: Args, S: Args> {
     Delete(N),
 }
 
-/// What is to be done with a person's data.
+/// An operation on a person's data.
 #[derive(Debug, Subcommand)]
 pub(super) enum PersonVerb {
-    /// Show it, each row with its kind and its sort key
+    /// Show the data, each row with its kind and its sort key
     Get(Address),
-    /// Delete all that `get` shows
+    /// Delete all rows that `get` shows
     Delete(Address),
 }
 
-/// A row from its fields, a JSON object, or both: then the fields have the last word.
+/// A row from its fields, a JSON object, or both. The fields override the object.
 #[derive(Debug, Args)]
 pub(super) struct Put<F: Args> {
     #[command(flatten)]
@@ -111,11 +111,11 @@ pub(super) struct OrganizationFields {
     /// Its identifier
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
-    /// The name that people know it by
+    /// Its display name
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// A JSON object for the templates: logo addresses, colours
+    /// A JSON object for the templates: logo URLs, colours
     #[arg(long, value_name = "OBJECT", value_parser = object)]
     #[serde(skip_serializing_if = "Option::is_none")]
     branding: Option<Value>,
@@ -126,7 +126,7 @@ pub(super) struct RoleFields {
     /// Its identifier
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
-    /// The name that people know it by
+    /// Its display name
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -142,11 +142,11 @@ pub(super) struct UserFields {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// The address that an invitation to them has to carry
+    /// The address that an invitation to them must carry
     #[arg(long, visible_alias = "email", value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     primary_email: Option<String>,
-    /// The address of a picture
+    /// The URL of a picture
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     avatar: Option<String>,
@@ -163,7 +163,7 @@ pub(super) struct MemberFields {
     #[arg(value_name = "USER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
-    /// The member's address, where it is not the one in the user's row
+    /// The member's address, if it differs from the one in the user's row
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
@@ -171,7 +171,7 @@ pub(super) struct MemberFields {
     #[arg(long = "role", value_name = "ROLE")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     organization_role_ids: Vec<String>,
-    /// When they joined, in milliseconds since 1970; else it stays what it was, or is now
+    /// The time of joining, in milliseconds since 1970; by default the stored time, or now for a new member
     #[arg(long, value_name = "MILLISECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     joined_at: Option<i64>,

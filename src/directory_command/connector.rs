@@ -1,5 +1,5 @@
-//! What an email connector's templates need, and how they look: found out before the connector is written, since a
-//! wrong template shows itself only when somebody is to be invited, and one that SES keeps not even then.
+//! Checks and previews an email connector's templates before the connector is written. An invalid template would fail
+//! only when a person is invited, and a template that SES stores would fail after SES accepted the email.
 
 use std::collections::BTreeMap;
 
@@ -24,38 +24,38 @@ use crate::{
     },
 };
 
-/// Why a connector cannot be used.
+/// A fault of a connector.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
-    /// One of its templates cannot.
+    /// A template is invalid.
     #[error("templates.{locale}: {reason}")]
     Template {
         /// The template's locale.
         locale: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
-    /// A message in a language that has no template would have none.
+    /// There is no template for the default locale, which is the fallback for languages without a template.
     #[error("defaultLocale: there is no template for `{0}`")]
     DefaultLocale(String),
 }
 
-/// A connector that can be used.
+/// A connector that passed the check.
 #[derive(Debug)]
 pub struct Checked {
     /// The connector, with the variables that its stored templates need.
     pub connector: EmailConnector,
-    /// Its templates, by locale.
+    /// The previews of its templates, ordered by locale.
     pub previews: Vec<Preview>,
 }
 
-/// A template as it looks with sample data.
+/// A template rendered with sample data.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Preview {
-    /// Which template it is.
+    /// The locale of the template.
     pub locale: String,
-    /// What it needs, as dotted paths.
+    /// The variables that it needs, as dotted paths.
     pub variables: Vec<String>,
     /// The subject line.
     pub subject: String,
@@ -65,7 +65,7 @@ pub struct Preview {
     pub text: String,
 }
 
-/// Reads, understands and renders each template of `connector`, if it has any of its own.
+/// Reads, parses and renders each of the connector's own templates.
 pub async fn check(mailer: &Mailer, mut connector: EmailConnector) -> Result<Checked, ConnectorError> {
     if choose(&connector, None).is_none() {
         return Err(ConnectorError::DefaultLocale(connector.default_locale));
@@ -99,7 +99,7 @@ async fn check_template(
     preview(connector, locale, words, names, samples)
 }
 
-/// The variables that any part needs.
+/// The variables that the parts need together.
 fn needs(words: &Words) -> Result<BTreeMap<String, Need>, String> {
     let mut needs = BTreeMap::new();
     for (part, template) in [("subject", &words.subject), ("html", &words.html), ("text", &words.text)] {
@@ -115,7 +115,7 @@ fn needs(words: &Words) -> Result<BTreeMap<String, Need>, String> {
     Ok(needs)
 }
 
-/// Renders as the function does; what SES would render, too.
+/// Renders with the function's engine, also a template that SES would render.
 fn preview(
     connector: &EmailConnector,
     locale: &str,
@@ -128,21 +128,21 @@ fn preview(
     let connector = EmailConnector { templates: [(locale.to_owned(), template)].into(), ..connector.clone() };
     let branding = samples.get("organization").and_then(|it| it.get("branding")).and_then(Value::as_object);
     let organization = Organization { branding: branding.cloned().unwrap_or_default(), ..sample_organization() };
-    let (invitation, user) = (sample_invitation().ok_or("there is no sample")?, sample_inviter());
+    let (invitation, user) = (sample_invitation().ok_or("the sample invitation is invalid")?, sample_inviter());
     let about = Invited { invitation: &invitation, organization: &organization, inviter: Some(&user) };
     match compose(connector, &MessagePayload(samples), about).map(|letter| letter.content) {
         Ok(Content::Rendered { subject, html, text }) => {
             Ok(Preview { locale: locale.to_owned(), variables, subject, html, text })
         }
-        Ok(Content::Stored { .. }) | Err(Error::NoTemplate) => Err("the template was not found again".to_owned()),
+        Ok(Content::Stored { .. }) | Err(Error::NoTemplate) => Err("the template was not found".to_owned()),
         Err(Error::MissingVariables { names }) => Err(format!("needs {}, which nothing supplies", names.join(", "))),
-        // The locale in front is told already.
+        // The error already names the locale.
         Err(Error::InvalidTemplate { cause }) => Err(cause.split_once(": ").map_or("", |(_, fault)| fault).to_owned()),
         Err(error) => Err(format!("{error:?}")),
     }
 }
 
-/// A value for each variable that a caller would have to supply, and for what callers usually do.
+/// Sample values for the variables that a caller must supply, and for those that callers usually supply.
 fn samples<'a>(
     connector: &EmailConnector,
     locale: &str,
@@ -164,7 +164,7 @@ fn samples<'a>(
     samples
 }
 
-/// Puts a value where the path says; what is in the way of an object there gives way.
+/// Inserts a value at a dotted path. Replaces any value on the path that is not an object.
 fn place(samples: &mut Value, path: &str, sample: Value) {
     let mut place = samples;
     for key in path.split('.') {

@@ -1,6 +1,6 @@
-//! One row of the directory as operators write it, and the rules that it has to keep.
+//! One row of the directory as operators write it, and its rules.
 //!
-//! A field that no row has is an error, not passed over: it is a typing mistake more often than not.
+//! An unknown field is an error, because it is probably a typing mistake.
 
 mod connector;
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// What a row is.
+/// The kind of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
@@ -50,7 +50,7 @@ pub enum Entry {
     Connector(Box<EmailConnector>),
 }
 
-/// What the rules depend on.
+/// The rules, with the settings that they depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// The longest identifier, in UTF-16 units.
@@ -94,7 +94,7 @@ struct MemberFields {
 }
 
 impl Kind {
-    /// What the row of that name is.
+    /// The kind of the row `name`.
     pub fn of(name: &RowName) -> Self {
         match name {
             RowName::Organization(_) => Self::Organization,
@@ -105,7 +105,7 @@ impl Kind {
         }
     }
 
-    /// What all these rows are.
+    /// The kind of the rows in `set`.
     pub fn of_all(set: &RowSet) -> Self {
         match set {
             RowSet::Organizations => Self::Organization,
@@ -131,7 +131,7 @@ impl Entry {
 }
 
 impl Rules {
-    /// Reads a row that says by its `kind` what it is.
+    /// Reads a row with its `kind` as a field.
     pub fn parse(self, json: &[u8]) -> Result<Entry, String> {
         let mut fields: Map<String, Value> = serde_json::from_slice(json).map_err(|error| describe(&error))?;
         let kind = fields.remove("kind").ok_or("missing field `kind`")?;
@@ -139,7 +139,7 @@ impl Rules {
         self.entry(kind, fields)
     }
 
-    /// Reads the fields of a row of that kind.
+    /// Reads the fields of a row of `kind`.
     pub fn entry(self, kind: Kind, fields: Map<String, Value>) -> Result<Entry, String> {
         match kind {
             Kind::Organization => self.organization(read(fields)?),
@@ -150,7 +150,7 @@ impl Rules {
         }
     }
 
-    /// Whether `id` can identify anything; `field` is what the error calls it.
+    /// Checks that `id` is a valid identifier; `field` is its name in the error.
     pub fn id(self, field: &str, id: &str) -> Result<(), String> {
         let Self { id_max_length: max } = self;
         let rule =
@@ -189,7 +189,7 @@ impl Rules {
             user_id,
             email: address("email", &email)?,
             organization_role_ids: organization_role_ids.into_iter().collect(),
-            joined_at: joined_at.map(moment).transpose()?,
+            joined_at: joined_at.map(timestamp).transpose()?,
         }))
     }
 }
@@ -206,13 +206,13 @@ fn address(field: &str, text: &str) -> Result<EmailAddress, String> {
     EmailAddress::parse(text).map_err(|_| format!("{field}: `{text}` is not an e-mail address that can be invited"))
 }
 
-fn moment(millis: i64) -> Result<Timestamp, String> {
-    let clock = Timestamp::from_millis(millis);
-    let possible = (Timestamp::from_millis(0)..=Timestamp::MAX).contains(&clock);
-    possible.then_some(clock).ok_or_else(|| "joinedAt: has to be a number of milliseconds since 1970".to_owned())
+fn timestamp(millis: i64) -> Result<Timestamp, String> {
+    let timestamp = Timestamp::from_millis(millis);
+    let possible = (Timestamp::from_millis(0)..=Timestamp::MAX).contains(&timestamp);
+    possible.then_some(timestamp).ok_or_else(|| "joinedAt: must be a number of milliseconds since 1970".to_owned())
 }
 
-/// What serde found wrong. Where in the row is of use only for what is no JSON at all.
+/// The text of serde's error. The position is kept only for invalid JSON.
 fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());

@@ -1,8 +1,8 @@
-//! A file of rows into the table: read, checked and written one batch after the other, several at a time.
+//! Imports a file of rows into the table: reads and checks the rows, and writes them in concurrent batches.
 //!
-//! Nothing grows with the file. A thread reads and checks rows ahead of the writing, but only a few; they are written
-//! in batches, of which a set number is on its way at once. The order of the file decides where two of its rows have
-//! the same key: batches that share a key are never on their way together.
+//! Memory use does not depend on the size of the file: a thread reads and checks a limited number of rows ahead, and a
+//! limited number of batches is in flight. The last of several rows with the same key in the file wins, because batches
+//! that share a key are never in flight together.
 
 mod batch;
 mod read_ahead;
@@ -33,80 +33,80 @@ use super::{
 };
 use crate::{app::App, domain::ids::TenantId};
 
-/// What to import, and how.
+/// The options of an import.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// A file of JSON objects, one to a line (NDJSON) or in an array; `-` is the standard input
+    /// A file of JSON objects, one per line (NDJSON) or in an array; `-` is the standard input
     pub file: PathBuf,
-    /// Pass over this many rows, which an import that ended early has written
+    /// Skip this many rows, which an import that ended early has written
     #[arg(long, value_name = "ROWS", default_value_t = 0)]
     pub skip: u64,
-    /// How many batches of 25 rows are written at once
+    /// The number of batches of 25 rows that are written concurrently
     #[arg(long, value_name = "BATCHES", default_value = "8")]
     pub concurrency: NonZeroUsize,
 }
 
-/// Where rows are imported to.
+/// The destination of an import.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The clients.
     pub app: Arc<App>,
     /// The tenant.
     pub tenant: TenantId,
-    /// The rules that rows have to keep.
+    /// The rules for rows.
     pub rules: Rules,
 }
 
-/// What was imported.
+/// The result of an import.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// How many rows, without those that were skipped.
+    /// The number of imported rows, without the skipped ones.
     pub rows: u64,
-    /// How many of each kind.
+    /// The number of imported rows of each kind.
     pub rows_by_kind: BTreeMap<Kind, u64>,
-    /// How long it took.
+    /// The duration, in seconds.
     pub seconds: f64,
-    /// How fast it was.
+    /// The average rate, in rows per second.
     pub rows_per_second: f64,
 }
 
-/// Why an import ended early. Every row up to `written` is in the table.
+/// An import that ended early. Every row up to `written` is in the table.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{reason}\nThe first {written} rows are written. Import the file again, which changes nothing about them, or go on \
+    "{reason}\nThe first {written} rows are written. Import the file again, which does not change them, or continue \
          with --skip {written}."
 )]
 pub struct ImportError {
-    /// What happened.
+    /// The failure.
     pub reason: String,
-    /// How many rows at the beginning of the file are certainly written, skipped ones included.
+    /// The number of rows at the beginning of the file that are known to be written, skipped ones included.
     pub written: u64,
 }
 
-/// An import that is going on.
+/// A running import.
 struct Import<'a> {
     target: Target,
     options: &'a Options,
     progress: &'a ProgressBar,
     batch: Batch,
-    on_their_way: JoinSet<Result<Written, Failed>>,
-    /// The keys of the batches that are on their way.
+    in_flight: JoinSet<Result<Written, Failed>>,
+    /// The keys of the batches in flight.
     keys: HashSet<String>,
     summary: Summary,
     /// The first batch of the file that could not be written.
     failed: Option<Failed>,
 }
 
-/// A batch that was not written, or not all of it.
+/// A batch that was not written, or only in part.
 #[derive(Debug)]
 struct Failed {
     reason: String,
-    /// How many rows of the file come before it.
+    /// The number of rows of the file before it.
     before: u64,
 }
 
-/// A progress bar on a terminal's standard error, and nothing elsewhere.
+/// A progress bar on the standard error if that is a terminal, and none otherwise.
 pub fn progress(length: Option<u64>) -> ProgressBar {
     let (bar, template) = match length {
         Some(length) => (ProgressBar::new(length), "{bar:40} {percent}% {msg} {elapsed} (left: {eta})"),
@@ -117,7 +117,7 @@ pub fn progress(length: Option<u64>) -> ProgressBar {
     bar.with_style(style)
 }
 
-/// Writes the rows of `source`, until one is bad, cannot be written, or somebody interrupts it (Ctrl-C).
+/// Writes the rows of `source` until the end, an invalid row, a failed batch or Ctrl-C.
 pub async fn import(
     target: Target,
     source: impl BufRead + Send + 'static,
@@ -131,7 +131,7 @@ pub async fn import(
         options,
         progress,
         batch: Batch::after(options.skip),
-        on_their_way: JoinSet::new(),
+        in_flight: JoinSet::new(),
         keys: HashSet::new(),
         summary: Summary::default(),
         failed: None,
@@ -142,32 +142,32 @@ pub async fn import(
     })?;
     progress.finish_and_clear();
     summary.seconds = begun.elapsed().as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "nobody imports 2^53 rows")]
+    #[expect(clippy::cast_precision_loss, reason = "a file has fewer than 2^53 rows")]
     let rows = summary.rows as f64;
     summary.rows_per_second = (rows / summary.seconds).round();
     Ok(summary)
 }
 
 impl Import<'_> {
-    /// Whatever ends it, what was read before is written, as far as that goes.
+    /// Runs the import. However it ends, the rows that were read before are written if possible.
     async fn run(mut self, rows: &mut Receiver<Result<Row, BadRow>>) -> Result<Summary, Failed> {
         let ended = self.take(rows).await;
         self.submit().await;
-        while !self.on_their_way.is_empty() {
+        while !self.in_flight.is_empty() {
             self.next_written().await;
         }
         match (self.failed, ended) {
-            // It comes before whatever ended the reading.
+            // The failed batch precedes the row that ended the reading.
             (Some(failed), _) => Err(failed),
             (None, Err(reason)) => Err(Failed { reason, before: self.batch.last() }),
             (None, Ok(())) => Ok(self.summary),
         }
     }
 
-    /// Takes rows until there are no more, or a batch has failed.
+    /// Takes rows until the end, or until a batch has failed.
     ///
     /// # Errors
-    /// Says why there will be no more rows, though the file may have some.
+    /// The reason that reading ended before the end of the file.
     async fn take(&mut self, rows: &mut Receiver<Result<Row, BadRow>>) -> Result<(), String> {
         let mut interrupted = pin!(tokio::signal::ctrl_c());
         while self.failed.is_none() {
@@ -186,7 +186,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// A connector is as good as its templates.
+    /// Checks the templates of a connector.
     async fn check_templates(&self, mut row: Row) -> Result<Row, String> {
         if let Entry::Connector(connector) = row.entry {
             let checked = connector::check(&self.target.app.mailer, *connector).await;
@@ -196,30 +196,30 @@ impl Import<'_> {
         Ok(row)
     }
 
-    /// Sends the batch on its way, when there is room and nothing that it overwrites is still on its own way. After a
-    /// failure there is nothing more to send.
+    /// Starts writing the batch as soon as a slot is free and no batch in flight has one of its keys. Does nothing
+    /// after a failure.
     async fn submit(&mut self) {
         let next = Batch::after(self.batch.last());
         let batch = std::mem::replace(&mut self.batch, next);
         let keys = batch.keys();
-        while !self.on_their_way.is_empty() && !self.may_go(&keys) {
+        while !self.in_flight.is_empty() && !self.can_start(&keys) {
             self.next_written().await;
         }
         if self.failed.is_none() && !keys.is_empty() {
             self.keys.extend(keys);
             let target = self.target.clone();
-            self.on_their_way.spawn(async move { batch.write(&target).await });
+            self.in_flight.spawn(async move { batch.write(&target).await });
         }
     }
 
-    fn may_go(&self, keys: &[String]) -> bool {
-        let has_room = self.on_their_way.len() < self.options.concurrency.get();
+    fn can_start(&self, keys: &[String]) -> bool {
+        let has_room = self.in_flight.len() < self.options.concurrency.get();
         has_room && !keys.iter().any(|key| self.keys.contains(key))
     }
 
-    /// Waits for a batch to be written, or to fail.
+    /// Waits until a batch is written or has failed.
     async fn next_written(&mut self) {
-        let Some(joined) = self.on_their_way.join_next().await else { return };
+        let Some(joined) = self.in_flight.join_next().await else { return };
         match joined.expect("a batch's task is neither cancelled nor does it panic") {
             Ok(written) => self.count(&written),
             Err(failed) if self.failed.as_ref().is_some_and(|first| first.before < failed.before) => {}

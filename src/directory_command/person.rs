@@ -1,4 +1,4 @@
-//! One person's data: shown, or deleted.
+//! Shows and deletes one person's data.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::{CommandError, Session, show};
 use crate::store::person::{Kind, PersonRow};
 
-/// How often the rows are read again while others go on writing more of them.
+/// The maximum number of rounds of reading and deleting, while other programs write more rows.
 const ROUNDS: usize = 10;
 
-/// A row as it is shown.
+/// A row in the output.
 #[derive(Serialize)]
 struct Shown<'a> {
     kind: Kind,
@@ -19,7 +19,7 @@ struct Shown<'a> {
     row: Value,
 }
 
-/// What came of deleting.
+/// The result of a deletion.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary {
@@ -35,7 +35,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Deletes until there is nothing left: what changed since it was read, or came since, is read again.
+    /// Deletes in rounds until no rows are left: rows that changed or were added since they were read are read again.
     pub(super) async fn delete_person(&mut self, address: &str) -> Result<(), CommandError> {
         let mut summary = Summary { deleted_rows: 0, deleted_rows_by_kind: BTreeMap::new() };
         for _ in 0..ROUNDS {
@@ -43,7 +43,7 @@ impl Session<'_> {
             if rows.is_empty() {
                 return show(self.out, &summary);
             }
-            // Users last: by them the other rows are found again if this is interrupted.
+            // Users last: they lead to the other rows when an interrupted deletion is repeated.
             rows.sort_by_key(|row| row.kind == Kind::User);
             for row in rows {
                 self.delete_person_row(&row, &mut summary).await?;

@@ -1,32 +1,31 @@
-//! A file of rows, one after the other: lines of JSON objects (NDJSON), or one JSON array of them. Never more than one
-//! row is held, however long the file is.
+//! Reads the rows of a file: lines of JSON objects (NDJSON), or one JSON array of objects. Holds one row at a time.
 
 use std::io::{self, BufRead, Read};
 
-/// The longest row: DynamoDB keeps no longer ones (400 KB).
+/// The maximum length of a row, in bytes: DynamoDB's limit of an item (400 KB).
 pub const MAX_ROW_BYTES: usize = 400 * 1024;
 
-/// A row of the file, not looked into yet.
+/// A row of the file, not parsed yet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RawRow {
     /// The line of the file that it begins in, counted from 1.
     pub line: u64,
     /// Its JSON.
     pub json: Vec<u8>,
-    /// How much of the file is read with it, in bytes.
+    /// The position in the file after the row, in bytes.
     pub end: u64,
 }
 
-/// Where a file is wrong.
+/// An error in the file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadRow {
     /// The line, counted from 1.
     pub line: u64,
-    /// What is wrong.
+    /// The error.
     pub reason: String,
 }
 
-/// Reads rows. After an error there are no more.
+/// An iterator over rows. It ends after an error.
 #[derive(Debug)]
 pub struct RowReader<R> {
     source: R,
@@ -46,7 +45,7 @@ enum Form {
     Ended,
 }
 
-/// What the bytes of an array's row mean so far.
+/// The scanner's state within a row of an array.
 #[derive(Default)]
 struct Nesting {
     depth: usize,
@@ -55,7 +54,7 @@ struct Nesting {
 }
 
 impl<R: BufRead> RowReader<R> {
-    /// Rows from `source`.
+    /// A reader of the rows in `source`.
     pub fn new(source: R) -> Self {
         Self { source, line: 1, offset: 0, form: Form::Unknown }
     }
@@ -141,7 +140,7 @@ impl<R: BufRead> RowReader<R> {
         }
     }
 
-    /// The next byte that is not white space, which stays where it is.
+    /// The next byte that is not white space. It is not consumed.
     fn peek(&mut self) -> Result<Option<u8>, BadRow> {
         loop {
             let next = self.source.fill_buf().map(|bytes| bytes.first().copied());
@@ -168,7 +167,7 @@ impl<R: BufRead> RowReader<R> {
     }
 
     fn unreadable(&self, error: &io::Error) -> BadRow {
-        self.bad(&format!("the file cannot be read on: {error}"))
+        self.bad(&format!("cannot read the file: {error}"))
     }
 }
 
@@ -185,7 +184,7 @@ impl<R: BufRead> Iterator for RowReader<R> {
 }
 
 impl Nesting {
-    /// Whether the object ends with this byte. Whether it is well formed shows when it is parsed.
+    /// Returns `true` if the object ends with this byte. The parser checks the object itself later.
     fn ends_with(&mut self, byte: u8) -> bool {
         match byte {
             _ if self.escaped => self.escaped = false,
@@ -207,18 +206,18 @@ fn too_long() -> String {
 mod tests {
     use super::*;
 
-    /// Each row as `line:json`, and an error as `line!reason`.
+    /// Rows as `line:json`, and errors as `line!reason`.
     fn rows(text: &str) -> Vec<String> {
         let show = |row: Result<RawRow, BadRow>| match row {
             Ok(row) => format!("{}:{}", row.line, String::from_utf8(row.json).unwrap().trim()),
             Err(bad) => format!("{}!{}", bad.line, bad.reason),
         };
-        // A buffer of three bytes, so that nothing depends on where one ends.
+        // A buffer of three bytes, so that the ends of buffers fall at many places.
         RowReader::new(io::BufReader::with_capacity(3, text.as_bytes())).map(show).collect()
     }
 
     #[test]
-    fn lines_and_arrays_are_read_with_the_lines_that_rows_begin_in() {
+    fn rows_of_line_files_and_arrays_have_the_line_that_they_begin_in() {
         for (text, expected, reason) in [
             ("", vec![], "an empty file"),
             (" \n\n", vec![], "nothing but white space"),
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_array_is_told_with_its_line_and_ends_the_rows() {
+    fn a_malformed_array_is_an_error_with_its_line_and_ends_the_rows() {
         for (text, expected) in [
             ("[{}\n{}]", vec!["1:{}", "2!expected `,` or `]` after a row"]),
             ("[{},\n]", vec!["1:{}", "2!expected a row, which is a JSON object"]),
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_end_is_refused_before_it_fills_the_memory() {
+    fn a_row_without_an_end_is_an_error_before_it_fills_the_memory() {
         for start in ["", "["] {
             let endless = start.as_bytes().chain(io::Read::take(io::repeat(b'{'), 10 << 20));
             let row = RowReader::new(io::BufReader::new(endless)).next().unwrap();

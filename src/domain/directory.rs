@@ -1,6 +1,6 @@
-//! The tenant's directory as invitations need it: organizations, roles, users and the email connector.
+//! The part of the tenant's directory that invitations need: organizations, roles, users and the email connector.
 //!
-//! These rows belong to the tenant's application, which writes them; the function only reads them.
+//! The tenant's application writes these rows; the function only reads them.
 
 pub mod connector_row;
 
@@ -16,15 +16,15 @@ use crate::json;
 pub struct Organization {
     /// Its identifier.
     pub id: String,
-    /// The name that people know it by.
+    /// Its display name.
     pub name: String,
-    /// Logo addresses and colours, in whatever form the tenant's templates want them.
+    /// Logo URLs and colours, in any form that the tenant's templates expect.
     #[serde(default, deserialize_with = "json::object", skip_serializing_if = "Map::is_empty")]
     pub branding: Map<String, Value>,
 }
 
 impl Organization {
-    /// An organization of which only the identifier is known.
+    /// An organization without further data; its name is its identifier.
     pub fn unnamed(id: &str) -> Self {
         Self { id: id.to_owned(), name: id.to_owned(), branding: Map::new() }
     }
@@ -35,11 +35,11 @@ impl Organization {
 pub struct OrganizationRole {
     /// Its identifier.
     pub id: String,
-    /// The name that people know it by.
+    /// Its display name.
     pub name: String,
 }
 
-/// A user of the tenant: an inviter, or somebody who accepts. Its `Debug` form tells the identifier alone.
+/// A user of the tenant: an inviter or a person who accepts. `Debug` shows the identifier only.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
@@ -48,10 +48,10 @@ pub struct User {
     /// Their display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The address that an invitation to them has to carry.
+    /// The address that an invitation to them must carry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primary_email: Option<String>,
-    /// The address of a picture.
+    /// The URL of a picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar: Option<String>,
 }
@@ -63,55 +63,55 @@ impl fmt::Debug for User {
 }
 
 impl User {
-    /// A user of whom only the identifier is known.
+    /// A user without further data.
     pub fn unnamed(id: &str) -> Self {
         Self { id: id.to_owned(), name: None, primary_email: None, avatar: None }
     }
 }
 
-/// How a tenant's mail is sent: who it is from, and what it says in which language.
+/// The settings of a tenant's mail: sender, headers and templates by locale.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EmailConnector {
     /// The `From` header: an address, or `Name <address>`, of an identity that SES has verified.
     pub from_email_address: String,
-    /// The identity to send as, where it belongs to another account (SES sending authorization).
+    /// The ARN of the sending identity, if it belongs to another account (SES sending authorization).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_email_address_identity_arn: Option<String>,
-    /// Where answers go.
+    /// The addresses of the `Reply-To` header.
     #[serde(default, deserialize_with = "json::null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub reply_to: Vec<String>,
-    /// Where bounces and complaints go.
+    /// The address that receives bounces and complaints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feedback_forwarding_email_address: Option<String>,
-    /// The SES configuration set that records what becomes of the mail. None means the stack's, an empty name none
-    /// at all.
+    /// The SES configuration set, which publishes the events of a message. `None` selects the stack's set, an empty
+    /// name no set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration_set_name: Option<String>,
-    /// The locale used when no template fits the one that was asked for.
+    /// The locale that is used when there is no template for the requested one.
     pub default_locale: String,
-    /// Templates by locale. None at all means: the templates that come with the function.
+    /// Templates by locale. Empty selects the built-in templates.
     #[serde(default, deserialize_with = "json::null_is_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub templates: BTreeMap<String, EmailTemplate>,
-    /// The hosts that a `link` may have. Empty means any.
+    /// The hosts that a `link` may have. Empty allows any.
     #[serde(default, deserialize_with = "json::null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub allowed_link_hosts: Vec<String>,
 }
 
-/// The words of an invitation's mail in one locale.
+/// The template of an invitation's email in one locale.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum EmailTemplate {
-    /// A template that SES keeps and renders.
+    /// A template that SES stores and renders.
     #[serde(rename_all = "camelCase")]
     Stored {
         /// The template's name in SES.
         name: String,
-        /// The variables that it needs, as dotted paths. SES accepts a message that lacks one and then never
-        /// delivers it, so they are checked before the call.
+        /// The variables that it needs, as dotted paths. They are checked before the call, because SES accepts a
+        /// message that lacks one and then never delivers it.
         #[serde(default)]
         variables: Vec<String>,
-        /// Whether values are HTML-escaped before they are sent, which SES itself does not do.
+        /// `true` escapes values for HTML before the call; SES does not escape them.
         #[serde(default = "yes")]
         escape_html: bool,
     },
@@ -130,22 +130,22 @@ fn yes() -> bool {
     true
 }
 
-/// Whether references into the directory are checked.
+/// The policy for references into the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReferenceChecks {
     /// A missing organization, inviter or role is an error.
     Enforce,
-    /// The caller's word is taken; a role's name is its id. For teams who keep their directory elsewhere.
+    /// References are not checked, and a role's name is its id. For teams with a directory elsewhere.
     Trust,
 }
 
-/// Whether an identifier could name anything at all: not empty, at most `max_length` UTF-16 units, and free of `#`
-/// (which separates the parts of a key) and control characters. One that could not is simply not found.
+/// Returns `true` for an identifier that a row can have: not empty, at most `max_length` UTF-16 units, and without `#`
+/// (the separator in keys) and control characters. The row of any other identifier is not found.
 pub fn could_exist(id: &str, max_length: usize) -> bool {
     !id.is_empty() && utf16_length(id) <= max_length && !id.contains(|c: char| c == '#' || c.is_control())
 }
 
-/// A length as JavaScript counts it, in UTF-16 units, so that limits mean the same here as in a client.
+/// The length in UTF-16 units, as in JavaScript, so that limits are the same as in a client.
 pub fn utf16_length(text: &str) -> usize {
     text.encode_utf16().count()
 }
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identifiers_that_could_break_a_key_cannot_exist() {
+    fn an_identifier_that_would_break_a_key_cannot_exist() {
         for (id, possible, reason) in [
             ("acme", true, "plain"),
             ("", false, "empty"),

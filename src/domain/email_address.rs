@@ -1,29 +1,29 @@
-//! The address of an invitee: what is accepted, and how two are compared.
+//! The email address of an invitee: its accepted form and its comparison.
 
 use std::fmt;
 
-/// The longest address that is stored, in characters (Logto's column width).
+/// The maximum length of an address, in characters (Logto's column width).
 pub const MAX_LENGTH: usize = 256;
 
-/// An e-mail address that passed the contract's rule: kept as it was typed, compared case-folded.
+/// An email address in the accepted form. It keeps its case, and comparisons ignore case.
 ///
-/// Its `Debug` form is masked, so that an address cannot reach a log by accident.
+/// `Debug` masks it, so that no address reaches a log by accident.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EmailAddress(String);
 
-/// Why a text is not an address that an invitation can be sent to.
+/// The fault of a text that is not an acceptable address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmailAddressError {
-    /// It is not of the accepted form.
+    /// The text does not have the accepted form.
     Malformed,
-    /// It is of the accepted form, but longer than [`MAX_LENGTH`].
+    /// The text has the accepted form but is longer than [`MAX_LENGTH`].
     TooLong,
 }
 
 impl EmailAddress {
-    /// Accepts ASCII addresses: a local part of `[A-Za-z0-9_'+\-.]` with no leading dot, no `..` and not ending in
-    /// `.` or `'`; a dotted domain of letter-digit-hyphen labels; a top-level domain of two letters or more, or an
-    /// `xn--` one.
+    /// Parses an ASCII address: a local part of `[A-Za-z0-9_'+\-.]` with no leading dot, no `..` and not ending in `.`
+    /// or `'`; a dotted domain of letter-digit-hyphen labels; a top-level domain of two letters or more, or an `xn--`
+    /// one.
     pub fn parse(text: &str) -> Result<Self, EmailAddressError> {
         let (local, domain) = text.rsplit_once('@').ok_or(EmailAddressError::Malformed)?;
         if !is_local_part(local) || !is_domain(domain) {
@@ -35,13 +35,13 @@ impl EmailAddress {
         Ok(Self(text.to_owned()))
     }
 
-    /// The address as it was typed.
+    /// The address as the caller sent it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The form that is compared and that keys are made of. Addresses are ASCII, so folding is exact.
-    pub fn folded(&self) -> String {
+    /// The lowercase form for comparisons and keys. Addresses are ASCII, so that lowercasing is exact.
+    pub fn normalized(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 }
@@ -84,14 +84,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_compared_without_case_and_returned_as_typed() {
+    fn comparisons_ignore_case_and_the_text_is_unchanged() {
         let typed = EmailAddress::parse("Ada.Lovelace+X@Example.COM").unwrap();
         assert_eq!(typed.as_str(), "Ada.Lovelace+X@Example.COM");
-        assert_eq!(typed.folded(), "ada.lovelace+x@example.com");
+        assert_eq!(typed.normalized(), "ada.lovelace+x@example.com");
     }
 
     #[test]
-    fn the_form_is_judged_before_the_length() {
+    fn the_form_is_checked_before_the_length() {
         let long = format!("{}@example.com", "a".repeat(260));
         assert_eq!(EmailAddress::parse(&long), Err(EmailAddressError::TooLong));
         assert_eq!(EmailAddress::parse(&format!(".{long}")), Err(EmailAddressError::Malformed));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_does_not_show_itself_in_debug_output() {
+    fn debug_output_masks_an_address() {
         let address = EmailAddress::parse("ada@example.com").unwrap();
         assert!(!format!("{address:?}").contains("ada"));
     }

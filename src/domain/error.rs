@@ -1,6 +1,6 @@
-//! Every way in which a use case can fail. Knows nothing of HTTP: `http::error` turns it into a response.
+//! The failures of the use cases. Independent of HTTP: `http::error` turns them into responses.
 //!
-//! A message is written for the caller; the operator's part travels in `cause` and is logged, once, at the edge.
+//! The message is for the caller. `cause` is for the operator and is logged once, with the request.
 
 use serde::Serialize;
 
@@ -18,25 +18,25 @@ pub enum Error {
     /// The tenant has no such user.
     #[error("The user does not exist.")]
     UnknownUser,
-    /// The user who accepts has another address than the one that was invited.
+    /// The accepting user's address is not the invited one.
     #[error("The invitation is for another e-mail address than the user's.")]
     AnotherInvitee,
-    /// The `Idempotency-Key` was given to another request before.
+    /// The `Idempotency-Key` was used for another request before.
     #[error("The Idempotency-Key has been used for another request.")]
     IdempotencyKeyReused,
-    /// The request is being answered already.
+    /// An earlier attempt of the same request is still running.
     #[error("The first request with this Idempotency-Key has not been answered yet.")]
     StillRunning {
-        /// Seconds until it certainly has ended.
+        /// Seconds until the attempt's lease expires.
         retry_after: u64,
     },
     /// `expiresAt` is not in the future.
     #[error("The expiration date must be in the future.")]
     ExpiresInPast,
-    /// The invitee's address is longer than can be stored.
+    /// The invitee's address is longer than 256 characters.
     #[error("The e-mail address is longer than 256 characters.")]
     AddressTooLong,
-    /// The invitation would be larger than what can be stored, because of its roles' names.
+    /// The names of the roles would make the invitation larger than a DynamoDB item can be.
     #[error("The names of the roles are too long to be stored with an invitation.")]
     RolesTooLong,
     /// The invitee is a member already.
@@ -45,98 +45,98 @@ pub enum Error {
     /// A pending invitation for the same invitee and organization exists.
     #[error("A pending invitation for this invitee and organization already exists.")]
     AlreadyInvited {
-        /// That invitation, where the table tells.
+        /// That invitation, if the table has its identifier.
         invitation_id: Option<InvitationId>,
     },
-    /// Something that the request refers to does not exist in the tenant.
+    /// The request refers to rows that do not exist in the tenant.
     #[error("The request refers to something that does not exist.")]
     UnknownReferences(UnknownReferences),
-    /// Mail was asked for and nothing is configured to send it.
+    /// Mail was requested and no email connector is configured.
     #[error("No email connector is configured for the tenant.")]
     NoConnector,
-    /// The tenant has an email connector that cannot be used.
+    /// The tenant's email connector is invalid.
     #[error("The tenant's email connector is invalid.")]
     InvalidConnector {
-        /// The attribute that is at fault, for the operator. Holds no value.
+        /// The invalid attribute, for the operator. Contains no value.
         cause: String,
     },
-    /// The connector has no template for the locale asked for, nor for its default locale.
+    /// The connector has a template neither for the requested locale nor for its default locale.
     #[error("The email connector has no template for this message.")]
     NoTemplate,
     /// The connector's template cannot be rendered.
     #[error("The email connector's template is invalid.")]
     InvalidTemplate {
-        /// What is wrong with it, for the operator.
+        /// The fault of the template, for the operator.
         cause: String,
     },
-    /// The recipient has had as much mail as one may get for now.
+    /// The rate limit of the recipient is reached.
     #[error("Too many messages have been sent to this recipient.")]
     MessageRateLimited {
-        /// Seconds until one more message may be sent.
+        /// Seconds until the next message may be sent.
         retry_after: u64,
     },
-    /// The template needs variables that neither the payload nor the directory has.
+    /// Neither the payload nor the directory has variables that the template needs.
     #[error("{}", missing_variables(names))]
     MissingVariables {
         /// Their names, as dotted paths.
         names: Vec<String>,
     },
-    /// The link is not on one of the hosts that the connector allows.
+    /// The link's host is not one that the connector allows.
     #[error("The link does not lead to a host that the email connector allows.")]
     LinkNotAllowed,
     /// The link's scheme runs code or reads local content.
     #[error("The link has a scheme that is not allowed in a message.")]
     LinkSchemeRefused,
-    /// The code could be taken for an address, which the connector's list of link hosts is to prevent.
+    /// The code could be read as a link, although the connector restricts the hosts of links.
     #[error("The code has to be one line of at most 64 characters, without '/', ':' and '@'.")]
     CodeNotAllowed,
-    /// Rendering the message would take more steps than one request may cost.
+    /// Rendering the message exceeds the limit of steps.
     #[error("The message would take too many steps to render.")]
     MessageTooComplex,
-    /// A part of the message would be longer than 1 MiB.
+    /// A part of the message exceeds 1 MiB.
     #[error("The message would be longer than 1 MiB.")]
     MessageTooLong,
-    /// SES will not accept the message, however often it is sent.
+    /// SES rejects the message. A retry does not help.
     #[error("The email service refused the message.")]
     MailRefused {
-        /// What SES said, for the operator.
+        /// The error of SES, for the operator.
         cause: String,
     },
-    /// SES is accepting less mail than is being sent.
-    #[error("The email service is accepting no more messages at the clock.")]
+    /// SES throttles the account.
+    #[error("The email service is accepting no more messages at the moment.")]
     MailThrottled {
-        /// What SES said, for the operator.
+        /// The error of SES, for the operator.
         cause: String,
     },
-    /// SES cannot be reached, or fails.
+    /// SES fails or cannot be reached.
     #[error("The email service is not available.")]
     MailUnavailable {
-        /// What happened, for the operator.
+        /// The failure, for the operator.
         cause: String,
     },
     /// DynamoDB throttles, fails or cannot be reached.
     #[error("The service is temporarily unavailable.")]
     StoreUnavailable {
-        /// What happened, for the operator.
+        /// The failure, for the operator.
         cause: String,
     },
-    /// A fault of the service that no caller can mend and no retry helps: a row that cannot be read, a request that
-    /// DynamoDB rejects as invalid, no randomness.
+    /// A fault of the service that neither the caller nor a retry can resolve: a row that cannot be read, a request
+    /// that DynamoDB rejects as invalid, no randomness.
     #[error("The service has an internal fault.")]
     Internal {
-        /// The fault, for the operator. Names no person.
+        /// The fault, for the operator. Contains no personal data.
         cause: String,
     },
 }
 
-/// What a request refers to in vain. Serialized as the `data` of the answer.
+/// The references of a request to rows that do not exist. Serialized as the `data` of the response.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnknownReferences {
-    /// The organization, when it does not exist.
+    /// The organization, if it does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<String>,
-    /// The inviter, when they do not exist.
+    /// The inviter, if they do not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inviter_id: Option<String>,
     /// The roles that do not exist.
@@ -145,17 +145,17 @@ pub struct UnknownReferences {
 }
 
 impl UnknownReferences {
-    /// Whether everything exists.
+    /// Returns `true` if every reference exists.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
     }
 }
 
-/// Seconds that a caller should wait after a failure that may pass at any moment.
+/// Seconds until a retry after a transient failure.
 const RETRY_SOON: u64 = 1;
 
 impl Error {
-    /// The operator's part of the failure. Names no person.
+    /// The operator's part of the failure. Contains no personal data.
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::InvalidConnector { cause }
@@ -169,17 +169,18 @@ impl Error {
         }
     }
 
-    /// Whether the request failed through no fault of its own, so that nothing was decided about it.
+    /// Returns `true` for a failure of the service, which leaves the request undecided.
     pub const fn is_fault_of_service(&self) -> bool {
         matches!(self, Self::StoreUnavailable { .. } | Self::Internal { .. })
     }
 
-    /// Whether the same request may succeed later, with nothing changed by anybody.
+    /// Returns `true` if the same request may succeed later without any change.
     pub const fn is_retryable(&self) -> bool {
         self.retry_after().is_some()
     }
 
-    /// Whether the contract decides this before the rate limit, although it is known after it could be.
+    /// Returns `true` for failures that the contract decides before the rate limit, although the rate limit can be
+    /// known first.
     pub const fn precedes_rate_limit(&self) -> bool {
         matches!(
             self,
@@ -187,7 +188,7 @@ impl Error {
         )
     }
 
-    /// Seconds after which the same request may succeed; `None` where no retry helps.
+    /// Seconds after which the same request may succeed; `None` if a retry does not help.
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::MessageRateLimited { retry_after } | Self::StillRunning { retry_after } => Some(*retry_after),
@@ -199,7 +200,8 @@ impl Error {
     }
 }
 
-/// Tells apart what the caller can supply from what the directory would have to, since a payload cannot override it.
+/// The message about missing variables. It distinguishes those that the caller can supply from those of the directory,
+/// which a payload cannot override.
 fn missing_variables(names: &[String]) -> &'static str {
     let of_the_directory = names.iter().filter(|name| belongs_to_the_directory(name)).count();
     if of_the_directory == 0 {
@@ -212,14 +214,14 @@ fn missing_variables(names: &[String]) -> &'static str {
     }
 }
 
-/// `organization.name` and the like, also where a template writes `@root.organization.name`.
+/// Matches `organization.name` and the like, also in the form `@root.organization.name`.
 fn belongs_to_the_directory(name: &str) -> bool {
     let mut steps = name.split(['.', '/']).filter(|step| !matches!(*step, "" | "this" | "@root"));
     steps.next().is_some_and(|first| ["organization", "inviter", "invitation"].contains(&first))
 }
 
 impl From<getrandom::Error> for Error {
-    /// Without randomness nothing can be created.
+    /// A create needs randomness for its identifier.
     fn from(error: getrandom::Error) -> Self {
         Self::Internal { cause: format!("randomness: {error}") }
     }
@@ -230,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_payload_lacks_is_told_apart_from_what_the_directory_lacks() {
+    fn the_message_distinguishes_variables_of_the_payload_and_of_the_directory() {
         const PAYLOAD: &str = "The message payload lacks";
         const DIRECTORY: &str = "The directory lacks";
         for (names, expected, reason) in [

@@ -1,5 +1,5 @@
-//! What makes two requests the same one, made again: the `Idempotency-Key` of the IETF draft httpapi-idempotency-key,
-//! the caller who chose it, and what the request asks for (the draft's "fingerprint").
+//! The identity of a request for idempotency: the `Idempotency-Key` of the IETF draft httpapi-idempotency-key, the
+//! caller who chose it, and a hash of the body (the draft's "fingerprint").
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Number, Value};
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::json::{Json, RawFields};
 
-/// How long a key is remembered, in **milliseconds**: 24 hours.
+/// The retention of an idempotency record, in **milliseconds**: 24 hours.
 pub const KEPT_MILLIS: i64 = 86_400_000;
 
 /// A key that a caller chose: 1 to 255 visible ASCII characters.
@@ -15,35 +15,35 @@ pub const KEPT_MILLIS: i64 = 86_400_000;
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The key that a header's value is, or `None` where no key could be written so.
+    /// Parses the value of the header; `None` for an invalid key.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let is_key = (1..=255).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
         is_key.then(|| String::from_utf8(value.to_vec()).ok().map(Self)).flatten()
     }
 }
 
-/// A request that may be made again without being done twice. Holds digests alone: what a caller is called or chose for
-/// a key can be of any length, and is nobody else's business.
+/// A request with an idempotency key. It holds only digests, because subjects and keys have any length and are private
+/// to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotentRequest {
-    /// Who makes it, as far as the authorizer tells callers of a tenant apart.
+    /// The digest of the caller's subject.
     pub caller: String,
-    /// The key.
+    /// The digest of the key.
     pub key: String,
-    /// What it asks for.
+    /// The hash of the body.
     pub request_hash: String,
 }
 
 impl IdempotentRequest {
-    /// The request of the caller whose `subject` that is, with that key and those fields of a body.
+    /// The request of the caller `subject` with `key` and the `fields` of the body.
     pub fn new(subject: &str, key: &IdempotencyKey, fields: &RawFields<'_>) -> Self {
         Self { caller: digest([subject]), key: digest([&key.0]), request_hash: request_hash(fields) }
     }
 }
 
-/// Two bodies have the same hash just when they say the same in JSON: white space, the order of keys, escapes and the
-/// ways to write a number say nothing. A value that is no JSON of ours (a number out of range, too deep) only equals
-/// its own text, which is none of a readable value.
+/// Two bodies have the same hash if and only if they are the same JSON: white space, the order of keys, escapes and the
+/// notation of numbers do not count. A value that [`Json`] rejects (a number out of range, too deep) is hashed as its
+/// text, which no valid value has.
 fn request_hash(fields: &RawFields<'_>) -> String {
     let canonical = |raw: &str| {
         serde_json::from_str(raw).map_or_else(|_| raw.to_owned(), |Json(value)| normalized(value).to_string())
@@ -52,7 +52,7 @@ fn request_hash(fields: &RawFields<'_>) -> String {
     digest(parts)
 }
 
-/// The value with each number as JavaScript knows it. Objects are sorted by key as they are.
+/// The value with each number as an `f64`, as in JavaScript. The maps are sorted by key already.
 fn normalized(value: Value) -> Value {
     match value {
         Value::Number(number) => Value::Number(number.as_f64().and_then(Number::from_f64).unwrap_or(number)),
@@ -62,7 +62,7 @@ fn normalized(value: Value) -> Value {
     }
 }
 
-/// SHA-256 over texts, each with its length in front, so that no two lists of texts read alike.
+/// SHA-256 over texts, each with its length as a prefix, so that different lists of texts have different digests.
 fn digest(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_say_the_same_are_the_same_request() {
+    fn bodies_with_the_same_json_are_the_same_request() {
         let body = r#"{"a":{"x":1000,"y":["ä",null]},"b":false}"#;
         for (other, reason) in [
             (r#" { "a" : {"x":1000, "y":["ä", null]},"b": false} "#, "white space"),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_say_something_else_are_other_requests() {
+    fn bodies_with_different_json_are_different_requests() {
         let deep = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
         let bodies = [
             "{}".to_owned(),

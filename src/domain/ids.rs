@@ -1,4 +1,4 @@
-//! The identifiers that the service checks or makes: tenants and invitations.
+//! The identifiers that the service validates or generates: tenants and invitations.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use crate::domain::timestamp::Timestamp;
 
-/// A tenant, as the caller's verified claims name it: `[A-Za-z0-9_-]{1,64}`.
+/// A tenant from the caller's verified claims: `[A-Za-z0-9_-]{1,64}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct TenantId(String);
 
 impl TenantId {
-    /// The tenant of that name, or `None` where no tenant could be called so.
+    /// Parses a tenant's name; `None` for an invalid one.
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
@@ -29,8 +29,8 @@ impl fmt::Display for TenantId {
     }
 }
 
-/// An invitation's identifier: 21 characters of `[0-9a-z]`, of which the first nine are the millisecond of its
-/// creation in base 36, so that identifiers sort by time, and the other twelve are random (62 bits).
+/// An invitation's identifier: 21 characters of `[0-9a-z]`. The first nine are the millisecond of its creation in base
+/// 36, so that identifiers sort by time; the other twelve are random (62 bits).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct InvitationId(String);
 
@@ -39,10 +39,10 @@ impl InvitationId {
     const TIME_DIGITS: usize = 9;
     const LENGTH: usize = 21;
 
-    /// A new identifier, with randomness from the operating system.
+    /// Generates an identifier with randomness from the operating system.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system provides no randomness.
     pub fn generate(now: Timestamp) -> Result<Self, getrandom::Error> {
         let mut id = Self::time_prefix(now);
         while id.len() < Self::LENGTH {
@@ -55,7 +55,7 @@ impl InvitationId {
         Ok(Self(id))
     }
 
-    /// The identifier that `text` is, or `None` when no invitation could have it.
+    /// Parses an identifier; `None` for an invalid one.
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
         (text.len() == Self::LENGTH && text.bytes().all(allowed)).then(|| Self(text.to_owned()))

@@ -1,4 +1,4 @@
-//! The invitation itself: its states, how it ends, and the entity that callers see.
+//! The invitation: its status, its end, and its representation for callers.
 
 use serde::Serialize;
 
@@ -10,16 +10,16 @@ use crate::domain::{
     timestamp::Timestamp,
 };
 
-/// What has become of an invitation.
+/// The status of an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Status {
     /// Waiting for the invitee.
     Pending,
     /// The invitee has joined.
     Accepted,
-    /// Nobody answered before `expiresAt`. Never stored: computed on every read.
+    /// `expiresAt` passed without an acceptance. Never stored: computed on every read.
     Expired,
-    /// Taken back.
+    /// The invitation was withdrawn.
     Revoked,
 }
 
@@ -34,62 +34,62 @@ impl Status {
         }
     }
 
-    /// The status of that name that a table can hold: any but [`Status::Expired`].
+    /// The stored status of that name: any but [`Status::Expired`].
     pub fn parse_stored(name: &str) -> Option<Self> {
         [Self::Pending, Self::Accepted, Self::Revoked].into_iter().find(|status| status.as_str() == name)
     }
 }
 
-/// Refuses a change of an invitation that has ended: accepted, expired or revoked.
+/// The error of changing an invitation that has ended: accepted, expired or revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended;
 
 /// An invitation of an e-mail address to an organization.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Invitation {
-    /// The tenant that it belongs to.
+    /// Its tenant.
     pub tenant: TenantId,
     /// Its identifier.
     pub id: InvitationId,
-    /// Who invited, where a person did.
+    /// The user who invited, if any.
     pub inviter_id: Option<String>,
-    /// Who is invited.
+    /// The invited address.
     pub invitee: EmailAddress,
-    /// Who accepted.
+    /// The user who accepted, if any.
     pub accepted_user_id: Option<String>,
-    /// What they are invited to.
+    /// The organization.
     pub organization_id: String,
-    /// What the last status change left: never [`Status::Expired`].
+    /// The status in the table: never [`Status::Expired`].
     pub stored_status: Status,
-    /// When it was created.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When its status last changed.
+    /// The time of its last change of status.
     pub updated_at: Timestamp,
-    /// When it ceases to be acceptable.
+    /// The time from which it can no longer be accepted.
     pub expires_at: Timestamp,
-    /// The roles that accepting gives, sorted by name, with the names that they had at creation.
+    /// The roles that an acceptance grants, sorted by name, with their names at creation.
     pub organization_roles: Vec<OrganizationRole>,
 }
 
-/// An invitation as a caller asks for it, in a form that is valid.
+/// The valid fields of a caller's request for an invitation.
 #[derive(Clone, Debug)]
 pub struct NewInvitation {
     /// The caller's tenant.
     pub tenant: TenantId,
-    /// Who invites, where a person does.
+    /// The user who invites, if any.
     pub inviter_id: Option<String>,
-    /// The address of the invitee, of a valid form, as it was typed.
+    /// The invitee's address as the caller sent it, in the accepted form.
     pub invitee: String,
-    /// What they are invited to.
+    /// The organization.
     pub organization_id: String,
-    /// When the invitation ceases to be acceptable.
+    /// The time from which the invitation can no longer be accepted.
     pub expires_at: Timestamp,
-    /// The roles that accepting gives: distinct, sorted.
+    /// The roles that an acceptance grants: distinct, sorted.
     pub organization_role_ids: Vec<String>,
 }
 
 impl NewInvitation {
-    /// The invitee of an invitation that can be made at `now`, as far as that needs nothing but the time.
+    /// Checks the rules that depend only on the time and the address, and returns the invitee.
     ///
     /// # Errors
     /// [`Error::ExpiresInPast`], then [`Error::AddressTooLong`].
@@ -97,13 +97,13 @@ impl NewInvitation {
         if self.expires_at <= now {
             return Err(Error::ExpiresInPast);
         }
-        // The form was judged before, so only the length can be wrong here.
+        // The form was validated before, so that only the length can be wrong here.
         EmailAddress::parse(&self.invitee).map_err(|_| Error::AddressTooLong)
     }
 }
 
 impl Invitation {
-    /// The invitation that `new` asks for, pending from `now` on, with its `roles` sorted by name.
+    /// The pending invitation that `new` asks for, created at `now`, with its `roles` sorted by name.
     pub fn pending(
         new: &NewInvitation,
         id: InvitationId,
@@ -127,7 +127,7 @@ impl Invitation {
         }
     }
 
-    /// The status at `now`: a pending invitation is expired from the very millisecond of `expires_at` on.
+    /// The status at `now`: a pending invitation is expired from the millisecond of `expires_at` on.
     pub fn status(&self, now: Timestamp) -> Status {
         match self.stored_status {
             Status::Pending if self.expires_at <= now => Status::Expired,
@@ -138,21 +138,21 @@ impl Invitation {
     /// The invitation after `user_id` accepted it at `now`.
     ///
     /// # Errors
-    /// When it has ended.
+    /// The invitation has ended.
     pub fn accepted(&self, user_id: &str, now: Timestamp) -> Result<Self, Ended> {
         let accepted_user_id = Some(user_id.to_owned());
         Ok(Self { accepted_user_id, ..self.with_status(Status::Accepted, now)? })
     }
 
-    /// The invitation after it was taken back at `now`.
+    /// The invitation after it was revoked at `now`.
     ///
     /// # Errors
-    /// When it has ended.
+    /// The invitation has ended.
     pub fn revoked(&self, now: Timestamp) -> Result<Self, Ended> {
         self.with_status(Status::Revoked, now)
     }
 
-    /// Only a pending invitation can change.
+    /// Changes the status of a pending invitation.
     fn with_status(&self, stored_status: Status, now: Timestamp) -> Result<Self, Ended> {
         match self.status(now) {
             Status::Pending => Ok(Self { stored_status, updated_at: now, ..self.clone() }),
@@ -160,7 +160,7 @@ impl Invitation {
         }
     }
 
-    /// The entity that callers get, as of `now`.
+    /// The representation for callers, as of `now`.
     pub fn entity(&self, now: Timestamp) -> Entity<'_> {
         Entity {
             tenant_id: self.tenant.as_str(),
@@ -178,7 +178,7 @@ impl Invitation {
     }
 }
 
-/// The JSON of an invitation. The order of the fields is the order of the keys, and part of the contract.
+/// The JSON of an invitation. The order of the fields is part of the contract.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entity<'a> {
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_pending_invitation_changes_and_for_good() {
+    fn only_a_pending_invitation_changes_and_only_once() {
         let (created, expires) = (Timestamp::from_millis(1_000), Timestamp::from_millis(2_000));
         let pending = Invitation {
             tenant: TenantId::parse("t").unwrap(),
@@ -225,7 +225,7 @@ mod tests {
             assert_eq!(ended.accepted("v", in_time), Err(Ended));
             assert_eq!(ended.revoked(in_time), Err(Ended));
         }
-        assert_eq!(pending.status(expires), Status::Expired, "from the very millisecond on");
+        assert_eq!(pending.status(expires), Status::Expired, "from the millisecond of `expiresAt` on");
         assert_eq!(pending.accepted("u", expires), Err(Ended));
         assert_eq!(pending.revoked(expires), Err(Ended));
     }

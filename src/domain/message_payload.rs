@@ -1,20 +1,20 @@
-//! The caller's `messagePayload`: variables for the template, four of which have a meaning of their own.
+//! The caller's `messagePayload`: the variables of a template. Four of them have a fixed meaning.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// What the caller wants the message to say. Its `Debug` form does not say it.
+/// The variables that a caller supplies. `Debug` omits them.
 #[derive(Clone, Default, PartialEq)]
 pub struct MessagePayload(pub Map<String, Value>);
 
 impl MessagePayload {
-    /// The locale that the message should be in.
+    /// The requested locale of the message.
     pub fn locale(&self) -> Option<&str> {
         self.0.get("locale").and_then(Value::as_str)
     }
 
-    /// Where the invitee should go.
+    /// The link for the invitee.
     pub fn link(&self) -> Option<&str> {
         self.0.get("link").and_then(Value::as_str)
     }

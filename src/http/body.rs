@@ -1,8 +1,8 @@
-//! From the bytes of a request body to typed fields, with every violation found at once.
+//! Parses and validates request bodies: from bytes to typed fields, with all violations at once.
 //!
-//! A body is first taken apart into raw JSON values by key. Each field is then read by itself as a [`Field`], which
-//! remembers a wrong type instead of failing, so that garde can judge the whole body in one go. garde's errors are
-//! plain texts, so each begins with its zod code: [`violation`] writes it, [`validate`] reads it back.
+//! A body is first split into raw JSON values by key. Each value is then parsed into a [`Field`], which stores a wrong
+//! type instead of failing, so that garde validates the whole body at once. garde's errors are plain texts, so each
+//! begins with its zod code: [`violation`] writes it, [`validate`] parses it.
 
 use std::fmt::{self, Display};
 
@@ -20,19 +20,19 @@ use crate::{
     json::{Json, RawFields},
 };
 
-/// The largest body that is read, in bytes after base64 decoding.
+/// The maximum size of a body, in bytes after base64 decoding.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// The most violations that one answer lists, so that an answer to a huge body stays small.
+/// The maximum number of violations in a response, which bounds its size.
 pub const MAX_ISSUES: usize = 100;
 
-/// One field of a body: its value, or what was found in its place. Its `Debug` form does not tell the value.
+/// One field of a body. `Debug` omits the value.
 pub enum Field<T> {
-    /// The key is not there.
+    /// The body does not have the key.
     Absent,
-    /// The key is there with a value of the right type.
+    /// The key has a value of the expected type.
     Present(T),
-    /// The key is there with something else: its JSON type.
+    /// The key has a value of another type: the name of that JSON type.
     Mistyped(&'static str),
 }
 
@@ -47,7 +47,7 @@ impl<T> fmt::Debug for Field<T> {
 }
 
 impl<T> Field<T> {
-    /// The value, where there is one.
+    /// The value, if present.
     pub fn into_value(self) -> Option<T> {
         match self {
             Self::Present(value) => Some(value),
@@ -55,10 +55,10 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value of a field that has to be there.
+    /// The value of a required field.
     ///
     /// # Errors
-    /// The violation of its being absent or of another type than `expected`.
+    /// A violation if the field is absent or not of the type `expected`.
     pub fn required(&self, expected: &str) -> Result<&T, garde::Error> {
         match self {
             Self::Present(value) => Ok(value),
@@ -68,14 +68,14 @@ impl<T> Field<T> {
     }
 }
 
-/// A JSON number of any size: one beyond the range of `f64` is infinite, as in JavaScript.
+/// A JSON number. A number beyond the range of `f64` is infinite, as in JavaScript.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Number(f64);
 
 impl Number {
-    /// The moment that this many milliseconds are, without a fraction, as far as one can be that early or late.
+    /// The timestamp of this number of milliseconds. The conversion drops the fraction and saturates.
     pub fn to_timestamp(self) -> Timestamp {
-        #[expect(clippy::cast_possible_truncation, reason = "the conversion drops the fraction and stops at the ends")]
+        #[expect(clippy::cast_possible_truncation, reason = "the conversion drops the fraction and saturates")]
         Timestamp::from_millis(self.0 as i64)
     }
 }
@@ -87,18 +87,18 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// Takes the body of `event` apart.
+/// Splits the body of `event` into raw fields.
 ///
 /// # Errors
-/// [`RequestError::BodyTooLarge`] over [`MAX_BODY_BYTES`]; [`RequestError::WrongContentType`] where it says that it is something else
-/// than JSON; [`RequestError::UnreadableBody`] where it is not UTF-8 JSON; [`RequestError::InvalidBody`] where it is JSON, but not an
-/// object.
+/// [`RequestError::BodyTooLarge`] over [`MAX_BODY_BYTES`]; [`RequestError::WrongContentType`] for a content type other
+/// than JSON; [`RequestError::UnreadableBody`] if it is not UTF-8 JSON; [`RequestError::InvalidBody`] if it is JSON but
+/// not an object.
 pub fn fields(event: &Event) -> Result<RawFields<'_>, RequestError> {
     let bytes = event.body.as_ref().map_err(|error| unreadable("the body", error))?;
     if bytes.len() > MAX_BODY_BYTES {
         return Err(RequestError::BodyTooLarge);
     }
-    // Some programs begin UTF-8 with a mark (RFC 8259, section 8.1, lets a reader ignore it).
+    // Some programs write a byte order mark, which a reader may ignore (RFC 8259, section 8.1).
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     if bytes.is_empty() {
         return Ok(RawFields::new());
@@ -119,7 +119,7 @@ pub fn fields(event: &Event) -> Result<RawFields<'_>, RequestError> {
     }
 }
 
-/// All of `fields`, read.
+/// Parses all of `fields`.
 ///
 /// # Errors
 /// As [`field`].
@@ -128,10 +128,11 @@ pub fn object(fields: &RawFields<'_>) -> Result<Map<String, Value>, RequestError
     fields.iter().map(read).collect()
 }
 
-/// The field `key` of `fields`, which should be of the JSON type `expected`.
+/// Parses the field `key` of `fields` as the JSON type `expected`.
 ///
 /// # Errors
-/// [`RequestError::UnreadableBody`] where it is, but cannot be read, as a text with half a surrogate pair.
+/// [`RequestError::UnreadableBody`] for a value of that type that cannot be read, such as a string with half a
+/// surrogate pair.
 pub fn field<'a, T: Deserialize<'a>>(
     fields: &RawFields<'a>,
     key: &str,
@@ -140,7 +141,7 @@ pub fn field<'a, T: Deserialize<'a>>(
     fields.get(key).map_or(Ok(Field::Absent), |raw| element(raw, key, expected))
 }
 
-/// A value at or in `key`, which should be of the JSON type `expected`.
+/// Parses a value at or in `key` as the JSON type `expected`.
 ///
 /// # Errors
 /// As [`field`].
@@ -151,7 +152,7 @@ pub fn element<'a, T: Deserialize<'a>>(raw: &'a RawValue, key: &str, expected: &
     }
 }
 
-/// The JSON type of a raw value, as its first character tells it.
+/// The JSON type of a raw value, by its first character.
 pub fn json_type(raw: &RawValue) -> &'static str {
     match raw.get().as_bytes().first() {
         Some(b'{') => "object",
@@ -163,24 +164,24 @@ pub fn json_type(raw: &RawValue) -> &'static str {
     }
 }
 
-/// Judges a body as a whole.
+/// Validates a whole body.
 ///
 /// # Errors
-/// [`RequestError::InvalidBody`] with every violation, in the order of `keys`: garde goes by the alphabet.
+/// [`RequestError::InvalidBody`] with every violation in the order of `keys`, because garde orders by name.
 pub fn validate<B: Validate>(body: B, context: &B::Context, keys: &[&str]) -> Result<Valid<B>, RequestError> {
-    let judged = garde::Unvalidated::new(body).validate_with(context);
-    judged.map_err(|report| RequestError::InvalidBody { issues: issues(&report, keys) })
+    let validated = garde::Unvalidated::new(body).validate_with(context);
+    validated.map_err(|report| RequestError::InvalidBody { issues: issues(&report, keys) })
 }
 
-/// A violation, for a garde rule to return.
+/// A violation for a garde rule.
 pub fn violation(code: IssueCode, message: impl Display) -> garde::Error {
     garde::Error::new(format_args!("{} {message}", code.as_str()))
 }
 
-/// The rule that an identifier has at most `most` UTF-16 units.
+/// Checks that an identifier has at most `most` UTF-16 units.
 ///
 /// # Errors
-/// The violation of its being longer.
+/// A violation for a longer one.
 pub fn check_length(id: &str, most: usize) -> garde::Result {
     if utf16_length(id) > most {
         return Err(violation(IssueCode::TooBig, format_args!("String must contain at most {most} characters")));
@@ -188,12 +189,12 @@ pub fn check_length(id: &str, most: usize) -> garde::Result {
     Ok(())
 }
 
-/// The violation of a value being of another JSON type than it should.
+/// The violation of a wrong JSON type.
 pub fn wrong_type(expected: &str, found: &str) -> garde::Error {
     violation(IssueCode::InvalidType, format_args!("Expected {expected}, received {found}"))
 }
 
-/// The keys that have to be texts where they are present.
+/// The keys whose values must be strings if present.
 pub const TEXT_KEYS: [&str; 4] = ["code", "link", "locale", "uiLocales"];
 
 impl Validate for MessagePayload {
@@ -222,7 +223,7 @@ fn unreadable(what: &str, reason: &dyn Display) -> RequestError {
     RequestError::UnreadableBody { details: format!("Cannot read {what}: {reason}.") }
 }
 
-/// `application/json` or `application/*+json`, with any parameters, or nothing said at all.
+/// Accepts `application/json` and `application/*+json` with any parameters, and a missing header.
 fn has_json_content_type(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return true };
     let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
@@ -246,7 +247,7 @@ fn issue(path: &Path, text: &str) -> Issue {
     Issue { code: IssueCode::parse(code), path: segments(path), message: message.to_owned() }
 }
 
-/// garde writes a path as `field_of_rust.b[0].c`; the keys of our bodies contain neither dots nor brackets.
+/// Parses a path of garde, such as `field_of_rust.b[0].c`. The keys of the bodies contain neither dots nor brackets.
 fn segments(path: &Path) -> Vec<PathSegment> {
     let text = path.to_string();
     let parts = text.split(['.', '[']).filter(|part| !part.is_empty());
@@ -258,7 +259,7 @@ fn segments(path: &Path) -> Vec<PathSegment> {
         .collect()
 }
 
-/// The key of a body that a field is read from.
+/// The key of the body for a Rust field name.
 fn camel_case(field: &str) -> String {
     let mut words = field.split('_');
     let first = words.next().unwrap_or_default().to_owned();
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_told_in_the_bodys_own_keys_and_indices() {
+    fn a_path_has_the_keys_and_indices_of_the_body() {
         let path = Path::new("organization_role_ids").join(3).join("name");
         let expected = [
             PathSegment::Key("organizationRoleIds".to_owned()),

@@ -1,53 +1,54 @@
-//! Who is calling: what API Gateway's authorizer found out, and nothing else.
+//! The caller, from the output of API Gateway's authorizer alone.
 //!
-//! The authorizers put their findings in different places, and render values differently:
+//! The authorizers put their output in different places, and render lists differently:
 //!
-//! | authorizer | place | a list arrives as |
+//! | authorizer | place | form of a list |
 //! |---|---|---|
 //! | HTTP API, JWT | `authorizer.jwt.claims` | `"[a b]"` |
 //! | HTTP API, Lambda | `authorizer.lambda` | as the authorizer returned it |
 //! | REST API, Cognito user pool | `authorizer.claims` | `"a,b"` |
-//! | REST API, Lambda | `authorizer` itself | a string that the authorizer made |
+//! | REST API, Lambda | `authorizer` itself | a string of the authorizer's choice |
 
 use serde_json::{Map, Value, json};
 
 use crate::{config::Config, domain::ids::TenantId, http::error::RequestError, json::Json};
 
-/// The claims that hold the caller's scopes: that of RFC 8693, and the one that Okta (an array) and Microsoft Entra (one
-/// string) have instead.
+/// The claims with the caller's scopes: the one of RFC 8693, and the one of Okta (an array) and Microsoft Entra (one
+/// string).
 const SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];
 
-/// Cognito's claim of groups, whose names have no spaces (`GroupName` of its API reference).
+/// Cognito's claim of groups. Their names contain no spaces (`GroupName` of its API reference).
 const COGNITO_GROUPS: &str = "cognito:groups";
 
-/// The claims that name the caller's groups: Cognito's, and the one that other issuers use.
+/// The claims with the caller's groups: Cognito's, and the one of other issuers.
 const GROUP_CLAIMS: [&str; 2] = [COGNITO_GROUPS, "groups"];
 
-/// The note of a start with `ALLOWED_GROUPS`.
+/// The log text at the start when `ALLOWED_GROUPS` is set.
 pub const GROUPS_NOTE: &str = "ALLOWED_GROUPS is set: an HTTP API's JWT authorizer renders a list as [a b], which \
     grants nothing unless the claim is cognito:groups; for Okta, Microsoft Entra, Auth0 and other issuers use \
     ALLOWED_SCOPES";
 
-/// The claims that name the caller: the subject (RFC 7519), the client of a token without one, and what a REST API's
-/// Lambda authorizer calls it.
+/// The claims that identify the caller: the subject (RFC 7519), the client of a token without a subject, and the
+/// principal of a REST API's Lambda authorizer.
 pub const SUBJECT_CLAIMS: [&str; 4] = ["sub", "client_id", "azp", "principalId"];
 
-/// A caller who may use the API.
+/// An authorized caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The tenant that the caller acts in: the only tenant that the request can reach.
+    /// The tenant of the caller, and the only one that the request can access.
     pub tenant: TenantId,
-    /// Who the caller is within the tenant: the issuer and the first of [`SUBJECT_CLAIMS`] that the token has, in a text
-    /// that no other issuer, claim or value makes. Callers whose tokens name nobody are one caller.
+    /// The identity of the caller within the tenant: a JSON text of the issuer and the first of [`SUBJECT_CLAIMS`] in
+    /// the token, unique for each combination of issuer, claim and value. Callers without such a claim share one
+    /// subject.
     pub subject: String,
 }
 
 impl Caller {
-    /// The caller that an authorizer's findings describe.
+    /// Reads the caller from the authorizer's output.
     ///
     /// # Errors
-    /// [`RequestError::Unauthorized`] without findings, [`RequestError::NoTenant`] where they name no tenant, and
-    /// [`RequestError::Forbidden`] where they include no allowed scope or group.
+    /// [`RequestError::Unauthorized`] without output, [`RequestError::NoTenant`] without a valid tenant, and
+    /// [`RequestError::Forbidden`] without an allowed scope or group.
     pub fn from_authorizer(authorizer: &Value, config: &Config) -> Result<Self, RequestError> {
         let (claims, list_form) = claims(authorizer).ok_or(RequestError::Unauthorized)?;
         let tenant = tenant(claims, &config.tenant_claims).ok_or(RequestError::NoTenant)?;
@@ -61,7 +62,7 @@ impl Caller {
     }
 }
 
-/// The form in which an authorizer hands over a list of texts that it makes one text of.
+/// The form in which an authorizer renders a list as one string.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ListForm {
     /// `[a b]`.
@@ -73,15 +74,15 @@ enum ListForm {
 fn claims(authorizer: &Value) -> Option<(&Map<String, Value>, ListForm)> {
     let jwt = authorizer.pointer("/jwt/claims").and_then(Value::as_object);
     let nested = [authorizer.get("lambda"), authorizer.get("claims")].into_iter().flatten().find_map(Value::as_object);
-    // With payload format 1.0, the JWT authorizer's claims lie beside its scopes.
+    // With payload format 1.0, the JWT authorizer's claims are next to its scopes.
     let is_jwt = jwt.is_some() || (authorizer.get("claims").is_some() && authorizer.get("scopes").is_some());
     let list_form = if is_jwt { ListForm::Bracketed } else { ListForm::Joined };
     let found = jwt.or(nested).or_else(|| authorizer.as_object());
     found.filter(|claims| !claims.is_empty()).map(|claims| (claims, list_form))
 }
 
-/// The first tenant claim that is present decides, even when no tenant could be called so: falling through to a
-/// later claim would let a caller choose between tenants. A null is present: what cannot be read arrives as one too.
+/// The tenant of the first tenant claim that is present, even if its value is invalid: a fallback to a later claim
+/// would let a caller choose between tenants. A null counts as present, because an unreadable value is read as null.
 fn tenant(claims: &Map<String, Value>, names: &[String]) -> Option<TenantId> {
     match names.iter().find_map(|name| claims.get(name))? {
         Value::String(text) => TenantId::parse(text),
@@ -96,8 +97,8 @@ fn subject(claims: &Map<String, Value>) -> String {
     json!([claims.get("iss"), named]).to_string()
 }
 
-/// The scopes: a list, or the space-separated tokens of one string. A token has no spaces and no quotes (RFC 6749,
-/// section 3.3), so each rendering of a list of them can be read in one way only.
+/// The scopes: a list, or the space-separated tokens of one string. A token contains no spaces and no quotes (RFC 6749,
+/// section 3.3), so that every rendering of a list is unambiguous.
 fn scopes(claims: &Map<String, Value>) -> Vec<String> {
     let claims = SCOPE_CLAIMS.iter().filter_map(|name| claims.get(*name));
     claims.flat_map(|claim| claim.as_str().map_or_else(|| texts(claim), scopes_of_text)).collect()
@@ -110,11 +111,12 @@ fn scopes_of_text(text: &str) -> Vec<String> {
     }
 }
 
-/// The groups, as far as they can be read in one way only: a name may have spaces, commas and brackets in it.
+/// The groups that can be read unambiguously. A group's name may contain spaces, commas and brackets.
 ///
-/// In brackets `[not inviters]` is one group or two, and `[inviters]` a list or a name, so that they grant nothing; only
-/// Cognito's names have no spaces, and only API Gateway puts them in brackets. It joins nothing by commas then, so that a
-/// comma is a part of a name. What others join by commas has no spaces around them.
+/// A bracketed text is ambiguous: `[not inviters]` is one group or two, and `[inviters]` is a list or a name. It
+/// therefore grants nothing, except for Cognito's claim, whose names contain no spaces and which only API Gateway puts
+/// in brackets. API Gateway's JWT authorizer does not join by commas, so that a comma there is part of a name. Other
+/// authorizers join by commas without spaces.
 fn groups(claims: &Map<String, Value>, list_form: ListForm) -> Vec<String> {
     let read = |(name, claim): (&str, &Value)| {
         let Some(text) = claim.as_str() else { return texts(claim) };
@@ -129,7 +131,7 @@ fn groups(claims: &Map<String, Value>, list_form: ListForm) -> Vec<String> {
     present.flat_map(read).collect()
 }
 
-/// The texts of an array; none of anything else.
+/// The strings of an array; empty for any other value.
 fn texts(claim: &Value) -> Vec<String> {
     claim.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn every_authorizer_of_api_gateway_is_understood() {
+    fn the_output_of_every_authorizer_of_api_gateway_is_read() {
         for (authorizer, reason) in [
             (
                 json!({ "jwt": { "claims": { "tenant_id": "t1", "scope": "read all" }, "scopes": null } }),
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_whole_tokens_in_whatever_list_they_arrive() {
+    fn scopes_are_whole_tokens_in_every_form_of_a_list() {
         for (claims, allowed, reason) in [
             (json!({ "scope": "all" }), true, "one"),
             (json!({ "scope": " read  all\n" }), true, "any white space"),
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_grants_only_where_its_claim_has_one_reading() {
+    fn a_group_grants_access_only_if_its_claim_is_unambiguous() {
         for (name, value, jwt, others, reason) in [
             ("cognito:groups", json!("[a inviters]"), true, false, "Cognito's names have no spaces"),
             ("cognito:groups", json!("[inviters]"), true, false, "a list of one; elsewhere a name"),
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_are_told_apart_by_issuer_and_subject() {
+    fn callers_are_distinguished_by_issuer_and_subject() {
         let subject = |changes: Value| {
             let mut claims = json!({ "tenant_id": "t1", "scope": "all" });
             claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_be_placed_or_allowed_is_refused() {
+    fn a_caller_without_a_tenant_or_permission_gets_a_client_error() {
         let with = |claims: Value| json!({ "jwt": { "claims": claims } });
         for (authorizer, code, reason) in [
             (json!(null), "auth.unauthorized", "no authorizer"),

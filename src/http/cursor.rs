@@ -1,53 +1,54 @@
-//! The opaque cursor of a paged list: the invitation that a page ended with, sealed, so that a cursor which was changed,
-//! or made for another list, is told from one of ours.
+//! The opaque cursor of a paged list: the invitation whose row was read last, with a checksum over it and its list, so
+//! that a cursor which was changed, or made for another list, is told from one of ours. It needs no secret: a cursor is
+//! only a position, and leads nowhere but within the caller's own tenant.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::{
     domain::ids::{InvitationId, TenantId},
     store::read::Filters,
 };
 
-/// As much of the seal as is kept, in bytes: 128 bits are out of anybody's reach.
-const SEAL_BYTES: usize = 16;
+/// The bytes of the checksum.
+const CHECKSUM_BYTES: usize = 16;
 
-/// Seals and opens the cursors of one list: that of a tenant with some filters.
-#[derive(Debug)]
+/// Writes and reads the cursors of one list: that of a tenant with some filters.
+#[derive(Clone, Debug)]
 pub struct Cursors {
-    mac: Hmac<Sha256>,
+    list: Sha256,
 }
 
 impl Cursors {
-    /// The cursors of the list of `tenant` narrowed to `filters`, sealed with `key`.
-    ///
-    /// # Panics
-    /// Never: HMAC takes a key of any length.
-    pub fn new(key: &str, tenant: &TenantId, filters: &Filters) -> Self {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes any key");
+    /// The cursors of the list of `tenant` narrowed to `filters`.
+    pub fn new(tenant: &TenantId, filters: &Filters) -> Self {
+        let mut list = Sha256::new();
         let Filters { organization_id, inviter_id, invitee } = filters;
         let parts = [Some(tenant.as_str()), organization_id.as_deref(), inviter_id.as_deref(), invitee.as_deref()];
         for part in parts {
-            // With its length in front, so that no two lists seal alike.
-            mac.update(&part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
-            mac.update(part.unwrap_or_default().as_bytes());
+            // With its length in front, so that no two lists have the same checksum.
+            list.update(part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
+            list.update(part.unwrap_or_default());
         }
-        Self { mac }
+        Self { list }
     }
 
-    /// The cursor of what comes after `last`.
-    pub fn seal(&self, last: &InvitationId) -> String {
-        let seal = self.mac.clone().chain_update(last.as_str()).finalize().into_bytes();
-        BASE64_URL_SAFE_NO_PAD.encode([last.as_str().as_bytes(), &seal[..SEAL_BYTES]].concat())
+    /// The cursor of the page after `last`.
+    pub fn write(&self, last: &InvitationId) -> String {
+        let last = last.as_str().as_bytes();
+        BASE64_URL_SAFE_NO_PAD.encode([last, &self.checksum(last)].concat())
     }
 
-    /// What a cursor comes after; `None` where it is not one of this list.
-    pub fn open(&self, cursor: &str) -> Option<InvitationId> {
+    /// The invitation that the page of a cursor comes after; `None` where it is not a cursor of this list.
+    pub fn read(&self, cursor: &str) -> Option<InvitationId> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let (last, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL_BYTES)?)?;
-        self.mac.clone().chain_update(last).verify_truncated_left(seal).ok()?;
-        InvitationId::parse(str::from_utf8(last).ok()?)
+        let (last, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
+        InvitationId::parse(str::from_utf8(last).ok()?).filter(|_| checksum == self.checksum(last))
+    }
+
+    fn checksum(&self, last: &[u8]) -> [u8; CHECKSUM_BYTES] {
+        let digest = self.list.clone().chain_update(last).finalize();
+        std::array::from_fn(|position| digest[position])
     }
 }
 
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_opens_only_where_it_was_sealed_and_unchanged() {
+    fn a_cursor_is_read_only_for_the_list_that_it_was_written_for_and_unchanged() {
         let tenant = |name| TenantId::parse(name).unwrap();
         let by = |organization: &str, inviter: Option<&str>| Filters {
             organization_id: Some(organization.to_owned()),
@@ -64,24 +65,23 @@ mod tests {
             invitee: None,
         };
         let last = InvitationId::parse("0mwshl16meeoe2l4w0lik").unwrap();
-        let cursors = Cursors::new("key", &tenant("t"), &by("o", Some("i")));
-        let cursor = cursors.seal(&last);
-        assert_eq!(cursors.open(&cursor), Some(last));
+        let cursors = Cursors::new(&tenant("t"), &by("o", Some("i")));
+        let cursor = cursors.write(&last);
+        assert_eq!(cursors.read(&cursor), Some(last));
         for (others, reason) in [
-            (Cursors::new("kex", &tenant("t"), &by("o", Some("i"))), "another key"),
-            (Cursors::new("key", &tenant("u"), &by("o", Some("i"))), "another tenant"),
-            (Cursors::new("key", &tenant("t"), &by("oi", Some(""))), "other filters of the same text"),
-            (Cursors::new("key", &tenant("t"), &by("oi", None)), "fewer filters"),
+            (Cursors::new(&tenant("u"), &by("o", Some("i"))), "another tenant"),
+            (Cursors::new(&tenant("t"), &by("oi", Some(""))), "other filters of the same text"),
+            (Cursors::new(&tenant("t"), &by("oi", None)), "fewer filters"),
         ] {
-            assert_eq!(others.open(&cursor), None, "{reason}");
+            assert_eq!(others.read(&cursor), None, "{reason}");
         }
         for index in 0..cursor.len() {
             let mut changed = cursor.clone().into_bytes();
             changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
-            assert_eq!(cursors.open(str::from_utf8(&changed).unwrap()), None, "changed at {index}");
+            assert_eq!(cursors.read(str::from_utf8(&changed).unwrap()), None, "changed at {index}");
         }
         for text in ["", "A", "=", "ä", "0mwshl16meeoe2l4w0lik"] {
-            assert_eq!(cursors.open(text), None, "{text:?}");
+            assert_eq!(cursors.read(text), None, "{text:?}");
         }
     }
 }

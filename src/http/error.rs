@@ -1,4 +1,4 @@
-//! The one table from errors to responses: status, code, headers and body.
+//! The table from errors to responses: status, code, headers and body.
 //!
 //! The rows follow the contract's "Outcomes, in the order in which they are decided".
 
@@ -10,43 +10,43 @@ use crate::domain::{
     ids::InvitationId,
 };
 
-/// A failed request: one that is not fit for a use case, or whose use case failed.
+/// A failed request: an invalid one, or one whose use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
-    /// No authorizer ran in front of the function.
+    /// The event has no output of an authorizer.
     #[error("The request is not authenticated.")]
     Unauthorized,
-    /// The caller's claims name no tenant, or no possible one.
+    /// The caller's claims have no tenant or an invalid one.
     #[error("The token does not name a tenant.")]
     NoTenant,
-    /// The caller holds none of the scopes and groups that may use the API.
+    /// The caller has none of the allowed scopes and groups.
     #[error("The token does not allow this.")]
     Forbidden,
-    /// No such path.
+    /// The path does not exist.
     #[error("There is nothing at this path.")]
     UnknownPath,
-    /// The path exists, but not with this method.
+    /// The path exists but does not support the method.
     #[error("This path does not support the method.")]
     MethodNotAllowed {
         /// The methods that the path supports, as the `Allow` header lists them.
         allow: &'static str,
     },
-    /// `page_size` or `cursor` is not one that a list can use, or a page is asked for by its number.
+    /// `page_size` or `cursor` is invalid, or a page is requested by its number.
     #[error("The page size or the cursor is invalid.")]
     InvalidPagination,
-    /// The query is not what the operation takes.
+    /// The query is invalid.
     #[error("The query is invalid.")]
     InvalidQuery {
         /// Every violation, in the order in which the operation's parameters are documented.
         issues: Vec<Issue>,
     },
-    /// An unpaged list is longer than one answer can be.
+    /// An unpaged list exceeds the size of a response.
     #[error("The list is too long for one answer; ask for pages with page_size.")]
     ListTooLong,
-    /// An invitation was to be accepted by nobody.
+    /// An acceptance has no user.
     #[error("Accepting an invitation takes the id of the user who accepts it.")]
     NoAcceptingUser,
-    /// The `Idempotency-Key` is none.
+    /// The `Idempotency-Key` is invalid.
     #[error("The Idempotency-Key has to be 1 to 255 visible ASCII characters.")]
     InvalidIdempotencyKey,
     /// The body is larger than 1 MiB.
@@ -55,13 +55,13 @@ pub enum RequestError {
     /// The body cannot be read as JSON.
     #[error("The request body is not valid JSON.")]
     UnreadableBody {
-        /// What is wrong, and where.
+        /// The error and its position.
         details: String,
     },
-    /// The body comes with a content type that is not JSON.
+    /// The content type of the body is not JSON.
     #[error("The content type of the request body has to be application/json or application/*+json.")]
     WrongContentType,
-    /// The body is JSON, but not what the operation takes.
+    /// The body is JSON but violates the rules of the operation.
     #[error("The request body is invalid.")]
     InvalidBody {
         /// Every violation, in the order of the contract's body table.
@@ -72,21 +72,21 @@ pub enum RequestError {
     UseCase(#[from] Error),
 }
 
-/// One violation of what a body must look like, in the form of the clients' validation library (zod).
+/// One violation of the rules for a body, in the form of the clients' validation library (zod).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Issue {
-    /// zod's name for the kind of violation.
+    /// zod's code of the violation.
     pub code: IssueCode,
-    /// The way to the value: object keys and array indices.
+    /// The path to the value: object keys and array indices.
     pub path: Vec<PathSegment>,
-    /// One sentence about it.
+    /// A sentence that describes the violation.
     pub message: String,
 }
 
-/// zod's names for kinds of violations.
+/// zod's codes of violations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names are zod's and say it all")]
+#[expect(missing_docs, reason = "the names are zod's")]
 pub enum IssueCode {
     InvalidType,
     InvalidString,
@@ -97,7 +97,7 @@ pub enum IssueCode {
 }
 
 impl IssueCode {
-    /// The code as it is written in an answer.
+    /// The code in a response.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidType => "invalid_type",
@@ -109,7 +109,7 @@ impl IssueCode {
         }
     }
 
-    /// The code that is written so. Every rule of ours writes one of them.
+    /// Parses a code. Every rule in this crate writes one of them.
     pub fn parse(text: &str) -> Self {
         use IssueCode::{InvalidEnumValue, InvalidString, InvalidType, InvalidUnion, TooBig, TooSmall};
         let codes = [InvalidString, TooSmall, TooBig, InvalidEnumValue, InvalidUnion];
@@ -117,7 +117,7 @@ impl IssueCode {
     }
 }
 
-/// One step on the way to a value.
+/// One segment of the path to a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum PathSegment {
@@ -127,7 +127,7 @@ pub enum PathSegment {
     Index(usize),
 }
 
-/// The JSON of a failed request. Absent keys are absent, not null.
+/// The JSON of a failed request. Absent values have no key.
 #[derive(Debug, Serialize)]
 pub struct ErrorBody<'a> {
     code: &'static str,
@@ -138,7 +138,7 @@ pub struct ErrorBody<'a> {
     details: Option<String>,
 }
 
-/// What a program may want to know of a failure.
+/// The machine-readable data of a failure.
 #[derive(Debug, Serialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
 enum ErrorData<'a> {
@@ -149,7 +149,7 @@ enum ErrorData<'a> {
 }
 
 impl RequestError {
-    /// The status and the code of the response: the table.
+    /// The table: the status and the code of the response.
     pub const fn status_and_code(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
@@ -169,7 +169,7 @@ impl RequestError {
         }
     }
 
-    /// The failure of the use case, where it is one.
+    /// The failure of the use case, if it is one.
     pub const fn use_case(&self) -> Option<&Error> {
         match self {
             Self::UseCase(error) => Some(error),
@@ -183,7 +183,7 @@ impl RequestError {
         ErrorBody { code, message: self.to_string(), data: self.data(), details: self.details() }
     }
 
-    /// A header that belongs to the response, where there is one.
+    /// The additional header of the response, if any.
     pub fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Unauthorized => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
@@ -215,7 +215,7 @@ impl RequestError {
     }
 }
 
-/// The rows of the use cases' failures.
+/// The rows for the failures of the use cases.
 const fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     use StatusCode as S;
     match error {
@@ -247,7 +247,7 @@ const fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     }
 }
 
-/// The data of the use cases' failures.
+/// The data for the failures of the use cases.
 const fn data(error: &Error) -> Option<ErrorData<'_>> {
     match error {
         Error::AlreadyInvited { invitation_id: Some(invitation_id) } => Some(ErrorData::Invitation { invitation_id }),
@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_says_what_is_wrong_in_the_contracts_form_and_order() {
+    fn an_error_body_has_the_contracts_form_and_order() {
         let path = vec![PathSegment::Key("organizationRoleIds".to_owned()), PathSegment::Index(1)];
         let issue =
             Issue { code: IssueCode::InvalidType, path, message: "Expected string, received number".to_owned() };

@@ -1,9 +1,9 @@
-//! The two forms in which API Gateway hands a request over (HTTP API payload 2.0 and REST API), read into one, and
-//! the answer in the form that fits.
+//! Reads the two forms of API Gateway's events (HTTP API payload 2.0 and REST API), and writes the response in the
+//! matching form.
 //!
-//! `lambda_http` has typed events for both, but parsing with them fails as a whole on a claim that is not a string,
-//! and its conversion panics on a body that is not base64 or a query that is not a URI. So the raw event is read
-//! here, forgivingly; `lambda_http` gives the types of the HTTP request and of the answers.
+//! `lambda_http` has typed events for both, but parsing them fails as a whole on a claim that is not a string, and its
+//! conversion panics on a body that is not base64 or a query that is not a URI. This module therefore reads the raw
+//! event leniently; `lambda_http` supplies the types of requests and responses.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use crate::{
     json::{self, RawFields, lenient},
 };
 
-/// An HTTP request as API Gateway saw it. Its `Debug` form tells nothing of what it says.
+/// An HTTP request from API Gateway. `Debug` omits its contents.
 pub struct Event {
     /// The method.
     pub method: Method,
@@ -29,30 +29,30 @@ pub struct Event {
     pub path: String,
     /// The query.
     pub query: Query,
-    /// The headers. The value of one that was not readable is no text.
+    /// The headers. An unreadable one has a value that is not text.
     pub headers: HeaderMap,
-    /// The body, or how it is broken.
+    /// The body, or the reason that it is unreadable.
     pub body: Result<Vec<u8>, BodyError>,
-    /// `requestContext.authorizer`, untouched; null where no authorizer ran.
+    /// `requestContext.authorizer` unchanged; null without an authorizer.
     pub authorizer: Value,
-    /// API Gateway's id of the request, for the log.
+    /// API Gateway's request id, for the log.
     pub request_id: Option<String>,
-    /// The form that the answer has to have.
+    /// The form of the response.
     pub form: EventForm,
 }
 
-/// How the body of an event is broken.
+/// A body of an event that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It is not a text.
+    /// It is not a string.
     #[error("it is not a text: {0}")]
     NotText(serde_json::Error),
-    /// It is said to be base64, and is not.
+    /// It is marked as base64 but is not base64.
     #[error("it is not base64: {0}")]
     NotBase64(base64::DecodeError),
 }
 
-/// The kinds of API that the function can stand behind.
+/// The kinds of API in front of the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventForm {
     /// HTTP API, payload format 2.0.
@@ -66,24 +66,24 @@ pub enum EventForm {
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// The value of a parameter; the first, where there are several.
+    /// The value of a parameter; the first of several.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Those of `names` that are given more than once.
+    /// The `names` that occur more than once.
     pub fn repeated<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
         let count = |name: &str| self.0.iter().filter(|(key, _)| key == name).count();
         names.iter().copied().filter(|name| count(name) > 1).collect()
     }
 
-    /// The query string with the parameter `name` set to `value`, and of the others those in `kept`.
+    /// The query string with `name` set to `value` and the other parameters that `kept` names.
     pub fn with(&self, name: &str, value: &str, kept: &[&str]) -> String {
         let others = self.0.iter().filter(|(key, _)| key != name && kept.contains(&key.as_str()));
         form_urlencoded::Serializer::new(String::new()).extend_pairs(others).append_pair(name, value).finish()
     }
 
-    /// An HTTP API hands the query string over as it was sent, a REST API the decoded parameters.
+    /// Reads the query. An HTTP API passes the query string unchanged, a REST API the decoded parameters.
     fn read(event: &Fields<'_>, form: EventForm) -> Self {
         if form == EventForm::HttpApi {
             let text = event.text("rawQueryString").unwrap_or_default();
@@ -102,12 +102,12 @@ impl Query {
     }
 }
 
-/// A raw list of texts.
+/// Parses a raw list of strings.
 fn texts(raw: &RawValue) -> Option<Vec<String>> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// The answer to an event, ready to be serialized.
+/// The response to an event, which is serialized for Lambda.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 #[expect(missing_docs, reason = "the variants are the two forms")]
@@ -116,12 +116,12 @@ pub enum ApiResponse {
     RestApi(ApiGatewayProxyResponse),
 }
 
-/// The levels of an authorizer's findings that are read: `authorizer.jwt.claims`, a claim, and its elements.
+/// The levels of an authorizer's output that are read: `authorizer.jwt.claims`, a claim, and its elements.
 const AUTHORIZER_LEVELS: u8 = 5;
 
 impl Event {
-    /// Reads an event. Whatever is missing or unreadable is empty, so that even a nonsensical event can be answered in
-    /// order: an event without an authorizer is refused before anything else of it matters.
+    /// Reads an event. A missing or unreadable part is empty, so that every event gets a regular response: an event
+    /// without an authorizer gets a 401 before any other check.
     pub fn read(text: &str) -> Self {
         let event = Fields(serde_json::from_str(text).unwrap_or_default());
         let context = event.object("requestContext");
@@ -154,12 +154,12 @@ impl fmt::Debug for Event {
     }
 }
 
-/// As much as is read of what gets into the log. No method and no identifier of API Gateway's is nearly as long.
+/// Truncates a text for the log. Methods and request ids of API Gateway are much shorter.
 fn beginning(text: &str) -> String {
     text.chars().take(100).collect()
 }
 
-/// An object of an event, of which each field is read by itself, so that none spoils another.
+/// An object of an event. Each field is parsed separately, so that an unreadable field does not affect the others.
 struct Fields<'a>(RawFields<'a>);
 
 impl<'a> Fields<'a> {
@@ -173,32 +173,33 @@ impl<'a> Fields<'a> {
 }
 
 impl EventForm {
-    /// Puts an HTTP response into this form.
+    /// Converts an HTTP response into this form.
     pub fn respond(self, response: http::Response<Body>) -> ApiResponse {
         let (parts, body) = response.into_parts();
         let status_code = i64::from(parts.status.as_u16());
         let body = (!matches!(body, Body::Empty)).then_some(body);
         match self {
             Self::HttpApi => {
-                let mut answer = ApiGatewayV2httpResponse::default();
-                answer.status_code = status_code;
-                answer.headers = parts.headers;
-                answer.body = body;
-                ApiResponse::HttpApi(answer)
+                let mut response = ApiGatewayV2httpResponse::default();
+                response.status_code = status_code;
+                response.headers = parts.headers;
+                response.body = body;
+                ApiResponse::HttpApi(response)
             }
             Self::RestApi => {
-                let mut answer = ApiGatewayProxyResponse::default();
-                answer.status_code = status_code;
-                answer.headers = parts.headers;
-                answer.body = body;
-                ApiResponse::RestApi(answer)
+                let mut response = ApiGatewayProxyResponse::default();
+                response.status_code = status_code;
+                response.headers = parts.headers;
+                response.body = body;
+                ApiResponse::RestApi(response)
             }
         }
     }
 }
 
-/// An HTTP API puts the stage in front of the path, unless it is `$default` or the API has a domain of its own; a REST API
-/// does not. A path that is ours as it is has no stage in front, even where the stage is called `api`.
+/// The path without the stage. An HTTP API puts the stage in front of the path, unless the stage is `$default` or the
+/// API has a custom domain; a REST API does not. A path that starts with the API's own path has no stage in front, even
+/// if the stage is named `api`.
 fn path(event: &Fields<'_>, context: &Fields<'_>, form: EventForm) -> String {
     if form == EventForm::RestApi {
         return event.text("path").unwrap_or_default();
@@ -212,16 +213,17 @@ fn path(event: &Fields<'_>, context: &Fields<'_>, form: EventForm) -> String {
     within_stage.filter(|rest| rest.starts_with('/')).unwrap_or(&path).to_owned()
 }
 
-/// The most headers that are read: more than API Gateway lets through, and fewer than a [`HeaderMap`] can hold.
+/// The maximum number of headers that are read: more than API Gateway passes, and fewer than the capacity of a
+/// [`HeaderMap`].
 const MAX_HEADERS: usize = 1000;
 
-/// Headers with names that HTTP does not allow are left out: nothing that the function reads has them. A value that it
-/// does not allow stays as one that nothing could be written as, so that it is told from a header that is not there.
+/// Reads the headers. A header with an invalid name is dropped, because the function reads none. A header with an
+/// invalid value gets a value that is not text, so that it differs from an absent header.
 fn headers(event: &Fields<'_>) -> HeaderMap {
     let headers = event.object("headers");
     let header = |name: &String| {
         let value = headers.text(name).and_then(|text| HeaderValue::try_from(text).ok());
-        let unreadable = || HeaderValue::from_bytes(b"\xFF").expect("HTTP allows it as opaque data");
+        let unreadable = || HeaderValue::from_bytes(b"\xFF").expect("a header value may be opaque data");
         Some((HeaderName::try_from(name.as_str()).ok()?, value.unwrap_or_else(unreadable)))
     };
     headers.0.keys().filter_map(header).take(MAX_HEADERS).collect()
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_cannot_be_read_spoils_nothing_else() {
+    fn an_unreadable_value_does_not_affect_the_others() {
         let claims = r#"{"a":1e400,"b":"\ud800","$serde_json::private::RawValue":"[","tenant_id":"t"}"#;
         let event = format!(
             r#"{{"version":"2.0","rawPath":"/x","headers":{{"a":1,"b":"c"}},"extra":1e400,
@@ -261,7 +263,7 @@ mod tests {
         let event = Event::read(&event);
         assert_eq!(event.authorizer["jwt"]["claims"]["tenant_id"], "t");
         assert_eq!((event.path.as_str(), &event.headers["b"]), ("/x", &HeaderValue::from_static("c")));
-        assert!(event.headers["a"].to_str().is_err(), "there, but no text");
+        assert!(event.headers["a"].to_str().is_err(), "present, but not text");
         assert!(event.body.is_err());
     }
 
@@ -299,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_is_given_twice_is_seen_in_either_form() {
+    fn a_repeated_parameter_is_found_in_either_form() {
         let read = |event: Value| Event::read(&event.to_string()).query;
         for (query, reason) in [
             (read(json!({ "version": "2.0", "rawQueryString": "a=1&b=2&%61=1&c=&d=4&d=5" })), "HTTP API"),

@@ -1,4 +1,4 @@
-//! The operations of the API, one file for each: from the wire form to the use case and back.
+//! The operations of the API, one file each: from HTTP to the use case and back.
 
 pub mod create;
 pub mod delete;
@@ -10,13 +10,13 @@ pub mod status;
 use super::{caller::Caller, event::Event};
 use crate::clock::RequestClock;
 
-/// A request that has been let in.
+/// An authorized request.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// Who is asking.
+    /// The caller.
     pub caller: Caller,
-    /// What API Gateway handed over.
+    /// The event from API Gateway.
     pub event: &'a Event,
-    /// The time.
+    /// The clock of the request.
     pub clock: RequestClock,
 }

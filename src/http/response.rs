@@ -1,4 +1,4 @@
-//! Responses.
+//! Constructors of responses.
 
 use lambda_http::{
     Body,
@@ -9,7 +9,7 @@ use serde::Serialize;
 /// A JSON response.
 ///
 /// # Panics
-/// Never: what is answered has texts for keys, and nothing in it fails to serialize.
+/// Never: the bodies have string keys, and none of their values fails to serialize.
 pub(super) fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     json_text_response(status, to_json(body))
 }
@@ -19,10 +19,10 @@ pub(super) fn json_response(status: StatusCode, body: &impl Serialize) -> Respon
 /// # Panics
 /// As [`json_response`].
 pub(super) fn to_json(body: &impl Serialize) -> String {
-    serde_json::to_string(body).expect("responses have texts for keys")
+    serde_json::to_string(body).expect("responses have string keys")
 }
 
-/// A response of what is JSON already.
+/// A response with a body that is JSON already.
 pub(super) fn json_text_response(status: StatusCode, json: String) -> Response<Body> {
     let mut response = Response::new(Body::Text(json));
     *response.status_mut() = status;

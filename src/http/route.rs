@@ -1,4 +1,4 @@
-//! The operations of the API, told apart by method and path.
+//! The routes of the API: from method and path to an operation.
 
 use lambda_http::http::Method;
 use percent_encoding::percent_decode_str;
@@ -6,11 +6,11 @@ use percent_encoding::percent_decode_str;
 use super::{INVITATIONS_PATH, error::RequestError};
 use crate::domain::ids::InvitationId;
 
-/// The most segments of a path of ours after the collection's, that before the first slash included.
+/// The maximum number of path segments after the collection's path, counting the empty one before the first slash.
 const MOST_SEGMENTS: usize = 3;
 
-/// An operation of the API, told by method and path. An identifier that no invitation could have is `None`, since what
-/// is wrong with a request besides may have to be told first.
+/// An operation of the API. An invalid identifier is `None`, because other faults of the request may have to be
+/// reported first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Create,
@@ -22,7 +22,7 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// A trailing slash is accepted, and so is any percent-encoding.
+    /// Finds the operation. Accepts a trailing slash and any percent-encoding.
     pub(super) fn find(method: &Method, path: &str) -> Result<Self, RequestError> {
         let rest = path.strip_prefix(INVITATIONS_PATH).ok_or(RequestError::UnknownPath)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -45,7 +45,7 @@ impl Route {
         }
     }
 
-    /// The operation's name in the log and in the metrics.
+    /// The name of the operation in the log and the metrics.
     pub(super) const fn operation(&self) -> &'static str {
         match self {
             Self::Create => "create",

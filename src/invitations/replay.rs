@@ -64,7 +64,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
         }
     };
     // The send was reserved by the attempt that died. A roll-back finds it in the row.
-    let (tenant, invitee) = (&invitation.tenant, invitation.invitee.folded());
+    let (tenant, invitee) = (&invitation.tenant, invitation.invitee.normalized());
     let rate_limit = Some(RecipientRateLimit::assumed_empty(tenant, &invitee, app.config.message_rate));
     let created = CreatedInvitation { invitation: &invitation, rate_limit, record: Some(&record) };
     let unmailed = Unmailed { app, created, clock };

@@ -1,4 +1,4 @@
-//! What `cargo dev` says: where everything is, and what to do first.
+//! The output of `cargo dev` at its start: the addresses and a first request.
 
 use std::fmt::Write;
 
@@ -11,27 +11,27 @@ use crate::{
     http::INVITATIONS_PATH,
 };
 
-/// How long the tokens are good for that are made to be pasted: long enough not to be in the way.
+/// The lifetime of the tokens in the banner, in seconds: seven days.
 pub const LIFETIME_SECONDS: i64 = 7 * 24 * 3600;
-/// The client that those tokens are for.
+/// The client id of those tokens.
 pub const CLIENT: &str = "cargo-dev";
 
-/// Where everything is.
+/// The addresses of the stack.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// The gateway, and the pages.
+    /// The URL of the gateway and the pages.
     pub gateway: String,
-    /// DynamoDB.
+    /// The URL of DynamoDB.
     pub dynamodb: String,
-    /// SES.
+    /// The URL of SES.
     pub ses: String,
-    /// The table.
+    /// The name of the table.
     pub table: String,
-    /// Where the data is kept, in words.
+    /// The location of the data, for people.
     pub storage: String,
 }
 
-/// The banner. With `color`, headings stand out.
+/// The banner. `color` adds terminal colours.
 pub fn banner(addresses: &Addresses, now: Timestamp, color: bool) -> String {
     let (bold, dim, plain) = if color { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
     let Addresses { gateway, dynamodb, ses, table, storage } = addresses;
@@ -69,7 +69,7 @@ export AWS_ENDPOINT_URL_DYNAMODB={dynamodb} AWS_ENDPOINT_URL_SESV2={ses} TABLE_N
     text
 }
 
-/// A command that creates an invitation and mails it, as it can be pasted into bash or zsh.
+/// A curl command that creates an invitation and mails it, for bash and zsh.
 pub fn curl(gateway: &str, now: Timestamp) -> String {
     let expires_at = now.plus_millis(LIFETIME_SECONDS * 1000).as_millis();
     let token = token(now);
@@ -89,6 +89,6 @@ pub fn curl(gateway: &str, now: Timestamp) -> String {
 }
 
 fn token(now: Timestamp) -> String {
-    let tenant = TenantId::parse(demo::TENANT).expect("the demo's tenants are well named");
+    let tenant = TenantId::parse(demo::TENANT).expect("the demo's tenants have valid names");
     issuer::token(&tenant, CLIENT, "all", now, LIFETIME_SECONDS)
 }

@@ -1,4 +1,4 @@
-//! The tenants that are there from the start.
+//! The tenants that exist from the start.
 //!
 //! - `default`: organization `acme`, roles `admin` and `member`, user `ada`, and an email connector with the built-in
 //!   templates, one stored in SES (locale `x-stored`) and one of its own that needs a code (locale `x-strict`).
@@ -18,14 +18,14 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// The tenant that has everything.
+/// The tenant with a directory and an email connector.
 pub const TENANT: &str = "default";
-/// The tenant that cannot send mail.
+/// The tenant without an email connector.
 pub const TENANT_WITHOUT_MAIL: &str = "no-mail";
 
 const STORED_TEMPLATE: &str = "acme-invitation";
 
-/// Writes the demo tenants' directory, and the stored template. Doing so again changes nothing.
+/// Writes the demo tenants' directory and the stored template. Repeating it changes nothing.
 pub async fn load(store: &Store, ses: &SesStandIn) -> Result<(), StoreError> {
     let tenant = tenant(TENANT);
     store.put_organization(&tenant, &acme()).await?;
@@ -46,7 +46,7 @@ pub async fn load(store: &Store, ses: &SesStandIn) -> Result<(), StoreError> {
 }
 
 fn tenant(name: &str) -> TenantId {
-    TenantId::parse(name).expect("the demo's tenants are well named")
+    TenantId::parse(name).expect("the demo's tenants have valid names")
 }
 
 fn acme() -> Organization {
@@ -79,7 +79,7 @@ fn connector() -> EmailConnector {
     }
 }
 
-/// A connector's templates are all that it has, so the built-in ones are listed with the others.
+/// A connector with its own templates does not use the built-in ones, so that they are listed here too.
 fn templates() -> BTreeMap<String, EmailTemplate> {
     let built_in = built_in_locales().filter_map(|locale| Some((locale, built_in(locale)?.clone())));
     let others = [("x-stored", stored()), ("x-strict", strict())];

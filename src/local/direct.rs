@@ -1,7 +1,7 @@
-//! The function's short way to the services: by a call inside the process, not through a socket.
+//! Calls of the services inside the process, without a socket.
 //!
-//! What most requests need goes this way. The rest goes through the network, as it does for everybody else, and so does
-//! what a service refuses: its server knows how a refusal is worded.
+//! The frequent operations go this way. All other operations, and requests that a service rejects, go through the
+//! network: the service's server writes its error responses.
 
 use std::{fmt, sync::Arc};
 
@@ -18,7 +18,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::ses::{self, SesStandIn};
 
-/// A client that asks the services themselves for what it can, and `network` for everything else.
+/// A client that calls the services in the process if possible, and `network` otherwise.
 pub(super) fn client(services: Services, network: SharedHttpClient) -> SharedHttpClient {
     let services = Arc::new(services);
     http_client_fn(move |settings, components| {
@@ -27,7 +27,7 @@ pub(super) fn client(services: Services, network: SharedHttpClient) -> SharedHtt
     })
 }
 
-/// The services, and what the requests to them are known by.
+/// The services and the URLs of their requests.
 pub(super) struct Services {
     pub(super) database: Database,
     pub(super) dynamodb_url: String,
@@ -50,15 +50,15 @@ struct Direct {
 
 impl HttpConnector for Direct {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Some(answer) = self.services.answer(&request) else { return self.network.call(request) };
+        let Some(response) = self.services.respond(&request) else { return self.network.call(request) };
         let ok = StatusCode::try_from(200).expect("200 is a status");
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(ok, SdkBody::from(answer))))
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(ok, SdkBody::from(response))))
     }
 }
 
 impl Services {
-    /// The answer, where the request goes this way and the service does not refuse it.
-    fn answer(&self, request: &HttpRequest) -> Option<Vec<u8>> {
+    /// The response; `None` for an operation that is not supported here, or a request that the service rejects.
+    fn respond(&self, request: &HttpRequest) -> Option<Vec<u8>> {
         let body = request.body().bytes()?;
         if let Some(path) = request.uri().strip_prefix(&self.ses_url) {
             return (path == ses::SEND_EMAIL).then(|| ses::send_directly(&self.ses, body))?;
@@ -66,27 +66,27 @@ impl Services {
         let operation =
             request.headers().get("x-amz-target").filter(|_| request.uri().starts_with(&self.dynamodb_url))?;
         match operation.strip_prefix("DynamoDB_20120810.")? {
-            "BatchGetItem" => answer(body, |request| self.database.batch_get_item(request)),
-            "GetItem" => answer(body, |request| self.database.get_item(request)),
-            "Query" => answer(body, |request| self.database.query(request)),
-            "TransactWriteItems" => answer(body, |request| self.database.transact_write_items(without_token(request))),
+            "BatchGetItem" => respond(body, |request| self.database.batch_get_item(request)),
+            "GetItem" => respond(body, |request| self.database.get_item(request)),
+            "Query" => respond(body, |request| self.database.query(request)),
+            "TransactWriteItems" => respond(body, |request| self.database.transact_write_items(without_token(request))),
             _ => None,
         }
     }
 }
 
-/// On this way no answer is lost, so that nothing that was done is asked for again; and for each token the emulator looks
-/// through all those of the last ten minutes.
+/// Removes the request token. No response is lost inside the process, so that the function never repeats a committed
+/// request, and for each token the emulator scans all tokens of the last ten minutes.
 fn without_token(request: TransactWriteItemsRequest) -> TransactWriteItemsRequest {
     TransactWriteItemsRequest { client_request_token: None, ..request }
 }
 
-fn answer<Q: DeserializeOwned, A: Serialize>(
+fn respond<Q: DeserializeOwned, A: Serialize>(
     body: &[u8],
     operation: impl FnOnce(Q) -> dynoxide::Result<A>,
 ) -> Option<Vec<u8>> {
-    let answer = operation(serde_json::from_slice(body).ok()?).ok()?;
-    serde_json::to_vec(&answer).ok()
+    let response = operation(serde_json::from_slice(body).ok()?).ok()?;
+    serde_json::to_vec(&response).ok()
 }
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
     use crate::local::stack::{Stack, StackOptions, TABLE_NAME, network, sdk_config};
 
     #[tokio::test]
-    async fn only_what_is_not_asked_often_and_what_is_refused_needs_a_socket() {
+    async fn only_rare_operations_and_rejected_requests_need_a_socket() {
         let stack = Stack::start(StackOptions::default()).await.unwrap();
         stack.app(|_| None).await.unwrap();
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -125,8 +125,8 @@ mod tests {
             dynamodb.transact_write_items().transact_items(TransactWriteItem::builder().delete(delete).build())
         };
         assert!(read().send().await.unwrap().item.is_some());
-        let refused = delete("attribute_not_exists(pk)").send().await;
-        assert!(matches!(refused, Err(SdkError::DispatchFailure(_))), "{refused:?}");
+        let rejected = delete("attribute_not_exists(pk)").send().await;
+        assert!(matches!(rejected, Err(SdkError::DispatchFailure(_))), "{rejected:?}");
         delete("attribute_exists(pk)").send().await.unwrap();
         assert!(read().send().await.unwrap().item.is_none());
         let scan = dynamodb.scan().table_name(TABLE_NAME).send().await;

@@ -1,7 +1,7 @@
 //! The HTTP API in front of the function: HTTP request → event → handler → HTTP response.
 //!
-//! It does what API Gateway does with an HTTP API, payload format 2.0, a `$default` route and a JWT authorizer, so
-//! that the function cannot tell the difference.
+//! It behaves like API Gateway with an HTTP API, payload format 2.0, a `$default` route and a JWT authorizer, so that
+//! the function sees no difference.
 
 mod event;
 
@@ -20,12 +20,12 @@ use serde_json::{Value, json};
 use super::issuer::{self, Claims};
 use crate::{app::App, clock::RequestClock, domain::timestamp::Timestamp, http};
 
-/// API Gateway's limit of a request's body.
+/// API Gateway's limit of a request body, in bytes.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
-/// How long API Gateway waits for an answer.
+/// The time that API Gateway waits for a response.
 const PATIENCE: Duration = Duration::from_secs(29);
 
-/// Hands every request that is not for one of `pages` to the function.
+/// Routes requests to `pages`, and all others to the function.
 pub fn router(app: Arc<App>, pages: Router) -> Router {
     Router::new().merge(pages.with_state(())).fallback(forward).with_state(app)
 }
@@ -42,16 +42,16 @@ async fn forward(State(app): State<Arc<App>>, request: Request) -> Response {
     };
     let request_id = request_id(now);
     let event = event::event(&parts, &body, &claims, &request_id, now);
-    let answer = http::handle(&app, &event.to_string(), RequestClock::with_budget(PATIENCE)).await;
-    let answer = serde_json::to_value(&answer).ok().as_ref().and_then(response);
-    let mut response = answer.unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"));
+    let output = http::handle(&app, &event.to_string(), RequestClock::with_budget(PATIENCE)).await;
+    let output = serde_json::to_value(&output).ok().as_ref().and_then(response);
+    let mut response = output.unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"));
     if let Ok(id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert("apigw-requestid", id);
     }
     response
 }
 
-/// The claims of the bearer token, or the challenge that answers its lack.
+/// The claims of the bearer token, or the challenge of the 401 response.
 fn authorize(headers: &HeaderMap, now: Timestamp) -> Result<Claims, String> {
     let Some(authorization) = headers.get(header::AUTHORIZATION) else { return Err("Bearer".to_owned()) };
     let token = authorization.to_str().ok().and_then(|text| text.split_once(' '));
@@ -68,12 +68,12 @@ fn unauthorized(challenge: &str) -> Response {
     response
 }
 
-/// An answer of API Gateway's own.
+/// A response of API Gateway itself.
 fn message(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({ "message": message }))).into_response()
 }
 
-/// As API Gateway's look: sixteen characters of base64.
+/// A request id like API Gateway's: sixteen characters of base64.
 fn request_id(now: Timestamp) -> String {
     let mut bytes = [0; 11];
     if getrandom::fill(&mut bytes).is_err() {
@@ -82,35 +82,36 @@ fn request_id(now: Timestamp) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
-/// The function's answer as an HTTP response; `None` when API Gateway could not make one of it.
-fn response(answer: &Value) -> Option<Response> {
-    let status = u16::try_from(answer.get("statusCode")?.as_u64()?).ok()?;
-    let mut response = Response::new(Body::from(body(answer)?));
+/// The function's output as an HTTP response; `None` for an output that API Gateway would reject.
+fn response(output: &Value) -> Option<Response> {
+    let status = u16::try_from(output.get("statusCode")?.as_u64()?).ok()?;
+    let mut response = Response::new(Body::from(body(output)?));
     *response.status_mut() = StatusCode::from_u16(status).ok()?;
-    for (name, value) in headers(answer) {
+    for (name, value) in headers(output) {
         response.headers_mut().append(HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?);
     }
     Some(response)
 }
 
-fn body(answer: &Value) -> Option<Vec<u8>> {
-    let text = answer.get("body").and_then(Value::as_str).unwrap_or_default();
-    if answer.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or_default() {
+fn body(output: &Value) -> Option<Vec<u8>> {
+    let text = output.get("body").and_then(Value::as_str).unwrap_or_default();
+    if output.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or_default() {
         return BASE64_STANDARD.decode(text).ok();
     }
     Some(text.as_bytes().to_vec())
 }
 
-/// `multiValueHeaders` wins over the header of the same name in `headers`; cookies are headers of their own.
-fn headers(answer: &Value) -> impl Iterator<Item = (&str, &str)> {
-    let fields = |name: &str| answer.get(name).and_then(Value::as_object).into_iter().flatten();
+/// The headers of the output. `multiValueHeaders` overrides the header of the same name in `headers`; each cookie is a
+/// separate header.
+fn headers(output: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let fields = |name: &str| output.get(name).and_then(Value::as_object).into_iter().flatten();
     let is_multiple = move |name: &str| fields("multiValueHeaders").any(|(other, _)| other.eq_ignore_ascii_case(name));
     let single = fields("headers").filter(move |(name, _)| !is_multiple(name));
     let single = single.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
     let multiple = fields("multiValueHeaders").flat_map(|(name, values)| {
         values.as_array().into_iter().flatten().filter_map(|value| Some((name.as_str(), value.as_str()?)))
     });
-    let cookies = answer.get("cookies").and_then(Value::as_array).into_iter().flatten();
+    let cookies = output.get("cookies").and_then(Value::as_array).into_iter().flatten();
     let cookies = cookies.filter_map(|cookie| Some(("set-cookie", cookie.as_str()?)));
     single.chain(multiple).chain(cookies)
 }
@@ -120,8 +121,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_answer_becomes_a_response() {
-        let answer = json!({
+    async fn a_valid_output_becomes_a_response() {
+        let output = json!({
             "statusCode": 201,
             "headers": { "content-type": "text/plain", "x-many": "ignored" },
             "multiValueHeaders": { "X-Many": ["a", "b"] },
@@ -129,7 +130,7 @@ mod tests {
             "body": "aGk=",
             "isBase64Encoded": true,
         });
-        let response = response(&answer).unwrap();
+        let response = response(&output).unwrap();
         assert_eq!(response.status(), 201);
         assert_eq!(response.headers()["content-type"], "text/plain");
         assert_eq!(response.headers().get_all("x-many").iter().collect::<Vec<_>>(), ["a", "b"]);
@@ -138,8 +139,8 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_makes_no_sense_becomes_none() {
-        for answer in [
+    fn an_invalid_output_becomes_no_response() {
+        for output in [
             json!(null),
             json!({ "statusCode": 20 }),
             json!({ "statusCode": "200" }),
@@ -147,12 +148,12 @@ mod tests {
             json!({ "statusCode": 200, "headers": { "a": "b\n" } }),
             json!({ "statusCode": 200, "body": "%", "isBase64Encoded": true }),
         ] {
-            assert!(response(&answer).is_none(), "{answer}");
+            assert!(response(&output).is_none(), "{output}");
         }
     }
 
     #[test]
-    fn a_request_without_a_good_token_is_challenged() {
+    fn a_request_without_a_valid_token_is_challenged() {
         let challenge = |authorization: Option<&str>| {
             let value = authorization.map(|text| (header::AUTHORIZATION, text.parse().unwrap()));
             authorize(&HeaderMap::from_iter(value), Timestamp::now()).unwrap_err()

@@ -1,8 +1,9 @@
-//! The guard in front of every server of `cargo dev`.
+//! The guard in front of every server of `cargo dev`, against requests from web pages.
 //!
-//! The servers listen on the loopback interface, but a browser on the same machine reaches that for every page that it
-//! shows. A page whose host name leads to 127.0.0.1 (DNS rebinding) could read whatever a server answers; its requests
-//! name that host. A page of another origin reads nothing, but may send; its requests name that origin. Both are refused.
+//! The servers listen on the loopback interface, which a browser on the same machine can reach for every page that it
+//! shows. A page whose host name resolves to 127.0.0.1 (DNS rebinding) could read responses; its requests carry that
+//! host name. A page of another origin cannot read responses but can send requests; they carry that origin. The guard
+//! rejects both.
 
 use axum::{
     Json, Router,
@@ -13,36 +14,36 @@ use axum::{
 };
 use serde_json::json;
 
-/// The host names that a server answers to.
+/// The host names that a server accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Names {
-    /// Those of the loopback interface.
+    /// The names of the loopback interface.
     Loopback,
-    /// Those, and the one by which containers find this machine. Nobody can make it lead somewhere for a browser:
-    /// `internal` is reserved for private use, and so in no public DNS.
+    /// The names of the loopback interface, and the one with which containers reach this machine. No web page can use
+    /// that name: `internal` is reserved for private use and is in no public DNS.
     LoopbackAndContainers,
 }
 
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 const CONTAINERS: &str = "host.docker.internal";
 
-/// `router`, for requests to those names by programs and by pages of this machine.
+/// Adds the guard to `router`: it accepts requests to `names` from programs and from pages of this machine.
 pub(super) fn guarded(router: Router, names: Names) -> Router {
     router.layer(from_fn_with_state(names, check))
 }
 
 async fn check(State(names): State<Names>, request: Request, next: Next) -> Response {
-    match refusal(request.uri(), request.headers(), names) {
+    match rejection(request.uri(), request.headers(), names) {
         None => next.run(request).await,
-        Some((status, message)) => refused(status, message),
+        Some((status, message)) => rejected(status, message),
     }
 }
 
-fn refused(status: StatusCode, message: &str) -> Response {
+fn rejected(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({ "message": message }))).into_response()
 }
 
-fn refusal(uri: &Uri, headers: &HeaderMap, names: Names) -> Option<(StatusCode, &'static str)> {
+fn rejection(uri: &Uri, headers: &HeaderMap, names: Names) -> Option<(StatusCode, &'static str)> {
     let is_ours = |authority: &Authority| {
         let is_container = names == Names::LoopbackAndContainers && authority.host().eq_ignore_ascii_case(CONTAINERS);
         is_container || is_loopback(authority)
@@ -77,12 +78,12 @@ mod tests {
 
     fn status(uri: &str, headers: &[(header::HeaderName, &str)], names: Names) -> u16 {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
-        let refusal = refusal(&uri.parse().unwrap(), &headers.collect(), names);
-        refusal.map_or(200, |(status, _)| status.as_u16())
+        let rejection = rejection(&uri.parse().unwrap(), &headers.collect(), names);
+        rejection.map_or(200, |(status, _)| status.as_u16())
     }
 
     #[test]
-    fn only_names_of_the_loopback_interface_are_answered_to() {
+    fn only_names_of_the_loopback_interface_are_accepted() {
         for (host, expected, reason) in [
             ("localhost", 200, "the name"),
             ("LocalHost:3000", 200, "names have no case"),

@@ -1,5 +1,5 @@
-//! The page on which mail is read: `/inbox` (with `?invitation=`, that of one invitation), one page for each mail, and
-//! `/inbox.json` for programs.
+//! The pages with the mail: `/inbox` (`?invitation=` selects one invitation), one page per mail, and `/inbox.json` for
+//! programs.
 
 mod page;
 
@@ -24,16 +24,16 @@ use crate::domain::{ids::InvitationId, timestamp::Timestamp};
 #[derive(Debug)]
 struct Inbox {
     ses: Arc<SesStandIn>,
-    /// The gateway's address, for the command of the empty inbox.
+    /// The URL of the gateway, for the example command in an empty inbox.
     gateway: String,
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct PageQuery {
     invitation: Option<String>,
 }
 
-/// The pages, over the mail of `ses`. `gateway` is the address that they are served at.
+/// The pages with the mail of `ses`. `gateway` is their base URL.
 pub fn router(ses: Arc<SesStandIn>, gateway: String) -> Router {
     let inbox = Arc::new(Inbox { ses, gateway });
     Router::new()
@@ -43,7 +43,7 @@ pub fn router(ses: Arc<SesStandIn>, gateway: String) -> Router {
         .with_state(inbox)
 }
 
-async fn list(State(inbox): State<Arc<Inbox>>, Query(Asked { invitation }): Query<Asked>) -> Response {
+async fn list(State(inbox): State<Arc<Inbox>>, Query(PageQuery { invitation }): Query<PageQuery>) -> Response {
     let mails = inbox.ses.mails();
     let Some(id) = invitation.as_deref().and_then(InvitationId::parse) else {
         let example = banner::curl(&inbox.gateway, Timestamp::now());
@@ -60,7 +60,7 @@ async fn mail(State(inbox): State<Arc<Inbox>>, Path(id): Path<String>) -> Respon
     }
 }
 
-/// Newest first.
+/// All mail, newest first.
 async fn json(State(inbox): State<Arc<Inbox>>) -> Json<Vec<Mail>> {
     Json(inbox.ses.mails())
 }

@@ -1,4 +1,4 @@
-//! `cargo dev invoke`: replays one event over a fresh stack, and shows the answer and the mail.
+//! `cargo dev invoke`: replays one event over a fresh stack, and shows the response and the mail.
 
 use std::{
     fmt::Write,
@@ -16,10 +16,10 @@ use super::{
 };
 use crate::{clock::RequestClock, http};
 
-/// As long as API Gateway waits.
+/// The time that API Gateway waits for a response.
 const PATIENCE: Duration = Duration::from_secs(29);
 
-/// Why an event cannot be replayed.
+/// A failure to replay an event.
 #[derive(Debug, thiserror::Error)]
 pub enum InvokeError {
     /// The file cannot be read.
@@ -27,7 +27,7 @@ pub enum InvokeError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What stands in the way.
+        /// The error.
         reason: String,
     },
     /// The stack does not start.
@@ -35,14 +35,14 @@ pub enum InvokeError {
     Stack(#[from] StackError),
 }
 
-/// Replays the event in the file `path`. Returns what is to be shown.
+/// Replays the event in the file `path`. Returns the text to print.
 pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     let event = read(path)?;
     let stack = Stack::start(StackOptions::default()).await?;
     let app = stack.app(|name| std::env::var(name).ok()).await?;
-    let answer = http::handle(&app, &event, RequestClock::with_budget(PATIENCE)).await;
-    let mut shown = show_answer(&serde_json::to_value(&answer).unwrap_or_default());
-    // Oldest first, as they were sent.
+    let response = http::handle(&app, &event, RequestClock::with_budget(PATIENCE)).await;
+    let mut shown = show_response(&serde_json::to_value(&response).unwrap_or_default());
+    // In the order of sending: oldest first.
     stack.ses.mails().iter().rev().for_each(|mail| shown.push_str(&show_mail(mail)));
     stack.ses.rendering_failures().iter().rev().for_each(|failure| shown.push_str(&show_failure(failure)));
     drop(app);
@@ -50,7 +50,8 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     Ok(shown)
 }
 
-/// The event, which has to be JSON: whatever else the function would answer to it, the caller means another file.
+/// Reads the event. A file that is not JSON is an error, although the function would respond to it, because it is
+/// probably the wrong file.
 fn read(path: &Path) -> Result<String, InvokeError> {
     let unreadable = |reason: String| InvokeError::Unreadable { path: path.to_owned(), reason };
     let event = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
@@ -58,15 +59,15 @@ fn read(path: &Path) -> Result<String, InvokeError> {
     Ok(event)
 }
 
-fn show_answer(answer: &Value) -> String {
-    let mut shown = format!("{}\n", answer["statusCode"]);
-    let single = answer["headers"].as_object().into_iter().flatten();
-    for (name, value) in single.chain(answer["multiValueHeaders"].as_object().into_iter().flatten()) {
+fn show_response(response: &Value) -> String {
+    let mut shown = format!("{}\n", response["statusCode"]);
+    let single = response["headers"].as_object().into_iter().flatten();
+    for (name, value) in single.chain(response["multiValueHeaders"].as_object().into_iter().flatten()) {
         for value in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
             push_line(&mut shown, name, value.as_str().unwrap_or_default());
         }
     }
-    let body = answer["body"].as_str().unwrap_or_default();
+    let body = response["body"].as_str().unwrap_or_default();
     let is_json = serde_json::from_str::<IgnoredAny>(body).is_ok();
     if !body.is_empty() {
         let _ = write!(shown, "\n{}\n", if is_json { indented(body) } else { body.to_owned() });
@@ -74,7 +75,7 @@ fn show_answer(answer: &Value) -> String {
     shown
 }
 
-/// Compact JSON with line breaks. Its keys stay in the order of the answer, which [`Value`] would not keep.
+/// Indents compact JSON. The keys keep their order, which [`Value`] would change.
 fn indented(json: &str) -> String {
     let (mut shown, mut depth, mut in_string, mut escaped) = (String::new(), 0, false, false);
     let break_line = |shown: &mut String, depth: usize| {

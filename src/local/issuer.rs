@@ -1,7 +1,7 @@
-//! The development token issuer, and the verification that API Gateway's JWT authorizer would do.
+//! The development token issuer, and the token verification of API Gateway's JWT authorizer.
 //!
-//! The issuer gives a token to whoever asks for one, and listens on the loopback interface only. A secret key would
-//! protect nothing, so the key is a constant: a token from the shell's history still works after a restart.
+//! The issuer gives a token to every client, and listens on the loopback interface only. The key is a constant, because
+//! a secret would protect nothing; a token therefore stays valid after a restart.
 
 use axum::{
     Form, Json, Router,
@@ -20,22 +20,22 @@ use sha2::Sha256;
 
 use crate::domain::{ids::TenantId, timestamp::Timestamp};
 
-/// The `iss` of every token. It names no port, so that a token outlives a change of ports.
+/// The `iss` of every token. It has no port, so that a token stays valid when the port changes.
 pub const ISSUER: &str = "http://localhost/oidc";
 /// The path of the token endpoint.
 pub const TOKEN_PATH: &str = "/oidc/token";
-/// How long a token of the endpoint is good for, in seconds: as long as one of Logto's.
+/// The lifetime of a token from the endpoint, in seconds, as with Logto.
 pub const LIFETIME_SECONDS: i64 = 3600;
 
 const KEY: &[u8] = b"organization-invitations: a development key that protects nothing";
-/// `{"alg":"HS256","typ":"JWT"}`: the only header that is written, and the only one that is accepted.
+/// `{"alg":"HS256","typ":"JWT"}`: the header of every token, and the only accepted one.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 const DEFAULT_SCOPE: &str = "all";
 
 /// The verified claims of a token.
 pub type Claims = Map<String, Value>;
 
-/// A token of `tenant` for the client `client_id`.
+/// Issues a token of `tenant` for the client `client_id`.
 pub fn token(tenant: &TenantId, client_id: &str, scope: &str, now: Timestamp, lifetime_seconds: i64) -> String {
     let now = now.as_millis().div_euclid(1000);
     sign(&json!({
@@ -49,18 +49,18 @@ pub fn token(tenant: &TenantId, client_id: &str, scope: &str, now: Timestamp, li
     }))
 }
 
-/// Signs any claims, sensible or not.
+/// Signs claims without checking them.
 pub fn sign(claims: &Value) -> String {
     let signed = format!("{HEADER}.{}", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
     let signature = BASE64_URL_SAFE_NO_PAD.encode(mac(&signed).finalize().into_bytes());
     format!("{signed}.{signature}")
 }
 
-/// The claims of `token`, when it is one that API Gateway would let pass: signed by this issuer, for the API of its
-/// tenant, and within its time.
+/// Verifies `token` as API Gateway would, and returns its claims. A valid token is signed by this issuer, is for the
+/// API of its tenant, and is within its lifetime.
 ///
 /// # Errors
-/// The reason, in the words of the `error_description` that the caller gets to see.
+/// The reason, as the `error_description` for the caller.
 pub fn verify(token: &str, now: Timestamp) -> Result<Claims, &'static str> {
     let (signed, signature) = token.rsplit_once('.').ok_or("the token is not a JWT")?;
     let (header, payload) = signed.split_once('.').ok_or("the token is not a JWT")?;
@@ -85,7 +85,7 @@ fn mac(signed: &str) -> Hmac<Sha256> {
 }
 
 fn check(claims: &Claims, now: Timestamp) -> Result<(), &'static str> {
-    // `NumericDate` may have a fraction (RFC 7519).
+    // A `NumericDate` may have a fraction (RFC 7519).
     let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
     #[expect(clippy::cast_precision_loss, reason = "a token's time needs no milliseconds")]
     let now = now.as_millis() as f64 / 1000.0;
@@ -105,7 +105,7 @@ fn check(claims: &Claims, now: Timestamp) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether `audience` is the token's audience or one of them.
+/// Returns `true` if `audience` is the token's audience or one of several.
 fn is_for(claims: &Claims, audience: &str) -> bool {
     match claims.get("aud") {
         Some(Value::String(text)) => text == audience,
@@ -114,19 +114,19 @@ fn is_for(claims: &Claims, audience: &str) -> bool {
     }
 }
 
-/// The name that Logto gives to the management API of a tenant.
+/// Logto's resource indicator of a tenant's management API.
 fn resource(tenant: &TenantId) -> String {
     format!("https://{tenant}.logto.app/api")
 }
 
-/// The client credentials grant (RFC 6749, section 4.4). Any client is welcome; but it has to name itself, as it
-/// will have to elsewhere.
+/// The client credentials grant (RFC 6749, section 4.4). Any client id and secret are accepted, but they are required,
+/// as with other issuers.
 async fn issue(headers: HeaderMap, form: Result<Form<Vec<(String, String)>>, FormRejection>) -> Response {
-    let answer = match form {
+    let granted = match form {
         Ok(Form(fields)) => grant(&headers, &fields),
         Err(rejection) => Err(OauthError::InvalidRequest(rejection.body_text())),
     };
-    let mut response = answer.map(Json).into_response();
+    let mut response = granted.map(Json).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -156,7 +156,7 @@ fn tenant_of(resource: &str) -> Option<TenantId> {
     TenantId::parse(resource.strip_prefix("https://")?.strip_suffix(".logto.app/api")?)
 }
 
-/// Client id and secret from HTTP Basic authentication, where they are not empty.
+/// The client id and secret from HTTP Basic authentication, if they are not empty.
 fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let (scheme, credentials) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let decoded = BASE64_STANDARD.decode(credentials.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_for_its_tenant_and_its_time() {
+    fn a_token_is_valid_for_its_tenant_and_its_lifetime() {
         let tenant = TenantId::parse("t1").unwrap();
         let token = token(&tenant, "me", "all", NOW, 60);
         let claims = verify(&token, NOW).unwrap();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_do_not_fit_are_refused() {
+    fn a_token_with_wrong_claims_is_invalid() {
         for (name, value, reason) in [
             ("iss", json!("https://elsewhere.example/oidc"), "another issuer"),
             ("aud", json!("https://t2.logto.app/api"), "another tenant's API"),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_issuer_did_not_sign_is_refused() {
+    fn a_token_without_the_issuers_signature_is_invalid() {
         let good = sign(&claims());
         let (signed, signature) = good.rsplit_once('.').unwrap();
         let forged = BASE64_URL_SAFE_NO_PAD.encode(json!({ "tenant_id": "t2" }).to_string());
@@ -266,9 +266,9 @@ mod tests {
         let mut basic = HeaderMap::new();
         basic.insert(header::AUTHORIZATION, HeaderValue::from_static("Basic YTpi"));
         let grant = |headers: &HeaderMap, text: &str| match grant(headers, &fields(text)) {
-            Ok(answer) => {
-                let claims = verify(answer["access_token"].as_str().unwrap(), Timestamp::now()).unwrap();
-                format!("{} {} {}", claims["sub"], claims["tenant_id"], answer["scope"])
+            Ok(granted) => {
+                let claims = verify(granted["access_token"].as_str().unwrap(), Timestamp::now()).unwrap();
+                format!("{} {} {}", claims["sub"], claims["tenant_id"], granted["scope"])
             }
             Err(error) => error.into_response().status().to_string(),
         };

@@ -1,4 +1,4 @@
-//! The page on which a tenant's invitations are read: `/invitations`, with `?tenant=`.
+//! The page with a tenant's invitations: `/invitations`, with `?tenant=`.
 
 mod page;
 
@@ -24,34 +24,34 @@ use crate::{
     },
 };
 
-/// The most invitations that the page shows.
+/// The maximum number of invitations on the page.
 const MOST: usize = 200;
 
-/// How long the table may take to tell them.
+/// The timeout of reading the invitations.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Overview {
     app: Arc<App>,
     ses: Arc<SesStandIn>,
-    /// The gateway's address, for the command of the empty page.
+    /// The URL of the gateway, for the example command on an empty page.
     gateway: String,
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct PageQuery {
     #[serde(default)]
     tenant: String,
 }
 
-/// The page, over the invitations of `app` and the mail of `ses`. `gateway` is the address that it is served at.
+/// The page with the invitations of `app` and the mail of `ses`. `gateway` is its base URL.
 pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, gateway: String) -> Router {
     Router::new().route("/invitations", get(show)).with_state(Arc::new(Overview { app, ses, gateway }))
 }
 
-async fn show(State(overview): State<Arc<Overview>>, Query(Asked { tenant }): Query<Asked>) -> Response {
+async fn show(State(overview): State<Arc<Overview>>, Query(PageQuery { tenant }): Query<PageQuery>) -> Response {
     let name = if tenant.is_empty() { demo::TENANT } else { &tenant };
     let Some(tenant) = TenantId::parse(name) else {
-        return (StatusCode::BAD_REQUEST, response(page::impossible(name))).into_response();
+        return (StatusCode::BAD_REQUEST, response(page::invalid_tenant(name))).into_response();
     };
     let RequestClock { now, deadline, .. } = RequestClock::with_budget(PATIENCE);
     let all = Filters::default();

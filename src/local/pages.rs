@@ -1,4 +1,4 @@
-//! What the pages of `cargo dev` have in common: their frame, their stylesheet and script, and how times are told.
+//! The common parts of the pages of `cargo dev`: frame, stylesheet, script, and formats of times.
 
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use axum::{
@@ -11,23 +11,23 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::domain::timestamp::Timestamp;
 
-/// A mail is shown in a frame that runs no scripts; its styles and pictures are its own. Everything else on a page
-/// comes from this server.
+/// The content security policy. A mail is shown in a frame without scripts and may load its own styles and pictures.
+/// All other resources come from this server.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src * data:; font-src *; form-action 'self'; frame-ancestors 'none'",
 );
 
-/// The pages that the navigation leads to.
+/// The pages in the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Invitations,
     Inbox,
-    /// One of the others, such as a mail.
+    /// A page that is not in the navigation, such as a mail.
     Elsewhere,
 }
 
-/// The way to the first page, and what all pages are made with.
+/// The redirect to the first page, and the assets of all pages.
 pub(super) fn router() -> Router {
     Router::new()
         .route("/", get(async || Redirect::to("/inbox")))
@@ -35,7 +35,7 @@ pub(super) fn router() -> Router {
         .route("/pages.js", get(async || asset("text/javascript; charset=utf-8", include_str!("pages/pages.js"))))
 }
 
-/// A page as it is answered.
+/// The response with a page.
 pub(super) fn response(page: Markup) -> Response {
     let headers = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -45,7 +45,7 @@ pub(super) fn response(page: Markup) -> Response {
     (headers, Html(page.into_string())).into_response()
 }
 
-/// A page: `body` below the navigation.
+/// A page with `body` below the navigation.
 pub(super) fn frame(title: &str, place: Place, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -70,12 +70,12 @@ pub(super) fn frame(title: &str, place: Place, body: &Markup) -> Markup {
     }
 }
 
-/// An entry of a navigation.
+/// A link of a navigation.
 pub(super) fn entry(href: &str, text: &str, is_current: bool) -> Markup {
     html! { a href=(href) aria-current=[is_current.then_some("page")] { (text) } }
 }
 
-/// An exact time: UTC here; the script shows the reader's own.
+/// An exact time in UTC, which the script converts to the reader's time zone.
 pub(super) fn time(at: Timestamp) -> Markup {
     let Ok(machine) = DateTime::from_millis(at.as_millis()).fmt(DateTimeFormat::DateTime) else {
         return html! { span.time { "after the year 9999" } };
@@ -84,7 +84,7 @@ pub(super) fn time(at: Timestamp) -> Markup {
     html! { time datetime=(machine) { (human) " UTC" } }
 }
 
-/// How far `at` is from `now`, in words, rounded.
+/// The distance of `at` from `now` in words, rounded.
 pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     const UNITS: [(u64, &str); 5] =
         [(365 * 86_400, "year"), (30 * 86_400, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute")];
@@ -102,7 +102,7 @@ pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// `1 mail`, `2 mails`.
+/// A number with a noun in singular or plural: `1 mail`, `2 mails`.
 pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_told_in_its_largest_unit() {
+    fn a_relative_time_has_its_largest_unit() {
         let now = Timestamp::from_millis(1_767_225_600_000);
         for (seconds, expected) in [
             (0, "just now"),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_beyond_the_calendar_is_told_in_words() {
+    fn a_time_beyond_the_calendar_is_written_in_words() {
         assert!(time(Timestamp::MAX).into_string().contains("after the year 9999"));
         assert!(time(Timestamp::from_millis(0)).into_string().contains("1970-01-01 00:00:00 UTC"));
     }

@@ -1,5 +1,5 @@
-//! The way through the guard to the DynamoDB emulator, which listens by itself, answers to every host name, and lets
-//! pages of every origin read its answers.
+//! A proxy that puts the guard in front of the DynamoDB emulator, whose own server accepts every host name and lets
+//! pages of every origin read its responses.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -18,11 +18,11 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-/// The largest request that DynamoDB takes, in bytes.
+/// The maximum size of a request to DynamoDB, in bytes.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
-/// What belongs to one connection, and not to what is handed on.
-const OF_THE_CONNECTION: [HeaderName; 4] =
+/// Headers of a single connection, which are not forwarded.
+const CONNECTION_HEADERS: [HeaderName; 4] =
     [header::HOST, header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
 
 #[derive(Clone)]
@@ -31,17 +31,17 @@ struct Relay {
     upstream: String,
 }
 
-/// Hands every request on to `upstream`.
+/// Forwards every request to `upstream`.
 pub(super) fn router(upstream: String) -> Router {
     let connector = SharedHttpConnector::new(Connector::builder().build_http());
-    Router::new().fallback(hand_on).with_state(Relay { connector, upstream })
+    Router::new().fallback(forward).with_state(Relay { connector, upstream })
 }
 
-/// Listens where nobody finds it: on a free port, of an address of the loopback interface that is drawn by lot. Where the
-/// system has only one such address, as macOS does, the port alone is.
+/// Listens at an address that is hard to find: a free port of a random address of the loopback interface. A system with
+/// only one such address, such as macOS, uses that one.
 pub(super) async fn hidden_listener() -> std::io::Result<(TcpListener, String)> {
     let mut lot = [0; 3];
-    // Without randomness it is 127.0.0.1.
+    // Without randomness the address is 127.0.0.1.
     let drawn = getrandom::fill(&mut lot).map_or(Ipv4Addr::LOCALHOST, |()| Ipv4Addr::new(127, lot[0], lot[1], lot[2]));
     let listener = match TcpListener::bind(SocketAddr::from((drawn, 0))).await {
         Ok(listener) => listener,
@@ -51,13 +51,13 @@ pub(super) async fn hidden_listener() -> std::io::Result<(TcpListener, String)> 
     Ok((listener, format!("http://{address}")))
 }
 
-async fn hand_on(State(relay): State<Relay>, request: Request) -> Response {
+async fn forward(State(relay): State<Relay>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let answer = async { response(relay.connector.call(relay.request(&parts, body)?).await.ok()?).await };
-    answer.await.unwrap_or_else(|| StatusCode::BAD_GATEWAY.into_response())
+    let forwarded = async { response(relay.connector.call(relay.request(&parts, body)?).await.ok()?).await };
+    forwarded.await.unwrap_or_else(|| StatusCode::BAD_GATEWAY.into_response())
 }
 
 impl Relay {
@@ -66,22 +66,22 @@ impl Relay {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         request.set_uri(format!("{}{path}", self.upstream)).ok()?;
         request.set_method(parts.method.as_str()).ok()?;
-        for (name, value) in parts.headers.iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(name)) {
+        for (name, value) in parts.headers.iter().filter(|(name, _)| !CONNECTION_HEADERS.contains(name)) {
             request.headers_mut().try_append(name.as_str().to_owned(), value.to_str().ok()?.to_owned()).ok()?;
         }
         Some(request)
     }
 }
 
-async fn response(answer: HttpResponse) -> Option<Response> {
-    let status = StatusCode::from_u16(answer.status().as_u16()).ok()?;
+async fn response(upstream: HttpResponse) -> Option<Response> {
+    let status = StatusCode::from_u16(upstream.status().as_u16()).ok()?;
     let pair =
         |(name, value): (&str, &str)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?));
-    let headers: Vec<_> = answer.headers().iter().filter_map(pair).collect();
-    let body = ByteStream::new(answer.into_body()).collect().await.ok()?.into_bytes();
+    let headers: Vec<_> = upstream.headers().iter().filter_map(pair).collect();
+    let body = ByteStream::new(upstream.into_body()).collect().await.ok()?.into_bytes();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    for (name, value) in headers.into_iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(name)) {
+    for (name, value) in headers.into_iter().filter(|(name, _)| !CONNECTION_HEADERS.contains(name)) {
         response.headers_mut().append(name, value);
     }
     Some(response)

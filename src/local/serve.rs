@@ -1,4 +1,4 @@
-//! `cargo dev`: the whole stack, until somebody ends it.
+//! `cargo dev`: runs the whole stack until it is interrupted.
 
 use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,26 +12,26 @@ use super::{
 };
 use crate::{app::App, domain::timestamp::Timestamp};
 
-/// DynamoDB itself takes up to a few days.
+/// The interval of deleting expired rows. DynamoDB takes up to a few days.
 const SWEEP_PERIOD: Duration = Duration::from_mins(1);
 
-/// What the command line says.
+/// The options of the command line.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// The gateway's port.
+    /// The port of the gateway.
     pub port: u16,
-    /// Those of the services.
+    /// The options of the services.
     pub stack: StackOptions,
 }
 
-/// Starts everything, says where it is, and waits for Ctrl-C or SIGTERM.
+/// Starts the stack, prints the banner, and waits for Ctrl-C or SIGTERM.
 #[expect(clippy::print_stdout, reason = "the banner is the command's output")]
 pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
-    // First of all, so that a second `cargo dev` ends before it touches the data of the first.
+    // Before everything else, so that a second `cargo dev` fails before it opens the data of the first.
     let (listener, gateway) = listen(options.port, "--port").await?;
     let storage = storage(options.stack.persist.as_ref());
     let mut stack = Stack::start(options.stack).await?;
-    stack.shorten_the_way();
+    stack.call_services_in_process();
     let app = Arc::new(stack.app(|name| std::env::var(name).ok()).await?);
     let addresses = Addresses {
         gateway: gateway.clone(),

@@ -1,23 +1,23 @@
-//! A stand-in for SES v2. It speaks SES's own protocol, so that the function runs against it with the real client,
-//! and keeps the mail for reading instead of delivering it.
+//! A stand-in for SES v2. It implements SES's protocol, so that the function uses the real client, and keeps the mail
+//! for reading instead of delivering it.
 //!
-//! It refuses what SES refuses, with SES's error types. Like SES, it does not HTML-escape values in templates, and a
-//! message whose template data lacks a variable is accepted and then never delivered: that is recorded as a
-//! [`RenderingFailure`]. Unlike SES, it takes every sender for verified and every configuration set for existing, and
-//! knows no raw messages and no attachments.
+//! It rejects what SES rejects, with SES's error types. Like SES, it does not HTML-escape values in templates, and
+//! accepts a message whose template data lacks a variable without ever delivering it, which is recorded as a
+//! [`RenderingFailure`]. Unlike SES, it treats every sender as verified and every configuration set as existing, and
+//! supports neither raw messages nor attachments.
 //!
 //! | module | owns |
 //! |---|---|
-//! | `wire` | the requests |
-//! | `refusal` | the errors |
-//! | `fault` | the errors that a test asks for |
-//! | `check` | what SES accepts as an address, a tag, a header, a text |
+//! | `wire` | the types of requests |
+//! | `rejection` | the error responses |
+//! | `fault` | the faults that a test requests |
+//! | `check` | the rules of addresses, tags, headers and texts |
 //! | `send` | from a request to a mail |
-//! | `templates` | stored templates, and rendering |
+//! | `templates` | stored templates and rendering |
 
 mod check;
 mod fault;
-mod refusal;
+mod rejection;
 mod send;
 mod templates;
 mod wire;
@@ -37,23 +37,23 @@ use serde::Serialize;
 
 pub use self::fault::SesFault;
 pub(super) use self::send::send_directly;
-use self::{refusal::Refusal, templates::StoredTemplate};
+use self::{rejection::Rejection, templates::StoredTemplate};
 use crate::domain::timestamp::Timestamp;
 
 /// The path of `SendEmail`.
 pub(super) const SEND_EMAIL: &str = "/v2/email/outbound-emails";
-/// How much mail is kept; the oldest goes first.
+/// The number of mails that are kept; the oldest are dropped first.
 const KEPT: usize = 1000;
-/// SES takes messages of up to 40 MB.
+/// The maximum size of a message in SES, in bytes (40 MB).
 const MAX_REQUEST_BYTES: usize = 40 * 1024 * 1024;
 
-/// The stand-in: shared by the server that speaks SES's protocol and whoever reads the mail.
+/// The stand-in, which the server and the readers of the mail share.
 #[derive(Debug, Default)]
 pub struct SesStandIn {
     account: Mutex<Account>,
 }
 
-/// What SES would keep for an account.
+/// The state of an account.
 #[derive(Debug, Default)]
 struct Account {
     calls: usize,
@@ -69,38 +69,38 @@ struct Account {
 pub struct Mail {
     /// SES's id of the message.
     pub id: String,
-    /// When it was accepted.
+    /// The time of acceptance.
     pub at: Timestamp,
-    /// Who gets it.
+    /// The recipients.
     pub to: String,
-    /// Who it is from.
+    /// The sender.
     pub from: String,
     /// Its subject.
     pub subject: String,
-    /// Its HTML part; empty where there is none.
+    /// The HTML part; empty if there is none.
     pub html: String,
-    /// Its plain-text part; empty where there is none.
+    /// The plain-text part; empty if there is none.
     pub text: String,
-    /// Its headers, as far as the request decides them.
+    /// The headers that the request determines.
     pub headers: BTreeMap<String, String>,
-    /// The message tags, which are not part of the mail but of the events about it.
+    /// The message tags, which are part of SES's events about the mail but not of the mail.
     pub tags: BTreeMap<String, String>,
 }
 
-/// A message that SES accepted and then could not render: it is never delivered, and the sender is told only by an
-/// event, where the configuration set publishes any.
+/// A message that SES accepted but could not render. It is never delivered, and the sender learns of it only by an
+/// event of the configuration set.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RenderingFailure {
     /// SES's id of the message.
     pub id: String,
-    /// When it was accepted.
+    /// The time of acceptance.
     pub at: Timestamp,
-    /// Who did not get it.
+    /// The recipients.
     pub to: String,
-    /// The template; empty where it came with the message.
+    /// The name of the template; empty for a template in the request.
     pub template: String,
-    /// What was wrong.
+    /// The error.
     pub reason: String,
 }
 
@@ -110,7 +110,7 @@ impl SesStandIn {
         Arc::default()
     }
 
-    /// The operations of SES v2 that the stand-in knows.
+    /// The operations of SES v2 that the stand-in supports.
     pub fn router(self: Arc<Self>) -> Router {
         let template = routing::get(templates::get).put(templates::update).delete(templates::delete);
         Router::new()
@@ -129,39 +129,39 @@ impl SesStandIn {
         self.account().mails.iter().cloned().collect()
     }
 
-    /// The mail of that id.
+    /// The mail with that id.
     pub fn mail(&self, id: &str) -> Option<Mail> {
         self.account().mails.iter().find(|mail| mail.id == id).cloned()
     }
 
-    /// The messages that were accepted and could not be rendered, newest first.
+    /// The messages that were accepted but could not be rendered, newest first.
     pub fn rendering_failures(&self) -> Vec<RenderingFailure> {
         self.account().rendering_failures.iter().cloned().collect()
     }
 
-    /// Stores a template, or replaces the one of that name.
+    /// Stores a template, replacing one with the same name.
     pub fn put_template(&self, name: &str, subject: &str, html: &str, text: &str) {
         self.account().templates.insert(name.to_owned(), StoredTemplate::new(subject, html, text));
     }
 
-    /// Makes the next `SendEmail` call that has no fault yet fail in this way.
+    /// Adds a fault for the next `SendEmail` call that has none yet.
     pub fn fail_next(&self, fault: SesFault) {
         self.account().faults.push_back(fault);
     }
 
-    /// How many `SendEmail` calls have been received, refused ones included.
+    /// The number of received `SendEmail` calls, including rejected ones.
     pub fn calls(&self) -> usize {
         self.account().calls
     }
 
-    /// Nothing that holds the lock can leave the account half-changed, so a panic elsewhere does not matter.
+    /// Locks the account. A poisoned lock is ignored, because no holder can leave the account in an inconsistent state.
     fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Account {
-    /// Counts a call and gives its number, unless it is to have a fault.
+    /// Counts a call and returns its number, unless a fault is pending.
     fn call_without_fault(&mut self) -> Option<usize> {
         self.calls += usize::from(self.faults.is_empty());
         self.faults.is_empty().then_some(self.calls)
@@ -172,14 +172,14 @@ impl Account {
         self.mails.truncate(KEPT);
     }
 
-    fn give_up_on(&mut self, failure: RenderingFailure) {
+    fn record_rendering_failure(&mut self, failure: RenderingFailure) {
         self.rendering_failures.push_front(failure);
         self.rendering_failures.truncate(KEPT);
     }
 }
 
-async fn unknown_operation(method: Method, uri: Uri) -> Refusal {
-    Refusal::unknown_operation(&format!("The local stand-in for SES has no {method} {}.", uri.path()))
+async fn unknown_operation(method: Method, uri: Uri) -> Rejection {
+    Rejection::unknown_operation(&format!("The local stand-in for SES has no {method} {}.", uri.path()))
 }
 
 #[cfg(test)]

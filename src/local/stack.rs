@@ -1,7 +1,6 @@
-//! The services that the function talks to, each on a loopback port of its own, and how the function reaches them.
+//! The services of the function, each on a loopback port, and the function's clients for them.
 //!
-//! Nothing here reads the process's AWS settings: whatever account the developer is signed in to, the stack does not
-//! know it.
+//! This module reads none of the process's AWS settings, so that the stack never uses the developer's account.
 
 use std::{
     future::Future,
@@ -34,73 +33,73 @@ use crate::{
     store::StoreError,
 };
 
-/// The region that the services claim to be in.
+/// The region of the services.
 pub const REGION: &str = "us-east-1";
-/// The access key, and the secret, that reach them; any others do as well.
+/// The access key and the secret of the clients; the services accept any.
 pub const ACCESS_KEY: &str = "local";
-/// The table's name, unless `TABLE_NAME` says otherwise.
+/// The default of `TABLE_NAME`.
 pub const TABLE_NAME: &str = "organization-invitations";
 
-/// How long requests in flight may take when the stack stops.
+/// The time that requests in flight get when the stack stops.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Where the services listen, and where the data is kept. By default: on free ports, and in memory.
+/// The ports of the services and the location of the data. Default: free ports, and data in memory.
 #[derive(Clone, Debug, Default)]
 pub struct StackOptions {
-    /// The file that keeps DynamoDB's data from one run to the next. Mail and SES templates are never kept.
+    /// The file with DynamoDB's data. Mail and SES templates are never persisted.
     pub persist: Option<PathBuf>,
-    /// DynamoDB's port; 0 means any that is free.
+    /// The port of DynamoDB; 0 selects a free one.
     pub dynamodb_port: u16,
-    /// SES's port; 0 means any that is free.
+    /// The port of SES; 0 selects a free one.
     pub ses_port: u16,
-    /// Whether DynamoDB is guarded from browsers as the other servers are, which takes a detour. Tests, whose ports
-    /// nobody knows, go without.
+    /// `true` puts the guard in front of DynamoDB too, by a proxy. Tests do not need it, because their ports are
+    /// unknown to web pages.
     pub guards_dynamodb: bool,
 }
 
 /// The running services. Dropping the stack stops them.
 pub struct Stack {
-    /// What the function's clients are built from.
+    /// The configuration of the function's clients.
     pub sdk: SdkConfig,
-    /// The SES stand-in: its mail, its templates, its faults.
+    /// The SES stand-in, with its mail, templates and faults.
     pub ses: Arc<SesStandIn>,
-    /// The DynamoDB emulator's data.
+    /// The data of the DynamoDB emulator.
     pub database: Database,
-    /// Where DynamoDB listens.
+    /// The URL of DynamoDB.
     pub dynamodb_url: String,
-    /// Where SES listens.
+    /// The URL of SES.
     pub ses_url: String,
     servers: Servers,
 }
 
-/// Why the stack does not start.
+/// A failure to start the stack.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
-    /// A port cannot be had.
+    /// A port is not available.
     #[error("cannot listen on port {port}: {reason}; choose another with {option}")]
     Port {
         /// The port.
         port: u16,
-        /// The option that changes it.
+        /// The command-line option for it.
         option: &'static str,
-        /// What stands in the way.
+        /// The error.
         reason: String,
     },
-    /// The file that should keep the data cannot be used.
+    /// The file for the data cannot be used.
     #[error("cannot keep the data in {}: {reason}", path.display())]
     Database {
         /// The file.
         path: PathBuf,
-        /// What stands in the way.
+        /// The error.
         reason: String,
     },
-    /// The table cannot be made.
+    /// The table cannot be created.
     #[error(transparent)]
     Table(#[from] TableError),
     /// The demo tenants cannot be written.
     #[error(transparent)]
     Demo(#[from] StoreError),
-    /// A setting makes no sense.
+    /// A setting is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
@@ -116,15 +115,17 @@ impl Stack {
         let shutdown = servers.shutdown();
         let listener = if options.guards_dynamodb { servers.serve_relay(dynamodb).await? } else { dynamodb };
         let emulator = dynoxide::server::serve_with_shutdown(listener, database.clone(), shutdown);
-        servers.spawn(async { emulator.await.unwrap_or_else(|error| tracing::error!(error, "DynamoDB stopped")) });
+        servers.spawn(async {
+            emulator.await.unwrap_or_else(|error| tracing::error!(error, "the DynamoDB emulator stopped"));
+        });
         servers.serve(outbound, guarded(Arc::clone(&ses).router(), Names::LoopbackAndContainers));
         let sdk = sdk_config(&dynamodb_url, &ses_url);
         Ok(Self { sdk, ses, database, dynamodb_url, ses_url, servers })
     }
 
-    /// Lets the function call the services inside the process where it can, which takes a sixth less of the CPU. Tests
-    /// leave it on the way through the network, where more can go wrong.
-    pub fn shorten_the_way(&mut self) {
+    /// Makes the function call the services inside the process where possible, which saves a sixth of the CPU time.
+    /// Tests use the network, where more can fail.
+    pub fn call_services_in_process(&mut self) {
         let services = Services {
             database: self.database.clone(),
             dynamodb_url: self.dynamodb_url.clone(),
@@ -134,7 +135,7 @@ impl Stack {
         self.sdk = self.sdk.to_builder().http_client(direct::client(services, network())).build();
     }
 
-    /// The function over these services, with its table and the demo tenants. `lookup` gives the settings.
+    /// The function with these services, its table and the demo tenants. `lookup` returns the settings.
     pub async fn app(&self, lookup: impl Fn(&str) -> Option<String>) -> Result<App, StackError> {
         let config = Config::from_lookup(|name| lookup(name).or_else(|| default_setting(name)))?;
         table::create(&aws_sdk_dynamodb::Client::new(&self.sdk), &config.table_name).await?;
@@ -143,12 +144,12 @@ impl Stack {
         Ok(app)
     }
 
-    /// Serves `router` for as long as the stack runs, to programs and pages of this machine.
+    /// Serves `router` behind the guard until the stack stops.
     pub fn serve(&mut self, listener: TcpListener, router: axum::Router) {
         self.servers.serve(listener, guarded(router, Names::Loopback));
     }
 
-    /// Deletes expired rows every `period`, as DynamoDB would do within days.
+    /// Deletes expired rows every `period`, which DynamoDB does within days.
     pub fn sweep_every(&mut self, period: Duration) {
         let database = self.database.clone();
         self.servers.spawn_until_shutdown(async move {
@@ -164,27 +165,27 @@ impl Stack {
         });
     }
 
-    /// Stops the services once they have answered what they were asked, and closes the database.
+    /// Stops the services after the requests in flight, and closes the database.
     pub async fn stop(self) {
         let Self { servers, database, sdk, .. } = self;
-        // The clients' idle connections would otherwise be waited for.
+        // Otherwise the servers would wait for the clients' idle connections.
         drop(sdk);
         servers.stop().await;
         drop(database);
     }
 }
 
-/// Listens on a loopback port, and says where. `option` is the command line's name for the port.
+/// Listens on a loopback port, and returns its URL. `option` is the command-line option for the port.
 pub async fn listen(port: u16, option: &'static str) -> Result<(TcpListener, String), StackError> {
-    let refused = |error: std::io::Error| {
+    let failed = |error: std::io::Error| {
         let reason = match error.kind() {
             std::io::ErrorKind::AddrInUse => "it is already in use".to_owned(),
             _ => error.to_string(),
         };
         StackError::Port { port, option, reason }
     };
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     Ok((listener, format!("http://{address}")))
 }
 
@@ -204,18 +205,18 @@ fn open(persist: Option<&Path>) -> Result<Database, StackError> {
         None => Database::memory(),
         Some(path) => Database::new(path.to_str().ok_or_else(|| failed("its name is not UTF-8".to_owned()))?),
     };
-    // What sets SQLite to wait for the disk from time to time, not for every write. A power failure may then cost the
-    // last writes, and never the file.
+    // Sets SQLite to synchronize with the disk at checkpoints instead of every write. A power failure may lose the last
+    // writes but does not corrupt the file.
     let opened = opened.and_then(|database| database.disable_bulk_loading().map(|()| database));
     opened.map_err(|error| failed(error.to_string()))
 }
 
-/// A client that speaks plain HTTP.
+/// An HTTP client without TLS.
 pub(super) fn network() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_http()
 }
 
-/// What clients are built from that find DynamoDB and SES at these addresses, and know of no account.
+/// The configuration of clients for DynamoDB and SES at these URLs, independent of any account.
 pub fn sdk_config(dynamodb_url: &str, ses_url: &str) -> SdkConfig {
     let endpoints = Endpoints { dynamodb: dynamodb_url.to_owned(), ses: ses_url.to_owned() };
     SdkConfig::builder()
@@ -230,7 +231,8 @@ pub fn sdk_config(dynamodb_url: &str, ses_url: &str) -> SdkConfig {
         .build()
 }
 
-/// Tells the clients where their services are, as `AWS_ENDPOINT_URL_DYNAMODB` and `AWS_ENDPOINT_URL_SESV2` would.
+/// The URLs of the services for the clients, as `AWS_ENDPOINT_URL_DYNAMODB` and `AWS_ENDPOINT_URL_SESV2` would set
+/// them.
 #[derive(Debug)]
 struct Endpoints {
     dynamodb: String,
@@ -247,11 +249,11 @@ impl LoadServiceConfig for Endpoints {
     }
 }
 
-/// Servers that end together.
+/// A set of servers with a common shutdown.
 #[derive(Debug, Default)]
 struct Servers {
     running: JoinSet<()>,
-    /// Dropping it is the signal.
+    /// Dropping the sender signals the shutdown.
     shutdown: watch::Sender<()>,
 }
 
@@ -283,11 +285,11 @@ impl Servers {
         });
     }
 
-    /// Serves DynamoDB on `listener`, through the guard. Gives what the emulator itself is to listen on.
+    /// Serves the proxy to DynamoDB on `listener`. Returns the listener for the emulator itself.
     async fn serve_relay(&mut self, listener: TcpListener) -> Result<TcpListener, StackError> {
-        let refused =
+        let failed =
             |error: std::io::Error| StackError::Port { port: 0, option: "--dynamodb-port", reason: error.to_string() };
-        let (hidden, url) = relay::hidden_listener().await.map_err(refused)?;
+        let (hidden, url) = relay::hidden_listener().await.map_err(failed)?;
         self.serve(listener, guarded(relay::router(url), Names::LoopbackAndContainers));
         Ok(hidden)
     }
@@ -296,7 +298,7 @@ impl Servers {
         let Self { mut running, shutdown } = self;
         drop(shutdown);
         let finished = async { while running.join_next().await.is_some() {} };
-        // A request that takes longer is cut off when `running` is dropped.
+        // Dropping `running` aborts the requests that take longer.
         let _ = tokio::time::timeout(PATIENCE, finished).await;
     }
 }
@@ -317,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_taken_port_is_named_with_the_option_that_changes_it() {
+    async fn the_error_of_a_used_port_names_the_option_for_it() {
         let stack = Stack::start(StackOptions::default()).await.unwrap();
         let taken: u16 = stack.ses_url.rsplit_once(':').unwrap().1.parse().unwrap();
         let options = StackOptions { ses_port: taken, ..StackOptions::default() };

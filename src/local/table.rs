@@ -1,4 +1,4 @@
-//! The table, made from `template.yaml`, so that it is described in one place only.
+//! Creates the table from its definition in `template.yaml`, which is the only one.
 
 use aws_sdk_dynamodb::{
     Client,
@@ -14,24 +14,24 @@ use serde_yaml_ng::Value;
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
-/// Why the table could not be made.
+/// A failure to create the table.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// The template is not YAML, or its table is not described as expected.
+    /// The template is not YAML, or the table's definition has an unexpected form.
     #[error("template.yaml: {0}")]
     Template(#[from] serde_yaml_ng::Error),
     /// The template has no `InvitationsTable`.
     #[error("template.yaml has no Resources.InvitationsTable.Properties")]
     NoTable,
-    /// The template's table lacks something that DynamoDB needs.
+    /// The table's definition lacks a property that DynamoDB requires.
     #[error("template.yaml: {0}")]
     Incomplete(#[from] BuildError),
-    /// DynamoDB refused, or could not be reached.
+    /// DynamoDB rejected the request or could not be reached.
     #[error("DynamoDB: {0}")]
     Request(String),
 }
 
-/// Creates the template's table under the name `name`, unless there is a table of that name.
+/// Creates the table with the name `name`, unless it exists.
 pub async fn create(client: &Client, name: &str) -> Result<(), TableError> {
     let properties = properties(TEMPLATE)?;
     let time_to_live = properties.time_to_live_specification.clone();
@@ -56,8 +56,8 @@ fn request_error<E: std::error::Error + 'static>(error: SdkError<E>) -> TableErr
     TableError::Request(DisplayErrorContext(error).to_string())
 }
 
-/// The part of the table's properties that an emulator can honour. What else there is (names, tags, backups,
-/// encryption) may hold functions of the template language and is passed over.
+/// The properties that an emulator supports. The others (names, tags, backups, encryption) may contain template
+/// functions and are ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Properties {
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_functions_of_cloudformation_do_not_get_in_the_way() {
+    fn template_functions_in_other_properties_are_ignored() {
         let template = "
 Resources:
   InvitationsTable:

@@ -7,7 +7,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -22,7 +22,7 @@ use aws_sdk_sesv2::{
 };
 use aws_types::SdkConfig;
 use tokio::{
-    task::JoinHandle,
+    sync::watch,
     time::{sleep, timeout, timeout_at},
 };
 
@@ -51,6 +51,8 @@ const CHARSET: &str = "UTF-8";
 pub struct Mailer {
     pub(super) client: Client,
     last_answer: Arc<LastAnswer>,
+    /// The proof that was begun last: requests at the same time share one.
+    last_proof: Mutex<Option<watch::Receiver<ProofResult>>>,
 }
 
 /// How SES took a message.
@@ -88,7 +90,10 @@ pub enum SendError {
 /// The proof that a connection to SES is alive, possibly still under way.
 #[derive(Debug)]
 #[must_use]
-pub struct ConnectionProof(Option<JoinHandle<Result<(), SendError>>>);
+pub struct ConnectionProof(Option<watch::Receiver<ProofResult>>);
+
+/// `None` while the proof is under way. The failure names nobody.
+type ProofResult = Option<Result<(), String>>;
 
 /// The time of the request in which SES answered last, in milliseconds since the epoch; 0 where none is known.
 #[derive(Debug, Default)]
@@ -106,7 +111,7 @@ impl Mailer {
             .retry_config(RetryConfig::disabled())
             .timeout_config(time_limits.build())
             .interceptor(CountCalls::Ses);
-        Self { client: Client::from_conf(config.build()), last_answer: Arc::default() }
+        Self { client: Client::from_conf(config.build()), last_answer: Arc::default(), last_proof: Mutex::default() }
     }
 
     /// Opens the connection. If it fails, the first message opens one.
@@ -128,25 +133,37 @@ impl Mailer {
         if self.last_answer.is_recent(clock.now) {
             return Ok(ConnectionProof(None));
         }
+        let mut last = self.last_proof.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_under_way =
+            |proof: &&watch::Receiver<ProofResult>| proof.borrow().is_none() && proof.has_changed().is_ok();
+        let proof = match last.as_ref().filter(is_under_way) {
+            Some(proof) => proof.clone(),
+            None => last.insert(self.begin_proof(clock.now)).clone(),
+        };
+        Ok(ConnectionProof(Some(proof)))
+    }
+
+    fn begin_proof(&self, now: Timestamp) -> watch::Receiver<ProofResult> {
         let (client, last_answer) = (self.client.clone(), Arc::clone(&self.last_answer));
-        let proof = async move {
-            let mut failure = no_time();
+        let (result, proof) = watch::channel(None);
+        let prove_in_time = async move {
+            let mut failure = String::new();
             for limit in PROOF_LIMITS {
                 match timeout(limit, prove(&client)).await {
                     Ok(Ok(())) => {
-                        last_answer.note(clock.now);
-                        return Ok(());
+                        last_answer.note(now);
+                        result.send_replace(Some(Ok(())));
+                        return;
                     }
-                    Ok(Err(cause)) => failure = SendError::Unavailable(cause),
-                    Err(_) => {
-                        failure = SendError::Unavailable("SES: no answer to the proof of a connection".to_owned())
-                    }
+                    Ok(Err(cause)) => failure = cause,
+                    Err(_) => "SES: no answer to the proof of a connection".clone_into(&mut failure),
                 }
             }
-            Err(failure)
+            result.send_replace(Some(Err(failure)));
         };
         // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
-        Ok(ConnectionProof(Some(tokio::spawn(Box::pin(proof)))))
+        tokio::spawn(Box::pin(prove_in_time));
+        proof
     }
 
     /// Sends `letter` on a connection that `proof` found alive. A message that SES certainly did not take, for throttling or
@@ -216,10 +233,11 @@ impl Mailer {
 
 impl ConnectionProof {
     async fn outcome(self) -> Result<(), SendError> {
-        match self.0 {
-            None => Ok(()),
-            Some(proof) => proof.await.unwrap_or_else(|error| Err(SendError::Unavailable(format!("SES: {error}")))),
-        }
+        let Some(mut proof) = self.0 else { return Ok(()) };
+        let Ok(result) = proof.wait_for(Option::is_some).await else {
+            return Err(SendError::Unavailable("SES: the proof of a connection was given up".to_owned()));
+        };
+        result.clone().unwrap_or(Ok(())).map_err(SendError::Unavailable)
     }
 }
 

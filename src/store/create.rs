@@ -70,7 +70,7 @@ impl Store {
         record: Option<&'a IdempotencyRecord>,
         clock: RequestClock,
     ) -> Result<WriteOutcome<'a>, StoreError> {
-        let (tenant, invitee) = (&invitation.tenant, invitation.invitee.folded());
+        let (tenant, invitee) = (&invitation.tenant, invitation.invitee.normalized());
         let mut found = rate.map(|rate| RecipientRateLimit::assumed_empty(tenant, &invitee, rate));
         loop {
             let rate_limit = found.as_ref().map(|found| found.reserve(clock.now, invitation.id.as_str()));
@@ -143,7 +143,7 @@ impl Store {
         rate: Option<MessageRate>,
         clock: RequestClock,
     ) -> Result<Option<Conflict>, StoreError> {
-        let (tenant, invitee) = (&new.tenant, invitee.folded());
+        let (tenant, invitee) = (&new.tenant, invitee.normalized());
         let standing_key = keys::standing(&new.organization_id, &invitee);
         let mut wanted = vec![standing_key.clone()];
         wanted.extend(rate.is_some().then(|| keys::recipient_rate_limit(&invitee)));

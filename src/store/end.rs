@@ -234,7 +234,7 @@ impl Store {
             .update(Item::from(key))
             .expression_attribute_values(":organization", string(&invitation.organization_id))
             .expression_attribute_values(":user", string(user_id))
-            .expression_attribute_values(":email", string(&invitation.invitee.folded()))
+            .expression_attribute_values(":email", string(&invitation.invitee.normalized()))
             .expression_attribute_values(":now", number(invitation.updated_at.as_millis()));
         let roles: BTreeSet<String> = invitation.organization_roles.iter().map(|role| role.id.clone()).collect();
         let update = match found {

@@ -21,7 +21,7 @@ pub const TTL: &str = "ttl";
 /// The row of an invitation. It is kept for `retention_seconds` after it expires.
 pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     let tenant = &invitation.tenant;
-    let invitee = invitation.invitee.folded();
+    let invitee = invitation.invitee.normalized();
     let mut item = Item::from(keys::primary(tenant, keys::invitation(&invitation.id)));
     let roles = invitation.organization_roles.iter().map(|role| {
         let role = [("id", string(&role.id)), ("name", string(&role.name))];
@@ -108,7 +108,7 @@ pub fn role_ids(membership: &Item) -> Result<Vec<String>, StoreError> {
 
 /// The key of the standing of an invitation's invitee.
 pub fn standing_key(invitation: &Invitation) -> Item {
-    let sk = keys::standing(&invitation.organization_id, &invitation.invitee.folded());
+    let sk = keys::standing(&invitation.organization_id, &invitation.invitee.normalized());
     Item::from(keys::primary(&invitation.tenant, sk))
 }
 

@@ -58,7 +58,7 @@ impl Member {
     }
 
     fn has_moved(&self, row: &Item) -> bool {
-        text(row, EMAIL) != Some(&self.email.folded())
+        text(row, EMAIL) != Some(&self.email.normalized())
     }
 
     fn sort_key(&self) -> String {
@@ -66,7 +66,7 @@ impl Member {
     }
 
     fn standing_sort_key(&self) -> String {
-        keys::standing(&self.organization_id, &self.email.folded())
+        keys::standing(&self.organization_id, &self.email.normalized())
     }
 
     fn membership(&self, tenant: &TenantId, found: &Item, now: Timestamp) -> Item {
@@ -75,7 +75,7 @@ impl Member {
         let attributes = [
             ("organizationId", string(&self.organization_id)),
             ("userId", string(&self.user_id)),
-            (EMAIL, string(&self.email.folded())),
+            (EMAIL, string(&self.email.normalized())),
             (JOINED_AT, number(joined_at.as_millis())),
         ];
         let mut item = Item::from(keys::primary(tenant, self.sort_key()));

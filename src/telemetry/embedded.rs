@@ -1,8 +1,8 @@
-//! A line in CloudWatch's embedded metric format.
+//! Log lines in CloudWatch's embedded metric format.
 //!
-//! The format is written out here, being one small JSON object. The one maintained crate for it that can name several
-//! sets of dimensions (`metrique-writer-format-emf` 0.1.26) was tried: it brings 46 packages along, turns on features of
-//! `tracing-subscriber` that nobody wants here, and made the function's binary 0.6 MB larger than this does.
+//! The format is one small JSON object, which this module defines itself. The only maintained crate that supports
+//! several sets of dimensions (`metrique-writer-format-emf` 0.1.26) adds 46 packages, enables unwanted features of
+//! `tracing-subscriber`, and made the function's binary 0.6 MB larger than this module does.
 
 use std::time::Duration;
 
@@ -20,12 +20,11 @@ use crate::domain::{
 /// The namespace of the metrics.
 pub const NAMESPACE: &str = "OrganizationInvitations";
 
-/// A line with its metrics, in the embedded metric format: the members that `_aws` names are metrics and dimensions,
-/// the others are for queries.
+/// A line with its metrics. The members that `_aws` names are metrics and dimensions, the others are for queries.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Embedded<'a> {
-    /// What Lambda's `ApplicationLogLevel` goes by.
+    /// The level that Lambda's `ApplicationLogLevel` filters by.
     level: &'static str,
     function: &'a str,
     operation: &'static str,
@@ -52,7 +51,7 @@ pub(super) struct Embedded<'a> {
     ses_calls: u64,
     retries: u64,
     cold_start: bool,
-    /// The function's version, in the first line of a process.
+    /// The function's version, only in the first line of a process.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'static str>,
     #[serde(rename = "Requests")]
@@ -74,7 +73,7 @@ pub(super) struct Embedded<'a> {
 struct Metadata {
     timestamp: Timestamp,
     #[serde(rename = "CloudWatchMetrics")]
-    directives: [Directive; 2],
+    directives: Vec<Directive>,
 }
 
 #[derive(Serialize)]
@@ -96,7 +95,7 @@ impl<'a> Embedded<'a> {
     pub(super) fn new(line: &'a Line<'_>, function: &'a str, cold_start: bool) -> Self {
         let RequestStatistics { dynamodb, ses, retries, .. } = &line.statistics;
         let unreadable_rows = (line.statistics.unreadable_rows > 0).then_some(line.statistics.unreadable_rows);
-        // Where there were no calls there is no time, which would only lower the averages.
+        // Without calls the time is absent, because a zero would lower the averages.
         let time = |tally: &Tally| (tally.calls > 0).then(|| millis(tally.time));
         let (dynamo_db_time, ses_time) = (time(dynamodb), time(ses));
         Self {
@@ -132,33 +131,22 @@ impl<'a> Embedded<'a> {
     }
 }
 
-/// The members that are metrics, and how they are told apart: times and unreadable rows by operation, the requests by
-/// outcome too. Each
-/// combination of values is a metric that is paid for, so tenants are told apart by the log alone.
-fn directives(calls_dynamodb: bool, calls_ses: bool, is_unreadable: bool) -> [Directive; 2] {
+/// The metrics and their dimensions: durations by operation, the number of requests also by outcome, unreadable rows by
+/// function. Every combination of values is a billed metric, so that tenants are distinguished only in the log.
+fn directives(calls_dynamodb: bool, calls_ses: bool, is_unreadable: bool) -> Vec<Directive> {
     const TIME: &str = "Milliseconds";
-    let metrics = [
-        ("Duration", TIME, true),
-        ("DynamoDbDuration", TIME, calls_dynamodb),
-        ("SesDuration", TIME, calls_ses),
-        ("UnreadableRows", "Count", is_unreadable),
-    ];
-    let metrics = metrics.into_iter().filter(|(.., is_there)| *is_there);
-    [
-        Directive {
-            namespace: NAMESPACE,
-            dimensions: &[&["function", "operation"]],
-            metrics: metrics.map(|(name, unit, _)| Metric { name, unit }).collect(),
-        },
-        Directive {
-            namespace: NAMESPACE,
-            dimensions: &[&["function", "outcome"], &["function", "operation", "outcome"]],
-            metrics: vec![Metric { name: "Requests", unit: "Count" }],
-        },
-    ]
+    let directive = |dimensions, metrics| Directive { namespace: NAMESPACE, dimensions, metrics };
+    let times = [("Duration", true), ("DynamoDbDuration", calls_dynamodb), ("SesDuration", calls_ses)];
+    let times = times.into_iter().filter(|(_, is_present)| *is_present);
+    let times = times.map(|(name, _)| Metric { name, unit: TIME }).collect();
+    let count = |name| vec![Metric { name, unit: "Count" }];
+    let unreadable = is_unreadable.then(|| directive(&[&["function"]], count("UnreadableRows")));
+    let by_outcome: &[&[&str]] = &[&["function", "outcome"], &["function", "operation", "outcome"]];
+    let always = [directive(&[&["function", "operation"]], times), directive(by_outcome, count("Requests"))];
+    always.into_iter().chain(unreadable).collect()
 }
 
-/// Milliseconds, with three decimals.
+/// A duration in milliseconds, with three decimals.
 fn millis(duration: Duration) -> f64 {
     f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }

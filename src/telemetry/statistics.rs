@@ -1,9 +1,7 @@
-//! What a request notes on its way, for its line in the log: its calls of AWS, what was done again, and which
-//! invitation it is about.
+//! The request statistics for the log line: calls of AWS, retries, and the invitation of the request.
 //!
-//! The notes belong to the task that answers the request, so that requests that are answered at the same time do not
-//! write into each other's, and nothing has to be handed through the layers between. Outside of a request, as in the
-//! directory command, nothing is noted.
+//! The statistics are local to the task of the request, so that concurrent requests do not mix and no layer has to pass
+//! them on. Outside of a request, as in the directory command, nothing is recorded.
 
 use std::{cell::RefCell, future::Future, time::Duration};
 
@@ -16,29 +14,29 @@ use tokio::time::Instant;
 
 use crate::domain::ids::InvitationId;
 
-/// The notes of one request.
+/// The statistics of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestStatistics {
-    /// Calls of DynamoDB.
+    /// The calls of DynamoDB.
     pub dynamodb: Tally,
-    /// Calls of SES.
+    /// The calls of SES.
     pub ses: Tally,
-    /// How often the function tried something again.
+    /// The number of retries by the function.
     pub retries: u64,
-    /// Rows that were there and could not be read.
+    /// The number of existing rows that could not be parsed.
     pub unreadable_rows: u64,
-    /// The invitation that the request is about.
+    /// The invitation of the request.
     pub invitation_id: Option<InvitationId>,
-    /// The failure after which SES may have taken the message all the same.
+    /// The failure after which SES may or may not have accepted the message.
     pub mail_unknown: Option<String>,
 }
 
-/// Calls of one service.
+/// The calls of one service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many; each attempt is one, since the SDK makes no other.
+    /// The number of calls. Every attempt is one call, because the SDK does not retry.
     pub calls: u64,
-    /// How long they took together, without the pauses between them.
+    /// The total time of the calls, without the pauses between them.
     pub time: Duration,
 }
 
@@ -46,42 +44,42 @@ tokio::task_local! {
     static STATISTICS: RefCell<RequestStatistics>;
 }
 
-/// Does `work`, and gives what it noted.
+/// Runs `work`, and returns its result and its statistics.
 pub async fn of<T>(work: impl Future<Output = T>) -> (T, RequestStatistics) {
-    let noted = async {
+    let recorded = async {
         let done = work.await;
         (done, STATISTICS.with(RefCell::take))
     };
-    STATISTICS.scope(RefCell::default(), noted).await
+    STATISTICS.scope(RefCell::default(), recorded).await
 }
 
-/// The request is about this invitation.
+/// Records the invitation of the request.
 pub fn invitation(id: &InvitationId) {
-    note(|statistics| statistics.invitation_id = Some(id.clone()));
+    record(|statistics| statistics.invitation_id = Some(id.clone()));
 }
 
-/// SES may have taken the request's message, and `cause` is why nobody knows.
+/// Records that SES may have accepted the message; `cause` is the failure.
 pub fn mail_unknown(cause: String) {
-    note(|statistics| statistics.mail_unknown = Some(cause));
+    record(|statistics| statistics.mail_unknown = Some(cause));
 }
 
-/// Something is tried again.
+/// Counts a retry.
 pub fn retry() {
-    note(|statistics| statistics.retries += 1);
+    record(|statistics| statistics.retries += 1);
 }
 
-/// A row is there and cannot be read. Gives how many there have been, this one included; 0 outside of a request.
+/// Counts an unreadable row. Returns the count of the request so far; 0 outside of a request.
 pub fn unreadable_row() -> u64 {
-    note(|statistics| statistics.unreadable_rows += 1);
+    record(|statistics| statistics.unreadable_rows += 1);
     STATISTICS.try_with(|statistics| statistics.borrow().unreadable_rows).unwrap_or_default()
 }
 
-fn note(write: impl FnOnce(&mut RequestStatistics)) {
-    // Outside of a request there is nowhere to note anything.
-    let _ = STATISTICS.try_with(|statistics| write(&mut statistics.borrow_mut()));
+fn record(update: impl FnOnce(&mut RequestStatistics)) {
+    // Outside of a request there are no statistics.
+    let _ = STATISTICS.try_with(|statistics| update(&mut statistics.borrow_mut()));
 }
 
-/// RequestStatistics the calls of a client of the AWS SDK.
+/// An interceptor that counts the calls of an SDK client.
 #[derive(Clone, Copy, Debug)]
 pub enum CountCalls {
     /// The client is DynamoDB's.
@@ -90,7 +88,7 @@ pub enum CountCalls {
     Ses,
 }
 
-/// A call under way. It is noted when it ends, also when it is given up: the SDK drops it then.
+/// A call in progress. It is recorded when it ends, also when it is cancelled, because the SDK then drops it.
 #[derive(Debug)]
 struct Call {
     service: CountCalls,
@@ -99,7 +97,7 @@ struct Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        note(|statistics| {
+        record(|statistics| {
             let tally = match self.service {
                 CountCalls::DynamoDb => &mut statistics.dynamodb,
                 CountCalls::Ses => &mut statistics.ses,

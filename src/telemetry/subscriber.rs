@@ -1,4 +1,4 @@
-//! How the log is written: one JSON object a line, and nobody in it, whatever `RUST_LOG` says.
+//! The subscriber of the log: one JSON object per line, without personal data whatever `RUST_LOG` is.
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
@@ -8,16 +8,16 @@ use tracing_subscriber::{
     registry,
 };
 
-/// What is logged: as the `directives` of `RUST_LOG` say, such as `warn,organization_invitations=debug`, or as the
-/// `usual` ones, where there are none or none that can be read.
+/// The filter of the log: the `directives` of `RUST_LOG`, such as `warn,organization_invitations=debug`, or `usual` if
+/// they are absent or invalid.
 pub fn filter(directives: Option<&str>, usual: &str) -> Targets {
     let directives = directives.filter(|directives| !directives.is_empty());
     let parse = |directives: &str| directives.parse::<Targets>().ok();
     directives.and_then(parse).or_else(|| parse(usual)).unwrap_or_default()
 }
 
-/// Writes the log to `writer`, as far as `directives` (those of `RUST_LOG`) ask for it; `info` where there are none, or
-/// none that can be read.
+/// A subscriber that writes to `writer`, filtered by `directives` (those of `RUST_LOG`), or by `info` if they are
+/// absent or invalid.
 pub fn subscriber<W>(directives: Option<&str>, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
@@ -25,18 +25,18 @@ where
     let lines = layer()
         .json()
         .flatten_event(true)
-        // CloudWatch adds the time, and the handler's one line names the request.
+        // CloudWatch adds the time, and the handler's line identifies the request.
         .without_time()
         .with_target(false)
         .with_current_span(false)
         .with_span_list(false)
         .with_writer(writer);
-    registry().with(lines).with(filter(directives, "info")).with(filter_fn(names_nobody))
+    registry().with(lines).with(filter(directives, "info")).with(filter_fn(has_no_personal_data))
 }
 
-/// Below `info`, only what is written here is known to quote nothing: Lambda's runtime and the AWS SDK log whole events,
-/// requests and answers there, with every address and token in them.
-fn names_nobody(metadata: &Metadata<'_>) -> bool {
+/// Below `info`, only this crate's events are known to be free of personal data: Lambda's runtime and the AWS SDK log
+/// whole events, requests and responses there, with addresses and tokens.
+fn has_no_personal_data(metadata: &Metadata<'_>) -> bool {
     let is_ours = metadata.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
     is_ours || *metadata.level() <= Level::INFO
 }
@@ -63,7 +63,7 @@ mod tests {
         }
     }
 
-    /// What is written of one event of each kind, by its message.
+    /// The messages of the lines that are written for one event of each kind.
     fn written(directives: Option<&str>) -> Vec<String> {
         let lines = Lines::default();
         let writer = lines.clone();
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_details_can_be_asked_for() {
+    fn only_this_crate_logs_below_info() {
         for (directives, expected, reason) in [
             (None, &["ours", "another's"][..], "the default"),
             (Some("warn"), &[], "less"),

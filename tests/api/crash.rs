@@ -32,7 +32,7 @@ use tokio::{
 use crate::{
     helpers::{Answer, Call, TestApp, body, body_with_mail, rows},
     invariant,
-    lambda::Function,
+    lambda::{self, Function},
 };
 
 /// How long after an event Lambda would end the function, in milliseconds: long enough for every operation, short enough
@@ -156,6 +156,7 @@ const OPERATIONS: [Operation; 12] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_release_binary_can_be_killed_at_any_call_and_the_same_request_made_again() {
+    lambda::build().await;
     // Processes at once; those who wait for a run to end do not count.
     let turns = Arc::new(Semaphore::new(4));
     let mut cases = JoinSet::new();

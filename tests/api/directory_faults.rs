@@ -48,13 +48,14 @@ async fn run_all(app: &TestApp, before_each: impl Fn(&TestApp)) -> Vec<Result<Ve
     shown
 }
 
+const SINGLE_WRITES: &[&str] = &["PutItem", "DeleteItem"];
+const ALL: &[&str] =
+    &["PutItem", "DeleteItem", "GetItem", "Query", "BatchGetItem", "BatchWriteItem", "TransactWriteItems"];
+
 #[tokio::test]
 async fn whatever_is_busy_for_a_while_is_waited_for_and_no_row_is_lost() {
     let expected = run_all(&TestApp::start().await, |_| {}).await;
     assert!(expected.iter().all(Result::is_ok), "{expected:?}");
-    const SINGLE_WRITES: &[&str] = &["PutItem", "DeleteItem"];
-    const ALL: &[&str] =
-        &["PutItem", "DeleteItem", "GetItem", "Query", "BatchGetItem", "BatchWriteItem", "TransactWriteItems"];
     for (fault, operations, times, reason) in [
         (Fail(400, "TransactionConflictException"), SINGLE_WRITES, 1, "a transaction is at the same row"),
         (Fail(400, "TransactionConflictException"), ALL, 5, "one after the other, whoever may say so"),

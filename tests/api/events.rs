@@ -107,6 +107,7 @@ const ROWS: &[Row] = &[
 
     // What there is
     listed("list", "everything, newest first"),
+    listed("list-of-the-proof", "what the template asks of a new version before it gets traffic"),
     listed("list-with-filters", "three filters, and the invitee in another case"),
     listed("list-page", "a page, with a link to the next"),
     listed("list-named-stage", "a stage before the path, and a slash behind it"),

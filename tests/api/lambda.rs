@@ -228,6 +228,11 @@ fn read_all(mut pipe: impl AsyncRead + Send + Unpin + 'static) -> JoinHandle<Str
     })
 }
 
+/// Builds the release binary, unless that was done, without holding up what runs on this thread.
+pub async fn build() {
+    tokio::task::spawn_blocking(release_binary).await.unwrap();
+}
+
 fn command(runtime_api: &str, endpoints: &[(&str, &str)]) -> Command {
     let mut command = Command::new(release_binary());
     command

@@ -263,7 +263,7 @@ async fn an_invitation_that_ends_while_its_message_is_prepared_is_not_mailed() {
         let id = InvitationId::parse(&id).unwrap();
         let read = app.app.store.get(&tenant("default"), &id, clock.deadline).await.unwrap().unwrap();
         assert!(app.call(end(id.as_str())).await.status < 300);
-        let (invitee, rate) = (read.invitee.folded(), app.app.config.message_rate);
+        let (invitee, rate) = (read.invitee.normalized(), app.app.config.message_rate);
         let rate_limit = RecipientRateLimit::assumed_empty(&read.tenant, &invitee, rate);
         let outcome = app.app.store.reserve_send(&read, rate_limit, "v", clock).await.unwrap();
         assert!(matches!((outcome, is_deleted), (ReserveOutcome::Ended, false) | (ReserveOutcome::Deleted, true)));

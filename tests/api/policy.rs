@@ -51,7 +51,8 @@ impl Observed {
     /// Takes down what was asked for to answer `event`.
     fn take_down(&mut self, event: &str) {
         let caller = Caller::from_authorizer(&Event::read(event).authorizer, &self.app.app.config);
-        for asked in self.dynamodb.take_asked().into_iter().chain(self.ses.take_asked()) {
+        let asked = self.dynamodb.take_asked().into_iter().chain(self.ses.take_asked());
+        for asked in asked.filter(|asked| !asked.is_empty()) {
             let caller = caller.as_ref().expect("nothing is asked for a caller who is not let in");
             self.asked.push((caller.tenant.to_string(), asked));
         }
@@ -226,11 +227,16 @@ fn texts(value: &Yaml) -> BTreeSet<String> {
 
 /// An action, or what a resource is called here, however the template puts its ARN together.
 fn name(value: &Yaml) -> String {
-    let value = if let Yaml::Tagged(tagged) = value { &tagged.value } else { value };
+    let value = match value {
+        // The table that is used instead of the stack's.
+        Yaml::Tagged(tagged) if tagged.tag == "If" => return name(tagged.value.as_sequence().unwrap().last().unwrap()),
+        Yaml::Tagged(tagged) => &tagged.value,
+        value => value,
+    };
     let text = value.as_sequence().map_or(value, |parts| &parts[0]).as_str().unwrap();
     let of = |service: &str| format!("arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:");
     let text = text.replace(&of("dynamodb"), "").replace(&of("ses"), "");
-    ["table/${Table}", "${InvitationsTable.Arn}", "InvitationsTable.Arn"]
+    ["table/${TableName}", "${InvitationsTable.Arn}", "InvitationsTable.Arn"]
         .iter()
         .fold(text, |text, arn| text.replace(arn, "table"))
 }

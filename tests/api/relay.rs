@@ -70,7 +70,7 @@ async fn pass(mut near: TcpStream, mut far: TcpStream, mut dying: watch::Receive
         changed = dying.changed() => {
             if changed.is_ok() && *dying.borrow() == Some(Death::Silent) {
                 // Both sockets stay open, and nobody reads them.
-                sleep(Duration::from_secs(60)).await;
+                sleep(Duration::from_mins(1)).await;
             }
         }
     }

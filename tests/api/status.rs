@@ -84,6 +84,9 @@ async fn whom_others_made_a_member_meanwhile_may_accept() {
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     app.make_member("acme", "ada@example.com").await;
+    let key = json!({ "pk": "TENANT#default", "sk": "MEMBER#acme#somebody" });
+    let membership = json!({ "organizationId": "acme", "userId": "somebody", "joinedAt": NOW });
+    app.put_rows([items::from_json(with(key, membership))]).await;
     let answer = app.call(Call::accept(&id, "ada")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(app.row("default", STANDING).await.unwrap()["userId"], "ada");

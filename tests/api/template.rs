@@ -30,6 +30,26 @@ fn every_setting_is_deployed_and_nothing_is_deployed_that_is_no_setting() {
 }
 
 #[test]
+fn what_no_parameter_changes_is_the_default_of_the_setting() {
+    let numbers = environment().into_iter().filter_map(|(variable, value)| {
+        let value = value.as_str()?.parse::<u32>().ok()?;
+        Some((variable.as_str().unwrap().to_owned(), value.to_string()))
+    });
+    let numbers: Vec<_> = numbers.collect();
+    assert!(numbers.len() > 1, "{numbers:?}");
+    let config = |variable: &str, value: &str| {
+        Config::from_lookup(|name| match name {
+            "TABLE_NAME" => Some("t".to_owned()),
+            name => (name == variable).then(|| value.to_owned()),
+        })
+    };
+    let default = format!("{:?}", config("", "").unwrap());
+    for (variable, value) in numbers {
+        assert_eq!(format!("{:?}", config(&variable, &value).unwrap()), default, "{variable}={value}");
+    }
+}
+
+#[test]
 fn the_parameters_have_the_defaults_and_the_bounds_of_the_settings() {
     let template = template();
     for (variable, reference) in environment() {

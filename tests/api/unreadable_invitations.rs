@@ -71,8 +71,10 @@ async fn a_list_leaves_an_unreadable_row_out_logs_it_and_counts_it() {
         let (line, log) = (logged.last(), log.take());
         assert_eq!(line["UnreadableRows"], 2, "{query}: {line}");
         let counted = json!({ "Name": "UnreadableRows", "Unit": "Count" });
-        let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().clone();
-        assert!(metrics.contains(&counted), "{query}: {line}");
+        let directive =
+            json!({ "Namespace": "OrganizationInvitations", "Dimensions": [["function"]], "Metrics": [counted] });
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        assert!(directives.contains(&directive), "by function, as the dashboard reads it, {query}: {line}");
         let told: Vec<Value> = lines(&log).into_iter().map(|line| line["invitation_id"].clone()).collect();
         assert!(told.contains(&json!(lacking)) && told.contains(&Value::Null) && told.len() == 2, "{query}: {log}");
         assert!(!log.contains("secret") && log.contains("an invitation's row cannot be read"), "{query}: {log}");

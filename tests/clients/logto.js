@@ -1,17 +1,19 @@
-// Logto's own client, unchanged: leads invitations through their life at the gateway whose address is given.
+// Logto's own client, unchanged: leads invitations through their life at the address that is given, as often as it is run.
+// With a token in ACCESS_TOKEN, as a client of a deployed stack; without, as one of `cargo dev`, which issues tokens itself
+// and shows the mails.
 import assert from 'node:assert/strict';
-import { createManagementApi } from '@logto/api/management';
+import { createApiClient, createManagementApi } from '@logto/api/management';
 
-const { apiClient } = createManagementApi('default', {
-  clientId: 'any',
-  clientSecret: 'any',
-  baseUrl: process.argv[2],
-});
+const baseUrl = process.argv[2];
+const token = process.env.ACCESS_TOKEN;
+const apiClient = token
+  ? createApiClient({ baseUrl, getToken: async () => token })
+  : createManagementApi('default', { clientId: 'any', clientSecret: 'any', baseUrl }).apiClient;
 const invitations = '/api/organization-invitations';
 const payload = { link: 'https://app.example.com/invitations/{invitationId}', locale: 'de' };
 const invitation = {
   inviterId: 'ada',
-  invitee: 'logto-client@example.com',
+  invitee: `logto-client-${Date.now()}@example.com`,
   organizationId: 'acme',
   expiresAt: Date.now() + 7 * 24 * 60 * 60 * 1000,
   organizationRoleIds: ['member'],
@@ -29,7 +31,7 @@ const get = (id) => apiClient.GET(`${invitations}/{id}`, at(id));
 const mail = (id, body) => apiClient.POST(`${invitations}/{id}/message`, at(id, { body }));
 const setStatus = (id, body) => apiClient.PUT(`${invitations}/{id}/status`, at(id, { body }));
 const remove = (id) => apiClient.DELETE(`${invitations}/{id}`, at(id));
-const inbox = async () => (await fetch(new URL('/inbox.json', process.argv[2]))).json();
+const inbox = async () => (await fetch(new URL('/inbox.json', baseUrl))).json();
 const refused = ({ response, error }, status, code) =>
   assert.deepEqual([response.status, error?.code], [status, code], JSON.stringify(error));
 
@@ -43,44 +45,49 @@ const repeated = await create(invitation);
 refused(repeated, 422, 'entity.unique_integrity_violation');
 assert.equal(repeated.error.data.invitationId, id);
 
-const [first] = await inbox();
-assert.equal(first.to, invitation.invitee);
-assert.ok(first.text.includes(`https://app.example.com/invitations/${id}`));
-
-// Another one, for the filters to leave out, and to be accepted.
-const ada = await create({ ...invitation, inviterId: null, invitee: 'Ada@Example.com', messagePayload: false });
-assert.equal(ada.response.status, 201, JSON.stringify(ada.error));
+// Another one, for the filters to leave out.
+const quiet = await create({ ...invitation, inviterId: null, invitee: `Quiet-${invitation.invitee}`, messagePayload: false });
+assert.equal(quiet.response.status, 201, JSON.stringify(quiet.error));
 for (const [query, expected] of [
-  [{}, [ada.data, created.data]],
-  [undefined, [ada.data, created.data]],
-  [{ organizationId: 'acme' }, [ada.data, created.data]],
+  [{}, [quiet.data, created.data]],
+  [undefined, [quiet.data, created.data]],
+  [{ organizationId: 'acme' }, [quiet.data, created.data]],
   [{ organizationId: 'nowhere' }, []],
   [{ inviterId: 'ada' }, [created.data]],
-  [{ invitee: 'ADA@example.com' }, [ada.data]],
+  [{ invitee: `QUIET-${invitation.invitee}` }, [quiet.data]],
   [{ organizationId: 'acme', inviterId: 'ada', invitee: invitation.invitee }, [created.data]],
-  [{ inviterId: 'ada', invitee: 'ada@example.com' }, []],
+  [{ inviterId: 'ada', invitee: `quiet-${invitation.invitee}` }, []],
 ]) {
-  const ours = (await list(query)).filter((each) => [id, ada.data.id].includes(each.id));
+  const ours = (await list(query)).filter((each) => [id, quiet.data.id].includes(each.id));
   assert.deepEqual(ours, expected, JSON.stringify(query));
 }
 
 assert.deepEqual((await get(id)).data, created.data);
 refused(await get('unknown'), 404, 'entity.not_found');
 
-const mails = (await inbox()).length;
+const before = token ? [] : await inbox();
 const mailed = await mail(id, { ...payload, locale: 'fr' });
 assert.equal(mailed.response.status, 204, JSON.stringify(mailed.error));
-const [second, ...others] = await inbox();
-assert.equal(others.length, mails);
-assert.equal(second.to, invitation.invitee);
-assert.notEqual(second.subject, first.subject);
+if (!token) {
+  const [second, ...others] = await inbox();
+  assert.deepEqual(others, before);
+  assert.equal(second.to, invitation.invitee);
+  const first = others.find((each) => each.to === invitation.invitee);
+  assert.ok(first.text.includes(`https://app.example.com/invitations/${id}`));
+  assert.notEqual(second.subject, first.subject);
+}
 
+// Of two runs, only the first can make Ada a member.
 refused(await setStatus(id, { status: 'Accepted', acceptedUserId: 'ada' }), 422, 'request.invalid_input');
-const accepted = await setStatus(ada.data.id, { status: 'Accepted', acceptedUserId: 'ada' });
-assert.equal(accepted.response.status, 200, JSON.stringify(accepted.error));
-const { updatedAt } = accepted.data;
-assert.ok(updatedAt >= ada.data.updatedAt);
-assert.deepEqual(accepted.data, { ...ada.data, status: 'Accepted', acceptedUserId: 'ada', updatedAt });
+const ada = await create({ ...invitation, inviterId: null, invitee: 'Ada@Example.com', messagePayload: false });
+if (ada.response.status === 201) {
+  const accepted = await setStatus(ada.data.id, { status: 'Accepted', acceptedUserId: 'ada' });
+  assert.equal(accepted.response.status, 200, JSON.stringify(accepted.error));
+  const { updatedAt } = accepted.data;
+  assert.ok(updatedAt >= ada.data.updatedAt);
+  assert.deepEqual(accepted.data, { ...ada.data, status: 'Accepted', acceptedUserId: 'ada', updatedAt });
+  assert.equal((await remove(ada.data.id)).response.status, 204);
+}
 refused(await create({ ...invitation, invitee: 'ada@example.com' }), 422, 'request.invalid_input');
 
 const revoked = await setStatus(id, { status: 'Revoked' });
@@ -89,8 +96,8 @@ assert.equal(revoked.data.status, 'Revoked');
 refused(await setStatus(id, { status: 'Revoked' }), 422, 'request.invalid_input');
 refused(await mail(id, payload), 422, 'request.invalid_input');
 
-for (const each of [id, ada.data.id]) {
+for (const each of [id, quiet.data.id]) {
   assert.equal((await remove(each)).response.status, 204);
   refused(await remove(each), 404, 'entity.not_found');
 }
-console.log(`@logto/api created, listed, read, mailed, revoked and deleted ${id}, and accepted ${ada.data.id}`);
+console.log(`@logto/api created, listed, read, mailed, revoked and deleted ${id}, and Ada is a member`);

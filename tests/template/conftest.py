@@ -2,20 +2,23 @@ import functools
 import logging
 
 import pytest
-from deployment import Deployment
+from deployment import USER_POOL, Deployment
 
 # SAM's transform talks of feature flags and metrics that only AWS has.
 logging.disable(logging.WARNING)
 
-OIDC = {"JwtIssuer": "https://issuer.example.com/oidc", "JwtAudience": "https://api.example.com"}
+ISSUER = {"JwtIssuer": "https://issuer.example.com/oidc", "JwtAudience": "https://api.example.com"}
 
-
-@functools.cache
-def deployment(**overrides):
-    return Deployment(**overrides)
+deployment = functools.cache(Deployment)
 
 
 @pytest.fixture
 def deploy():
-    """Deploys with these parameters; unless they say where tokens come from, with an OIDC issuer."""
-    return lambda **overrides: deployment(**(overrides if "TokenIssuer" in overrides else OIDC | overrides))
+    """Deploys template.yaml with these parameters, and unless they name another with an issuer."""
+    return lambda **overrides: deployment(**ISSUER | overrides)
+
+
+@pytest.fixture
+def deploy_pool():
+    """Deploys user-pool.yaml with these parameters."""
+    return functools.partial(deployment, USER_POOL)

@@ -1,5 +1,5 @@
-"""What CloudFormation would make of template.yaml: SAM's transform, run offline, and then the functions of the template
-language, evaluated for a set of parameters."""
+"""The resources that CloudFormation would make of template.yaml and user-pool.yaml: SAM's transform, run offline, and then
+the functions of the template language, evaluated for a set of parameters."""
 
 import copy
 import functools
@@ -33,9 +33,12 @@ class NoPolicies:
         return {}
 
 
+SERVICE, USER_POOL = "template.yaml", "user-pool.yaml"
+
+
 @functools.cache
-def source():
-    return yaml_parse((ROOT / "template.yaml").read_text())
+def source(file=SERVICE):
+    return yaml_parse((ROOT / file).read_text())
 
 
 class Refused(Exception):
@@ -47,16 +50,18 @@ class Deployment:
     what is `!Ref UserPool` in the template is `<UserPool>` here, and `!GetAtt UserPool.Arn` is `<UserPool.Arn>`.
     """
 
-    def __init__(self, **overrides):
-        template = copy.deepcopy(source())
+    def __init__(self, file=SERVICE, **overrides):
+        template = copy.deepcopy(source(file))
         self.parameters = {
             name: value(name, parameter, overrides) for name, parameter in template["Parameters"].items()
         }
         unknown = overrides.keys() - self.parameters.keys()
         assert not unknown, f"no such parameters: {unknown}"
-        # As `sam package` leaves it.
-        template["Resources"]["OrganizationInvitationsFunction"]["Properties"]["CodeUri"] = "s3://bucket/code"
-        self.template = transform(template, dict(self.parameters), NoPolicies())
+        if "Transform" in template:
+            # As `sam package` leaves it.
+            template["Resources"]["OrganizationInvitationsFunction"]["Properties"]["CodeUri"] = "s3://bucket/code"
+            template = transform(template, dict(self.parameters), NoPolicies())
+        self.template = template
         self.conditions = self.template.get("Conditions", {})
         self.check_rules()
         self.resources = self.present("Resources")

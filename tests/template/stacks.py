@@ -5,18 +5,19 @@ import logging
 import pathlib
 import sys
 
-from deployment import Deployment
+from deployment import USER_POOL, Deployment
 
 # SAM's transform talks of feature flags and metrics that only AWS has.
 logging.disable(logging.WARNING)
 
 CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/51af3dc0-da77-11e4-872e-1234567db123"
+ISSUER = {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "https://api.example.com"}
 DOMAIN = {"DomainName": "api.example.com", "CertificateArn": CERTIFICATE, "HostedZoneId": "Z1"}
 STACKS = {
-    "oidc": {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "https://api.example.com", **DOMAIN},
-    "user-pool": {"TokenIssuer": "new-user-pool", "EmailIdentity": "example.com"},
+    "service": Deployment(**ISSUER, **DOMAIN, EmailIdentity="example.com"),
+    "user-pool": Deployment(USER_POOL),
 }
 
-for name, parameters in STACKS.items():
-    stack = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": Deployment(**parameters).resources}
+for name, deployment in STACKS.items():
+    stack = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": deployment.resources}
     (pathlib.Path(sys.argv[1]) / f"{name}.json").write_text(json.dumps(stack, indent=1))

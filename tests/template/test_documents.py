@@ -1,12 +1,13 @@
-"""What operations.md and samconfig.toml say of the template, against the template."""
+"""The documents and samconfig.toml against the templates that they are about."""
 
 import json
 import re
 import tomllib
 
 import pytest
-from deployment import ROOT, source
+from deployment import ROOT, SERVICE, USER_POOL, source
 from samcli.cli.types import CfnParameterOverridesType
+from samcli.lib.config.samconfig import SamConfig
 
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 README = (ROOT / "README.md").read_text()
@@ -17,35 +18,61 @@ LOG_KEYS = set(
 )
 # Of the functions and words of Logs Insights, those that the queries use.
 QUERY_WORDS = set(
-    "filter fields sort stats limit by as asc desc and count pct max min sum bin h ispresent timestamp".split()
+    "filter fields sort stats limit by as asc desc and count pct max min sum bin h ispresent timestamp like".split()
 )
 
 
+def of_both(section):
+    return source(SERVICE)[section] | source(USER_POOL)[section]
+
+
 def test_every_parameter_that_the_documents_give_a_value_exists_and_takes_it():
-    given = re.findall(r"[`' ]([A-Z][A-Za-z]+)=([^`\"'\s;]*)", OPERATIONS + README)
+    given = re.findall(r"[`'\" ]([A-Z][A-Za-z]+)=([^`\"'\s;]+)", OPERATIONS + README)
     given = [(name, value) for name, value in given if not name.isupper()]
-    ours = [(name, value) for name, value in given if name in source()["Parameters"]]
-    others = {name for name, _ in given} - source()["Parameters"].keys()
+    ours = [(name, value) for name, value in given if name in of_both("Parameters")]
+    others = {name for name, _ in given} - of_both("Parameters").keys()
     of_aws = "Name Value ScopeName ScopeDescription Enabled AttributeName PointInTimeRecoveryEnabled AdditionalVersionWeights"
-    assert others <= set(of_aws.split())
+    assert others <= set(of_aws.split()) | {"OutputKey"}
     assert len(ours) > 10
     for name, value in ours:
-        parameter = source()["Parameters"][name]
+        parameter = of_both("Parameters")[name]
         if "AllowedValues" in parameter:
             assert value in map(str, parameter["AllowedValues"]), (name, value)
 
 
 def test_every_output_that_the_documents_read_exists():
-    read = re.findall(r"[(`]output (\w+)", OPERATIONS)
+    read = re.findall(r"[(`]output (\w+)( \"\$POOL_STACK\")?", OPERATIONS)
     assert len(read) > 10
-    assert set(read) <= source()["Outputs"].keys()
+    for name, of_pool in read:
+        assert name in source(USER_POOL if of_pool else SERVICE)["Outputs"], name
 
 
 def test_every_name_in_the_operations_manual_exists():
     names = re.findall(r"`([A-Z][a-z]+[A-Z]\w+)`", OPERATIONS)
-    known = source()["Parameters"].keys() | source()["Outputs"].keys() | source()["Resources"].keys()
-    of_aws = {"AdministratorAccess", "SendEmail", "SendQuota", "ForAllValues", "AllAtOnce"}
-    assert set(names) <= known | of_aws
+    known = of_both("Parameters").keys() | of_both("Outputs").keys() | of_both("Resources").keys()
+    of_aws = {"AdministratorAccess", "SendEmail", "SendQuota", "ForAllValues", "AllAtOnce", "FailOnWarnings"}
+    assert set(names) <= known | of_aws | {"ExecutedVersion"}
+
+
+def test_the_readme_shows_what_samconfig_has_to_uncomment():
+    """A block to be pasted would be a second table of the same name, which TOML refuses."""
+    [block] = re.findall(r"^```toml\n(.*?)```$", README, re.MULTILINE | re.DOTALL)
+    assert "[" not in re.sub(r'".*?"', "", block).replace("= [", "")
+    # All its lines are there, those that the stack needs of whoever deploys it as comments.
+    there = SAMCONFIG.splitlines()
+    commented = [line for line in block.splitlines() if line not in there]
+    assert len(commented) > 2
+    assert all(line.replace("  ", "  # ", 1) in there for line in commented)
+
+
+def test_the_documents_say_that_no_account_has_seen_the_stack():
+    for text in OPERATIONS, README:
+        assert "No AWS account has seen th" in text.partition("\n- [")[0]
+
+
+def test_pip_is_not_asked_to_install_outside_of_an_environment():
+    """Debian refuses it: externally-managed-environment."""
+    assert not re.findall(r"^(?:.*[`$ ])?pip3? install (?!`)(?=[a-z])", OPERATIONS + README, re.MULTILINE)
 
 
 def test_every_alarm_is_explained_with_whether_it_rolls_back(deploy):
@@ -76,7 +103,7 @@ def queries():
 
 @pytest.mark.parametrize("query", queries())
 def test_every_query_asks_for_keys_that_are_logged(query):
-    text = re.sub(r"\"[^\"]*\"|'[^']*'", "", query)
+    text = re.sub(r"\"[^\"]*\"|'[^']*'|/[^/]*/", "", query)
     named = set(re.findall(r"\bas (\w+)", text))
     words = set(re.findall(r"[A-Za-z]\w*", text)) - QUERY_WORDS - named
     assert words
@@ -84,18 +111,36 @@ def test_every_query_asks_for_keys_that_are_logged(query):
 
 
 def test_the_queries_are_all_there():
-    assert len(queries()) == 10
+    assert len(queries()) == 12
+
+
+SAMCONFIG = (ROOT / "samconfig.toml").read_text()
+# Lines like `  # "Name=value",`, each of which somebody may uncomment.
+UNCOMMENTED = re.sub(r"""^( *)# (["'].*["'],)$""", r"\1\2", SAMCONFIG, flags=re.MULTILINE)
+
+
+def parameters_of(command, config, environment):
+    """The template's parameters that the SAM CLI hands to this command."""
+    settings = SamConfig(config).get_all([command], "parameters", env=environment)
+    overrides = settings.get("parameter_overrides", [])
+    return CfnParameterOverridesType().convert(overrides, None, None) if overrides else {}
 
 
 @pytest.mark.parametrize("environment", ["default", "prod"])
-def test_samconfig_gives_parameters_that_the_template_takes(deploy, environment):
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]
-    overrides = config["deploy"]["parameters"].get("parameter_overrides", [])
-    deploy(**CfnParameterOverridesType().convert(overrides, None, None) if overrides else {})
+@pytest.mark.parametrize("text", [SAMCONFIG, UNCOMMENTED], ids=["as it is", "uncommented"])
+def test_samconfig_gives_parameters_that_the_template_takes(deploy, deploy_pool, tmp_path, environment, text):
+    (tmp_path / "samconfig.toml").write_text(text)
+    given = parameters_of("deploy", tmp_path, environment)
+    deploy(**given)
+    # A missing one would be a surprise to whoever uncomments them all.
+    assert text is SAMCONFIG or {"JwtIssuer", "JwtAudience", "DefaultFromEmailAddress", "AlarmTopicArn"} <= given.keys()
+    # `sam build` has to know the architecture that `sam deploy` deploys.
+    assert parameters_of("build", tmp_path, environment) == given
     # Roles without names of their own need no more than this.
+    config = tomllib.loads(text)[environment]
     assert config["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
-    roles = deploy(TokenIssuer="new-user-pool").of_type("AWS::IAM::Role").values()
-    assert not any("RoleName" in role["Properties"] for role in roles)
+    for stack in deploy(), deploy_pool():
+        assert not any("RoleName" in role["Properties"] for role in stack.of_type("AWS::IAM::Role").values())
 
 
 def test_the_sam_cli_drops_what_follows_a_space_unless_it_is_quoted():

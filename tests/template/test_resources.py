@@ -1,10 +1,12 @@
 """What is deployed: who is let in, what is logged, what the roles may do, and what is protected."""
 
+import io
 import json
 import re
+import tomllib
 
 import pytest
-from deployment import source
+from deployment import PSEUDO_PARAMETERS, ROOT, SERVICE, USER_POOL, Deployment, source
 from policy_sentry.querying.actions import get_action_data
 
 FUNCTION = "OrganizationInvitationsFunction"
@@ -13,11 +15,11 @@ CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/51af3dc0-da77-1
 
 
 def test_the_function_runs_what_sam_build_makes(deploy):
-    function = deploy(Architecture="x86_64", MemorySize=512, Tracing="PassThrough").properties(FUNCTION)
+    function = deploy(Architecture="x86_64", MemorySize=512).properties(FUNCTION)
     # What cargo-lambda builds is called bootstrap, and is linked for this runtime's C library.
     assert (function["Runtime"], function["Handler"]) == ("provided.al2023", "bootstrap")
     assert (function["Architectures"], function["MemorySize"]) == (["x86_64"], "512")
-    assert function["TracingConfig"] == {"Mode": "PassThrough"}
+    assert function["TracingConfig"] == {"Mode": "Active"}
     assert function["Timeout"] < 30, "API Gateway waits for no longer"
     assert deploy().properties(FUNCTION)["Architectures"] == ["arm64"]
     build = source()["Resources"][FUNCTION]["Metadata"]
@@ -28,49 +30,40 @@ def test_the_function_runs_what_sam_build_makes(deploy):
 
 
 @pytest.mark.parametrize(
-    "overrides, issuer, audience, scopes",
+    "overrides, audience, scopes",
     [
         (
             {
                 "JwtIssuer": "https://acme.logto.app/oidc",
                 "JwtAudience": "https://api.example.com,https://other.example.com",
             },
-            "https://acme.logto.app/oidc",
             ["https://api.example.com", "https://other.example.com"],
             "all",
         ),
         (
-            {"TokenIssuer": "existing-user-pool", "UserPoolId": "us-east-1_AbC", "JwtAudience": "client1,client2"},
-            "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC",
-            ["client1", "client2"],
-            "all",
-        ),
-        (
-            {"TokenIssuer": "new-user-pool"},
-            "https://cognito-idp.eu-central-1.amazonaws.com/<UserPool>",
-            ["<MachineClient>"],
-            "organization-invitations/all",
-        ),
-        (
-            {"TokenIssuer": "new-user-pool", "JwtAudience": "client1,client2", "AllowedScopes": "app/invite"},
-            "https://cognito-idp.eu-central-1.amazonaws.com/<UserPool>",
-            ["<MachineClient>", "client1", "client2"],
+            {
+                "JwtIssuer": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbC",
+                "JwtAudience": "client1",
+                "AllowedScopes": "app/invite",
+            },
+            ["client1"],
             "app/invite",
         ),
     ],
 )
-def test_every_request_has_to_bring_a_token_of_the_chosen_issuer(deploy, overrides, issuer, audience, scopes):
+def test_every_request_has_to_bring_a_token_of_the_chosen_issuer(deploy, overrides, audience, scopes):
     stack = deploy(**overrides)
     body = stack.properties("Api")["Body"]
-    assert list(body["paths"]) == ["$default"], "one route, so that every answer is the function's"
-    [operation] = body["paths"]["$default"].values()
+    assert list(body["paths"]) == ["/$default"], "one route, so that every answer is the function's"
+    [operation] = body["paths"]["/$default"].values()
+    assert operation["isDefaultRoute"] is True
     [[scheme, route_scopes]] = [list(each.items())[0] for each in operation["security"]]
     # The function looks at scopes and groups, and answers 403 in its own form.
     assert route_scopes == []
     assert body["components"]["securitySchemes"][scheme]["x-amazon-apigateway-authorizer"] == {
         "type": "jwt",
         "identitySource": "$request.header.Authorization",
-        "jwtConfiguration": {"issuer": issuer, "audience": audience},
+        "jwtConfiguration": {"issuer": overrides["JwtIssuer"], "audience": audience},
     }
     integration = operation["x-amazon-apigateway-integration"]
     assert integration["payloadFormatVersion"] == "2.0"
@@ -83,18 +76,34 @@ def test_every_request_has_to_bring_a_token_of_the_chosen_issuer(deploy, overrid
     assert stack.properties(FUNCTION)["Environment"]["Variables"]["ALLOWED_SCOPES"] == scopes
 
 
-def test_only_a_created_user_pool_makes_resources_of_cognito(deploy):
+def test_an_issuer_that_cannot_be_reached_fails_the_deployment(deploy):
+    """Else API Gateway only warns, and the API is there, without authorizer and without route."""
+    assert deploy().properties("Api")["FailOnWarnings"] is True
+
+
+def test_a_user_pool_is_a_stack_of_its_own(deploy, deploy_pool):
     def cognito(stack):
         return sorted(name for name, each in stack.resources.items() if each["Type"].startswith("AWS::Cognito"))
 
     assert cognito(deploy()) == []
-    assert cognito(deploy(TokenIssuer="existing-user-pool", UserPoolId="us-east-1_AbC", JwtAudience="c")) == []
     pool = ["ApiScopes", "MachineClient", "TenantScopes", "UserPool", "UserPoolDomain"]
-    assert cognito(deploy(TokenIssuer="new-user-pool")) == pool
+    assert cognito(deploy_pool()) == pool
 
 
-def test_the_created_client_can_ask_for_what_the_function_wants(deploy):
-    stack = deploy(TokenIssuer="new-user-pool", MachineTenant="acme")
+def test_the_outputs_of_the_user_pool_are_parameters_of_the_service(deploy, deploy_pool):
+    outputs = {name: output["Value"] for name, output in deploy_pool(MachineTenant="acme").outputs.items()}
+    parameters = {name: value for name, value in outputs.items() if name in source()["Parameters"]}
+    assert parameters == {
+        "JwtIssuer": "https://cognito-idp.eu-central-1.amazonaws.com/<UserPool>",
+        "JwtAudience": "<MachineClient>",
+        "AllowedScopes": "organization-invitations/all",
+    }
+    assert deploy(**parameters).parameters["JwtAudience"] == outputs["MachineClientId"]
+    assert outputs["TokenUrl"] == "https://<UserPoolDomain>.auth.eu-central-1.amazoncognito.com/oauth2/token"
+
+
+def test_the_created_client_can_ask_for_what_the_function_wants(deploy_pool):
+    stack = deploy_pool(MachineTenant="acme")
     servers = [each["Properties"] for each in stack.of_type("AWS::Cognito::UserPoolResourceServer").values()]
     known = {f"{server['Identifier']}/{scope['ScopeName']}" for server in servers for scope in server["Scopes"]}
     client = stack.properties("MachineClient")
@@ -102,15 +111,36 @@ def test_the_created_client_can_ask_for_what_the_function_wants(deploy):
     assert client["AllowedOAuthFlows"] == ["client_credentials"]
     # Cognito refuses a client with scopes that are not there yet.
     assert set(stack.resources["MachineClient"]["DependsOn"]) == {"ApiScopes", "TenantScopes"}
-    allowed = stack.properties(FUNCTION)["Environment"]["Variables"]["ALLOWED_SCOPES"].split()
-    assert set(allowed) <= known
+    assert set(stack.outputs["TokenScopes"]["Value"].split()) == known
+    assert set(stack.outputs["AllowedScopes"]["Value"].split()) <= known
 
 
-def test_nobody_can_write_their_own_tenant(deploy):
-    pool = deploy(TokenIssuer="new-user-pool").properties("UserPool")
+def test_nobody_can_write_their_own_tenant(deploy_pool):
+    pool = deploy_pool().properties("UserPool")
     [tenant] = [each for each in pool["Schema"] if each["Name"] == "tenant_id"]
     assert tenant["Mutable"] is False, "whatever an app client may write, it cannot change"
     assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True, "nobody can sign up with it"
+
+
+def test_a_retained_user_pool_keeps_its_trigger(deploy_pool):
+    """A pool whose trigger is gone issues no token at all."""
+    stack = deploy_pool()
+    pool = stack.resources["UserPool"]
+    needed, kept = {"UserPool"}, set()
+    while needed - kept:
+        name = (needed - kept).pop()
+        kept.add(name)
+        text = json.dumps(stack.resources[name])
+        needed |= set(re.findall(r"<(\w+)[.>]", text)) | {
+            other for other, entry in stack.of_type("AWS::Lambda::Permission").items() if f"<{name}>" in str(entry)
+        }
+    assert kept == {"UserPool", "TenantClaimFunction", "TenantClaimPermission", "TenantClaimRole", "TenantClaimLogGroup"}
+    for name in kept:
+        entry = stack.resources[name]
+        assert entry["DeletionPolicy"] in ("Retain", "RetainExceptOnCreate"), name
+        assert entry["UpdateReplacePolicy"] == "Retain", name
+    # RetainExceptOnCreate would fail on a pool that protects itself.
+    assert (pool["DeletionPolicy"], pool["Properties"]["DeletionProtection"]) == ("Retain", "ACTIVE")
 
 
 def trigger(stack):
@@ -126,7 +156,10 @@ MACHINE, USER = "TokenGeneration_ClientCredentials", "TokenGeneration_HostedAuth
     "source, request_, tenant, reason",
     [
         (MACHINE, {"scopes": ["organization-invitations/all", "tenants/acme"]}, "acme", "a client's own tenant"),
+        (MACHINE, {"scopes": ["organization-invitations/all", "tenants-1/acme"]}, "acme", "a tenant beyond the stack's"),
         (MACHINE, {"scopes": ["tenants/a", "tenants/b"]}, None, "a token is for one tenant"),
+        (MACHINE, {"scopes": ["tenants/a", "tenants-1/b"]}, None, "also where they are of two resource servers"),
+        (MACHINE, {"scopes": ["tenantsx/acme", "x/tenants/acme", "tenants"]}, None, "other resource servers"),
         (MACHINE, {"scopes": ["organization-invitations/all"]}, None, "no tenant was granted"),
         (MACHINE, {"scopes": None}, None, "no scopes at all"),
         (MACHINE, {"scopes": [], "clientMetadata": {"tenant_id": "acme"}}, None, "what a client says of itself"),
@@ -135,13 +168,13 @@ MACHINE, USER = "TokenGeneration_ClientCredentials", "TokenGeneration_HostedAuth
         (USER, {"userAttributes": {"tenant_id": "acme"}}, None, "not the pool's attribute"),
     ],
 )
-def test_the_tenant_in_a_token_is_one_that_an_administrator_gave(deploy, source, request_, tenant, reason):
-    pool = deploy(TokenIssuer="new-user-pool").properties("UserPool")
+def test_the_tenant_in_a_token_is_one_that_an_administrator_gave(deploy, deploy_pool, source, request_, tenant, reason):
+    pool = deploy_pool().properties("UserPool")
     # V3_0 is the version that covers the client credentials grant, and wants this plan.
     assert pool["LambdaConfig"]["PreTokenGenerationConfig"]["LambdaVersion"] == "V3_0"
     assert pool["UserPoolTier"] == "ESSENTIALS"
     event = {"triggerSource": source, "request": request_, "response": {}}
-    answer = trigger(deploy(TokenIssuer="new-user-pool"))(event, None)
+    answer = trigger(deploy_pool())(event, None)
     details = answer["response"].get("claimsAndScopeOverrideDetails", {})
     claims = details.get("accessTokenGeneration", {}).get("claimsToAddOrOverride", {})
     assert claims == ({"tenant_id": tenant} if tenant else {}), reason
@@ -150,9 +183,9 @@ def test_the_tenant_in_a_token_is_one_that_an_administrator_gave(deploy, source,
 
 
 def test_the_access_log_says_nothing_of_who_somebody_is(deploy):
-    [stage] = deploy(ThrottlingRateLimit=7, ThrottlingBurstLimit=9).of_type("AWS::ApiGatewayV2::Stage").values()
+    [stage] = deploy(ThrottlingRateLimit=7).of_type("AWS::ApiGatewayV2::Stage").values()
     stage = stage["Properties"]
-    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": "7", "ThrottlingBurstLimit": "9"}
+    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": "7", "ThrottlingBurstLimit": 200}
     settings = stage["AccessLogSettings"]
     assert settings["DestinationArn"] == "<AccessLogGroup.Arn>"
     assert "\n" not in settings["Format"], "one line for each request"
@@ -201,11 +234,19 @@ def statements(stack, role):
             yield as_list
 
 
-@pytest.mark.parametrize("overrides, table", [({}, "<InvitationsTable>"), ({"TableName": "restored"}, "restored")])
-def test_the_function_may_do_this_and_nothing_else(deploy, overrides, table):
+HERE = "eu-central-1:111122223333"
+INDEXES = ["byOrganization", "byInvitee", "byInviter"]
+
+
+@pytest.mark.parametrize(
+    "overrides, table, others",
+    [({}, "<InvitationsTable>", []), ({"TableName": "restored"}, "restored", [f"arn:aws:dynamodb:{HERE}:table/restored"])],
+)
+def test_the_function_may_do_this_and_nothing_else(deploy, overrides, table, others):
     stack = deploy(**overrides)
-    here = "eu-central-1:111122223333"
-    indexes = ["byOrganization", "byInvitee", "byInviter"]
+    # The stack's own table also beside another: the old version must work until the new one has taken over.
+    tables = ["<InvitationsTable.Arn>", *others]
+    with_indexes = [[arn, *(f"{arn}/index/{index}" for index in INDEXES)] for arn in tables]
     assert list(statements(stack, ROLE)) == [
         [["logs:CreateLogStream", "logs:PutLogEvents"], ["<OrganizationInvitationsLogGroup.Arn>"]],
         [["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"]],
@@ -214,25 +255,34 @@ def test_the_function_may_do_this_and_nothing_else(deploy, overrides, table):
                 *("dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem"),
                 *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
             ],
-            [f"arn:aws:dynamodb:{here}:table/{table}"],
+            tables,
         ],
-        [
-            ["dynamodb:Query"],
-            [f"arn:aws:dynamodb:{here}:table/{table}"]
-            + [f"arn:aws:dynamodb:{here}:table/{table}/index/{index}" for index in indexes],
-        ],
+        [["dynamodb:Query"], sum(with_indexes, [])],
         [
             ["ses:SendEmail", "ses:SendTemplatedEmail"],
-            [f"arn:aws:ses:{here}:{kind}/*" for kind in ("identity", "configuration-set", "template")],
+            [f"arn:aws:ses:{HERE}:{kind}/*" for kind in ("identity", "configuration-set", "template")],
         ],
     ]
     assert stack.properties(FUNCTION)["Environment"]["Variables"]["TABLE_NAME"] == table
     assert stack.outputs["TableName"]["Value"] == table
 
 
-def test_iam_knows_every_action_and_each_works_on_the_resources_that_it_is_given_for(deploy):
-    stack = deploy(TokenIssuer="new-user-pool")
-    for role in (ROLE, "TenantClaimRole"):
+def test_what_proves_a_new_version_may_call_it_and_report(deploy):
+    assert list(statements(deploy(), "ProveRole")) == [
+        [["logs:CreateLogStream", "logs:PutLogEvents"], ["<ProveLogGroup.Arn>"]],
+        # Versions and aliases of the function only.
+        [["lambda:InvokeFunction"], [f"<{FUNCTION}.Arn>:*"]],
+        [["lambda:GetFunctionConcurrency"], [f"<{FUNCTION}.Arn>"]],
+        [
+            ["codedeploy:PutLifecycleEventHookExecutionStatus"],
+            [f"arn:aws:codedeploy:{HERE}:deploymentgroup:<ServerlessDeploymentApplication>/*"],
+        ],
+    ]
+
+
+def test_iam_knows_every_action_and_each_works_on_the_resources_that_it_is_given_for(deploy, deploy_pool):
+    roles = [(deploy(TableName="restored"), ROLE), (deploy(), "ProveRole"), (deploy_pool(), "TenantClaimRole")]
+    for stack, role in roles:
         for actions, resources in statements(stack, role):
             for action in actions:
                 service, name = action.split(":")
@@ -243,25 +293,34 @@ def test_iam_knows_every_action_and_each_works_on_the_resources_that_it_is_given
                     assert any(fits(resource, kind) for kind in kinds), f"{action} knows no {resource}"
 
 
+ARNS = {
+    r"<\w+LogGroup\.Arn>": f"arn:aws:logs:{HERE}:log-group:g:log-stream:s",
+    r"<InvitationsTable\.Arn>": f"arn:aws:dynamodb:{HERE}:table/t",
+    rf"<{FUNCTION}\.Arn>(:\*)?": f"arn:aws:lambda:{HERE}:function:f",
+}
+
+
 def fits(resource, kind):
-    """Whether an ARN is of this kind. Placeholders are names, but for those of log groups, which are whole ARNs."""
+    """The ARN is of this kind. Placeholders are names, but for those of `ARNS`, which are whole ARNs."""
     if resource in ("*", kind):
         return resource == kind
-    resource = re.sub(
-        r"<\w+LogGroup\.Arn>", "arn:aws:logs:eu-central-1:111122223333:log-group:g:log-stream:s", resource
-    )
+    # The one action that takes a resource although IAM's list names none, as in CodeDeploy's own examples.
+    if resource.startswith("arn:aws:codedeploy:"):
+        return kind == "*"
+    for placeholder, arn in ARNS.items():
+        resource = re.sub(placeholder, arn, resource)
     return re.fullmatch(re.sub(r"\\\$\\\{\w+\\\}", "[^:/]+", re.escape(kind)), resource) is not None
 
 
-def test_everything_that_logs_writes_to_a_group_with_retention(deploy):
-    stack = deploy(TokenIssuer="new-user-pool", LogRetentionDays=7)
-    groups = stack.of_type("AWS::Logs::LogGroup")
-    assert {group["Properties"]["RetentionInDays"] for group in groups.values()} == {"7"}
-    functions = stack.of_type("AWS::Lambda::Function").values()
-    for function in functions:
-        group = function["Properties"]["LoggingConfig"]["LogGroup"].strip("<>")
-        assert group in groups
-    assert len(groups) == len(functions) + 1, "and the API"
+def test_everything_that_logs_writes_to_a_group_with_retention(deploy, deploy_pool):
+    for stack, days, others in (deploy(LogRetentionDays=7), "7", 1), (deploy_pool(), 30, 0):
+        groups = stack.of_type("AWS::Logs::LogGroup")
+        assert {group["Properties"]["RetentionInDays"] for group in groups.values()} == {days}
+        functions = stack.of_type("AWS::Lambda::Function").values()
+        for function in functions:
+            group = function["Properties"]["LoggingConfig"]["LogGroup"].strip("<>")
+            assert group in groups
+        assert len(groups) == len(functions) + others, "and the API"
 
 
 def test_a_domain_name_replaces_the_address_that_api_gateway_gives(deploy):
@@ -293,19 +352,144 @@ def test_a_domain_name_replaces_the_address_that_api_gateway_gives(deploy):
 def test_a_registered_domain_shows_the_records_that_prove_it(deploy, identity, registered, records):
     stack = deploy(EmailIdentity=identity)
     assert ("Identity" in stack.resources) == registered
-    assert sum(name.startswith("DkimRecord") for name in stack.outputs) == records
+    assert stack.outputs.get("DkimRecords", {"Value": ""})["Value"].count(" CNAME ") == records
+
+
+def test_a_registered_sender_outlives_the_stack(deploy):
+    """All applications of the account send by it."""
+    identity = deploy(EmailIdentity="example.com").resources["Identity"]
+    # But for a stack whose creation failed, where it would be in the way of the next try.
+    assert (identity["DeletionPolicy"], identity["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def deployment_group(stack):
+    [group] = [each["Properties"] for each in stack.of_type("AWS::CodeDeploy::DeploymentGroup").values()]
+    return group
 
 
 def test_versions_are_moved_to_gradually_and_back_on_an_alarm(deploy):
-    stack = deploy()
-    [group] = [each["Properties"] for each in stack.of_type("AWS::CodeDeploy::DeploymentGroup").values()]
+    group = deployment_group(deploy())
     assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent5Minutes"
     assert group["AutoRollbackConfiguration"]["Enabled"] is True
     assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
     alarms = [alarm["Name"].strip("<>") for alarm in group["AlarmConfiguration"]["Alarms"]]
-    assert alarms == ["FunctionErrorsAlarm", "UnavailableAlarm"]
-    at_once = deploy(Deployment="AllAtOnce").of_type("AWS::CodeDeploy::DeploymentGroup").values()
-    assert [each["Properties"]["DeploymentConfigName"] for each in at_once] == ["CodeDeployDefault.LambdaAllAtOnce"]
+    assert alarms == ["NewVersionErrorsAlarm", "UnavailableAlarm", "InternalErrorsAlarm"]
+    at_once = deployment_group(deploy(Deployment="AllAtOnce"))
+    assert at_once["DeploymentConfigName"] == "CodeDeployDefault.LambdaAllAtOnce"
+
+
+def test_an_alarm_of_the_deployment_looks_at_the_new_version(deploy):
+    stack = deploy()
+    [version] = stack.of_type("AWS::Lambda::Version")
+
+    def dimensions(name):
+        return {each["Name"]: each["Value"] for each in stack.properties(name)["Dimensions"]}
+
+    live = {"FunctionName": f"<{FUNCTION}>", "Resource": f"<{FUNCTION}>:live"}
+    assert dimensions("FunctionErrorsAlarm") == live, "not what ProveFunction saw of a version without traffic"
+    assert dimensions("NewVersionErrorsAlarm") == live | {"ExecutedVersion": f"<{version}.Version>"}
+
+
+# ---- The proof of a new version -------------------------------------------------------------------------------------
+
+
+def test_a_new_version_proves_itself_before_it_gets_traffic(deploy):
+    stack = deploy()
+    [alias] = stack.of_type("AWS::Lambda::Alias").values()
+    [version] = stack.of_type("AWS::Lambda::Version")
+    assert alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["BeforeAllowTrafficHook"] == "<ProveFunction>"
+    prove = stack.properties("ProveFunction")
+    assert prove["Environment"]["Variables"]["NEW_VERSION"] == f"<{version}>"
+    # CodeDeploy's role, which is AWS's own policy, may invoke functions of this name only; a name has at most 64 letters.
+    assert prove["FunctionName"].startswith("CodeDeployHook_")
+    assert len(prove["FunctionName"]) <= 64
+
+
+class Functions:
+    """As much of Lambda's client as the proof uses."""
+
+    def __init__(self, answers, reserved=None):
+        self.answers, self.reserved, self.invoked = list(answers), reserved, []
+
+    def get_function_concurrency(self, FunctionName):
+        return {} if self.reserved is None else {"ReservedConcurrentExecutions": self.reserved}
+
+    def invoke(self, FunctionName, Payload):
+        self.invoked.append((FunctionName, json.loads(Payload)))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+
+def prove(stack, functions, monkeypatch):
+    """The status that the proof reports to CodeDeploy, and what it raised."""
+    for name, value in stack.properties("ProveFunction")["Environment"]["Variables"].items():
+        monkeypatch.setenv(name, value)
+    namespace, reported = {}, []
+
+    class Deployments:
+        def put_lifecycle_event_hook_execution_status(self, **report):
+            reported.append(report)
+
+    exec(stack.properties("ProveFunction")["Code"]["ZipFile"], namespace)
+    clients = {"lambda": functions, "codedeploy": Deployments()}
+    event = {"DeploymentId": "d", "LifecycleEventHookExecutionId": "e"}
+    try:
+        namespace["handler"](event, None, client=clients.get, pause=0)
+    except RuntimeError:
+        pass
+    [report] = reported
+    assert (report["deploymentId"], report["lifecycleEventHookExecutionId"]) == ("d", "e")
+    return report["status"]
+
+
+GOOD, UNAVAILABLE = {"statusCode": 200, "body": "[]"}, {"statusCode": 503, "body": "{}"}
+
+
+@pytest.mark.parametrize(
+    "answers, reserved, status, calls, reason",
+    [
+        ([GOOD], None, "Succeeded", 1, "it starts, takes its settings, lets the caller in and reads the table"),
+        ([GOOD], 5, "Succeeded", 1, "a reservation is in nobody's way"),
+        ([UNAVAILABLE, UNAVAILABLE, GOOD], None, "Succeeded", 3, "the role's new policy was not seen everywhere yet"),
+        ([UNAVAILABLE], None, "Failed", 6, "it cannot read the table"),
+        ([{"errorType": "Runtime.ExitError"}], None, "Failed", 6, "it does not start"),
+        ([{"statusCode": 403, "body": "{}"}], None, "Failed", 6, "it lets nobody in"),
+        ([{"statusCode": 200, "body": "<html>"}], None, "Failed", 6, "it is another function"),
+        ([RuntimeError()], None, "Failed", 1, "Lambda could not be asked: CodeDeploy is told all the same"),
+        ([UNAVAILABLE], 0, "Succeeded", 0, "a function that was stopped answers nobody"),
+    ],
+)
+def test_the_proof_tells_whether_traffic_may_come(deploy, monkeypatch, answers, reserved, status, calls, reason):
+    functions = Functions(answers, reserved)
+    assert prove(deploy(), functions, monkeypatch) == status, reason
+    assert len(functions.invoked) == calls
+
+
+@pytest.mark.parametrize(
+    "overrides, claims",
+    [
+        ({}, {"tenant_id": "-", "scope": "all", "cognito:groups": "[]"}),
+        ({"TenantClaims": "org , tenant_id"}, {"org": "-", "scope": "all", "cognito:groups": "[]"}),
+        (
+            {"AllowedScopes": "", "AllowedGroups": "admins,inviters"},
+            {"tenant_id": "-", "scope": "", "cognito:groups": "[admins inviters]"},
+        ),
+    ],
+)
+def test_the_proof_comes_as_a_caller_whom_the_settings_let_in(deploy, monkeypatch, overrides, claims):
+    functions = Functions([GOOD])
+    stack = deploy(**overrides)
+    prove(stack, functions, monkeypatch)
+    [version] = stack.of_type("AWS::Lambda::Version")
+    # The function's own tests answer this event: tests/api/events.rs.
+    event = json.loads((ROOT / "events/list-of-the-proof.json").read_text())
+    event["requestContext"]["authorizer"]["jwt"]["claims"] = claims
+    assert functions.invoked == [(f"<{version}>", event)]
+
+
+# ---- The stack as a whole -------------------------------------------------------------------------------------------
 
 
 def test_a_reservation_is_made_only_when_asked_for(deploy):
@@ -315,12 +499,7 @@ def test_a_reservation_is_made_only_when_asked_for(deploy):
     assert [reserved(), reserved(ReservedConcurrency=0), reserved(ReservedConcurrency=5)] == [None, "0", "5"]
 
 
-@pytest.mark.parametrize(
-    "overrides", [{}, {"TokenIssuer": "new-user-pool"}, {"DomainName": "a.example", "CertificateArn": CERTIFICATE}]
-)
-def test_resources_do_not_wait_for_each_other_in_a_circle(deploy, overrides):
-    """CloudFormation refuses such a stack. cfn-lint does not see circles through an alias's UpdatePolicy."""
-    resources = deploy(**overrides).resources
+def acyclic(resources):
     edges = {
         name: set(re.findall(r"<(\w+)[.>]", json.dumps(entry))) | depends_on(entry) for name, entry in resources.items()
     }
@@ -336,15 +515,61 @@ def depends_on(entry):
     return {names} if isinstance(names, str) else set(names)
 
 
+def test_resources_do_not_wait_for_each_other_in_a_circle(deploy, deploy_pool):
+    """CloudFormation refuses such a stack. cfn-lint does not see circles through an alias's UpdatePolicy."""
+    for stack in deploy(), deploy(DomainName="a.example", CertificateArn=CERTIFICATE), deploy_pool():
+        acyclic(stack.resources)
+
+
+# The longest names and texts that AWS takes; a stack's name has up to 128 characters.
+LONGEST = {
+    ("AWS::AppConfig::Application", "Name"): 64,
+    ("AWS::AppConfig::Application", "Description"): 1024,
+    ("AWS::Lambda::Function", "FunctionName"): 64,
+    ("AWS::Lambda::Function", "Description"): 256,
+    ("AWS::Logs::LogGroup", "LogGroupName"): 512,
+    ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
+    ("AWS::Cognito::UserPool", "UserPoolName"): 128,
+    ("AWS::Cognito::UserPoolDomain", "Domain"): 63,
+    ("AWS::Cognito::UserPoolClient", "ClientName"): 128,
+    ("AWS::Cognito::UserPoolResourceServer", "Name"): 256,
+}
+
+
+@pytest.mark.parametrize("file", [SERVICE, USER_POOL])
+def test_a_long_name_of_the_stack_makes_no_name_too_long(file, monkeypatch):
+    monkeypatch.setitem(PSEUDO_PARAMETERS, "AWS::StackName", "n" * 128)
+    issuer = {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "a"} if file == SERVICE else {}
+    checked = set()
+    for entry in Deployment(file, **issuer).resources.values():
+        for name, value in entry["Properties"].items():
+            longest = LONGEST.get((entry["Type"], name))
+            # No other text is made of the stack's name.
+            known = longest or not isinstance(value, str) or name == "DashboardBody"
+            assert known or "n" * 128 not in value, (entry["Type"], name)
+            assert not longest or len(value) <= longest, (entry["Type"], name)
+            checked |= {name} if longest else set()
+    assert len(checked) > 2
+
+
 def test_every_suppressed_check_has_a_reason():
-    for name, entry in source()["Resources"].items():
-        for skip in entry.get("Metadata", {}).get("checkov", {}).get("skip", []):
-            assert skip["comment"].endswith("."), name
+    lines = (ROOT / ".checkov.yaml").read_text().partition("skip-check:\n")[2].splitlines()
+    assert lines
+    for line in lines:
+        assert re.fullmatch(r"  - CKV\w+ # [A-Z].*\.", line), line
+    for file in SERVICE, USER_POOL:
+        assert not any("checkov" in entry.get("Metadata", {}) for entry in source(file)["Resources"].values())
 
 
-def test_every_output_is_described(deploy):
-    stack = deploy(
-        TokenIssuer="new-user-pool", EmailIdentity="example.com", DomainName="a.example", CertificateArn=CERTIFICATE
-    )
-    assert stack.outputs.keys() == source()["Outputs"].keys()
-    assert all(output["Description"].endswith(".") for output in stack.outputs.values())
+def test_the_description_of_the_stack_says_its_version():
+    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+    assert f"Organization invitations {version} - " in source()["Description"]
+    releases = re.findall(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert releases[:2] == ["Unreleased", version]
+
+
+def test_every_output_is_described(deploy, deploy_pool):
+    service = deploy(EmailIdentity="example.com", DomainName="a.example", CertificateArn=CERTIFICATE)
+    for stack, file in (service, SERVICE), (deploy_pool(), USER_POOL):
+        assert stack.outputs.keys() == source(file)["Outputs"].keys()
+        assert all(output["Description"].endswith(".") for output in stack.outputs.values())

@@ -1,35 +1,43 @@
 """The alarms and the dashboard, against the metrics that there are."""
 
 import json
+import re
 
 import pytest
 
 # What the function publishes.
-OUTCOMES = {"ok", "refused", "rate_limited", "mail_refused", "mail_throttled", "mail_unavailable", "unavailable"}
+OUTCOMES = {"ok", "refused", "rate_limited", "mail_refused", "mail_throttled", "mail_unavailable", "mail_unknown"}
+OUTCOMES |= {"unavailable", "internal"}
 OPERATIONS = {"create", "list", "get", "delete", "message", "status", "unknown"}
 OWN_METRICS = {
     "Requests": [{"function", "outcome"}, {"function", "operation", "outcome"}],
     "Duration": [{"function", "operation"}],
     "DynamoDbDuration": [{"function", "operation"}],
     "SesDuration": [{"function", "operation"}],
+    "UnreadableRows": [{"function"}],
 }
-# What AWS publishes, and by which dimension.
+# What AWS publishes, and by which dimensions, of which the later ones narrow.
 AWS_METRICS = {
-    "AWS/Lambda": ("FunctionName", {"Errors", "Throttles", "Duration", "Invocations", "ConcurrentExecutions"}),
-    "AWS/ApiGateway": ("ApiId", {"Count", "4xx", "5xx", "Latency"}),
+    "AWS/Lambda": (
+        ["FunctionName", "Resource", "ExecutedVersion"],
+        {"Errors", "Throttles", "Duration", "Invocations", "ConcurrentExecutions"},
+    ),
+    "AWS/ApiGateway": (["ApiId"], {"Count", "4xx", "5xx", "Latency"}),
     "AWS/DynamoDB": (
-        "TableName",
+        ["TableName", "GlobalSecondaryIndexName"],
         {"ReadThrottleEvents", "WriteThrottleEvents", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"}
         | {"TransactionConflict"},
     ),
-    "AWS/SES": ("ses:configuration-set", {"Reputation.BounceRate", "Reputation.ComplaintRate"}),
+    "AWS/SES": (["ses:configuration-set"], {"Reputation.BounceRate", "Reputation.ComplaintRate"}),
 }
+INDEXES = {"byOrganization", "byInvitee", "byInviter"}
 VALUES = {
     "FunctionName": "<OrganizationInvitationsFunction>",
     "function": "<OrganizationInvitationsFunction>",
     "ApiId": "<Api>",
     "TableName": "<InvitationsTable>",
     "ses:configuration-set": "<ConfigurationSet>",
+    "Resource": "<OrganizationInvitationsFunction>:live",
 }
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:alarms"
 
@@ -37,19 +45,21 @@ TOPIC = "arn:aws:sns:eu-central-1:111122223333:alarms"
 def assert_exists(stack, namespace, metric, dimensions):
     """The metric is one that something publishes, with these dimensions, for this stack."""
     for name, value in dimensions.items():
-        allowed = {"outcome": OUTCOMES, "operation": OPERATIONS}.get(name) or {VALUES[name]}
+        choices = {"outcome": OUTCOMES, "operation": OPERATIONS, "GlobalSecondaryIndexName": INDEXES}
+        choices["ExecutedVersion"] = {f"<{version}.Version>" for version in stack.of_type("AWS::Lambda::Version")}
+        allowed = choices.get(name) or {VALUES[name]}
         assert value in allowed, (metric, name, value)
     if namespace == "OrganizationInvitations":
         assert set(dimensions) in OWN_METRICS[metric], metric
         return
-    dimension, metrics = AWS_METRICS[namespace]
+    known, metrics = AWS_METRICS[namespace]
     if namespace == "AWS/SES":
         destination = stack.properties("MailEvents")["EventDestination"]
         published = {event[0].upper() + event[1:] for event in destination["MatchingEventTypes"]}
         [configured] = destination["CloudWatchDestination"]["DimensionConfigurations"]
-        assert configured["DimensionName"] == dimension
+        assert [configured["DimensionName"]] == known
         metrics = metrics | published
-    assert set(dimensions) == {dimension}
+    assert list(dimensions) == known[: len(dimensions)]
     assert metric in metrics, metric
 
 
@@ -69,6 +79,46 @@ def test_every_alarm_watches_a_metric_that_exists(deploy):
         assert watched
         for namespace, metric, dimensions in watched:
             assert_exists(stack, namespace, metric, {each["Name"]: each["Value"] for each in dimensions})
+
+
+@pytest.mark.parametrize(
+    "alarm, requests, others, sounds, reason",
+    [
+        ("ApiClientErrorsAlarm", 20, 20, True, "a key of the issuer that was changed makes everything 401"),
+        ("ApiClientErrorsAlarm", 19, 19, False, "one caller with an expired token"),
+        ("ApiClientErrorsAlarm", 100, 89, False, "people who were invited already"),
+        ("ApiClientErrorsAlarm", 100, 90, True, "one caller of ten is still let in"),
+        ("ApiServerErrorsAlarm", 50, 5, True, "a tenth"),
+        ("ApiServerErrorsAlarm", 4, 4, False, "a tenant without connector"),
+        ("ApiServerErrorsAlarm", 51, 5, False, "less than a tenth"),
+    ],
+)
+def test_the_share_of_failures_is_watched(deploy, alarm, requests, others, sounds, reason):
+    properties = deploy().properties(alarm)
+    [expression] = [each["Expression"] for each in properties["Metrics"] if "Expression" in each]
+    names = {each["Id"]: each["MetricStat"]["Metric"]["MetricName"] for each in properties["Metrics"] if "MetricStat" in each}
+    assert names.pop("requests") == "Count"
+    [failed] = names
+    condition, then, otherwise = re.fullmatch(r"IF\((.*), (.*), (.*)\)", expression).groups()
+    values = {"requests": requests, failed: others}
+    share = eval(then if eval(condition, values) else otherwise, values)
+    assert (share >= properties["Threshold"]) == sounds, reason
+
+
+PAGING = """FunctionErrorsAlarm NewVersionErrorsAlarm UnavailableAlarm InternalErrorsAlarm ApiServerErrorsAlarm
+ApiClientErrorsAlarm MailRefusedAlarm MailUnknownAlarm"""
+
+
+def test_few_things_wake_somebody_and_the_others_are_on_the_dashboard(deploy):
+    stack = deploy()
+    assert sorted(stack.of_type("AWS::CloudWatch::Alarm")) == sorted(PAGING.split())
+    shown = {(line[1], *line[4:]) for line in lines_of(stack)}
+    for metric in "Throttles Duration TransactionConflict RenderingFailure UnreadableRows".split():
+        assert (metric,) in shown
+    assert {("Reputation.BounceRate",), ("Reputation.ComplaintRate",)} <= shown
+    # DynamoDB counts what an index throttles by the index, not with the table.
+    for metric in "ReadThrottleEvents", "WriteThrottleEvents":
+        assert {(metric,), *((metric, "GlobalSecondaryIndexName", index) for index in INDEXES)} <= shown
 
 
 def test_no_alarm_sounds_because_nobody_calls(deploy):
@@ -106,14 +156,18 @@ def spelt_out(rows):
         yield row
 
 
-def test_every_line_of_the_dashboard_is_a_metric_that_exists(deploy):
-    stack = deploy()
-    lines = [
+def lines_of(stack):
+    return [
         line
         for widget in widgets(stack)
         if widget["type"] == "metric"
         for line in spelt_out(widget["properties"]["metrics"])
     ]
+
+
+def test_every_line_of_the_dashboard_is_a_metric_that_exists(deploy):
+    stack = deploy()
+    lines = lines_of(stack)
     assert len(lines) > 30
     for namespace, metric, *dimensions in lines:
         assert_exists(stack, namespace, metric, dict(zip(dimensions[::2], dimensions[1::2], strict=True)))

@@ -1,4 +1,4 @@
-//! From the command line to what is to be done.
+//! The conversion of the command line into an action.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::{
     store::directory_rows::{RowName, RowSet},
 };
 
-/// What is to be done.
+/// An action of the command.
 #[derive(Debug)]
 pub(in crate::directory_command) enum Action {
     Put(Kind, Map<String, Value>),
@@ -30,7 +30,7 @@ pub(in crate::directory_command) enum Action {
 
 impl Command {
     /// # Errors
-    /// A name that no row can have, a file that cannot be read, JSON that is none.
+    /// An invalid name, an unreadable file or invalid JSON.
     pub(in crate::directory_command) fn into_action(self, rules: Rules) -> Result<Action, CommandError> {
         let id = |name: fn(String) -> RowName| {
             move |Id { id }: Id| rules.id("id", &id).map(|()| name(id)).map_err(CommandError::Input)
@@ -83,7 +83,7 @@ impl<P: Args + Row, N: Args, S: Args> Verb<P, N, S> {
     }
 }
 
-/// A row that is to be put.
+/// The arguments that describe a row to put.
 pub(in crate::directory_command) trait Row {
     fn fields(self) -> Result<Map<String, Value>, CommandError>;
 }
@@ -112,7 +112,7 @@ fn document(json: Option<String>, file: Option<PathBuf>) -> Result<Map<String, V
     serde_json::from_str(&json).map_err(|error| CommandError::Input(format!("{name}: not a JSON object: {error}")))
 }
 
-/// A row may say what it is, as `list` shows it, but then it has to be that.
+/// Removes the field `kind`, which `list` shows. It must match the command's kind.
 fn of_kind(kind: Kind, mut row: Map<String, Value>) -> Result<Map<String, Value>, CommandError> {
     match row.remove("kind") {
         Some(other) if serde_json::to_value(kind).ok().as_ref() != Some(&other) => {

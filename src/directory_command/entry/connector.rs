@@ -1,4 +1,4 @@
-//! The rules that an email connector has to keep, but for those of its templates' words.
+//! The rules of an email connector, except those of its templates' contents.
 
 use serde_json::{Map, Value};
 
@@ -39,7 +39,7 @@ pub(super) fn read(fields: Map<String, Value>) -> Result<Entry, String> {
     Ok(Entry::Connector(Box::new(connector)))
 }
 
-/// [`crate::domain::directory::EmailTemplate`] says which these are; that a kind is none of the two is told when it is read.
+/// The fields of [`crate::domain::directory::EmailTemplate`]. Deserialization reports an unknown `kind`.
 fn template_fields(template: &Map<String, Value>) -> &'static [&'static str] {
     match template.get("kind").and_then(Value::as_str) {
         Some("stored") => &["kind", "name", "variables", "escapeHtml"],

@@ -1,4 +1,4 @@
-//! Rows that are written together.
+//! Batches of rows.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,13 +11,13 @@ use crate::{
     },
 };
 
-/// How long DynamoDB may be too busy to write anything at all.
+/// The time for which DynamoDB may throttle without writing a single row.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Rows of the file that follow each other. Of those with the same key the last counts.
+/// Consecutive rows of the file. The last of several rows with the same key wins.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// The rows before it in the file.
+    /// The number of rows of the file before the batch.
     before: u64,
     last: u64,
     /// The lines of the first and the last row.
@@ -32,17 +32,17 @@ pub(super) struct Batch {
 pub(super) struct Written {
     pub(super) keys: Vec<String>,
     pub(super) rows_by_kind: BTreeMap<Kind, u64>,
-    /// How much of the file is read with it, in bytes.
+    /// The position in the file after it, in bytes.
     pub(super) end: u64,
 }
 
 impl Batch {
-    /// An empty batch, after that many rows of the file.
+    /// An empty batch after `before` rows of the file.
     pub(super) fn after(before: u64) -> Self {
         Self { before, last: before, lines: None, end: 0, rows_by_kind: BTreeMap::new(), entries: Vec::new() }
     }
 
-    /// The number of its last row in the file.
+    /// The number of its last row in the file, counted from 1.
     pub(super) fn last(&self) -> u64 {
         self.last
     }
@@ -61,12 +61,12 @@ impl Batch {
         self.lines = Some((self.lines.map_or(row.line, |(first, _)| first), row.line));
     }
 
-    /// The sort keys of all that it writes.
+    /// The sort keys of all rows of the table that it writes.
     pub(super) fn keys(&self) -> Vec<String> {
         self.entries.iter().flat_map(keys).collect()
     }
 
-    /// Writes it.
+    /// Writes the batch.
     pub(super) async fn write(self, target: &Target) -> Result<Written, Failed> {
         self.write_entries(target).await.map_err(|error| self.failed(&error))?;
         Ok(Written { keys: self.keys(), end: self.end, rows_by_kind: self.rows_by_kind })
@@ -85,7 +85,7 @@ impl Batch {
             }
         }
         store.write_rows(rows, PATIENCE).await?;
-        // Their rows have others beside them to heed, which a `BatchWriteItem` does not.
+        // A member's write depends on other rows, and `BatchWriteItem` takes no conditions.
         store.put_members(tenant, &members, PATIENCE).await
     }
 
@@ -95,7 +95,7 @@ impl Batch {
     }
 }
 
-/// How many rows of the table it comes to.
+/// The number of rows of the table that the entry needs.
 fn size(entry: &Entry) -> usize {
     if matches!(entry, Entry::Member(_)) { 2 } else { 1 }
 }

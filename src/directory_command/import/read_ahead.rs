@@ -1,4 +1,4 @@
-//! Reading and checking rows while others are written.
+//! Reads and checks rows while others are written.
 
 use std::io::BufRead;
 
@@ -9,22 +9,22 @@ use crate::directory_command::{
     reader::{BadRow, RowReader},
 };
 
-/// How many rows are read ahead.
+/// The number of rows that are read ahead.
 const READ_AHEAD: usize = 64;
 
-/// A row on its way from the file to the table.
+/// A row between the file and the table.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// Which of the file's rows, counted from 1.
+    /// The number of the row in the file, counted from 1.
     pub(super) number: u64,
     pub(super) line: u64,
-    /// How much of the file is read with it, in bytes.
+    /// The position in the file after the row, in bytes.
     pub(super) end: u64,
     pub(super) entry: Entry,
 }
 
-/// Reads rows on a thread of its own, which ends with the file, at a bad row, or when nobody wants more. It is none
-/// of the runtime's threads, since the end of the command must not wait for the end of what is piped into it.
+/// Reads rows on a separate thread, which ends at the end of the file, at an invalid row, or when the receiver is
+/// dropped. It is not a thread of the runtime: the command must be able to exit while its standard input stays open.
 pub(super) fn read_ahead(
     source: impl BufRead + Send + 'static,
     rules: Rules,

@@ -1,28 +1,28 @@
-//! The row of an email connector, as an application or the `directory` command wrote it. One that cannot be used is
-//! told of by the attribute that is at fault, and never by a value, which may hold an address.
+//! Reads the row of an email connector, which an application or the `directory` command wrote. An error names the
+//! invalid attribute but no value, because a value may be an address.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{EmailConnector, EmailTemplate};
 
-/// The row is there, but no connector that mail can be sent with.
+/// A row that is no valid connector.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}")]
 pub struct UnusableConnector {
-    /// The attribute that is at fault, and what is wrong with it. Holds no value.
+    /// The invalid attribute and its fault. Contains no value.
     pub cause: String,
 }
 
-/// Attributes that a connector and a template of each kind cannot do without, all of them texts.
+/// The required attributes of a connector and of each kind of template. All of them are strings.
 const REQUIRED: [&str; 2] = ["fromEmailAddress", "defaultLocale"];
 const REQUIRED_INLINE: [&str; 3] = ["subject", "html", "text"];
 const REQUIRED_STORED: [&str; 1] = ["name"];
 
-/// The connector in `row`. Attributes that it does not know are ignored.
+/// Reads the connector in `row`. Ignores unknown attributes.
 ///
 /// # Errors
-/// Names the first attribute that is at fault.
+/// The first invalid attribute.
 pub fn read(row: &Value) -> Result<EmailConnector, UnusableConnector> {
     let unusable = |cause| UnusableConnector { cause };
     let connector = EmailConnector::deserialize(row).map_err(|_| unusable(fault(row)))?;
@@ -34,13 +34,13 @@ pub fn read(row: &Value) -> Result<EmailConnector, UnusableConnector> {
     Ok(connector)
 }
 
-/// A locale as a log may show it: one that looks like none may be anything.
+/// A locale for the log. A text that does not look like a locale is not shown, because it may be anything.
 pub fn nameable(locale: &str) -> &str {
     let is_locale = locale.len() <= 35 && locale.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     if is_locale { locale } else { "(another locale)" }
 }
 
-/// The fault of a row that is no connector: each attribute is tried in one that is otherwise right.
+/// The fault of an invalid row. Tries each attribute in an otherwise valid row.
 fn fault(row: &Value) -> String {
     let Value::Object(row) = row else { return "connector: is no map".to_owned() };
     if let Some(fault) = first_missing(row, &REQUIRED) {
@@ -76,8 +76,8 @@ fn first_missing(fields: &Map<String, Value>, required: &[&str]) -> Option<Strin
     Some(format!("{missing} is missing"))
 }
 
-/// The first of the fields with which `sample` is not right any more. A field that is unknown changes nothing, so only
-/// the names of known ones are told.
+/// The name of the first field that makes `sample` invalid. An unknown field has no effect, so that only known names
+/// are returned.
 fn first_wrong<'a>(
     fields: &'a Map<String, Value>,
     sample: &Value,
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_that_cannot_be_used_is_told_of_by_its_attribute_and_without_a_value() {
+    fn the_error_of_an_invalid_row_names_the_attribute_and_no_value() {
         const SECRET: &str = "ada@example.com";
         let inline = |field: &str, value: Value| {
             let mut template = json!({ "kind": "inline", "subject": "s", "html": "h", "text": "t" });

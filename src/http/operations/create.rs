@@ -1,4 +1,4 @@
-//! `POST /api/organization-invitations`: create an invitation, and mail it when asked.
+//! `POST /api/organization-invitations`: create an invitation, and mail it on request.
 
 mod body;
 
@@ -42,7 +42,7 @@ pub async fn create(app: &App, request: &Request<'_>) -> Result<Response<Body>, 
     }
 }
 
-/// The key that a request brings along.
+/// Reads the idempotency key of a request.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, RequestError> {
     let value = headers.get(IDEMPOTENCY_KEY);
     value.map(|value| IdempotencyKey::parse(value.as_bytes()).ok_or(RequestError::InvalidIdempotencyKey)).transpose()

@@ -1,4 +1,4 @@
-//! `DELETE /api/organization-invitations/{id}`: delete an invitation, in whatever status.
+//! `DELETE /api/organization-invitations/{id}`: delete an invitation in any status.
 
 use lambda_http::{Body, http::Response};
 
@@ -10,7 +10,7 @@ use crate::{
     invitations::{InvitationKey, end},
 };
 
-/// Deletes the invitation with that identifier, which frees its invitee for another.
+/// Deletes the invitation with that identifier, so that its invitee can be invited again.
 pub async fn delete(
     app: &App,
     request: &Request<'_>,

@@ -20,26 +20,26 @@ use crate::{
     store::read::Filters,
 };
 
-/// The parameters that a list knows, in the order in which they are documented.
+/// The parameters of a list, in the documented order.
 const PARAMETERS: [&str; 5] = ["organizationId", "inviterId", "invitee", "page_size", "cursor"];
 
-/// The largest page.
+/// The maximum size of a page, in invitations.
 const MAX_PAGE_SIZE: usize = 100;
 
-/// The most bytes that a list takes in the function's response, in which it is a JSON string: of the 6 MB that Lambda
-/// takes, with room for the rest of the response.
+/// The maximum size of a list in the function's response, in bytes. The list is a JSON string there. Lambda's limit is
+/// 6 MB for the whole response.
 const MAX_LIST_BYTES: usize = 4 << 20;
 
-/// Lists all invitations that fit the filters, or a page of them where `page_size` is given.
+/// Lists all invitations that match the filters, or one page of them with `page_size`.
 pub async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
     let query = &request.event.query;
     check_single(query)?;
     let (tenant, filters, clock) = (&request.caller.tenant, filters(query), request.clock);
-    let cursors = Cursors::new(&app.config.cursor_key, tenant, &filters);
+    let cursors = Cursors::new(tenant, &filters);
     let page = page_request(query, &cursors)?;
     let mut array = Array::new();
-    let list = ListRequest { tenant, filters: &filters, page, clock };
-    let next = match find::list(app, list, |invitation| array.push(invitation, clock.now)).await? {
+    let request = ListRequest { tenant, filters: &filters, page, clock };
+    let next = match find::list(app, request, |invitation| array.push(invitation, clock.now)).await? {
         ListEnd::Complete => None,
         ListEnd::After(last) => Some(last),
         ListEnd::Full => return Err(RequestError::ListTooLong),
@@ -51,11 +51,11 @@ pub async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, Re
     Ok(response)
 }
 
-/// The JSON of a list while it is read.
+/// The JSON of a list while it is built.
 #[derive(Debug)]
 struct Array {
     json: String,
-    /// The bytes of it in the function's response, the closing bracket included.
+    /// Its size in the function's response, in bytes, including the closing bracket.
     sent: usize,
     length: usize,
 }
@@ -65,7 +65,7 @@ impl Array {
         Self { json: "[".to_owned(), sent: 2, length: 0 }
     }
 
-    /// Adds an invitation as of `now`, unless the list would become too long; says whether it did.
+    /// Adds an invitation as of `now`. Returns `false`, and adds nothing, if the list would become too long.
     fn push(&mut self, invitation: &Invitation, now: Timestamp) -> bool {
         let entity = to_json(&invitation.entity(now));
         let comma = usize::from(self.length > 0);
@@ -84,7 +84,7 @@ impl Array {
     }
 }
 
-/// A parameter that is given twice has no value that could be meant.
+/// Checks that no parameter is repeated, because its value would be ambiguous.
 fn check_single(query: &Query) -> Result<(), RequestError> {
     let issue = |name: &str| Issue {
         code: IssueCode::InvalidType,
@@ -96,7 +96,7 @@ fn check_single(query: &Query) -> Result<(), RequestError> {
 }
 
 fn filters(query: &Query) -> Filters {
-    // An empty filter is none, as with Logto.
+    // An empty filter counts as absent, as with Logto.
     let text = |name| query.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
     Filters {
         organization_id: text("organizationId"),
@@ -107,23 +107,23 @@ fn filters(query: &Query) -> Filters {
 
 fn page_request(query: &Query, cursors: &Cursors) -> Result<Option<PageRequest>, RequestError> {
     let Some(size) = query.get("page_size") else {
-        // A cursor goes on where a page ended.
+        // A cursor is only valid with a page size.
         return if query.get("cursor").is_some() { Err(RequestError::InvalidPagination) } else { Ok(None) };
     };
-    // Pages go by cursor. Without a size, `page` is one of the parameters that nobody knows.
+    // Pages are requested by cursor. Without `page_size`, `page` is an unknown parameter, which is ignored.
     if query.get("page").is_some() {
         return Err(RequestError::InvalidPagination);
     }
-    // Digits alone: Rust would take a sign as well.
+    // Digits only: Rust's parser accepts a sign.
     let digits = size.bytes().all(|byte| byte.is_ascii_digit()).then_some(size);
     let size = digits.and_then(|digits| digits.parse().ok()).filter(|size| (1..=MAX_PAGE_SIZE).contains(size));
-    let after = query.get("cursor").map(|cursor| cursors.open(cursor).ok_or(RequestError::InvalidPagination));
+    let after = query.get("cursor").map(|cursor| cursors.read(cursor).ok_or(RequestError::InvalidPagination));
     Ok(Some(PageRequest { size: size.ok_or(RequestError::InvalidPagination)?, after: after.transpose()? }))
 }
 
-/// A link to the page after `after`, relative to this one (RFC 8288, section 3.1), so that it is right behind any host
-/// name, stage or proxy. It holds what the list knows and nothing else, so that it fits into a header.
+/// The link to the page after `after`. It is relative (RFC 8288, section 3.1), so that it is correct behind any host
+/// name, stage or proxy. It keeps only known parameters, so that it fits into a header.
 fn next_link(after: &InvitationId, query: &Query, cursors: &Cursors) -> Option<HeaderValue> {
-    let next = query.with("cursor", &cursors.seal(after), &PARAMETERS);
+    let next = query.with("cursor", &cursors.write(after), &PARAMETERS);
     HeaderValue::try_from(format!("<?{next}>; rel=\"next\"")).ok()
 }

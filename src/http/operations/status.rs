@@ -38,7 +38,7 @@ pub async fn set_status(
     Ok(json_response(StatusCode::OK, &changed.entity(clock.now)))
 }
 
-/// The body, as far as its fields could be read.
+/// The body with its fields, valid or not.
 #[derive(Debug, Validate)]
 #[garde(context(Config))]
 struct StatusBody {
@@ -70,7 +70,7 @@ fn is_settable(status: &Field<String>, _: &Config) -> garde::Result {
     }
 }
 
-/// Revoking ignores the user, of whatever type.
+/// Validates the user of an acceptance. A revocation ignores the field, whatever its type.
 fn is_user_where_needed(status: &Field<String>) -> impl FnOnce(&Field<String>, &Config) -> garde::Result {
     let revokes = matches!(status, Field::Present(status) if status == "Revoked");
     move |user_id, config| match user_id {

@@ -1,4 +1,4 @@
-//! From an HTTP request to an event of an HTTP API, payload format 2.0.
+//! Builds an event of an HTTP API, payload format 2.0, from an HTTP request.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const API: &str = "local";
 /// The gateway listens on the loopback interface only.
 const SOURCE_IP: &str = "127.0.0.1";
 
-/// The event that API Gateway would make of the request.
+/// The event that API Gateway would send for the request.
 pub(super) fn event(parts: &Parts, body: &[u8], claims: &Claims, request_id: &str, now: Timestamp) -> Value {
     let query = query(parts);
     let mut event = json!({
@@ -30,7 +30,7 @@ pub(super) fn event(parts: &Parts, body: &[u8], claims: &Claims, request_id: &st
         "requestContext": context(parts, claims, request_id, now),
         "isBase64Encoded": false,
     });
-    // What there is nothing of is absent, not empty.
+    // Empty parts are absent.
     let cookies = cookies(&parts.headers);
     if !cookies.is_empty() {
         event["cookies"] = json!(cookies);
@@ -71,7 +71,7 @@ fn context(parts: &Parts, claims: &Claims, request_id: &str, now: Timestamp) -> 
     })
 }
 
-/// API Gateway renders every claim as a string, and an array as `[a b]`.
+/// The string of a claim: API Gateway renders every claim as a string, and an array as `[a b]`.
 fn rendered(claim: &Value) -> String {
     match claim {
         Value::String(text) => text.clone(),
@@ -80,7 +80,8 @@ fn rendered(claim: &Value) -> String {
     }
 }
 
-/// Names in lower case, values of the same name joined by commas; cookies have a place of their own.
+/// The headers with lowercase names and values joined by commas, without cookies, which are a separate part of the
+/// event.
 fn headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     let names = headers.keys().filter(|name| *name != header::COOKIE);
     let mut joined: BTreeMap<String, String> = names
@@ -100,7 +101,7 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
     values.iter().flat_map(|value| value.split(';')).map(|cookie| cookie.trim().to_owned()).collect()
 }
 
-/// Decoded; values of the same name joined by commas.
+/// The decoded parameters; values of the same name are joined by commas.
 fn query(parts: &Parts) -> BTreeMap<String, String> {
     let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs).unwrap_or_default();
     let mut joined = BTreeMap::<String, String>::new();
@@ -110,7 +111,7 @@ fn query(parts: &Parts) -> BTreeMap<String, String> {
     joined
 }
 
-/// API Gateway passes these media types on as text, and any other in base64.
+/// Returns `true` for media types that API Gateway passes as text. It encodes all others in base64.
 fn is_text(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).map(text_of).unwrap_or_default().to_ascii_lowercase();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -122,7 +123,7 @@ fn text_of(value: &axum::http::HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// `01/Jan/2026:00:00:00 +0000`.
+/// The time as `01/Jan/2026:00:00:00 +0000`.
 fn common_log_time(time: Timestamp) -> String {
     // `Thu, 01 Jan 2026 00:00:00 GMT` has the same parts.
     let date = DateTime::from_millis(time.as_millis()).fmt(DateTimeFormat::HttpDate).unwrap_or_default();
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_what_api_gateway_makes_of_a_request() {
+    fn an_event_has_the_form_of_api_gateways_events() {
         let request = Request::builder()
             .method("POST")
             .uri("/api/a%20b?x=1&y=%C3%A4&x=2")
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_arrives_as_it_was_sent() {
+    fn a_body_arrives_unchanged() {
         for (content_type, body, is_base64) in [
             ("application/json; charset=utf-8", b"{}".as_slice(), false),
             ("text/plain", b"{}", false),

@@ -1,4 +1,4 @@
-//! The markup of the inbox. `maud` escapes whatever is put into it.
+//! The markup of the inbox. `maud` escapes all values.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::{
     },
 };
 
-/// All mail, newest first, and what could not be rendered. Without any, what to do: `example`.
+/// The list of all mail, newest first, and of rendering failures. An empty list shows the command `example`.
 pub(super) fn list(mails: &[Mail], failures: &[RenderingFailure], example: &str) -> Markup {
     let body = html! {
         header.bar { h1 { "Inbox" } p.count role="status" { (summary(mails.len(), failures.len())) } }
-        // What the script replaces when there is news.
+        // The script replaces this element after a change.
         div #news {
             @if !failures.is_empty() { (failed(failures)) }
             @if mails.is_empty() && failures.is_empty() { (empty(example)) }
@@ -41,7 +41,7 @@ pub(super) fn about(id: &InvitationId, mails: &[Mail]) -> Markup {
     frame("Inbox", Place::Inbox, &body)
 }
 
-/// One mail: as it is seen, as text, and its headers.
+/// The page of one mail: HTML part, text part and headers.
 pub(super) fn mail(mail: &Mail) -> Markup {
     let body = html! {
         article {
@@ -67,7 +67,7 @@ pub(super) fn mail(mail: &Mail) -> Markup {
     frame(subject(&mail.subject), Place::Elsewhere, &body)
 }
 
-/// For an address that leads to no mail.
+/// The page for an unknown mail.
 pub(super) fn missing() -> Markup {
     let body = html! {
         div.empty {
@@ -135,7 +135,7 @@ fn html_part(mail: &Mail) -> Markup {
     html! {
         @if mail.html.is_empty() { p.none { "This mail has no HTML part." } }
         @else {
-            // Without `allow-scripts`, nothing in the mail runs; with `allow-same-origin`, the page can measure it.
+            // Without `allow-scripts` the mail cannot run scripts; `allow-same-origin` lets the page measure it.
             iframe title={ "HTML part of: " (mail.subject) } srcdoc=(in_new_tabs(&mail.html))
                 sandbox="allow-same-origin allow-popups allow-popups-to-escape-sandbox" {}
         }
@@ -165,7 +165,7 @@ fn tags(tags: &BTreeMap<String, String>) -> Markup {
     html! { span.tags { @for (name, value) in tags { span.tag { (name) "=" (value) } } } }
 }
 
-/// Links of a mail open beside the inbox, not inside the frame.
+/// Makes the links of a mail open in new tabs instead of the frame.
 fn in_new_tabs(html: &str) -> String {
     const BASE: &str = r#"<base target="_blank">"#;
     match html.to_ascii_lowercase().find("<head>") {
@@ -182,7 +182,7 @@ fn subject(text: &str) -> &str {
     if text.is_empty() { "(no subject)" } else { text }
 }
 
-/// The invitation that a mail is about, as its message tags tell it, and its tenant.
+/// The tenant and the invitation in the message tags of a mail.
 fn invitation(mail: &Mail) -> Option<(TenantId, InvitationId)> {
     let tag = |name| mail.tags.get(name);
     Some((TenantId::parse(tag("tenant")?)?, InvitationId::parse(tag("invitation")?)?))
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn links_open_in_new_tabs_whatever_the_html_looks_like() {
+    fn links_of_any_html_open_in_new_tabs() {
         for (html, expected) in [
             ("<html><HEAD><title>", "<html><HEAD><base target=\"_blank\"><title>"),
             ("<p>Hi", "<!doctype html><base target=\"_blank\"><p>Hi"),

@@ -1,4 +1,4 @@
-//! The markup of the overview. `maud` escapes whatever is put into it.
+//! The markup of the overview. `maud` escapes all values.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,10 @@ use crate::{
     store::StoreError,
 };
 
-/// How many mails each invitation has had, by its identifier.
+/// The number of mails by the identifier of the invitation.
 pub(super) type MailCounts = BTreeMap<String, usize>;
 
-/// Counts mails by the invitation that their message tag names.
+/// Counts mails by the invitation in their message tags.
 pub(super) fn mails_by_invitation(mails: &[Mail]) -> MailCounts {
     let ids = mails.iter().filter_map(|mail| mail.tags.get("invitation"));
     ids.fold(MailCounts::new(), |mut counts, id| {
@@ -31,7 +31,7 @@ pub(super) fn mails_by_invitation(mails: &[Mail]) -> MailCounts {
     })
 }
 
-/// The tenant's invitations. Without any, what to do: `example`, where there is one for this tenant.
+/// The list of the tenant's invitations. An empty list shows the command `example`, if there is one for the tenant.
 pub(super) fn list(
     tenant: &TenantId,
     found: &Latest,
@@ -43,7 +43,7 @@ pub(super) fn list(
     let body = html! {
         header.bar { h1 { "Invitations" } p.count role="status" { (summary(invitations, *has_more, now)) } }
         (tenants(tenant))
-        // What the script replaces when there is news.
+        // The script replaces this element after a change.
         div #news {
             @if invitations.is_empty() { (empty(tenant, example)) }
             @else {
@@ -59,8 +59,8 @@ pub(super) fn list(
     frame("Invitations", Place::Invitations, &body)
 }
 
-/// For a name that no tenant could have.
-pub(super) fn impossible(name: &str) -> Markup {
+/// The page for an invalid tenant name.
+pub(super) fn invalid_tenant(name: &str) -> Markup {
     let body = html! {
         div.empty {
             h1 { "No tenant could be called “" bdi { (name) } "”" }
@@ -71,7 +71,7 @@ pub(super) fn impossible(name: &str) -> Markup {
     frame("No such tenant", Place::Elsewhere, &body)
 }
 
-/// For when DynamoDB does not answer.
+/// The page for a failed read of DynamoDB.
 pub(super) fn failed(tenant: &TenantId, error: &StoreError) -> Markup {
     let body = html! {
         header.bar { h1 { "Invitations" } p.count role="status" {} }
@@ -81,7 +81,7 @@ pub(super) fn failed(tenant: &TenantId, error: &StoreError) -> Markup {
     frame("Invitations", Place::Invitations, &body)
 }
 
-/// The ways to other tenants: those of the demo, and any by its name.
+/// The navigation to other tenants: the demo tenants, and any by its name.
 fn tenants(current: &TenantId) -> Markup {
     let known = [demo::TENANT, demo::TENANT_WITHOUT_MAIL];
     let others = Some(current.as_str()).filter(|name| !known.contains(name));
@@ -116,8 +116,8 @@ fn row(invitation: &Invitation, mails: usize, now: Timestamp) -> Markup {
                 @if let Some(user) = &invitation.accepted_user_id { (fact("Accepted by", &html! { bdi { (user) } })) }
             }
             dl {
-                (fact("Created", &moment(invitation.created_at, now)))
-                (fact(if status == Status::Expired { "Expired" } else { "Expires" }, &moment(invitation.expires_at, now)))
+                (fact("Created", &relative_time(invitation.created_at, now)))
+                (fact(if status == Status::Expired { "Expired" } else { "Expires" }, &relative_time(invitation.expires_at, now)))
             }
             p.foot {
                 code { (id) }
@@ -146,8 +146,8 @@ fn roles(invitation: &Invitation) -> Markup {
     }
 }
 
-/// The script leaves a list alone in which nothing but the words of `.ago` has changed.
-fn moment(at: Timestamp, now: Timestamp) -> Markup {
+/// A time with its distance from now. The script does not replace a list if only `.ago` elements have changed.
+fn relative_time(at: Timestamp, now: Timestamp) -> Markup {
     html! { span.ago { (relative(at, now)) } " " (time(at)) }
 }
 
@@ -168,7 +168,7 @@ fn empty(tenant: &TenantId, example: Option<&str>) -> Markup {
     }
 }
 
-/// As `3 invitations: 2 Pending, 1 Revoked`, so that what is announced says what has become of them.
+/// The summary that screen readers announce, such as `3 invitations: 2 pending, 1 revoked`.
 fn summary(invitations: &[Invitation], has_more: bool, now: Timestamp) -> String {
     let statuses = [Status::Pending, Status::Accepted, Status::Expired, Status::Revoked];
     let counted = statuses.map(|status| (status, invitations.iter().filter(|each| each.status(now) == status).count()));
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn nothing_in_an_invitation_becomes_markup_of_the_page() {
-        let pages = [shown(vec![invitation(NOW)], false), shown(vec![], false), impossible(EVIL).into_string()];
+        let pages = [shown(vec![invitation(NOW)], false), shown(vec![], false), invalid_tenant(EVIL).into_string()];
         for page in pages {
             assert_eq!(page.matches("<script").count(), 1, "only the page's own: {page}");
         }

@@ -1,4 +1,4 @@
-// Progressive: without it, a page is read by reloading it, and a mail in a frame of fixed height.
+// Progressive enhancement: without the script, a reader reloads the page, and a mail has a frame of fixed height.
 
 const localTimes = (root) => {
   for (const time of root.querySelectorAll("time")) {
@@ -9,7 +9,7 @@ const localTimes = (root) => {
   }
 };
 
-// Frames are as high as their mail.
+// Fits the height of a frame to its mail.
 const fit = (frame) => {
   const root = frame.contentDocument?.documentElement;
   if (!root) return;
@@ -24,8 +24,7 @@ for (const frame of document.querySelectorAll("iframe")) {
   document.querySelector("#show-html").addEventListener("change", () => fit(frame));
 }
 
-// A list renews itself, and leaves the focus where it was. Where only "2 minutes ago" has become 3, just those words
-// are replaced.
+// Reloads a list without moving the focus. If only the texts of `.ago` have changed, replaces just those.
 const news = document.querySelector("#news");
 const agos = (root) => [...root.querySelectorAll(".ago")];
 const content = (root) => root.innerHTML.replaceAll(/(<span class="ago">)[^<]*/g, "$1");

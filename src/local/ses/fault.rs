@@ -1,4 +1,4 @@
-//! The faults that a test asks for: every error that SES v2 documents for `SendEmail`, and the failures of a network.
+//! The faults that a test can request: every error that SES v2 documents for `SendEmail`, and failures of the network.
 
 use std::{io, time::Duration};
 
@@ -9,9 +9,9 @@ use axum::{
 };
 use tokio_stream::StreamExt;
 
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 
-/// How a `SendEmail` call fails. Only the variants that say so keep the mail.
+/// A fault of a `SendEmail` call. The mail is accepted only if the variant says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SesFault {
     /// The account may no longer send.
@@ -20,7 +20,7 @@ pub enum SesFault {
     SendingPaused,
     /// The MAIL FROM domain is not verified.
     MailFromDomainNotVerified,
-    /// The message is refused for what it is, as one from an address that is not verified.
+    /// The message is rejected for its contents or its sender, such as an unverified address.
     MessageRejected,
     /// More resources than allowed.
     LimitExceeded,
@@ -30,36 +30,36 @@ pub enum SesFault {
     NotFound,
     /// The input is not valid.
     BadRequest,
-    /// More requests than allowed, as the frame around all of AWS's services says it.
+    /// More requests than allowed, as the common error of all AWS services.
     Throttling,
     /// The credentials have expired.
     ExpiredToken,
-    /// The credentials are none that AWS knows.
+    /// The credentials are unknown to AWS.
     UnrecognizedClient,
     /// A failure inside SES, with status 500.
     InternalFailure,
     /// SES is not available: status 503.
     ServiceUnavailable,
-    /// The connection is closed without an answer.
+    /// The connection is closed without a response.
     Disconnect {
-        /// Whether SES accepts the mail all the same.
+        /// `true` if SES accepts the mail nevertheless.
         accepts: bool,
     },
-    /// SES accepts the mail, and the connection ends in the middle of its answer.
+    /// SES accepts the mail, and the connection ends in the middle of the response.
     CutOff,
-    /// SES accepts the mail, and answers this.
+    /// SES accepts the mail, and sends this response.
     Garbled(&'static str),
-    /// No answer ever comes.
+    /// No response is ever sent.
     Silence {
-        /// Whether SES accepts the mail all the same.
+        /// `true` if SES accepts the mail nevertheless.
         accepts: bool,
     },
-    /// The usual answer, this much later.
+    /// The normal response after this delay.
     Delay(Duration),
 }
 
 impl SesFault {
-    /// Whether the mail is accepted, whatever the sender gets to hear.
+    /// Returns `true` if the mail is accepted, whatever the response is.
     pub(super) const fn accepts(self) -> bool {
         match self {
             Self::Disconnect { accepts } | Self::Silence { accepts } => accepts,
@@ -68,20 +68,20 @@ impl SesFault {
         }
     }
 
-    /// What the sender gets to hear, where `usual` is the answer that they would have got.
-    pub(super) async fn answer(self, usual: Response) -> Response {
+    /// The faulty response to a request whose normal response is `usual`.
+    pub(super) async fn respond(self, usual: Response) -> Response {
         match self {
             Self::Delay(time) => tokio::time::sleep(time).await,
             Self::Silence { .. } => std::future::pending().await,
             Self::Disconnect { .. } => return ending(&[]),
             Self::CutOff => return ending(b"{\"Mess"),
             Self::Garbled(text) => return text.into_response(),
-            _ => return self.refusal().into_response(),
+            _ => return self.rejection().into_response(),
         }
         usual
     }
 
-    fn refusal(self) -> Refusal {
+    fn rejection(self) -> Rejection {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
         let (status, error_type, message) = match self {
             Self::AccountSuspended => (BAD, "AccountSuspendedException", "Your account is suspended."),
@@ -112,18 +112,17 @@ impl SesFault {
             }
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", "An internal error occurred."),
         };
-        Refusal::new(status, error_type, message)
+        Rejection::new(status, error_type, message)
     }
 }
 
-/// An answer that is cut off behind `beginning`, together with the connection. With nothing of it, not even the status
-/// is written.
+/// A response that ends after `beginning` by closing the connection. An empty `beginning` omits even the status.
 fn ending(beginning: &'static [u8]) -> Response {
-    let end = tokio_stream::once(Err::<&[u8], _>(io::Error::other("the fault that a test asked for")));
+    let end = tokio_stream::once(Err::<&[u8], _>(io::Error::other("a requested fault")));
     if beginning.is_empty() {
         return Body::from_stream(end).into_response();
     }
-    // What is there already is sent while the rest is waited for.
+    // The beginning is sent during this pause.
     let end = end.then(|end| async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         end

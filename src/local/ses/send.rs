@@ -11,32 +11,35 @@ use serde_json::json;
 
 use super::{
     Mail, RenderingFailure, SesStandIn, check,
-    refusal::Refusal,
+    rejection::Rejection,
     templates::{self, Rendered},
     wire::{Content, Message, NameAndValue, Payload, SendEmail, Template},
 };
 use crate::domain::timestamp::Timestamp;
 
-/// `SendEmail`, with the next of the faults that a test asked for.
-pub(super) async fn send(State(ses): State<Arc<SesStandIn>>, request: Result<Payload<SendEmail>, Refusal>) -> Response {
+/// `SendEmail`, with the next requested fault.
+pub(super) async fn send(
+    State(ses): State<Arc<SesStandIn>>,
+    request: Result<Payload<SendEmail>, Rejection>,
+) -> Response {
     let (call, fault) = {
         let mut account = ses.account();
         account.calls += 1;
         (account.calls, account.faults.pop_front())
     };
     if let Some(fault) = fault.filter(|fault| !fault.accepts()) {
-        return fault.answer(Response::default()).await;
+        return fault.respond(Response::default()).await;
     }
     let accepted = request.and_then(|Payload(request)| accept(&ses, &request, call));
     let usual = accepted.map(|id| Json(json!({ "MessageId": id }))).into_response();
     match fault {
-        Some(fault) => fault.answer(usual).await,
+        Some(fault) => fault.respond(usual).await,
         None => usual,
     }
 }
 
-/// `SendEmail` by a call inside the process: the answer to `request`, unless the stand-in refuses it or a test asked
-/// for a fault. Then nothing has happened, and it has to be sent.
+/// `SendEmail` as a call inside the process. Returns `None`, without an effect, if the stand-in rejects the request or
+/// a fault is pending. The caller then sends the request through the network.
 pub(in crate::local) fn send_directly(ses: &SesStandIn, request: &[u8]) -> Option<Vec<u8>> {
     let request = serde_json::from_slice(request).ok()?;
     let (from, composed) = check(ses, &request).ok()?;
@@ -45,14 +48,14 @@ pub(in crate::local) fn send_directly(ses: &SesStandIn, request: &[u8]) -> Optio
     serde_json::to_vec(&json!({ "MessageId": id })).ok()
 }
 
-/// Keeps the mail, or the failure to render it, and gives it an id.
-fn accept(ses: &SesStandIn, request: &SendEmail, call: usize) -> Result<String, Refusal> {
+/// Stores the mail or the rendering failure, and returns its id.
+fn accept(ses: &SesStandIn, request: &SendEmail, call: usize) -> Result<String, Rejection> {
     let (from, composed) = check(ses, request)?;
     Ok(keep(ses, request, from, composed, call))
 }
 
-/// The sender and the content of a request that SES does not refuse.
-fn check<'a>(ses: &SesStandIn, request: &'a SendEmail) -> Result<(&'a str, Composed<'a>), Refusal> {
+/// The sender and the content of a valid request.
+fn check<'a>(ses: &SesStandIn, request: &'a SendEmail) -> Result<(&'a str, Composed<'a>), Rejection> {
     Ok((check_envelope(request)?, Composed::new(ses, request)?))
 }
 
@@ -70,15 +73,15 @@ fn keep(ses: &SesStandIn, request: &SendEmail, from: &str, composed: Composed<'_
         }
         Err(reason) => {
             let failure = RenderingFailure { id: id.clone(), at, to, template: composed.template.to_owned(), reason };
-            ses.account().give_up_on(failure);
+            ses.account().record_rendering_failure(failure);
         }
     }
     id
 }
 
-/// Everything but the content. Returns the sender.
-fn check_envelope(request: &SendEmail) -> Result<&str, Refusal> {
-    let from = request.from_email_address.as_deref().ok_or_else(|| Refusal::bad_request("There is no sender."))?;
+/// Checks everything except the content, and returns the sender.
+fn check_envelope(request: &SendEmail) -> Result<&str, Rejection> {
+    let from = request.from_email_address.as_deref().ok_or_else(|| Rejection::bad_request("There is no sender."))?;
     check::address("From", from)?;
     let destination = &request.destination;
     let copies = destination.cc.iter().chain(&destination.bcc);
@@ -94,7 +97,7 @@ fn check_envelope(request: &SendEmail) -> Result<&str, Refusal> {
     Ok(from)
 }
 
-/// A message with its content, or with the reason why it has none.
+/// A message with its content, or with the error of rendering it.
 struct Composed<'a> {
     content: Result<Rendered, String>,
     headers: &'a [NameAndValue],
@@ -102,22 +105,22 @@ struct Composed<'a> {
 }
 
 impl<'a> Composed<'a> {
-    fn new(ses: &SesStandIn, request: &'a SendEmail) -> Result<Self, Refusal> {
-        let content = request.content.as_ref().ok_or_else(|| Refusal::bad_request("There is no content."))?;
+    fn new(ses: &SesStandIn, request: &'a SendEmail) -> Result<Self, Rejection> {
+        let content = request.content.as_ref().ok_or_else(|| Rejection::bad_request("There is no content."))?;
         let composed = match (&content.simple, &content.template, &content.raw) {
             (Some(message), None, None) => Self::simple(message)?,
             (None, Some(template), None) => Self::templated(ses, template)?,
             (None, None, Some(_)) => {
-                return Err(Refusal::bad_request("The local stand-in for SES knows no raw messages."));
+                return Err(Rejection::bad_request("The local stand-in for SES knows no raw messages."));
             }
-            _ => return Err(Refusal::bad_request("The content has to be one of Simple, Raw and Template.")),
+            _ => return Err(Rejection::bad_request("The content has to be one of Simple, Raw and Template.")),
         };
         check::headers(composed.headers)?;
         Ok(composed)
     }
 
-    fn simple(message: &'a Message) -> Result<Self, Refusal> {
-        let subject = message.subject.as_ref().ok_or_else(|| Refusal::bad_request("There is no subject."))?;
+    fn simple(message: &'a Message) -> Result<Self, Rejection> {
+        let subject = message.subject.as_ref().ok_or_else(|| Rejection::bad_request("There is no subject."))?;
         let parts = message.body.as_ref().map(|body| [body.html.as_ref(), body.text.as_ref()]).unwrap_or_default();
         for content in [Some(subject)].into_iter().chain(parts).flatten() {
             check::charset(content)?;
@@ -125,14 +128,14 @@ impl<'a> Composed<'a> {
         check::subject(&subject.data)?;
         let [html, text] = parts.map(|part| part.map(|part: &Content| part.data.clone()).unwrap_or_default());
         if html.is_empty() && text.is_empty() {
-            return Err(Refusal::bad_request("The message has neither an HTML nor a text part."));
+            return Err(Rejection::bad_request("The message has neither an HTML nor a text part."));
         }
         let content = Ok(Rendered { subject: subject.data.clone(), html, text });
         Ok(Self { content, headers: &message.headers, template: "" })
     }
 
-    fn templated(ses: &SesStandIn, template: &'a Template) -> Result<Self, Refusal> {
-        let named = |name: &'a str| Ok::<_, Refusal>((templates::find(ses, name)?, name));
+    fn templated(ses: &SesStandIn, template: &'a Template) -> Result<Self, Rejection> {
+        let named = |name: &'a str| Ok::<_, Rejection>((templates::find(ses, name)?, name));
         let (content, name) = match (&template.name, &template.arn, &template.content) {
             (Some(name), None, None) => named(name)?,
             (None, Some(arn), None) => named(name_in(arn)?)?,
@@ -142,7 +145,7 @@ impl<'a> Composed<'a> {
             }
             _ => {
                 let message = "A template is given by one of TemplateName, TemplateArn and TemplateContent.";
-                return Err(Refusal::bad_request(message));
+                return Err(Rejection::bad_request(message));
             }
         };
         let data = templates::template_data(template.data.as_deref())?;
@@ -150,13 +153,13 @@ impl<'a> Composed<'a> {
     }
 }
 
-/// The name in `arn:aws:ses:<region>:<account>:template/<name>`.
-fn name_in(arn: &str) -> Result<&str, Refusal> {
+/// The template's name in `arn:aws:ses:<region>:<account>:template/<name>`.
+fn name_in(arn: &str) -> Result<&str, Rejection> {
     let name = arn.strip_prefix("arn:").and_then(|rest| rest.split_once(":template/")).map(|(_, name)| name);
-    name.ok_or_else(|| Refusal::bad_request(format!("Invalid template ARN: {arn:?}.")))
+    name.ok_or_else(|| Rejection::bad_request(format!("Invalid template ARN: {arn:?}.")))
 }
 
-/// The headers that the request decides, and those that carry the rest of it.
+/// The custom headers, and the headers for the other fields of the request.
 fn headers(request: &SendEmail, subject: &str, custom: &[NameAndValue]) -> BTreeMap<String, String> {
     let list = |addresses: &[String]| (!addresses.is_empty()).then(|| addresses.join(", "));
     let destination = &request.destination;

@@ -1,4 +1,4 @@
-//! With the real client, over the real protocol.
+//! Tests of the stand-in with the SDK's client.
 
 use std::time::Duration;
 
@@ -53,12 +53,12 @@ fn mail(client: &Client) -> SendEmailFluentBuilder {
 async fn code(request: SendEmailFluentBuilder) -> String {
     match request.send().await {
         Ok(output) => output.message_id().map(|_| "sent").unwrap().to_owned(),
-        Err(error) => error.code().unwrap_or("no answer").to_owned(),
+        Err(error) => error.code().unwrap_or("no response").to_owned(),
     }
 }
 
 #[tokio::test]
-async fn a_mail_is_kept_as_it_was_sent() {
+async fn a_mail_is_stored_as_sent() {
     let (stack, client) = start().await;
     let output = mail(&client)
         .reply_to_addresses("support@acme.example")
@@ -79,7 +79,7 @@ async fn a_mail_is_kept_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn what_ses_refuses_is_refused() {
+async fn an_invalid_request_is_rejected_as_by_ses() {
     let (stack, client) = start().await;
     let request = || mail(&client);
     let to = |addresses: &[&str]| {
@@ -187,12 +187,12 @@ async fn templates_are_managed_as_in_ses() {
     let error = client.get_email_template().template_name("t").send().await.unwrap_err().into_service_error();
     assert!(error.is_not_found_exception());
     let error = client.get_account().send().await.unwrap_err();
-    assert_eq!(error.code(), Some("UnknownOperationException"), "what the stand-in does not know");
+    assert_eq!(error.code(), Some("UnknownOperationException"), "an operation that the stand-in does not support");
     drop(stack);
 }
 
 #[tokio::test]
-async fn faults_come_in_the_order_in_which_they_were_asked_for() {
+async fn faults_occur_in_the_order_of_their_requests() {
     let (stack, client) = start().await;
     let faults = [
         (SesFault::AccountSuspended, "AccountSuspendedException", 0),
@@ -205,10 +205,10 @@ async fn faults_come_in_the_order_in_which_they_were_asked_for() {
         (SesFault::BadRequest, "BadRequestException", 0),
         (SesFault::InternalFailure, "InternalFailure", 0),
         (SesFault::ServiceUnavailable, "ServiceUnavailable", 0),
-        (SesFault::Disconnect { accepts: false }, "no answer", 0),
-        (SesFault::Silence { accepts: false }, "no answer", 0),
-        (SesFault::Disconnect { accepts: true }, "no answer", 1),
-        (SesFault::Silence { accepts: true }, "no answer", 2),
+        (SesFault::Disconnect { accepts: false }, "no response", 0),
+        (SesFault::Silence { accepts: false }, "no response", 0),
+        (SesFault::Disconnect { accepts: true }, "no response", 1),
+        (SesFault::Silence { accepts: true }, "no response", 2),
         (SesFault::Delay(Duration::from_millis(10)), "sent", 3),
     ];
     for (fault, ..) in faults {

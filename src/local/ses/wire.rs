@@ -1,4 +1,4 @@
-//! The requests of SES v2, as far as the stand-in reads them. What it does not know, it passes over, as SES does.
+//! The types of SES v2's requests. Unknown fields are ignored, as by SES.
 
 use axum::{
     body::Bytes,
@@ -6,18 +6,18 @@ use axum::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 
-/// The body of a request, or SES's refusal of it. SES does not look at the content type.
+/// The deserialized body of a request. Like SES, the extractor ignores the content type.
 pub(super) struct Payload<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Payload<T> {
-    type Rejection = Refusal;
+    type Rejection = Rejection;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
         let bytes =
-            Bytes::from_request(request, state).await.map_err(|error| Refusal::serialization(error.body_text()))?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| Refusal::serialization(error.to_string()))
+            Bytes::from_request(request, state).await.map_err(|error| Rejection::serialization(error.body_text()))?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| Rejection::serialization(error.to_string()))
     }
 }
 

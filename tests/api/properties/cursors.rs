@@ -29,17 +29,17 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn a_cursor_opens_where_it_was_sealed(tenant in tenant(), filters in filters(), last in id()) {
-        let cursors = Cursors::new("key", &tenant, &filters);
-        prop_assert_eq!(cursors.open(&cursors.seal(&last)), Some(last));
+    fn a_cursor_opens_where_it_was_written(tenant in tenant(), filters in filters(), last in id()) {
+        let cursors = Cursors::new(&tenant, &filters);
+        prop_assert_eq!(cursors.read(&cursors.write(&last)), Some(last));
     }
 
     #[test]
     fn a_cursor_of_one_list_never_opens_another(
         one in (tenant(), filters()), other in (tenant(), filters()), last in id()
     ) {
-        let cursor = Cursors::new("key", &one.0, &one.1).seal(&last);
-        let opened = Cursors::new("key", &other.0, &other.1).open(&cursor);
+        let cursor = Cursors::new(&one.0, &one.1).write(&last);
+        let opened = Cursors::new(&other.0, &other.1).read(&cursor);
         prop_assert_eq!(opened, Some(last).filter(|_| one == other));
     }
 
@@ -47,18 +47,18 @@ proptest! {
     fn a_changed_cursor_never_opens(
         filters in filters(), last in id(), at in any::<prop::sample::Index>(), with in any::<char>()
     ) {
-        let cursors = Cursors::new("key", &TenantId::parse("t").unwrap(), &filters);
-        let cursor: Vec<char> = cursors.seal(&last).chars().collect();
+        let cursors = Cursors::new(&TenantId::parse("t").unwrap(), &filters);
+        let cursor: Vec<char> = cursors.write(&last).chars().collect();
         let mut changed = cursor.clone();
         changed[at.index(cursor.len())] = with;
         if changed != cursor {
-            prop_assert_eq!(cursors.open(&changed.into_iter().collect::<String>()), None);
+            prop_assert_eq!(cursors.read(&changed.into_iter().collect::<String>()), None);
         }
     }
 
     #[test]
     fn no_made_up_cursor_opens(cursor in prop_oneof![text(), "[A-Za-z0-9_-]{0,80}"]) {
-        let cursors = Cursors::new("key", &TenantId::parse("t").unwrap(), &Filters::default());
-        prop_assert_eq!(cursors.open(&cursor), None);
+        let cursors = Cursors::new(&TenantId::parse("t").unwrap(), &Filters::default());
+        prop_assert_eq!(cursors.read(&cursor), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The body of a create: the contract's table, row by row.
+//! The body of a create: the contract's body table, row by row.
 
 use std::collections::BTreeSet;
 
@@ -21,46 +21,45 @@ use crate::{
     mail::MessagePayload,
 };
 
-/// The most distinct roles of one invitation.
+/// The maximum number of distinct roles of an invitation.
 const MOST_ROLES: usize = 50;
 
-/// The body, as far as its fields could be read.
+/// The body with its fields, valid or not.
 #[derive(Debug, Validate)]
 #[garde(context(Config))]
 pub(super) struct CreateBody {
-    /// Who invites. An empty text means nobody, as null does.
+    /// The inviter. An empty string means none, as null does.
     #[garde(custom(is_optional_id))]
     pub(super) inviter_id: Field<String>,
-    /// Who is invited.
+    /// The address of the invitee.
     #[garde(custom(is_address))]
     pub(super) invitee: Field<String>,
-    /// What they are invited to.
+    /// The organization.
     #[garde(custom(is_id))]
     pub(super) organization_id: Field<String>,
-    /// When the invitation expires, in milliseconds since the epoch. Whether that is in the future is not the body's
-    /// matter.
-    #[garde(custom(is_moment))]
+    /// The time of expiry, in milliseconds since the epoch. The use case checks that it is in the future.
+    #[garde(custom(is_timestamp))]
     pub(super) expires_at: Field<Number>,
-    /// The roles that accepting gives.
+    /// The roles that an acceptance grants.
     #[garde(dive)]
     pub(super) organization_role_ids: RoleIds,
-    /// Whether and how to mail.
+    /// The request for an email, with its variables.
     #[garde(dive)]
     pub(super) message_payload: PayloadField,
 }
 
-/// `organizationRoleIds`: an array of texts, or absent.
+/// `organizationRoleIds`: an array of strings, or absent.
 #[derive(Debug)]
 pub(super) struct RoleIds(Field<Vec<Field<String>>>);
 
-/// `messagePayload`: an object means mail; `false`, or nothing, means none.
+/// `messagePayload`: an object requests an email; `false` or no value does not.
 #[derive(Debug)]
 pub(super) enum PayloadField {
-    /// No mail.
+    /// No email.
     Unwanted,
-    /// Mail, with these variables.
+    /// An email with these variables.
     Wanted(MessagePayload),
-    /// Neither.
+    /// A value of another type.
     Mistyped,
 }
 
@@ -72,7 +71,7 @@ impl CreateBody {
     /// Reads the fields.
     ///
     /// # Errors
-    /// Where one is not readable JSON, which the field's type has nothing to do with.
+    /// An error for unreadable JSON. A wrong type is no error here.
     pub(super) fn read(fields: &RawFields<'_>) -> Result<Self, RequestError> {
         Ok(Self {
             inviter_id: field(fields, "inviterId", "string")?,
@@ -111,7 +110,7 @@ impl RoleIds {
         }))
     }
 
-    /// The identifiers: distinct, sorted.
+    /// The distinct identifiers, sorted.
     pub(super) fn into_distinct(self) -> Vec<String> {
         let entries = self.0.into_value().unwrap_or_default().into_iter();
         entries.filter_map(Field::into_value).collect::<BTreeSet<_>>().into_iter().collect()
@@ -149,7 +148,7 @@ impl PayloadField {
         }
     }
 
-    /// The variables, where mail is wanted.
+    /// Takes the variables, if an email is requested.
     pub(super) fn take(&mut self) -> Option<MessagePayload> {
         match std::mem::replace(self, Self::Unwanted) {
             Self::Wanted(payload) => Some(payload),
@@ -185,7 +184,7 @@ fn is_id(organization_id: &Field<String>, config: &Config) -> garde::Result {
     check_length(id, config.id_max_length)
 }
 
-/// An address that is only too long passes: that is told with a status of its own.
+/// Accepts an address that is only too long: the use case reports that with a status of its own.
 fn is_address(invitee: &Field<String>, _: &Config) -> garde::Result {
     match EmailAddress::parse(invitee.required("string")?) {
         Ok(_) | Err(EmailAddressError::TooLong) => Ok(()),
@@ -193,7 +192,7 @@ fn is_address(invitee: &Field<String>, _: &Config) -> garde::Result {
     }
 }
 
-fn is_moment(expires_at: &Field<Number>, _: &Config) -> garde::Result {
+fn is_timestamp(expires_at: &Field<Number>, _: &Config) -> garde::Result {
     if expires_at.required("number")?.to_timestamp() > Timestamp::MAX {
         let most = Timestamp::MAX.as_millis();
         return Err(violation(IssueCode::TooBig, format_args!("Number must be at most {most}")));

@@ -1,0 +1,218 @@
+"""The steps of those who deploy the stacks and change them. Where docs/operations.md has a command for it, that one is run."""
+
+import json
+import time
+
+from account import Stack
+from api import MAIL, claims, client_credentials
+from botocore.exceptions import ClientError
+from calling import SENDER, life, log_lines
+from rewrites import RULES, code_deploy, dkim_records, metric_math
+
+TOPIC = "arn:aws:sns:eu-central-1:111122223333:invitations-alarms"
+# The template's default is arm64, and the machine at hand is none.
+PARAMETERS = {"Architecture": "x86_64", "DefaultFromEmailAddress": SENDER}
+UPDATE_SERVER = "aws cognito-idp update-resource-server"
+MORE_TENANTS = (
+    '--user-pool-id "$POOL" --identifier tenants-1 --name "More tenants" --scopes'
+    " ScopeName=acme,ScopeDescription=acme ScopeName=more,ScopeDescription=more"
+)
+POOL_SECTION = "A user pool made for it"
+
+
+def prepares_the_account(rehearsal):
+    check, guide = rehearsal.report.check, rehearsal.guide
+    caller = json.loads(guide.run("1. Tools, an account, a region", only="aws sts"))
+    check("the account", caller["Account"], "111122223333")
+    topic, *_ = guide.run("2. A place for alarms to go", {"<the ARN>": TOPIC}).splitlines()
+    check("a topic for alarms", topic, TOPIC)
+    sender = guide.run("4. Decide who sends", {"invitations@example.com": SENDER})
+    check("a sender", json.loads(sender)["IdentityType"], "EMAIL_ADDRESS")
+
+
+def deploys_the_user_pool(rehearsal):
+    printed = rehearsal.guide.run(POOL_SECTION, blocks=[0])
+    rehearsal.issuer = dict(line.split("=", 1) for line in printed.splitlines() if line.startswith(("Jwt", "Allowed")))
+    rehearsal.report.check("the stack of the user pool", rehearsal.pool.status(), "CREATE_COMPLETE")
+    names = ["AllowedScopes", "JwtAudience", "JwtIssuer"]
+    rehearsal.report.check("parameters that the guide's command prints", sorted(rehearsal.issuer), names)
+
+
+def deploys_the_service(rehearsal):
+    check, stack = rehearsal.report.check, rehearsal.stack
+    started = time.monotonic()
+    status = stack.deploy(EmailIdentity="acme.example", AlarmTopicArn=TOPIC, **rehearsal.issuer, **PARAMETERS)
+    for rule, changed in stack.rewritten.items():
+        rehearsal.report.note(f"rewritten: {rule.__doc__} ({', '.join(changed)})")
+    check("the stack", (status, stack.failures()), ("CREATE_COMPLETE", []))
+    rehearsal.report.note(f"creating it took {time.monotonic() - started:.1f} s")
+    proves(rehearsal, "first")
+    outputs = stack.outputs()
+    rehearsal.table = outputs["TableName"]
+    rehearsal.guide.run("7. Read the outputs")
+    seen = rehearsal.guide.shell("echo $TABLE_NAME $API_URL").split()
+    check("the guide's outputs", seen, [outputs["TableName"], outputs["ApiUrl"]])
+
+
+def proves(rehearsal, deployment):
+    """Calls the hook of a deployment, as CodeDeploy does before it moves the alias."""
+    function = rehearsal.stack.resource("ProveFunction")
+    event = {"DeploymentId": deployment, "LifecycleEventHookExecutionId": "1"}
+    answer = rehearsal.account.lambda_.invoke(FunctionName=function, Payload=json.dumps(event))
+    seen = answer.get("FunctionError"), rehearsal.front.hooks.get(deployment)
+    rehearsal.report.check("the proof of the new version", seen, (None, "Succeeded"))
+
+
+def needs_its_rewrites(rehearsal):
+    """Deploys without one of the rules each, for those without which the emulator creates no stack."""
+    for rule, expected in (
+        (code_deploy, "ValidationError"),
+        (metric_math, "ROLLBACK_COMPLETE"),
+        (dkim_records, "ROLLBACK_COMPLETE"),
+    ):
+        rules = [each for each in RULES if each != rule]
+        stack = Stack(rehearsal.account, f"without-{rule.__name__.replace('_', '-')}", "template.yaml", rules)
+        try:
+            seen = stack.deploy(EmailIdentity="without.example", **rehearsal.issuer, **PARAMETERS)
+        except ClientError as error:
+            seen = error.response["Error"]["Code"]
+        rehearsal.report.check(f"a stack without the rule {rule.__name__}", seen, expected)
+
+
+def watches(rehearsal):
+    check, account, outputs = rehearsal.report.check, rehearsal.account, rehearsal.stack.outputs()
+    alarms = account.cloudwatch.describe_alarms()["MetricAlarms"]
+    expected = rehearsal.stack.resources("AWS::CloudWatch::Alarm")
+    check("alarms", sorted(alarm["AlarmName"] for alarm in alarms), sorted(expected))
+    check(
+        "alarms that do not tell the topic",
+        [each["AlarmName"] for each in alarms if each["AlarmActions"] != [TOPIC]],
+        [],
+    )
+    [dashboard] = account.cloudwatch.list_dashboards()["DashboardEntries"]
+    body = account.cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"]
+    check(
+        "kinds of widgets of the dashboard",
+        sorted({each["type"] for each in json.loads(body)["widgets"]}),
+        ["alarm", "log", "metric"],
+    )
+    kept = {
+        group["logGroupName"]: group.get("retentionInDays") for group in account.logs.describe_log_groups()["logGroups"]
+    }
+    groups = [outputs[name] for name in ("FunctionLogGroupName", "AccessLogGroupName", "ProofLogGroupName")]
+    check("days for which the logs are kept", [kept.get(group) for group in groups], [30, 30, 30])
+
+
+def gets_a_token(rehearsal):
+    check, outputs = rehearsal.report.check, rehearsal.pool.outputs()
+    rehearsal.token = json.loads(rehearsal.guide.run("8. Ask for something"))["access_token"]
+    seen = {name: claims(rehearsal.token).get(name) for name in ("client_id", "tenant_id")}
+    check(
+        "the token's claims, one by the pool's trigger",
+        seen,
+        {"client_id": outputs["MachineClientId"], "tenant_id": "default"},
+    )
+    secret = rehearsal.guide.shell("echo $SECRET")
+    rehearsal.scopeless_token = client_credentials(
+        rehearsal.front, outputs["TokenUrl"], outputs["MachineClientId"], secret, "tenants/default"
+    )
+    first_request(rehearsal, "[]")
+
+
+def first_request(rehearsal, beginning):
+    """Pastes the output FirstRequest into the guide's shell."""
+    printed = rehearsal.guide.shell(f'ACCESS_TOKEN={rehearsal.token}; eval "$(output FirstRequest)"').splitlines()
+    seen = printed[0].split()[1], printed[-1].startswith(beginning)
+    rehearsal.report.check("the output FirstRequest, pasted", seen, ("200", True))
+
+
+def writes_the_directory(rehearsal):
+    check = rehearsal.report.check
+    wrote = rehearsal.guide.run("9. Write the directory").splitlines()
+    check("rows of the directory", [json.loads(line)["kind"] for line in wrote], ["organization", "role", "user"])
+    invited = rehearsal.guide.run("10. Invite yourself")
+    check("the guide's invitation", invited.splitlines()[0].split()[1], "201")
+    check("its mails", len(rehearsal.mails("you@example.com")), 1)
+
+
+def adds_a_tenant(rehearsal):
+    """Gives the tenant `acme` a client and a user of its own."""
+    check, stack = rehearsal.report.check, rehearsal.stack
+    server, client, user = documents(rehearsal.guide.run(POOL_SECTION, blocks=[1, 2]))
+    check("the tenant's scope", [scope["ScopeName"] for scope in server["ResourceServer"]["Scopes"]], ["acme"])
+    check("a user's tenant", {"Name": "custom:tenant_id", "Value": "acme"} in user["User"]["Attributes"], True)
+    server = json.loads(rehearsal.guide.run_inline(UPDATE_SERVER, {UPDATE_SERVER: f"{UPDATE_SERVER} {MORE_TENANTS}"}))
+    check(
+        "scopes after another one",
+        [scope["ScopeName"] for scope in server["ResourceServer"]["Scopes"]],
+        ["acme", "more"],
+    )
+    client = client["UserPoolClient"]
+    audience = f"{rehearsal.issuer['JwtAudience']},{client['ClientId']}"
+    check("another audience", stack.deploy(JwtAudience=audience), "UPDATE_COMPLETE")
+    scopes = " ".join(client["AllowedOAuthScopes"])
+    url = rehearsal.pool.outputs()["TokenUrl"]
+    rehearsal.other_token = client_credentials(rehearsal.front, url, client["ClientId"], client["ClientSecret"], scopes)
+
+
+def documents(text):
+    """The JSON documents that commands printed one after another."""
+    found, decoder = [], json.JSONDecoder()
+    while text := text.strip():
+        document, end = decoder.raw_decode(text)
+        found.append(document)
+        text = text[end:]
+    return found
+
+
+def enforces_the_roles(rehearsal):
+    """Takes the policy of the function's role away and gives it back: so policies are enforced, and this one is enough."""
+    check, iam, api = rehearsal.report.check, rehearsal.account.iam, rehearsal.api(rehearsal.token)
+    policy = {"RoleName": rehearsal.stack.outputs()["FunctionRoleName"], "PolicyName": "Function"}
+    document = iam.get_role_policy(**policy)["PolicyDocument"]
+    iam.delete_role_policy(**policy)
+    answer = api.call("GET")
+    check("a list without the role's policy", (answer.status, answer.code), (503, "service.unavailable"))
+    causes = [line.get("cause") for line in log_lines(rehearsal)]
+    check("its cause in the log", "AccessDeniedException" in str(causes[-1]), True)
+    iam.put_role_policy(**policy, PolicyDocument=json.dumps(document))
+    check("a list with it", api.call("GET").status, 200)
+
+
+def changes_a_setting(rehearsal):
+    check, stack = rehearsal.report.check, rehearsal.stack
+    before = live_version(rehearsal)
+    check("MessageRateLimit=1", (stack.deploy(MessageRateLimit="1"), stack.failures()), ("UPDATE_COMPLETE", []))
+    check("the alias is at another version", live_version(rehearsal) != before, True)
+    life(rehearsal, rehearsal.api(rehearsal.token), "second", message=429)
+    answer = rehearsal.api(rehearsal.token).call("GET", f"/{rehearsal.kept['id']}")
+    check("the invitation from before", answer.body, rehearsal.kept)
+
+
+def live_version(rehearsal):
+    function = rehearsal.stack.outputs()["FunctionName"]
+    return rehearsal.account.lambda_.get_alias(FunctionName=function, Name="live")["FunctionVersion"]
+
+
+def releases_code_and_rolls_back(rehearsal):
+    """Deploys other code with the old setting, and points the alias at the version before."""
+    check, guide, stack = rehearsal.report.check, rehearsal.guide, rehearsal.stack
+    older = live_version(rehearsal)
+    stack.release = "2"
+    check("other code, and MessageRateLimit=10", stack.deploy(MessageRateLimit="10"), "UPDATE_COMPLETE")
+    proves(rehearsal, "second")
+    newer = live_version(rehearsal)
+    check("another mail", mail_again(rehearsal), 204)
+    listed = guide.run("Rolling back", {"<number>": older})
+    versions = [line.split()[0] for line in listed.splitlines() if line.split()[0].isdigit()]
+    check("versions that the guide lists", {older, newer} <= set(versions), True)
+    check("another mail, by the version before", mail_again(rehearsal), 429)
+    stack.release = "3"
+    check("other code again", (stack.deploy(), mail_again(rehearsal)), ("UPDATE_COMPLETE", 204))
+    guide.run_inline('aws lambda delete-function --function-name "$FUNCTION" --qualifier', {"<number>": older})
+    check("another mail, without the version before", mail_again(rehearsal), 204)
+
+
+def mail_again(rehearsal):
+    answer = rehearsal.api(rehearsal.token).call("POST", f"/{rehearsal.kept['id']}/message", MAIL["messagePayload"])
+    return answer.status

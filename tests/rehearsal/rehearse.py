@@ -1,0 +1,122 @@
+"""rehearse.py EMULATOR FRONT_PORT CERTIFICATE SCRATCH: deploys the stacks into the account that is emulated at EMULATOR, uses
+them as their callers and their operators do, and says what it saw."""
+
+import json
+import logging
+import sys
+import traceback
+import urllib.parse
+import urllib.request
+
+import calling
+import deploying
+import issuing
+import operating
+from account import BUCKET, Account, Stack
+from api import Api
+from botocore.exceptions import ClientError
+from deployment import ACCOUNT, REGION, ROOT
+from front import Front
+from guide import Guide
+from report import Report
+from rewrites import RULES
+
+# SAM's transform talks of feature flags and metrics that only AWS has.
+logging.disable(logging.WARNING)
+
+STEPS = [
+    deploying.prepares_the_account,
+    deploying.deploys_the_user_pool,
+    deploying.deploys_the_service,
+    deploying.watches,
+    deploying.gets_a_token,
+    deploying.writes_the_directory,
+    calling.refuses_strangers,
+    calling.leads_invitations_through_their_life,
+    calling.mails,
+    calling.writes_rows_that_expire,
+    calling.logs_and_counts,
+    deploying.adds_a_tenant,
+    calling.keeps_tenants_apart,
+    calling.serves_logtos_client,
+    deploying.enforces_the_roles,
+    deploying.changes_a_setting,
+    deploying.releases_code_and_rolls_back,
+    operating.stops_and_starts,
+    operating.restores_the_table,
+    operating.looks_after_mail,
+    operating.asks_the_logs,
+    operating.meets_the_emulators_limits,
+    operating.asks_for_what_the_emulator_lacks,
+    operating.is_removed,
+    operating.removes_the_pool,
+    issuing.takes_tokens_of_an_oidc_issuer,
+    operating.removes_the_data,
+    deploying.needs_its_rewrites,
+    operating.has_walked_the_guide,
+]
+
+
+class Rehearsal:
+    """What the steps share: the account, the stack in it, and what they learned of it."""
+
+    def __init__(self, endpoint, front_port, certificate, scratch):
+        self.endpoint = endpoint
+        self.report = Report()
+        self.account = Account(endpoint)
+        self.front = Front(int(front_port), urllib.parse.urlsplit(endpoint).port, certificate)
+        self.pool = Stack(self.account, "organization-invitations-pool", "user-pool.yaml", [])
+        self.stack = Stack(self.account, "organization-invitations", "template.yaml", RULES)
+        self.guide = Guide(ROOT / "docs" / "operations.md", scratch, self.environment(certificate))
+        # Tokens of the tenant `default`, of none of the API's scopes, and of the tenant `acme`.
+        self.token = self.scopeless_token = self.other_token = None
+        # Parameters that the pool's stack has as outputs.
+        self.issuer = {}
+        # An invitation that stays, and the table that it is in.
+        self.kept = self.table = None
+
+    def environment(self, certificate):
+        """What the shell of the guide needs to reach the account and the API."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_PAGER": "",
+            "FRONT_PORT": str(self.front.port),
+            "FRONT_CERTIFICATE": certificate,
+        }
+
+    def api(self, token=None):
+        return Api(self.front, self.stack.outputs()["ApiUrl"], token)
+
+    def mails(self, recipient):
+        """The mails to this address that SES took, oldest first."""
+        with urllib.request.urlopen(f"{self.endpoint}/_ministack/ses/messages", timeout=10) as response:
+            sent = json.load(response)["messages"].get(ACCOUNT, [])
+        return [mail for mail in sent if mail["To"] == [recipient]]
+
+
+def main():
+    rehearsal = Rehearsal(*sys.argv[1:])
+    rehearsal.account.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    try:
+        for step in STEPS:
+            rehearsal.report.section(step.__name__.replace("_", " "))
+            step(rehearsal)
+    except Exception:
+        traceback.print_exc()
+        rehearsal.report.check("a step", "ended early", "done")
+    if rehearsal.report.failed:
+        print_log(rehearsal)
+    rehearsal.front.close()
+    sys.exit(rehearsal.report.end())
+
+
+def print_log(rehearsal):
+    """The end of the function's log, where there is one."""
+    try:
+        print("\n".join(calling.log_text(rehearsal)[-50:]), file=sys.stderr)
+    except ClientError as error:
+        print(f"no log of the function: {error}", file=sys.stderr)
+
+
+main()

@@ -1,0 +1,38 @@
+"""One line for each check: what was looked at, and what was seen."""
+
+import time
+
+LENGTH = 160
+
+
+class Report:
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+        self.started = time.monotonic()
+
+    def section(self, title):
+        print(f"\n--- {title} (after {time.monotonic() - self.started:.0f} s)", flush=True)
+
+    def check(self, what, seen, expected):
+        """Passes when what was seen is what was expected."""
+        if seen == expected:
+            self.passed += 1
+            print(f"ok      {what}: {shortened(seen)}", flush=True)
+        else:
+            self.failed += 1
+            print(f"FAILED  {what}: {seen}, expected {expected}", flush=True)
+
+    def note(self, text):
+        """Tells of something that cannot be checked here, or was changed for it."""
+        print(f"note    {text}", flush=True)
+
+    def end(self):
+        """Prints the counts, alone on a line, and returns the exit status."""
+        print(f"\n{self.passed} passed, {self.failed} failed", flush=True)
+        return 1 if self.failed or not self.passed else 0
+
+
+def shortened(seen):
+    text = str(seen)
+    return text if len(text) <= LENGTH else f"{text[:LENGTH]}…"
