@@ -9,7 +9,7 @@ use aws_types::SdkConfig;
 use tokio::time::timeout;
 
 use crate::{
-    clock::LONGEST_ATTEMPT,
+    clock::budgets::{CONNECT_TIMEOUT, LONGEST_ATTEMPT},
     config::{Config, ConfigError},
     domain::timestamp::Timestamp,
     mail::{Mailer, built_in, template},
@@ -105,10 +105,7 @@ fn check_default_locale(config: &Config) -> Result<(), ConfigError> {
 
 /// The timeouts of the SDK's clients. They leave time for a response whatever AWS does.
 pub fn time_limits() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(environment::CONNECT_TIMEOUT)
-        .operation_attempt_timeout(LONGEST_ATTEMPT)
-        .build()
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(LONGEST_ATTEMPT).build()
 }
 
 /// Turns the SDK's retries off: the SDK knows neither the remaining time of a request nor the calls that must not be

@@ -2,7 +2,7 @@
 //!
 //! An invalid setting stops the start with an error that names its variable; no default replaces it.
 
-use std::{collections::BTreeMap, fmt::Display, str::FromStr};
+use std::{collections::BTreeMap, fmt::Display, str::FromStr, time::Duration};
 
 use crate::domain::{
     directory::{EmailConnector, ReferenceChecks, is_host_name},
@@ -20,8 +20,8 @@ pub struct Config {
     /// `REFERENCE_CHECKS` (`enforce`): the check that organization, inviter and roles are in the directory.
     pub reference_checks: ReferenceChecks,
     /// `DIRECTORY_CACHE_SECONDS` (30; 0 to 3600; 0 turns it off): the time for which a warm function caches a directory
-    /// row that it found. Stored in **milliseconds**.
-    pub directory_cache_millis: i64,
+    /// row that it found.
+    pub directory_cache: Duration,
     /// `RETENTION_DAYS` (30; 0 to 3650): the time for which an invitation is kept after its `expiresAt`. Stored in
     /// **seconds**.
     pub retention_seconds: i64,
@@ -76,14 +76,14 @@ impl Config {
             table_name,
             id_max_length: settings.number("ID_MAX_LENGTH", 21, 1, 128)?,
             reference_checks: settings.reference_checks()?,
-            directory_cache_millis: 1000 * settings.number("DIRECTORY_CACHE_SECONDS", 30, 0, 3600)?,
+            directory_cache: Duration::from_secs(settings.number("DIRECTORY_CACHE_SECONDS", 30, 0, 3600)?),
             retention_seconds: 86_400 * settings.number("RETENTION_DAYS", 30, 0, 3650)?,
             allowed_scopes: settings.list("ALLOWED_SCOPES", "all", char::is_whitespace),
             allowed_groups: settings.list("ALLOWED_GROUPS", "", |c| c == ','),
             tenant_claims: settings.list("TENANT_CLAIMS", "tenant_id,custom:tenant_id", |c| c == ','),
             message_rate: MessageRate {
                 limit: settings.number("MESSAGE_RATE_LIMIT", 10, 1, 100)?,
-                window_millis: 1000 * settings.number("MESSAGE_RATE_WINDOW_SECONDS", 600, 1, 86_400)?,
+                window: Duration::from_secs(settings.number("MESSAGE_RATE_WINDOW_SECONDS", 600, 1, 86_400)?),
             },
             default_connector: settings.default_connector()?,
             default_configuration_set_name: settings.text("DEFAULT_CONFIGURATION_SET_NAME"),
@@ -196,7 +196,7 @@ mod tests {
     fn defaults_are_those_of_the_contract() {
         let config = config(&[]).unwrap();
         assert_eq!(config.id_max_length, 21);
-        assert_eq!(config.message_rate, MessageRate { limit: 10, window_millis: 600_000 });
+        assert_eq!(config.message_rate, MessageRate { limit: 10, window: Duration::from_mins(10) });
         assert_eq!(config.tenant_claims, ["tenant_id", "custom:tenant_id"]);
         assert_eq!(config.allowed_scopes, ["all"]);
     }

@@ -2,20 +2,20 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`keys`] | how keys are made |
-//! | [`items`] | how items are written and read |
+//! | [`keys`] | the keys |
+//! | [`items`] | the rows, as they are written and read |
 //! | [`directory`] | the read of directory rows, its cache, and their writing |
 //! | `directory_rows`, `members` (feature `cli`) | the directory command's side of the directory |
 //! | `person` (feature `cli`) | one person's data, for the directory command |
-//! | [`create`] | creating an invitation, and taking one back |
-//! | [`idempotency`] | what is remembered of a create that may be repeated |
-//! | [`read`] | one invitation, or a list |
+//! | [`create`] | creating an invitation, and rolling one back |
+//! | [`idempotency`] | the idempotency records of creates |
+//! | [`read`] | one invitation, a list, one row, a batch of rows |
 //! | [`end`] | accepting, revoking, deleting |
-//! | [`standing`] | what an address is to an organization |
-//! | [`send_window`] | how much mail a recipient has had |
-//! | [`transaction`] | one transaction, and why it was cancelled |
-//! | `condition` | that a row still is what it was read as |
-//! | `call` | one call of DynamoDB: its retries, within the time that is left |
+//! | [`standing`] | the standing of an address with an organization |
+//! | [`recipient_rate_limit`] | the sends to a recipient, reserved and released |
+//! | `transaction` | transactions of labelled parts, and why one was cancelled |
+//! | `condition` | the condition that a row has not changed |
+//! | `call` | one call of DynamoDB: its attempts and their backoff |
 
 mod call;
 mod condition;
@@ -32,9 +32,9 @@ pub mod members;
 #[cfg(feature = "cli")]
 pub mod person;
 pub mod read;
-pub mod send_window;
+pub mod recipient_rate_limit;
 pub mod standing;
-pub mod transaction;
+mod transaction;
 
 use std::collections::HashMap;
 
@@ -59,16 +59,14 @@ pub struct Store {
     directory_cache: directory::Cache,
 }
 
-/// A failed access to the table, after every retry that was worth making.
-///
-/// The text names the kind of failure and nothing of the data.
+/// A failed access to the table, after all retries. The text names the kind of failure and nothing of the data.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct StoreError {
     cause: String,
-    /// Whether what was asked for may have been done all the same: an answer was lost, or never came.
+    /// The outcome is unknown: a response was lost or late, so that the write may have been done.
     may_be_done: bool,
-    /// Whether no retry can help: a row that cannot be read, or a request that DynamoDB rejects as invalid.
+    /// No retry can help: a row cannot be read, or DynamoDB rejects the request as invalid.
     is_permanent: bool,
 }
 
@@ -78,17 +76,17 @@ impl StoreError {
         Self { cause: cause.into(), may_be_done: false, is_permanent: false }
     }
 
-    /// A failure after which nothing has been done, and that no retry can mend.
+    /// A failure after which nothing has been done, and that no retry can help.
     fn permanent(cause: impl Into<String>) -> Self {
         Self { cause: cause.into(), may_be_done: false, is_permanent: true }
     }
 
-    /// A row that is there and cannot be read: its kind, and the attribute that is missing or of a wrong type.
+    /// A row that exists and cannot be read: its kind, and the attribute that is missing or of a wrong type.
     fn unreadable(kind: &str, attribute: &str) -> Self {
         Self::permanent(format!("unreadable {kind} row: {attribute}"))
     }
 
-    /// A failure after which nobody knows whether it has been done.
+    /// A failure with an unknown outcome.
     fn unknown(cause: impl Into<String>) -> Self {
         Self { cause: cause.into(), may_be_done: true, is_permanent: false }
     }
@@ -102,16 +100,16 @@ impl Store {
             table: config.table_name.clone(),
             retention_seconds: config.retention_seconds,
             rules: directory::Rules::new(config),
-            directory_cache: directory::Cache::new(config.directory_cache_millis),
+            directory_cache: directory::Cache::new(config.directory_cache),
         }
     }
 
-    /// Opens the connection, by looking once for a row that is not there in the way in which requests look for theirs.
+    /// Opens the connection, by the same call that requests make first, for a row that does not exist.
     pub async fn warm_up(&self) {
         let nobody = TenantId::parse("-").expect("a tenant can be called so");
         let key = keys::primary(&nobody, keys::EMAIL_CONNECTOR.to_owned());
         let keys = KeysAndAttributes::builder().keys(key.into()).consistent_read(true).build().expect("keys are set");
-        // Where it fails, so does the first request, and tells of it.
+        // If this fails, so does the first request, which reports it.
         let _ = self.client.batch_get_item().request_items(&self.table, keys).send().await;
     }
 }

@@ -3,8 +3,6 @@
 //! `aws-config` also searches profiles, single sign-on, and the roles of containers and machines, none of which a
 //! function has. Without it the binary is smaller and starts sooner.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_smithy_http_client::{
     Connector,
@@ -24,10 +22,7 @@ use rustls::{
 };
 
 use super::{retries, time_limits};
-use crate::config::ConfigError;
-
-/// The timeout of opening a connection, TLS handshake included.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+use crate::{clock::budgets::CONNECT_TIMEOUT, config::ConfigError};
 
 /// The application name in the `User-Agent` of each call, such as `app/organization-invitations-1.2.3`.
 const APP_NAME: &str = concat!(env!("CARGO_PKG_NAME"), "-", env!("CARGO_PKG_VERSION"));

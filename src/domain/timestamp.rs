@@ -2,7 +2,7 @@
 //!
 //! The domain reads no clock: the time of a request is an argument.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -34,6 +34,18 @@ impl Timestamp {
     /// Seconds since the epoch, rounded up: the unit of a DynamoDB TTL. Rounding up prevents an early deletion.
     pub const fn as_secs_ceil(self) -> i64 {
         self.0.div_euclid(1000) + (self.0.rem_euclid(1000) != 0) as i64
+    }
+
+    /// Adds `duration`, to the millisecond. Saturates at the end of the range.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add_unsigned(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// Subtracts `duration`, to the millisecond. Saturates at the end of the range.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub_unsigned(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// Adds `millis` milliseconds, which may be negative. Saturates at the ends of the range.

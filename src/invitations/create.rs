@@ -17,11 +17,10 @@ use crate::{
     },
     mail::{ConnectionProof, Email, EmailContext, MessagePayload, compose},
     store::{
-        create::{Creation, Refusal},
-        directory::{Directory, References},
-        idempotency::Record,
+        create::{Conflict, CreatedInvitation, WriteOutcome},
+        directory::{DirectoryLookup, DirectorySnapshot},
+        idempotency::IdempotencyRecord,
         items,
-        send_window::SendWindow,
     },
     telemetry::statistics,
 };
@@ -68,7 +67,7 @@ pub async fn create(app: &App, request: CreateRequest<'_>) -> Result<CreateOutco
 enum Attempt {
     Created(Invitation),
     /// A request with the same idempotency key came before.
-    Retried(Record),
+    Retried(IdempotencyRecord),
 }
 
 async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Error> {
@@ -84,18 +83,17 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
         }
     };
     let is_mailed = email.is_some();
-    let record = request.idempotent.map(|request| Record::new(request, &invitation, is_mailed, clock));
+    let record = request.idempotent.map(|request| IdempotencyRecord::new(request, &invitation, is_mailed, clock));
     let rate = is_mailed.then_some(app.config.message_rate);
     let proof = is_mailed.then(|| app.mailer.prove_connection(clock)).transpose()?;
-    let reservation = match app.store.create(&invitation, rate, record.as_ref(), clock).await? {
-        Creation::Created(reservation) => reservation,
-        Creation::Refused(refusal) => return Err(refusal.into()),
-        Creation::Repeated(record) => return Ok(Attempt::Retried(record)),
+    let created = match app.store.create(&invitation, rate, record.as_ref(), clock).await? {
+        WriteOutcome::Created(created) => created,
+        WriteOutcome::Conflict(conflict) => return Err(conflict.into()),
+        WriteOutcome::Replay(record) => return Ok(Attempt::Retried(record)),
     };
     statistics::invitation(&invitation.id);
     if let Some((email, proof)) = email.zip(proof) {
-        let unmailed = Unmailed { app, invitation: &invitation, reservation, record: record.as_ref(), clock };
-        unmailed.mail(&email, proof).await?;
+        Unmailed { app, created, clock }.mail(&email, proof).await?;
     }
     Ok(Attempt::Created(invitation))
 }
@@ -103,11 +101,7 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
 /// An invitation that was written and still has to be mailed, with all that has to be completed or rolled back then.
 pub(super) struct Unmailed<'a> {
     pub(super) app: &'a App,
-    pub(super) invitation: &'a Invitation,
-    /// The recipient's rate limit, in which the send is reserved.
-    pub(super) reservation: Option<SendWindow>,
-    /// The idempotency record, where the request has a key.
-    pub(super) record: Option<&'a Record>,
+    pub(super) created: CreatedInvitation<'a>,
     pub(super) clock: RequestClock,
 }
 
@@ -129,17 +123,19 @@ impl Unmailed<'_> {
     }
 
     async fn complete(self) {
-        let Some(record) = self.record else { return };
+        let CreatedInvitation { invitation, record, .. } = self.created;
+        let Some(record) = record else { return };
         if let Err(error) = self.app.store.complete(record, self.clock).await {
             // Only a retry of a request that has been answered could send the mail again.
-            tracing::error!(%error, invitation_id = %self.invitation.id, "idempotency record not completed");
+            tracing::error!(%error, invitation_id = %invitation.id, "idempotency record not completed");
         }
     }
 
     pub(super) async fn roll_back(self) {
-        let Self { app, invitation, reservation, record, clock } = self;
-        if let Err(error) = app.store.roll_back(invitation, reservation, record, clock).await {
-            tracing::error!(%error, invitation_id = %invitation.id, "invitation without mail not rolled back");
+        let Self { app, created, clock } = self;
+        let invitation_id = &created.invitation.id;
+        if let Err(error) = app.store.roll_back(created, clock).await {
+            tracing::error!(%error, %invitation_id, "invitation without mail not rolled back");
         }
     }
 }
@@ -147,13 +143,13 @@ impl Unmailed<'_> {
 /// The invitation that is asked for, and its email where one is wanted. Nothing is written.
 async fn prepare(app: &App, request: &CreateRequest<'_>) -> Result<(Invitation, Option<Email>), Error> {
     let invitee = request.new.checked_invitee(request.clock.now)?;
-    let references = References {
+    let lookup = DirectoryLookup {
         organization_id: Some(&request.new.organization_id),
         user_id: request.new.inviter_id.as_deref(),
         role_ids: &request.new.organization_role_ids,
         connector: request.payload.is_some(),
     };
-    let directory = app.store.directory(&request.new.tenant, references, request.clock).await?;
+    let directory = app.store.directory(&request.new.tenant, lookup, request.clock).await?;
     match resolve(app, request, &invitee, &directory) {
         Ok(resolved) => Ok(resolved),
         Err(error) => Err(first_error(app, request, &invitee, error).await?),
@@ -165,7 +161,7 @@ fn resolve(
     app: &App,
     request: &CreateRequest<'_>,
     invitee: &EmailAddress,
-    directory: &Directory,
+    directory: &DirectorySnapshot,
 ) -> Result<(Invitation, Option<Email>), Error> {
     let references = ResolvedReferences::find(&request.new, directory)?;
     let now = request.clock.now;
@@ -190,7 +186,7 @@ struct ResolvedReferences {
 }
 
 impl ResolvedReferences {
-    fn find(new: &NewInvitation, directory: &Directory) -> Result<Self, Error> {
+    fn find(new: &NewInvitation, directory: &DirectorySnapshot) -> Result<Self, Error> {
         let organization = directory.organization(&new.organization_id)?;
         let inviter = new.inviter_id.as_deref().map(|id| directory.user(id)).transpose()?.flatten();
         let (mut roles, mut unknown_roles) = (Vec::new(), Vec::new());
@@ -224,16 +220,16 @@ async fn first_error(
         return Ok(error);
     }
     let rate = (!error.precedes_rate_limit()).then_some(app.config.message_rate);
-    let refusal = app.store.refusal(&request.new, invitee, rate, request.clock).await?;
-    Ok(refusal.map_or(error, Error::from))
+    let conflict = app.store.conflict(&request.new, invitee, rate, request.clock).await?;
+    Ok(conflict.map_or(error, Error::from))
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::AlreadyMember => Self::AlreadyMember,
-            Refusal::AlreadyInvited(invitation_id) => Self::AlreadyInvited { invitation_id },
-            Refusal::MessageRateLimited { retry_after } => Self::MessageRateLimited { retry_after },
+impl From<Conflict> for Error {
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::AlreadyMember => Self::AlreadyMember,
+            Conflict::AlreadyInvited(invitation_id) => Self::AlreadyInvited { invitation_id },
+            Conflict::MessageRateLimited { retry_after } => Self::MessageRateLimited { retry_after },
         }
     }
 }

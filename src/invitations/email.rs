@@ -12,7 +12,7 @@ use crate::{
     mail::{Email, EmailContext, MessagePayload, compose},
     store::{
         StoreError,
-        directory::{Directory, References},
+        directory::{DirectoryLookup, DirectorySnapshot},
     },
 };
 
@@ -26,13 +26,13 @@ pub(super) async fn of_existing(
     payload: &MessagePayload,
     clock: RequestClock,
 ) -> Result<Email, Error> {
-    let references = References {
+    let lookup = DirectoryLookup {
         organization_id: Some(&invitation.organization_id),
         user_id: invitation.inviter_id.as_deref(),
         connector: true,
-        ..References::default()
+        ..DirectoryLookup::default()
     };
-    let directory = app.store.directory(&invitation.tenant, references, clock).await?;
+    let directory = app.store.directory(&invitation.tenant, lookup, clock).await?;
     let connector = connector(&directory, &app.config)?;
     // What has left the directory since the invitation was made is known by its identifier alone.
     let organization = directory.organization(&invitation.organization_id)?;
@@ -48,7 +48,7 @@ pub(super) async fn of_existing(
 ///
 /// # Errors
 /// [`Error::NoConnector`] or [`Error::InvalidConnector`].
-pub(super) fn connector(directory: &Directory, config: &Config) -> Result<EmailConnector, Error> {
+pub(super) fn connector(directory: &DirectorySnapshot, config: &Config) -> Result<EmailConnector, Error> {
     let own = directory.connector().map_err(|UnusableConnector { cause }| Error::InvalidConnector { cause })?;
     let connector = own.or_else(|| config.default_connector.clone()).ok_or(Error::NoConnector)?;
     let named = connector.configuration_set_name.or_else(|| config.default_configuration_set_name.clone());

@@ -9,7 +9,7 @@ use crate::{
         error::Error,
         invitation::Invitation,
     },
-    store::directory::References,
+    store::directory::DirectoryLookup,
 };
 
 /// Accepts an invitation for `user_id`, who becomes a member with its roles in the same transaction.
@@ -25,10 +25,8 @@ pub async fn accept(
     let invitation = find::get(app, key, clock).await?;
     let accepted = invitation.accepted(user_id, clock.now).map_err(|_| Error::InvitationEnded)?;
     check_user(app, &invitation, user_id, clock).await?;
-    match app.store.accept(&accepted, user_id, clock).await? {
-        true => Ok(accepted),
-        false => Err(lost(app, key, clock).await),
-    }
+    let is_done = app.store.accept(&accepted, user_id, clock).await?;
+    if is_done { Ok(accepted) } else { Err(lost(app, key, clock).await) }
 }
 
 /// Revokes an invitation, which frees its invitee for another.
@@ -37,10 +35,8 @@ pub async fn accept(
 /// [`Error::UnknownInvitation`] or [`Error::InvitationEnded`].
 pub async fn revoke(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
     let revoked = find::get(app, key, clock).await?.revoked(clock.now).map_err(|_| Error::InvitationEnded)?;
-    match app.store.revoke(&revoked, clock).await? {
-        true => Ok(revoked),
-        false => Err(lost(app, key, clock).await),
-    }
+    let is_done = app.store.revoke(&revoked, clock).await?;
+    if is_done { Ok(revoked) } else { Err(lost(app, key, clock).await) }
 }
 
 /// Deletes an invitation, in whatever status, which frees its invitee for another.
@@ -59,8 +55,8 @@ async fn lost(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Error {
 
 /// The user has to exist, and the invitation has to be theirs. Where references are trusted, so is that.
 async fn check_user(app: &App, invitation: &Invitation, user_id: &str, clock: RequestClock) -> Result<(), Error> {
-    let references = References { user_id: Some(user_id), ..References::default() };
-    let directory = app.store.directory(&invitation.tenant, references, clock).await?;
+    let lookup = DirectoryLookup { user_id: Some(user_id), ..DirectoryLookup::default() };
+    let directory = app.store.directory(&invitation.tenant, lookup, clock).await?;
     let user = directory.user(user_id)?.ok_or(Error::UnknownUser)?;
     let is_trusted = app.config.reference_checks == ReferenceChecks::Trust;
     if is_trusted || has_address(&user, invitation) { Ok(()) } else { Err(Error::AnotherInvitee) }

@@ -13,8 +13,9 @@ use crate::{
         timestamp::Timestamp,
     },
     store::{
-        idempotency::{Record, TakenOver},
-        send_window::SendWindow,
+        create::CreatedInvitation,
+        idempotency::{IdempotencyRecord, Progress, TakeOverOutcome},
+        recipient_rate_limit::RecipientRateLimit,
     },
     telemetry::statistics,
 };
@@ -24,21 +25,23 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::StillRunning`] as long as another attempt holds the lease, and the errors of sending an email.
-pub(super) async fn replay(app: &App, request: &CreateRequest<'_>, record: Record) -> Result<String, Error> {
+pub(super) async fn replay(app: &App, request: &CreateRequest<'_>, record: IdempotencyRecord) -> Result<String, Error> {
     statistics::invitation(&record.invitation_id);
     let now = request.clock.now;
-    match record.runs_until {
-        None => Ok(record.answer),
-        Some(until) if until > now => Err(still_running(until, now)),
-        Some(_) if send_missing_email(app, request, &record).await? => Ok(record.answer),
-        Some(until) => Err(still_running(until, now)),
+    match record.progress {
+        Progress::Completed => return Ok(record.response),
+        Progress::InProgress { lease_expires_at } if lease_expires_at > now => {
+            return Err(still_running(lease_expires_at, now));
+        }
+        Progress::InProgress { .. } | Progress::UnreadableLease(_) => {}
     }
+    if send_missing_email(app, request, &record).await? { Ok(record.response) } else { Err(still_running(now, now)) }
 }
 
 /// Sends the email that an earlier attempt may have left unsent. Whether it did cannot be known where it died after SES
 /// took the message: then it is sent twice, which is better than not at all. Gives `false` where another attempt has
 /// the lease.
-async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Record) -> Result<bool, Error> {
+async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &IdempotencyRecord) -> Result<bool, Error> {
     let clock = request.clock;
     let invitation = app.store.get(&request.new.tenant, &record.invitation_id, clock.deadline).await?;
     let is_pending = |invitation: &Invitation| invitation.status(clock.now) == Status::Pending;
@@ -52,17 +55,19 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Rec
         email => email,
     };
     let proof = app.mailer.prove_connection(clock)?;
-    let record = match app.store.take_over(record.clone(), &invitation, clock).await? {
-        TakenOver::Ours(record) => record,
-        TakenOver::Others => return Ok(false),
-        TakenOver::Ended => {
+    let record = match app.store.take_over(record, &invitation, clock).await? {
+        TakeOverOutcome::TakenOver(record) => record,
+        TakeOverOutcome::LeaseLost => return Ok(false),
+        TakeOverOutcome::InvitationEnded => {
             app.store.complete(record, clock).await?;
             return Ok(true);
         }
     };
-    let reservation = SendWindow::unseen(&invitation.tenant, &invitation.invitee.normalized(), app.config.message_rate);
-    let (reservation, record) = (Some(reservation), Some(&record));
-    let unmailed = Unmailed { app, invitation: &invitation, reservation, record, clock };
+    // The send was reserved by the attempt that died. A roll-back finds it in the row.
+    let (tenant, invitee) = (&invitation.tenant, invitation.invitee.normalized());
+    let rate_limit = Some(RecipientRateLimit::assumed_empty(tenant, &invitee, app.config.message_rate));
+    let created = CreatedInvitation { invitation: &invitation, rate_limit, record: Some(&record) };
+    let unmailed = Unmailed { app, created, clock };
     match email {
         Ok(email) => {
             unmailed.mail(&email, proof).await?;
@@ -76,7 +81,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Rec
     }
 }
 
-fn still_running(until: Timestamp, now: Timestamp) -> Error {
-    let millis = u64::try_from(until.as_millis() - now.as_millis()).unwrap_or_default();
+fn still_running(lease_expires_at: Timestamp, now: Timestamp) -> Error {
+    let millis = u64::try_from(lease_expires_at.as_millis() - now.as_millis()).unwrap_or_default();
     Error::StillRunning { retry_after: millis.div_ceil(1000).max(1) }
 }

@@ -6,7 +6,7 @@ use crate::{
     clock::RequestClock,
     domain::{error::Error, ids::InvitationId, invitation::Status},
     mail::MessagePayload,
-    store::send_window::{Counted, SendWindow},
+    store::recipient_rate_limit::{RecipientRateLimit, ReserveOutcome},
 };
 
 /// Mails the invitation with that key again, if it is pending.
@@ -24,24 +24,28 @@ pub async fn resend(
     if invitation.status(clock.now) != Status::Pending {
         return Err(Error::InvitationEnded);
     }
-    let window = SendWindow::unseen(&invitation.tenant, &invitation.invitee.normalized(), app.config.message_rate);
+    let rate_limit = RecipientRateLimit::assumed_empty(
+        &invitation.tenant,
+        &invitation.invitee.normalized(),
+        app.config.message_rate,
+    );
     let email = match email::of_existing(app, &invitation, payload, clock).await {
         Ok(email) => email,
         Err(error) if error.is_fault_of_service() || error.precedes_rate_limit() => return Err(error),
         // That the recipient has had enough is told first, being decided first.
         Err(error) => {
-            let retry_after = app.store.seconds_until_free(&window, clock).await?;
+            let retry_after = app.store.seconds_until_free(&rate_limit, clock).await?;
             return Err(retry_after.map_or(error, |retry_after| Error::MessageRateLimited { retry_after }));
         }
     };
     // Any identifier that is new will do for a version.
     let version = InvitationId::generate(clock.now)?;
     let proof = app.mailer.prove_connection(clock)?;
-    let reservation = match app.store.count_send(&invitation, window, version.as_str(), clock).await? {
-        Counted::Within(window) => window,
-        Counted::Full { retry_after } => return Err(Error::MessageRateLimited { retry_after }),
-        Counted::Ended => return Err(Error::InvitationEnded),
-        Counted::Deleted => return Err(Error::UnknownInvitation),
+    let reserved = match app.store.reserve_send(&invitation, rate_limit, version.as_str(), clock).await? {
+        ReserveOutcome::Reserved(reserved) => reserved,
+        ReserveOutcome::RateLimited { retry_after } => return Err(Error::MessageRateLimited { retry_after }),
+        ReserveOutcome::Ended => return Err(Error::InvitationEnded),
+        ReserveOutcome::Deleted => return Err(Error::UnknownInvitation),
     };
     match app.mailer.send(&email, proof, clock).await {
         Ok(sent) => {
@@ -49,7 +53,7 @@ pub async fn resend(
             Ok(())
         }
         Err(failure) => {
-            if let Err(error) = app.store.give_back_send(reservation, clock.now, clock).await {
+            if let Err(error) = app.store.release_send(reserved, clock.now, clock).await {
                 tracing::error!(%error, invitation_id = %invitation.id, "send of a message that was not sent not released");
             }
             Err(failure.into())

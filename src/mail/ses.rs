@@ -28,7 +28,10 @@ use tokio::{
 
 use super::{Content, Email, compose::one_line};
 use crate::{
-    clock::{Deadline, RequestClock},
+    clock::{
+        Deadline, RequestClock,
+        budgets::{LEAST_TIME_TO_SEND, PROOF_LIMITS, SHORTEST_SEND, TIME_AFTER_SENDING},
+    },
     domain::{error::Error, timestamp::Timestamp},
     sdk_error,
     telemetry::statistics::{self, CountCalls},
@@ -37,23 +40,9 @@ use crate::{
 /// The waits before each attempt. A message is sent again where SES certainly has not taken it.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];
 
-/// The time that is reserved after the last attempt, to write its outcome to the table.
-const TIME_AFTER_SENDING: Duration = Duration::from_secs(1);
-
-/// The least time for an attempt. SES usually answers in a tenth of it.
-const LEAST_ATTEMPT: Duration = Duration::from_millis(500);
-
-/// The least time for sending that a request has to have when it begins to write: for the transaction, and for an attempt
-/// after it. A function whose timeout is 3 seconds has it, one with 2 seconds has not.
-const LEAST_TIME: Duration = Duration::from_millis(700);
-
 /// The time after SES's last response in which a connection counts as alive, in **milliseconds** of the wall clock:
 /// the monotonic clock may stand still while Lambda freezes a container.
 const ALIVE_MILLIS: i64 = 2_000;
-
-/// The time limits of the attempts to prove a connection. The first attempt may meet a connection that is dead without
-/// saying so: an answer takes milliseconds, so it is given up soon, which closes the connection. The others open one.
-const PROOF_LIMITS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(5), Duration::from_secs(15)];
 
 const CHARSET: &str = "UTF-8";
 
@@ -147,7 +136,7 @@ impl Mailer {
     /// # Errors
     /// [`SendError::Unavailable`] where there is not enough time to write and to send.
     pub fn prove_connection(&self, clock: RequestClock) -> Result<ConnectionProof, SendError> {
-        if !sending_deadline(clock).leaves(LEAST_TIME) {
+        if !sending_deadline(clock).leaves(LEAST_TIME_TO_SEND) {
             return Err(no_time());
         }
         if self.last_answer.is_recent(clock.now) {
@@ -198,7 +187,7 @@ impl Mailer {
             Err(_) => return Err(no_time()),
         };
         for (attempt, wait) in WAITS.into_iter().enumerate() {
-            if !deadline.leaves(wait + LEAST_ATTEMPT) {
+            if !deadline.leaves(wait + SHORTEST_SEND) {
                 break;
             }
             // Even no wait at all would be one of a millisecond, which is as finely as timers go.

@@ -1,4 +1,4 @@
-//! One call of DynamoDB: how often it is tried, for how long, and what is known when it has failed.
+//! One call of DynamoDB: its attempts, the backoff between them, and its error.
 
 use std::{error::Error, future::Future, time::Duration};
 
@@ -8,23 +8,23 @@ use tokio::time::{sleep, timeout_at};
 use super::StoreError;
 use crate::{clock::Deadline, telemetry::statistics};
 
-/// How often a call may fail. That DynamoDB is busy is no failure: it is asked for as long as there is time.
+/// The most failures of a call. Throttling and conflicts do not count: they are retried as long as there is time.
 const MOST_FAILURES: u32 = 3;
 
-/// Makes a call by `attempt`, and again while that fails for a reason that may pass. No attempt begins after the
-/// `deadline`. It has to be harmless to repeat: a read, or a write with a request token or a condition.
+/// Makes a call by `attempt`, and retries failures that may pass. No attempt begins after the `deadline`. The call must be
+/// safe to retry: a read, or a write with a request token or a condition.
 pub(super) async fn call<T, E, A>(deadline: Deadline, attempt: impl Fn() -> A) -> Result<T, StoreError>
 where
     E: ProvideErrorMetadata + Error + 'static,
     A: Future<Output = Result<T, SdkError<E>>>,
 {
-    let (mut pauses, mut failures, mut may_be_done) = (Pauses::until(deadline), 0, false);
+    let (mut backoff, mut failures, mut may_be_done) = (Backoff::until(deadline), 0, false);
     if deadline.has_passed_in(Duration::ZERO) {
         return Err(StoreError::nothing_done("DynamoDB: no time left"));
     }
     loop {
         let (failure, may_pass) = match timeout_at(deadline.end, attempt()).await {
-            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => {
                 failures += u32::from(!is_busy(&error));
                 let may_pass = may_pass(&error) && failures < MOST_FAILURES;
@@ -32,21 +32,21 @@ where
             }
             Err(_) => (StoreError::unknown("DynamoDB: no answer in time"), false),
         };
-        // What one attempt may have done, another that is refused has not undone.
+        // A later attempt that certainly failed does not undo what an earlier one may have done.
         may_be_done |= failure.may_be_done;
-        if !(may_pass && pauses.next().await) {
+        if !(may_pass && backoff.wait().await) {
             return Err(StoreError { may_be_done, ..failure });
         }
     }
 }
 
-/// The pauses between attempts, which grow, and are random so that callers who met once do not meet again.
-pub(super) struct Pauses {
+/// The backoff between attempts: exponential with full jitter, so that callers who collided do not collide again.
+pub(super) struct Backoff {
     deadline: Deadline,
     longest: Duration,
 }
 
-impl Pauses {
+impl Backoff {
     const FIRST: Duration = Duration::from_millis(20);
     const LONGEST: Duration = Duration::from_millis(640);
 
@@ -54,8 +54,8 @@ impl Pauses {
         Self { deadline, longest: Self::FIRST }
     }
 
-    /// Pauses, unless what is to follow would begin too late. Says whether there still is time for it.
-    pub(super) async fn next(&mut self) -> bool {
+    /// Waits before the next attempt. Returns `false` at once if that would begin after the deadline.
+    pub(super) async fn wait(&mut self) -> bool {
         let pause = jittered(self.longest);
         self.longest = (self.longest * 2).min(Self::LONGEST);
         let has_time = !self.deadline.has_passed_in(pause);
@@ -68,17 +68,17 @@ impl Pauses {
 }
 
 /// A random time of up to `wait`.
-pub(super) fn jittered(wait: Duration) -> Duration {
+fn jittered(wait: Duration) -> Duration {
     let mut byte = [0];
-    // Without randomness the full wait is as good.
+    // Without randomness, wait the full time.
     let fraction = getrandom::fill(&mut byte).map_or(u8::MAX, |()| byte[0]);
     wait * u32::from(fraction) / u32::from(u8::MAX)
 }
 
-/// Whether DynamoDB works, and cannot do this at the moment: it throttles, or a transaction is at the same row. A
-/// transaction that is in progress is this one: its answer was lost, and DynamoDB may take some seconds to give it again.
+/// Tells that DynamoDB throttles, or that a transaction conflicts. `TransactionInProgressException` means this very
+/// transaction: the response to an earlier attempt was lost, and DynamoDB may take some seconds to repeat it.
 ///
-/// `TransactionConflictException` is the refusal of a single-row request; a transaction is cancelled with the reason
+/// `TransactionConflictException` answers a single-row request; a transaction is cancelled with the reason
 /// `TransactionConflict` instead. `ReplicatedWriteConflictException` is its counterpart of global tables (API reference,
 /// `UpdateItem`, "Errors").
 pub(super) fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
@@ -94,7 +94,7 @@ pub(super) fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| BUSY.contains(&code))
 }
 
-/// Whether the same request may succeed in a moment: unless DynamoDB refuses it for what it is, or for whose it is.
+/// Tells that a later attempt may succeed. It cannot if DynamoDB rejects the request as invalid or forbidden.
 fn may_pass<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::ServiceError(answer) => is_busy(error) || !answer.raw().status().is_client_error(),

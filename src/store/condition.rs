@@ -1,17 +1,21 @@
-//! The condition that a row still is what it was read as.
+//! The condition that a row has not changed since it was read.
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{
+    AttributeValue,
+    builders::{DeleteBuilder, PutBuilder, UpdateBuilder},
+};
 
 use super::Item;
 
-/// The condition that a row is what it was read as, as far as these attributes go. An empty row is none.
+/// The condition that the named attributes of a row are still as they were read. For an empty row, the condition is that
+/// there is none.
 #[derive(Debug)]
 pub(super) struct Unchanged {
-    pub(super) expression: String,
-    pub(super) names: Option<HashMap<String, String>>,
-    pub(super) values: Option<HashMap<String, AttributeValue>>,
+    expression: String,
+    names: Option<HashMap<String, String>>,
+    values: Option<HashMap<String, AttributeValue>>,
 }
 
 impl Unchanged {
@@ -23,17 +27,38 @@ impl Unchanged {
             (vec!["attribute_exists(pk)".to_owned()], HashMap::new(), HashMap::new());
         for (position, name) in attributes.iter().enumerate() {
             names.insert(format!("#{position}"), (*name).to_owned());
-            if let Some(value) = row.get(*name) {
-                values.insert(format!(":{position}"), value.clone());
-                conditions.push(format!("#{position} = :{position}"));
-            } else {
-                conditions.push(format!("attribute_not_exists(#{position})"));
-            }
+            conditions.push(match row.get(*name) {
+                Some(_) => format!("#{position} = :{position}"),
+                None => format!("attribute_not_exists(#{position})"),
+            });
+            values.extend(row.get(*name).map(|value| (format!(":{position}"), value.clone())));
         }
         Self {
             expression: conditions.join(" AND "),
             names: Some(names),
             values: (!values.is_empty()).then_some(values),
         }
+    }
+
+    /// A put under this condition.
+    pub(super) fn put(self, put: PutBuilder) -> PutBuilder {
+        put.condition_expression(self.expression)
+            .set_expression_attribute_names(self.names)
+            .set_expression_attribute_values(self.values)
+    }
+
+    /// A deletion under this condition.
+    pub(super) fn delete(self, delete: DeleteBuilder) -> DeleteBuilder {
+        delete
+            .condition_expression(self.expression)
+            .set_expression_attribute_names(self.names)
+            .set_expression_attribute_values(self.values)
+    }
+
+    /// An update under this condition, which keeps the values that it has already.
+    pub(super) fn update(self, update: UpdateBuilder) -> UpdateBuilder {
+        let update = update.condition_expression(self.expression).set_expression_attribute_names(self.names);
+        let values = self.values.into_iter().flatten();
+        values.fold(update, |update, (name, value)| update.expression_attribute_values(name, value))
     }
 }

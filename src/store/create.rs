@@ -1,24 +1,20 @@
-//! Creating an invitation in one transaction, and rolling one back whose mail was certainly not sent.
+//! Creating an invitation in one transaction, and rolling one back whose email was certainly not sent.
 //!
 //! Every part of the transaction is keyed by this one invitee or idempotency key, so that different invitations never
-//! wait for each other. There is no condition on the organization or a role on purpose: concurrent transactions on one
-//! shared row cancel each other, and inviting many people to one organization at once would fail.
-
-use std::time::Duration;
-
-use aws_sdk_dynamodb::types::TransactWriteItem;
+//! contend. There is no condition on the organization or a role on purpose: concurrent transactions on one shared row
+//! cancel each other, and inviting many people to one organization at once would fail.
 
 use super::{
     Store, StoreError,
-    idempotency::Record,
+    idempotency::IdempotencyRecord,
     items::{self, number, string},
     keys,
-    send_window::SendWindow,
+    recipient_rate_limit::RecipientRateLimit,
     standing::Standing,
-    transaction::{Transacted, put_part},
+    transaction::{FailedConditions, PartRole, TransactionOutcome, TransactionPart},
 };
 use crate::{
-    clock::RequestClock,
+    clock::{RequestClock, budgets::TIME_AFTER_WRITING},
     domain::{
         email_address::EmailAddress,
         ids::InvitationId,
@@ -28,43 +24,36 @@ use crate::{
     },
 };
 
-/// What has to be left of a request's time when it begins to write: to find that the answer is lost, to send the mail,
-/// and to take the invitation back.
-pub(super) const TIME_AFTER_WRITING: Duration = Duration::from_secs(7);
-
-/// The positions of the transaction's parts. A record, where there is one, is the last.
-const STANDING: usize = 0;
-const INVITATION: usize = 1;
-const SEND_WINDOW: usize = 2;
-
-/// The parts of the transaction that rolls a create back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Invitation,
-    Standing,
-    Window,
-    Record,
-}
-
-/// What became of a create.
+/// A created invitation, with what its create wrote beside it: all that a roll-back removes.
 #[derive(Debug)]
-pub enum Creation {
-    /// The invitation exists; with the recipient's window, where a send was counted.
-    Created(Option<SendWindow>),
-    /// It does not, because something stands against it.
-    Refused(Refusal),
-    /// A request with the same idempotency key came before.
-    Repeated(Record),
+pub struct CreatedInvitation<'a> {
+    /// The invitation.
+    pub invitation: &'a Invitation,
+    /// The recipient's rate limit, if an email is sent: a send at `createdAt` is reserved in it.
+    pub rate_limit: Option<RecipientRateLimit>,
+    /// The idempotency record, if the request has a key.
+    pub record: Option<&'a IdempotencyRecord>,
 }
 
-/// What can stand against an invitation in the table, in the order in which it is told.
+/// The outcome of writing a create.
+#[derive(Debug)]
+pub enum WriteOutcome<'a> {
+    /// The invitation exists.
+    Created(CreatedInvitation<'a>),
+    /// Nothing was written, because of another row.
+    Conflict(Conflict),
+    /// Nothing was written, because a request with the same idempotency key came before.
+    Replay(IdempotencyRecord),
+}
+
+/// The reasons in the table against an invitation, in the order in which the contract decides them.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Conflict {
     /// The invitee is a member already.
     AlreadyMember,
     /// The invitee has a pending invitation to this organization.
     AlreadyInvited(Option<InvitationId>),
-    /// The recipient has had as much mail as one may get for now.
+    /// The recipient has reached the rate limit.
     MessageRateLimited {
         /// Seconds until one more message may be sent.
         retry_after: u64,
@@ -72,161 +61,170 @@ pub enum Refusal {
 }
 
 impl Store {
-    /// Creates `invitation`, counts a send to the invitee where `rate` is given, and remembers the request where `record`
-    /// is. Where it remains unknown whether that was done, it is undone, so that the same call can be made again; unless
-    /// the record is enough for that.
-    pub async fn create(
+    /// Creates `invitation`, with a reserved send if `rate` is given, and with `record` if it is given. If the outcome is
+    /// unknown, rolls back, so that the caller can retry; unless `record` makes a retry safe without.
+    pub async fn create<'a>(
         &self,
-        invitation: &Invitation,
+        invitation: &'a Invitation,
         rate: Option<MessageRate>,
-        record: Option<&Record>,
+        record: Option<&'a IdempotencyRecord>,
         clock: RequestClock,
-    ) -> Result<Creation, StoreError> {
-        let mut seen = rate.map(|rate| SendWindow::unseen(&invitation.tenant, &invitation.invitee.normalized(), rate));
+    ) -> Result<WriteOutcome<'a>, StoreError> {
+        let (tenant, invitee) = (&invitation.tenant, invitation.invitee.normalized());
+        let mut found = rate.map(|rate| RecipientRateLimit::assumed_empty(tenant, &invitee, rate));
         loop {
-            let counted = seen.as_ref().map(|window| window.with_send(clock.now, invitation.id.as_str()));
-            let mut parts = vec![self.put_standing(invitation, clock.now), self.put_invitation(invitation)];
-            if let (Some(old), Some(new)) = (&seen, &counted) {
-                parts.push(self.replace_send_window(old, new, clock.now));
-            }
-            let record_position = parts.len();
-            parts.extend(record.map(|record| self.put_record(record, clock.now)));
+            let rate_limit = found.as_ref().map(|found| found.reserve(clock.now, invitation.id.as_str()));
+            let created = CreatedInvitation { invitation, rate_limit, record };
+            let parts = self.create_parts(&created, found.as_ref(), clock.now);
             let failed = match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await {
-                Ok(Transacted::Committed) => return Ok(Creation::Created(counted)),
-                Ok(Transacted::Refused(failed)) => failed,
-                Err(error) => return Err(self.undo_if_done(invitation, counted, record, error, clock).await),
+                Ok(TransactionOutcome::Committed) => return Ok(WriteOutcome::Created(created)),
+                Ok(TransactionOutcome::ConditionFailed(failed)) => failed,
+                Err(error) => return Err(self.roll_back_if_unknown(created, error, clock).await),
             };
-            // Then an attempt has done it of which nothing was heard.
-            if failed.at(STANDING).is_some_and(|row| Standing::names_invitation(row, &invitation.id)) {
-                return Ok(Creation::Created(counted));
+            // An earlier attempt committed but its response was lost.
+            if failed.row(PartRole::Standing).is_some_and(|row| Standing::names_invitation(row, &invitation.id)) {
+                return Ok(WriteOutcome::Created(created));
             }
-            if let Some(row) = failed.at(record_position) {
-                // DynamoDB has just found that it is to be remembered, by the same clock.
-                let forgotten = || StoreError::nothing_done("DynamoDB: what is remembered of a request is outdated");
-                return Record::read(row, clock.now)?.map(Creation::Repeated).ok_or_else(forgotten);
+            if let Some(outcome) = earlier_row(&failed, clock.now)? {
+                return Ok(outcome);
             }
-            if let Some(standing) = failed.at(STANDING) {
-                return Ok(Creation::Refused(Standing::read(standing)?.into()));
-            }
-            let window = seen.filter(|_| failed.at(INVITATION).is_none());
-            let Some((window, row)) = window.zip(failed.at(SEND_WINDOW)) else {
+            let rate_limit = found.filter(|_| failed.row(PartRole::Invitation).is_none());
+            let Some((rate_limit, row)) = rate_limit.zip(failed.row(PartRole::RecipientRateLimit)) else {
                 return Err(StoreError::nothing_done("DynamoDB: a new invitation's identifier is taken"));
             };
-            let window = window.seen(row)?;
-            if let Some(retry_after) = window.seconds_until_free(clock.now) {
-                return Ok(Creation::Refused(Refusal::MessageRateLimited { retry_after }));
+            let rate_limit = rate_limit.from_row(row)?;
+            if let Some(retry_after) = rate_limit.seconds_until_free(clock.now) {
+                return Ok(WriteOutcome::Conflict(Conflict::MessageRateLimited { retry_after }));
             }
-            seen = Some(window);
+            found = Some(rate_limit);
         }
     }
 
-    async fn undo_if_done(
+    /// The parts of a create. `found` is the recipient's rate limit without the send that is to be reserved.
+    fn create_parts(
         &self,
-        invitation: &Invitation,
-        window: Option<SendWindow>,
-        record: Option<&Record>,
+        created: &CreatedInvitation<'_>,
+        found: Option<&RecipientRateLimit>,
+        now: Timestamp,
+    ) -> Vec<TransactionPart> {
+        let CreatedInvitation { invitation, rate_limit, record } = created;
+        let mut parts = vec![self.put_standing(invitation, now), self.put_invitation(invitation)];
+        let rate_limit = found.zip(rate_limit.as_ref());
+        parts.extend(rate_limit.map(|(found, reserved)| self.replace_rate_limit(found, reserved, now)));
+        parts.extend(record.map(|record| self.put_record(record, now)));
+        parts
+    }
+
+    /// Rolls a create back whose outcome is unknown. Returns the error of the create.
+    async fn roll_back_if_unknown(
+        &self,
+        created: CreatedInvitation<'_>,
         error: StoreError,
         clock: RequestClock,
     ) -> StoreError {
-        // Where nothing is left to do, the request may have been repeated and answered as done by now.
-        let may_be_undone = record.is_none_or(|record| record.runs_until.is_some());
+        let invitation_id = &created.invitation.id;
+        // A completed record may have been replayed by now: its invitation must stay.
+        let may_roll_back = created.record.is_none_or(|record| !record.is_completed());
         if error.may_be_done
-            && may_be_undone
-            && let Err(second) = self.roll_back(invitation, window, record, clock).await
+            && may_roll_back
+            && let Err(second) = self.roll_back(created, clock).await
         {
-            tracing::error!(error = %second, invitation_id = %invitation.id, "invitation of unknown outcome not rolled back");
+            tracing::error!(error = %second, %invitation_id, "invitation of unknown outcome not rolled back");
         }
         error
     }
 
-    /// What stands against the invitation `new` of `invitee` in the table right now, if anything. Asked only where the request fails
-    /// anyway, to tell the caller first what the contract decides first.
-    pub async fn refusal(
+    /// Reads the conflicts of the invitation `new` of `invitee` with the table. Only for requests that fail anyway, to
+    /// tell the caller first what the contract decides first.
+    pub async fn conflict(
         &self,
         new: &NewInvitation,
         invitee: &EmailAddress,
         rate: Option<MessageRate>,
         clock: RequestClock,
-    ) -> Result<Option<Refusal>, StoreError> {
+    ) -> Result<Option<Conflict>, StoreError> {
         let (tenant, invitee) = (&new.tenant, invitee.normalized());
         let standing_key = keys::standing(&new.organization_id, &invitee);
         let mut wanted = vec![standing_key.clone()];
-        wanted.extend(rate.is_some().then(|| keys::send_window(&invitee)));
+        wanted.extend(rate.is_some().then(|| keys::recipient_rate_limit(&invitee)));
         let rows = self.batch_get(tenant, wanted, clock.deadline).await?;
-        let (standings, windows): (Vec<_>, Vec<_>) =
+        let (standings, rate_limits): (Vec<_>, Vec<_>) =
             rows.iter().partition(|row| items::text(row, keys::SK) == Some(standing_key.as_str()));
         let standing = standings.first().map(|row| Standing::read(row)).transpose()?;
         if let Some(standing) = standing.filter(|standing| standing.blocks_invitation(clock.now)) {
             return Ok(Some(standing.into()));
         }
-        let Some((rate, row)) = rate.zip(windows.first()) else { return Ok(None) };
-        let window = SendWindow::unseen(tenant, &invitee, rate).seen(row)?;
-        Ok(window.seconds_until_free(clock.now).map(|retry_after| Refusal::MessageRateLimited { retry_after }))
+        let Some((rate, row)) = rate.zip(rate_limits.first()) else { return Ok(None) };
+        let rate_limit = RecipientRateLimit::assumed_empty(tenant, &invitee, rate).from_row(row)?;
+        Ok(rate_limit.seconds_until_free(clock.now).map(|retry_after| Conflict::MessageRateLimited { retry_after }))
     }
 
-    /// Rolls back a created invitation whose mail was certainly not sent, so that the same call can be made again: releases
-    /// the send that is reserved in `window`, and deletes `record`. An invitation that was accepted or revoked since stays.
-    /// One that expired goes, also where another has taken its place. Where another attempt has taken over the lease of
-    /// `record`, everything stays.
-    pub async fn roll_back(
-        &self,
-        invitation: &Invitation,
-        window: Option<SendWindow>,
-        record: Option<&Record>,
-        clock: RequestClock,
-    ) -> Result<(), StoreError> {
+    /// Rolls back a created invitation whose email was certainly not sent, so that the caller can retry: releases the
+    /// reserved send and deletes the record. An invitation that was accepted or revoked since stays. An expired one is
+    /// deleted, also if another has replaced it. If another attempt has taken over the lease of the record, everything
+    /// stays.
+    pub async fn roll_back(&self, created: CreatedInvitation<'_>, clock: RequestClock) -> Result<(), StoreError> {
+        let CreatedInvitation { invitation, mut rate_limit, record } = created;
         let reserved_at = invitation.created_at;
-        let (mut window, mut is_ours, mut standing) = (window, true, Some(self.free_invitee(invitation)));
+        let (mut is_unchanged, mut standing) = (true, Some(self.free_invitee(invitation)));
         loop {
             let mut parts = Vec::with_capacity(4);
-            if is_ours {
-                parts.push((Part::Invitation, self.delete_unchanged(invitation)));
-                parts.extend(standing.clone().map(|standing| (Part::Standing, standing)));
+            if is_unchanged {
+                parts.push(self.delete_unchanged(invitation));
+                parts.extend(standing.clone());
             }
-            if let Some(old) = &window {
-                let released = self.replace_send_window(old, &old.without_send(reserved_at), clock.now);
-                parts.push((Part::Window, released));
-            }
-            parts.extend(record.map(|record| (Part::Record, self.delete_record(record))));
-            let (labels, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            let release = |limit| self.replace_rate_limit(limit, &limit.release(reserved_at), clock.now);
+            parts.extend(rate_limit.as_ref().map(release));
+            parts.extend(record.map(|record| self.delete_record(record)));
             if parts.is_empty() {
                 return Ok(());
             }
-            let Transacted::Refused(failed) = self.transact(&parts, clock.deadline).await? else { return Ok(()) };
-            let failed = |part| labels.iter().position(|label| *label == part).and_then(|position| failed.at(position));
-            if failed(Part::Record).is_some() {
+            let outcome = self.transact(&parts, clock.deadline).await?;
+            let TransactionOutcome::ConditionFailed(failed) = outcome else { return Ok(()) };
+            if failed.row(PartRole::IdempotencyRecord).is_some() {
                 return Ok(());
             }
-            // One that cannot be read must not keep the invitation.
-            if let (Some(old), Some(row)) = (&window, failed(Part::Window)) {
-                window = old.seen(row).ok().filter(|seen| seen.counts(reserved_at));
+            // A rate limit that cannot be read must not keep the invitation.
+            if let (Some(limit), Some(row)) = (&rate_limit, failed.row(PartRole::RecipientRateLimit)) {
+                rate_limit = limit.from_row(row).ok().filter(|found| found.counts(reserved_at));
             }
-            // The invitee has become a member, whose standing remembers the invitation; or the standing is another's.
-            if let Some(row) = failed(Part::Standing) {
+            // The invitee has become a member, whose standing keeps the invitation; or the standing names another invitation.
+            if let Some(row) = failed.row(PartRole::Standing) {
                 standing = self.forget_invitation(invitation, row)?;
             }
-            is_ours &= failed(Part::Invitation).is_none();
+            is_unchanged &= failed.row(PartRole::Invitation).is_none();
         }
     }
 
-    fn put_standing(&self, invitation: &Invitation, now: Timestamp) -> TransactWriteItem {
+    fn put_standing(&self, invitation: &Invitation, now: Timestamp) -> TransactionPart {
         let put = self
             .put(items::pending_standing(invitation))
             .condition_expression("attribute_not_exists(pk) OR (#state = :pending AND expiresAt <= :now)")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":pending", string(Standing::PENDING))
             .expression_attribute_values(":now", number(now.as_millis()));
-        put_part(put)
+        TransactionPart::put(PartRole::Standing, put)
     }
 
-    fn put_invitation(&self, invitation: &Invitation) -> TransactWriteItem {
+    fn put_invitation(&self, invitation: &Invitation) -> TransactionPart {
         let item = items::invitation(invitation, self.retention_seconds);
         let put = self.put(item).condition_expression("attribute_not_exists(pk)");
-        put_part(put)
+        TransactionPart::put(PartRole::Invitation, put)
     }
 }
 
-impl From<Standing> for Refusal {
+/// The outcome of a create for which the record of an earlier request, or the invitee's standing, exists.
+fn earlier_row(failed: &FailedConditions, now: Timestamp) -> Result<Option<WriteOutcome<'static>>, StoreError> {
+    if let Some(row) = failed.row(PartRole::IdempotencyRecord) {
+        // The condition has just found that the record has not expired, by the same clock.
+        let expired = || StoreError::nothing_done("DynamoDB: an expired idempotency record failed a condition");
+        return IdempotencyRecord::read(row, now)?.map(WriteOutcome::Replay).ok_or_else(expired).map(Some);
+    }
+    let standing = failed.row(PartRole::Standing).map(Standing::read).transpose()?;
+    Ok(standing.map(|standing| WriteOutcome::Conflict(standing.into())))
+}
+
+impl From<Standing> for Conflict {
     fn from(standing: Standing) -> Self {
         match standing {
             Standing::Member { .. } => Self::AlreadyMember,

@@ -1,6 +1,6 @@
-//! The read of directory rows: all that a request needs in one strongly consistent `BatchGetItem`, less what a warm
-//! function remembers. Only rows that were found are remembered, for a short, set time: a row that is missing now
-//! may be there in a moment, and a bulk invitation should not fail for it.
+//! The read of directory rows: all that a request needs in one strongly consistent `BatchGetItem`, except rows that a
+//! warm function has cached. Only rows that were found are cached, for a short, set time: a row that is missing now may be
+//! written soon, and a bulk invitation should not fail for it.
 
 use std::{
     collections::HashMap,
@@ -8,17 +8,12 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{
-    Item, Store, StoreError,
-    call::{Pauses, call},
-    items, keys,
-};
+use super::{Item, Store, StoreError, call::call, items, keys};
 use crate::{
-    clock::{Deadline, RequestClock},
+    clock::{Deadline, RequestClock, budgets::OPERATOR_CALL},
     config::Config,
     domain::{
         directory::{
@@ -31,61 +26,58 @@ use crate::{
     },
 };
 
-/// The most rows that are remembered, and the most bytes that they take as [`row_bytes`] estimates them: the connector
-/// of one tenant may have 400 KB, and a function of 128 MB serves any number of tenants.
+/// The most cached rows, and the most bytes that they take as [`row_bytes`] estimates them: the connector of one tenant
+/// may have 400 KB, and a function of 128 MB serves any number of tenants.
 const CACHE_CAPACITY: usize = 1_000;
 const CACHE_BYTES: usize = 8 << 20;
 
-/// How long an operator's single read or write is tried again while DynamoDB is busy.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
-
-/// The rows that a request needs.
+/// The directory rows that a request needs.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct References<'a> {
+pub struct DirectoryLookup<'a> {
     /// The organization, by its identifier.
     pub organization_id: Option<&'a str>,
     /// The user, by their identifier.
     pub user_id: Option<&'a str>,
     /// The roles, by their identifiers.
     pub role_ids: &'a [String],
-    /// Whether the tenant's email connector is needed.
+    /// The tenant's email connector is needed.
     pub connector: bool,
 }
 
-/// What the directory says of a request's references.
+/// The directory rows of a request, as they were read or cached.
 #[derive(Debug)]
-pub struct Directory {
+pub struct DirectorySnapshot {
     rows: HashMap<String, Arc<Value>>,
     rules: Rules,
 }
 
-/// How references are looked up.
+/// The settings of a lookup.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     checks: ReferenceChecks,
     id_max_length: usize,
 }
 
-/// The rows that a warm function remembers, by tenant and sort key.
+/// The rows that a warm function has cached, by tenant and sort key.
 #[derive(Debug)]
 pub(super) struct Cache {
-    lifetime_millis: i64,
-    rows: Mutex<HashMap<(TenantId, String), Remembered>>,
+    lifetime: Duration,
+    rows: Mutex<HashMap<(TenantId, String), CachedRow>>,
 }
 
-/// A row, and when it was read.
+/// A row with the time of its read.
 #[derive(Debug)]
-struct Remembered {
+struct CachedRow {
     read_at: Timestamp,
     row: Arc<Value>,
     bytes: usize,
 }
 
-impl Directory {
+impl DirectorySnapshot {
     /// The organization with that identifier.
     ///
     /// # Errors
-    /// A permanent one for a row that is there and cannot be read. So it is with roles and users.
+    /// A permanent one for a row that exists and cannot be read.
     pub fn organization(&self, id: &str) -> Result<Option<Organization>, StoreError> {
         self.reference(id, &keys::organization(id), || Organization::unnamed(id))
     }
@@ -93,7 +85,7 @@ impl Directory {
     /// The role with that identifier.
     ///
     /// # Errors
-    /// As of [`Directory::organization`].
+    /// As of [`DirectorySnapshot::organization`].
     pub fn role(&self, id: &str) -> Result<Option<OrganizationRole>, StoreError> {
         self.reference(id, &keys::role(id), || OrganizationRole { id: id.to_owned(), name: id.to_owned() })
     }
@@ -101,15 +93,15 @@ impl Directory {
     /// The user with that identifier.
     ///
     /// # Errors
-    /// As of [`Directory::organization`].
+    /// As of [`DirectorySnapshot::organization`].
     pub fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
         self.reference(id, &keys::user(id), || User::unnamed(id))
     }
 
-    /// The tenant's email connector, where there is one.
+    /// The tenant's email connector, if there is one.
     ///
     /// # Errors
-    /// Names what is wrong with one that cannot be used. It never counts as missing.
+    /// Names what is wrong with a connector that cannot be used: it does not count as missing.
     pub fn connector(&self) -> Result<Option<EmailConnector>, UnusableConnector> {
         self.rows.get(keys::EMAIL_CONNECTOR).map(|row| connector_row::read(row)).transpose()
     }
@@ -135,27 +127,27 @@ impl Rules {
         Self { checks: config.reference_checks, id_max_length: config.id_max_length }
     }
 
-    /// The rows to read. One that could not exist is not looked for, since its key could mean something else.
-    fn sort_keys(self, references: References<'_>) -> Vec<String> {
+    /// The rows to read. An identifier that could not exist is left out, since its key could be another row's.
+    fn sort_keys(self, lookup: DirectoryLookup<'_>) -> Vec<String> {
         let is_checked = |id: &&str| self.checks == ReferenceChecks::Enforce && could_exist(id, self.id_max_length);
-        let organization = references.organization_id.filter(is_checked).map(keys::organization);
-        let user = references.user_id.filter(is_checked).map(keys::user);
-        let roles = references.role_ids.iter().map(String::as_str).filter(is_checked).map(keys::role);
-        let connector = references.connector.then(|| keys::EMAIL_CONNECTOR.to_owned());
+        let organization = lookup.organization_id.filter(is_checked).map(keys::organization);
+        let user = lookup.user_id.filter(is_checked).map(keys::user);
+        let roles = lookup.role_ids.iter().map(String::as_str).filter(is_checked).map(keys::role);
+        let connector = lookup.connector.then(|| keys::EMAIL_CONNECTOR.to_owned());
         organization.into_iter().chain(user).chain(roles).chain(connector).collect()
     }
 }
 
 impl Store {
-    /// Reads what `references` names, as far as it is there.
+    /// Reads the rows of `lookup` that exist.
     pub async fn directory(
         &self,
         tenant: &TenantId,
-        references: References<'_>,
+        lookup: DirectoryLookup<'_>,
         clock: RequestClock,
-    ) -> Result<Directory, StoreError> {
-        let mut directory = Directory { rows: HashMap::new(), rules: self.rules };
-        let mut wanted = self.rules.sort_keys(references);
+    ) -> Result<DirectorySnapshot, StoreError> {
+        let mut directory = DirectorySnapshot { rows: HashMap::new(), rules: self.rules };
+        let mut wanted = self.rules.sort_keys(lookup);
         wanted.retain(|sk| match self.directory_cache.get(tenant, sk, clock.now) {
             Some(row) => directory.rows.insert(sk.clone(), row).is_some(),
             None => true,
@@ -192,72 +184,49 @@ impl Store {
     async fn put_row(&self, tenant: &TenantId, sk: &str, row: &impl Serialize) -> Result<(), StoreError> {
         let item = to_item(tenant, sk, row)?;
         let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        call(Deadline::within(PATIENCE), || request.clone().send()).await.map(drop)
-    }
-
-    /// Reads rows of one tenant, strongly consistent; asks again for what DynamoDB did not get to.
-    pub(super) async fn batch_get(
-        &self,
-        tenant: &TenantId,
-        sort_keys: Vec<String>,
-        deadline: Deadline,
-    ) -> Result<Vec<Item>, StoreError> {
-        let mut wanted: Vec<Item> = sort_keys.into_iter().map(|sk| Item::from(keys::primary(tenant, sk))).collect();
-        let (mut found, mut pauses) = (Vec::with_capacity(wanted.len()), Pauses::until(deadline));
-        while !wanted.is_empty() {
-            let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true);
-            let keys = keys.build().expect("keys are set");
-            let request = self.client.batch_get_item().request_items(&self.table, keys);
-            let answer = call(deadline, || request.clone().send()).await?;
-            found.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
-            wanted = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
-            if !wanted.is_empty() && !pauses.next().await {
-                return Err(StoreError::nothing_done("DynamoDB: UnprocessedKeys"));
-            }
-        }
-        Ok(found)
+        call(Deadline::within(OPERATOR_CALL), || request.clone().send()).await.map(drop)
     }
 }
 
 impl Cache {
-    pub(super) fn new(lifetime_millis: i64) -> Self {
-        Self { lifetime_millis, rows: Mutex::default() }
+    pub(super) fn new(lifetime: Duration) -> Self {
+        Self { lifetime, rows: Mutex::default() }
     }
 
     fn get(&self, tenant: &TenantId, sk: &str, now: Timestamp) -> Option<Arc<Value>> {
-        if self.lifetime_millis == 0 {
+        if self.lifetime.is_zero() {
             return None;
         }
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let remembered = rows.get(&(tenant.clone(), sk.to_owned()))?;
-        self.is_fresh(remembered.read_at, now).then(|| Arc::clone(&remembered.row))
+        let cached = rows.get(&(tenant.clone(), sk.to_owned()))?;
+        self.is_fresh(cached.read_at, now).then(|| Arc::clone(&cached.row))
     }
 
-    /// Also not when the row was read in what is now the future: a clock was set back.
+    /// A row that was read in what is now the future is not fresh: a clock was set back.
     fn is_fresh(&self, read_at: Timestamp, now: Timestamp) -> bool {
-        (read_at..read_at.plus_millis(self.lifetime_millis)).contains(&now)
+        (read_at..read_at.plus(self.lifetime)).contains(&now)
     }
 
     fn put(&self, tenant: &TenantId, sk: &str, row: &Arc<Value>, now: Timestamp) {
-        if self.lifetime_millis == 0 {
+        if self.lifetime.is_zero() {
             return;
         }
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = row_bytes(row);
-        let is_full = |rows: &HashMap<_, Remembered>| {
+        let is_full = |rows: &HashMap<_, CachedRow>| {
             rows.len() >= CACHE_CAPACITY || bytes + rows.values().map(|it| it.bytes).sum::<usize>() > CACHE_BYTES
         };
         if is_full(&rows) {
-            rows.retain(|_, remembered| self.is_fresh(remembered.read_at, now));
+            rows.retain(|_, cached| self.is_fresh(cached.read_at, now));
         }
         if is_full(&rows) {
             rows.clear();
         }
-        rows.insert((tenant.clone(), sk.to_owned()), Remembered { read_at: now, row: Arc::clone(row), bytes });
+        rows.insert((tenant.clone(), sk.to_owned()), CachedRow { read_at: now, row: Arc::clone(row), bytes });
     }
 }
 
-/// The row that keeps `row` under the sort key `sk`.
+/// The item of `row` under the sort key `sk`.
 pub(super) fn to_item(tenant: &TenantId, sk: &str, row: &impl Serialize) -> Result<Item, StoreError> {
     let row =
         serde_json::to_value(row).map_err(|error| StoreError::nothing_done(format!("{} row: {error}", kind(sk))))?;
@@ -266,7 +235,7 @@ pub(super) fn to_item(tenant: &TenantId, sk: &str, row: &impl Serialize) -> Resu
     Ok(item)
 }
 
-/// A row of the directory with the identifier of its key, by which everything refers to it, whatever its `id` is.
+/// A row of the directory with the identifier of its key as its `id`: references use the key.
 pub(super) fn identified(sk: &str, mut row: Value) -> Value {
     if let (Some(id), Some(fields)) = (keys::directory_id(sk), row.as_object_mut()) {
         fields.insert("id".to_owned(), id.into());
@@ -274,7 +243,7 @@ pub(super) fn identified(sk: &str, mut row: Value) -> Value {
     row
 }
 
-/// The failure of a row that does not have the form of its kind. It tells which attribute is at fault, and not its value.
+/// The error of a row that does not have the form of its kind. It names the attribute, not its value.
 fn unreadable(sk: &str, row: &Value) -> StoreError {
     const TEXTS: [&str; 3] = ["name", "primaryEmail", "avatar"];
     let is_no_text = |name: &&&str| row.get(**name).is_some_and(|value| !value.is_string());
@@ -283,7 +252,7 @@ fn unreadable(sk: &str, row: &Value) -> StoreError {
     StoreError::unreadable(&kind(sk).to_ascii_lowercase(), TEXTS.iter().find(is_no_text).unwrap_or(&missing))
 }
 
-/// An estimate of the memory that a row takes, in bytes: its texts, and for each value the place and the allocations.
+/// An estimate of the memory that a row takes, in bytes: its texts, and a fixed size for each value.
 fn row_bytes(row: &Value) -> usize {
     const VALUE: usize = 64;
     match row {
@@ -296,7 +265,7 @@ fn row_bytes(row: &Value) -> usize {
     }
 }
 
-/// The part of a sort key that names nobody.
+/// The kind of row, which a sort key begins with.
 fn kind(sk: &str) -> &str {
     sk.split('#').next().unwrap_or_default()
 }
@@ -306,14 +275,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_remembered_stays_within_its_bytes_however_large_the_rows_are() {
-        let cache = Cache::new(30_000);
+    fn what_is_cached_stays_within_its_bytes_however_large_the_rows_are() {
+        let cache = Cache::new(Duration::from_secs(30));
         let now = Timestamp::from_millis(1_767_225_600_000);
         let row = Arc::new(serde_json::json!({ "templates": { "en": { "html": "x".repeat(390_000) } } }));
         for tenant in 0..100 {
             let tenant = TenantId::parse(&format!("t{tenant}")).unwrap();
             cache.put(&tenant, keys::EMAIL_CONNECTOR, &row, now);
-            assert!(cache.get(&tenant, keys::EMAIL_CONNECTOR, now).is_some(), "the newest is remembered");
+            assert!(cache.get(&tenant, keys::EMAIL_CONNECTOR, now).is_some(), "the newest is cached");
             let bytes: usize = cache.rows.lock().unwrap().values().map(|it| it.bytes).sum();
             assert!(bytes <= CACHE_BYTES, "{bytes}");
         }

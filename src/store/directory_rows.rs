@@ -8,17 +8,16 @@ use aws_sdk_dynamodb::{
     types::{PutRequest, ReturnValue, WriteRequest},
 };
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
 
 use super::{
     Item, Store, StoreError,
-    call::{call, is_busy, jittered},
-    directory::{self, PATIENCE},
+    call::{Backoff, call, is_busy},
+    directory,
     items::{self, string},
     keys,
 };
 use crate::{
-    clock::Deadline,
+    clock::{Deadline, budgets::OPERATOR_CALL},
     domain::{
         directory::{EmailConnector, Organization, OrganizationRole, User},
         ids::TenantId,
@@ -27,10 +26,6 @@ use crate::{
 
 /// The most rows that one `BatchWriteItem` takes.
 pub const BATCH: usize = 25;
-
-/// The waits between attempts begin with at most this and double, with jitter.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// The name of a row of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,12 +57,12 @@ pub enum RowSet {
     Connectors,
 }
 
-/// A page of rows, in the order of their keys, and where the next begins.
+/// A page of rows, in the order of their keys.
 #[derive(Debug)]
 pub struct RowPage {
     /// The rows as JSON, without their keys.
     pub rows: Vec<Value>,
-    /// To be given with the request for the next page; `None` after the last.
+    /// The start of the next page; `None` after the last.
     pub next: Option<Item>,
 }
 
@@ -118,12 +113,12 @@ pub fn connector(tenant: &TenantId, connector: &EmailConnector) -> Result<Item, 
 }
 
 impl Store {
-    /// The row of that name as JSON, without its keys.
+    /// Reads the row of that name as JSON, without its keys.
     pub async fn directory_row(&self, tenant: &TenantId, name: &RowName) -> Result<Option<Value>, StoreError> {
-        Ok(self.item(tenant, &name.sort_key()).await?.map(without_keys))
+        Ok(self.row(tenant, &name.sort_key(), Deadline::within(OPERATOR_CALL)).await?.map(without_keys))
     }
 
-    /// A page of rows, strongly consistent: the first, or the one that begins at `start`.
+    /// Reads a page of rows, strongly consistent: the first, or the one after `start`.
     pub async fn directory_rows(
         &self,
         tenant: &TenantId,
@@ -135,22 +130,22 @@ impl Store {
         Ok(RowPage { rows, next: answer.last_evaluated_key.filter(|key| !key.is_empty()) })
     }
 
-    /// Deletes the row of that name, and nothing else. Says whether there was one.
+    /// Deletes the row of that name, and nothing else. Returns `false` if there was none.
     pub async fn delete_directory_row(&self, tenant: &TenantId, name: &RowName) -> Result<bool, StoreError> {
         let key = Item::from(keys::primary(tenant, name.sort_key()));
         let request = self.client.delete_item().table_name(&self.table).set_key(Some(key));
         let request = request.return_values(ReturnValue::AllOld);
-        let deleted = call(Deadline::within(PATIENCE), || request.clone().send()).await?.attributes;
+        let deleted = call(Deadline::within(OPERATOR_CALL), || request.clone().send()).await?.attributes;
         Ok(deleted.is_some_and(|row| !row.is_empty()))
     }
 
-    /// Writes up to [`BATCH`] rows of different keys. What DynamoDB does not get to, or is too busy for, is sent again
-    /// with growing waits, for as long as some of it is written at least every `patience`.
+    /// Writes up to [`BATCH`] rows of different keys. Rows that DynamoDB leaves unprocessed or throttles are sent again,
+    /// with backoff, as long as some of them are written at least every `patience`.
     pub async fn write_rows(&self, rows: Vec<Item>, patience: Duration) -> Result<(), StoreError> {
         let put = |row| PutRequest::builder().set_item(Some(row)).build().expect("item is set");
         let mut rest: Vec<_> =
             rows.into_iter().map(|row| WriteRequest::builder().put_request(put(row)).build()).collect();
-        let (mut wait, mut deadline) = (FIRST_WAIT, Instant::now() + patience);
+        let mut backoff = Backoff::until(Deadline::within(patience));
         while !rest.is_empty() {
             let request = self.client.batch_write_item().request_items(&self.table, rest.clone());
             let problem = match request.send().await {
@@ -160,24 +155,17 @@ impl Store {
                     let left: Vec<_> =
                         answer.unprocessed_items.into_iter().flatten().flat_map(|(_, rows)| rows).collect();
                     if left.len() < rest.len() {
-                        (wait, deadline) = (FIRST_WAIT, Instant::now() + patience);
+                        backoff = Backoff::until(Deadline::within(patience));
                     }
                     rest = left;
                     StoreError::nothing_done("DynamoDB: UnprocessedItems")
                 }
             };
-            if !rest.is_empty() {
-                wait = next_wait(wait, deadline).await.ok_or(problem)?;
+            if !rest.is_empty() && !backoff.wait().await {
+                return Err(problem);
             }
         }
         Ok(())
-    }
-
-    /// A row, strongly consistent.
-    pub(super) async fn item(&self, tenant: &TenantId, sk: &str) -> Result<Option<Item>, StoreError> {
-        let key = Item::from(keys::primary(tenant, sk));
-        let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
-        Ok(call(Deadline::within(PATIENCE), || request.clone().send()).await?.item)
     }
 
     /// A page of the rows whose sort keys begin with `prefix`, strongly consistent.
@@ -196,21 +184,11 @@ impl Store {
             .expression_attribute_values(":pk", string(&keys::tenant(tenant)))
             .expression_attribute_values(":prefix", string(prefix))
             .set_exclusive_start_key(start);
-        call(Deadline::within(PATIENCE), || query.clone().send()).await
+        call(Deadline::within(OPERATOR_CALL), || query.clone().send()).await
     }
 }
 
-/// Waits for up to `wait`, and says how long to wait next time; `None` where that would be too long.
-async fn next_wait(wait: Duration, deadline: Instant) -> Option<Duration> {
-    if Instant::now() + wait >= deadline {
-        return None;
-    }
-    sleep(jittered(wait)).await;
-    Some((wait * 2).min(LONGEST_WAIT))
-}
-
-/// Whether the same request may succeed in a moment. The SDK has tried several times by then, but an import has more
-/// time than that.
+/// Tells that a later attempt may succeed. The SDK has made several attempts by then, but an import has more time.
 fn may_pass(error: &SdkError<BatchWriteItemError>) -> bool {
     match error {
         SdkError::ServiceError(answer) => is_busy(error) || answer.raw().status().is_server_error(),
@@ -219,7 +197,7 @@ fn may_pass(error: &SdkError<BatchWriteItemError>) -> bool {
     }
 }
 
-/// A row as it is shown: with the identifier of its key, and without the keys themselves.
+/// A row as operators see it: with the identifier of its key, and without the keys themselves.
 fn without_keys(mut item: Item) -> Value {
     let sk = items::text(&item, keys::SK).unwrap_or_default().to_owned();
     item.remove(keys::PK);

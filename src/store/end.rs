@@ -1,11 +1,9 @@
-//! Ending an invitation: accepting, revoking, deleting. Each is one transaction on the condition that the invitation
-//! still is what it was read as, so that of several at once one comes first, and the others meet what it left.
+//! Ending an invitation: accept, revoke, delete. Each is one transaction under the condition that the invitation still
+//! has the status that was read, so that exactly one of several concurrent requests succeeds.
 
-use std::{collections::BTreeSet, iter, time::Duration};
+use std::{collections::BTreeSet, iter};
 
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 
 use super::{
     Item, Store, StoreError,
@@ -13,10 +11,10 @@ use super::{
     items::{self, number, string},
     keys,
     standing::Standing,
-    transaction::{Transacted, delete_part, put_part},
+    transaction::{PartRole, TransactionOutcome, TransactionPart},
 };
 use crate::{
-    clock::RequestClock,
+    clock::{RequestClock, budgets::TIME_AFTER_ENDING},
     domain::{
         ids::{InvitationId, TenantId},
         invitation::{Invitation, Status},
@@ -24,51 +22,77 @@ use crate::{
     },
 };
 
-/// What is left of a request's time when an invitation is ended, to see whether it was where DynamoDB does not tell.
-const TIME_TO_SEE: Duration = Duration::from_secs(3);
+/// The state in which a transaction leaves an invitation.
+#[derive(Clone, Copy)]
+enum EndState<'a> {
+    /// Accepted or revoked, as this invitation is.
+    Ended(&'a Invitation),
+    /// Deleted. Holds the invitation as it was read.
+    Deleted(&'a Invitation),
+}
+
+impl EndState<'_> {
+    const fn invitation(&self) -> &Invitation {
+        match self {
+            Self::Ended(invitation) | Self::Deleted(invitation) => invitation,
+        }
+    }
+
+    /// Tells that the transaction has committed, from the invitation as it is `found` afterwards.
+    fn is_reached(self, found: Option<&Invitation>) -> bool {
+        match self {
+            Self::Deleted(_) => found.is_none(),
+            Self::Ended(ended) => found.is_some_and(|found| {
+                found.stored_status == ended.stored_status
+                    && found.accepted_user_id == ended.accepted_user_id
+                    && found.updated_at == ended.updated_at
+            }),
+        }
+    }
+}
 
 impl Store {
-    /// Writes that `user_id` accepted `accepted`: its status, what its invitee is to the organization, and the
-    /// membership with its roles. Says whether it still was pending, and no newer invitation had taken its place:
-    /// a request that began before the expiry may come after one that began behind it.
+    /// Writes that `user_id` accepted the invitation: its status, the standing of its invitee, and the membership with
+    /// its roles. Returns `false` if the invitation is no longer pending, or a newer one has replaced it: a request that
+    /// began before the expiry may write later than one that began after it.
     ///
-    /// The usual rows are assumed first: the standing is the invitation's own, and the roles of a membership are a set.
-    /// Where it is not so, the failure brings the rows along.
+    /// The first attempt assumes the usual rows: the standing is the invitation's own, and the roles of a membership are
+    /// a set. If they are different, the failed condition returns them, and the next attempt is built from them.
     pub async fn accept(&self, accepted: &Invitation, user_id: &str, clock: RequestClock) -> Result<bool, StoreError> {
         let (mut standing, mut membership) = (None, None);
         loop {
             let parts = [
-                self.replace_pending(accepted),
+                self.end_pending(accepted),
                 self.join_standing(accepted, user_id, standing.as_ref()),
-                self.join(accepted, user_id, membership.as_ref(), clock.now)?,
+                self.join(accepted, user_id, membership.as_ref())?,
             ];
-            let failed = match self.transact_or_see(&parts, accepted, Some(accepted), clock).await? {
-                Transacted::Committed => return Ok(true),
-                Transacted::Refused(failed) => failed,
+            let failed = match self.transact_or_read(&parts, EndState::Ended(accepted), clock).await? {
+                TransactionOutcome::Committed => return Ok(true),
+                TransactionOutcome::ConditionFailed(failed) => failed,
             };
-            if let Some(row) = failed.at(0) {
+            if let Some(row) = failed.row(PartRole::Invitation) {
                 return gone_or_ended(&accepted.tenant, row).map(|_| false);
             }
-            if let Some(row) = failed.at(1) {
+            if let Some(row) = failed.row(PartRole::Standing) {
                 let found = (!row.is_empty()).then(|| Standing::read(row)).transpose()?;
                 if found.as_ref().is_some_and(|found| is_of_another(found, accepted, clock.now)) {
                     return Ok(false);
                 }
                 standing = found.map(|found| (row.clone(), found));
             }
-            if let Some(row) = failed.at(2) {
+            if let Some(row) = failed.row(PartRole::Membership) {
                 membership = Some(row.clone()).filter(|row| !row.is_empty());
             }
         }
     }
 
-    /// Writes that `revoked` is revoked, which frees its invitee. Says whether it still was pending.
+    /// Writes that the invitation is revoked, which frees its invitee. Returns `false` if it is no longer pending.
     pub async fn revoke(&self, revoked: &Invitation, clock: RequestClock) -> Result<bool, StoreError> {
-        self.free_invitee_and(self.replace_pending(revoked), revoked, Some(revoked), clock).await
+        self.free_invitee_and(self.end_pending(revoked), EndState::Ended(revoked), clock).await
     }
 
-    /// Deletes the invitation with that identifier, in whatever status, and frees its invitee where it was what kept
-    /// them. Says whether there was one.
+    /// Deletes the invitation with that identifier, in any status, and frees its invitee if it is pending. Returns `false`
+    /// if there is none.
     pub async fn delete_invitation(
         &self,
         tenant: &TenantId,
@@ -76,39 +100,38 @@ impl Store {
         clock: RequestClock,
     ) -> Result<bool, StoreError> {
         while let Some(invitation) = self.get(tenant, id, clock.deadline).await? {
-            let delete = self.delete_unchanged(&invitation);
-            let deleted = match invitation.stored_status {
-                Status::Pending => self.free_invitee_and(delete, &invitation, None, clock).await?,
-                _ => self.transact_or_see(&[delete], &invitation, None, clock).await?.is_committed(),
+            let (delete, end_state) = (self.delete_unchanged(&invitation), EndState::Deleted(&invitation));
+            let is_deleted = match invitation.stored_status {
+                Status::Pending => self.free_invitee_and(delete, end_state, clock).await?,
+                _ => self.transact_or_read(&[delete], end_state, clock).await?.is_committed(),
             };
-            if deleted {
+            if is_deleted {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Does `change` of an invitation, which leaves `wanted` of it, and takes it out of the standing of its invitee,
-    /// unless that is another's by now: an expired invitation may have been followed by a new one, and a member may
-    /// have been written by others.
+    /// Writes `change` of an invitation and removes the invitation from the standing of its invitee, unless that belongs
+    /// to another invitation by now: an expired one may have been replaced, and an operator may have written a member.
     async fn free_invitee_and(
         &self,
-        change: TransactWriteItem,
-        invitation: &Invitation,
-        wanted: Option<&Invitation>,
+        change: TransactionPart,
+        end_state: EndState<'_>,
         clock: RequestClock,
     ) -> Result<bool, StoreError> {
+        let invitation = end_state.invitation();
         let mut free = Some(self.free_invitee(invitation));
         loop {
             let parts: Vec<_> = iter::once(change.clone()).chain(free).collect();
-            let failed = match self.transact_or_see(&parts, invitation, wanted, clock).await? {
-                Transacted::Committed => return Ok(true),
-                Transacted::Refused(failed) => failed,
+            let failed = match self.transact_or_read(&parts, end_state, clock).await? {
+                TransactionOutcome::Committed => return Ok(true),
+                TransactionOutcome::ConditionFailed(failed) => failed,
             };
-            if let Some(row) = failed.at(0) {
+            if let Some(row) = failed.row(PartRole::Invitation) {
                 return gone_or_ended(&invitation.tenant, row).map(|_| false);
             }
-            free = match failed.at(1) {
+            free = match failed.row(PartRole::Standing) {
                 Some(row) if row.is_empty() || Standing::names_pending(row, &invitation.id) => {
                     Some(self.free_invitee(invitation))
                 }
@@ -117,66 +140,73 @@ impl Store {
         }
     }
 
-    /// Runs a transaction that leaves `wanted` of `invitation`. Where DynamoDB does not tell what became of it, the
-    /// invitation does: who calls again would only be told that it has ended, or does not exist.
-    async fn transact_or_see(
+    /// Runs a transaction that ends an invitation. If the outcome is unknown, reads the invitation to learn it: a retry
+    /// by the caller would be told that the invitation has ended, or does not exist.
+    async fn transact_or_read(
         &self,
-        parts: &[TransactWriteItem],
-        invitation: &Invitation,
-        wanted: Option<&Invitation>,
+        parts: &[TransactionPart],
+        end_state: EndState<'_>,
         clock: RequestClock,
-    ) -> Result<Transacted, StoreError> {
-        let error = match self.transact(parts, clock.leaving(TIME_TO_SEE)).await {
+    ) -> Result<TransactionOutcome, StoreError> {
+        let error = match self.transact(parts, clock.leaving(TIME_AFTER_ENDING)).await {
             Err(error) if error.may_be_done => error,
             known => return known,
         };
+        let invitation = end_state.invitation();
         match self.get(&invitation.tenant, &invitation.id, clock.deadline).await {
-            Ok(found) if found.as_ref() == wanted => Ok(Transacted::Committed),
+            Ok(found) if end_state.is_reached(found.as_ref()) => Ok(TransactionOutcome::Committed),
             _ => Err(error),
         }
     }
 
-    /// The part that writes the invitation anew, if it still is pending.
-    fn replace_pending(&self, invitation: &Invitation) -> TransactWriteItem {
-        let put = self
-            .put(items::invitation(invitation, self.retention_seconds))
+    /// The part that gives a pending invitation its last status. It sets the attributes that an end changes and no others:
+    /// the row may have other writers.
+    fn end_pending(&self, ended: &Invitation) -> TransactionPart {
+        let update = self
+            .update(invitation_key(ended))
+            .condition_expression("#status = :pending")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", string(Status::Pending.as_str()))
+            .expression_attribute_values(":status", string(ended.stored_status.as_str()))
+            .expression_attribute_values(":updatedAt", number(ended.updated_at.as_millis()));
+        let set = "SET #status = :status, updatedAt = :updatedAt";
+        let update = match &ended.accepted_user_id {
+            Some(user_id) => update
+                .update_expression(format!("{set}, acceptedUserId = :user"))
+                .expression_attribute_values(":user", string(user_id)),
+            None => update.update_expression(set),
+        };
+        TransactionPart::update(PartRole::Invitation, update)
+    }
+
+    /// The part that fails unless the stored status of the invitation is pending.
+    pub(super) fn check_pending(&self, invitation: &Invitation) -> TransactionPart {
+        let check = self
+            .check(invitation_key(invitation))
             .condition_expression("#status = :pending")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", string(Status::Pending.as_str()));
-        put_part(put)
+        TransactionPart::check(PartRole::Invitation, check)
     }
 
-    /// The part that goes wrong unless the invitation is pending, as far as its status tells.
-    pub(super) fn check_pending(&self, invitation: &Invitation) -> TransactWriteItem {
-        let check = ConditionCheck::builder()
-            .table_name(&self.table)
-            .set_key(Some(Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id)))))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .condition_expression("#status = :pending")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":pending", string(Status::Pending.as_str()));
-        let check = check.build().expect("table, key and condition are set");
-        TransactWriteItem::builder().condition_check(check).build()
-    }
-
-    /// The part that deletes the invitation, if it still has the status that it was read with.
-    pub(super) fn delete_unchanged(&self, invitation: &Invitation) -> TransactWriteItem {
+    /// The part that deletes the invitation if it still has the status that was read.
+    pub(super) fn delete_unchanged(&self, invitation: &Invitation) -> TransactionPart {
         let delete = self
-            .delete(Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id))))
+            .delete(invitation_key(invitation))
             .condition_expression("#status = :status")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":status", string(invitation.stored_status.as_str()));
-        delete_part(delete)
+        TransactionPart::delete(PartRole::Invitation, delete)
     }
 
-    /// The part that makes the invitee's address a member's. Without a standing that was `found`, the standing has to be
-    /// the invitation's own where there is one.
+    /// The part that makes the invitee's address a member's. Without a standing that was `found`, its condition is that
+    /// the standing is the invitation's own, if there is one.
     fn join_standing(
         &self,
         invitation: &Invitation,
         user_id: &str,
         found: Option<&(Item, Standing)>,
-    ) -> TransactWriteItem {
+    ) -> TransactionPart {
         let key = items::standing_key(invitation);
         if let Some((row, standing)) = found {
             let others = standing.clone().without_invitation(&invitation.id);
@@ -188,60 +218,58 @@ impl Store {
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":pending", string(Standing::PENDING))
             .expression_attribute_values(":id", string(invitation.id.as_str()));
-        put_part(put)
+        TransactionPart::put(PartRole::Standing, put)
     }
 
-    /// The part that makes a user a member, or gives a member the invitation's roles as well. Without a membership that
-    /// was `found`, its roles have to be a set where there are any.
+    /// The part that makes a user a member, or adds the invitation's roles to a member's. Without a membership that was
+    /// `found`, its condition is that the roles are a set, if there are any.
     fn join(
         &self,
         invitation: &Invitation,
         user_id: &str,
         found: Option<&Item>,
-        now: Timestamp,
-    ) -> Result<TransactWriteItem, StoreError> {
+    ) -> Result<TransactionPart, StoreError> {
         let key = keys::primary(&invitation.tenant, keys::membership(&invitation.organization_id, user_id));
-        let update = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(Item::from(key)))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        let update = self
+            .update(Item::from(key))
             .expression_attribute_values(":organization", string(&invitation.organization_id))
             .expression_attribute_values(":user", string(user_id))
             .expression_attribute_values(":email", string(&invitation.invitee.normalized()))
-            .expression_attribute_values(":now", number(now.as_millis()));
-        let set = "SET organizationId = :organization, userId = :user, email = :email, \
-                   joinedAt = if_not_exists(joinedAt, :now)";
+            .expression_attribute_values(":now", number(invitation.updated_at.as_millis()));
         let roles: BTreeSet<String> = invitation.organization_roles.iter().map(|role| role.id.clone()).collect();
         let update = match found {
             // DynamoDB has no empty sets.
-            _ if roles.is_empty() => update.update_expression(set),
+            _ if roles.is_empty() => update.update_expression(SET_MEMBERSHIP),
             None => update
-                .update_expression(format!("{set} ADD organizationRoleIds :roles"))
+                .update_expression(format!("{SET_MEMBERSHIP} ADD organizationRoleIds :roles"))
                 .condition_expression(
                     "attribute_not_exists(organizationRoleIds) OR attribute_type(organizationRoleIds, :set)",
                 )
                 .expression_attribute_values(":set", string("SS"))
                 .expression_attribute_values(":roles", AttributeValue::Ss(roles.into_iter().collect())),
-            Some(found) => {
-                let all = items::role_ids(found)?.into_iter().chain(roles).collect::<BTreeSet<_>>();
-                let Unchanged { expression, names, values } = Unchanged::of(found, &[items::ROLE_IDS]);
-                let update = values
-                    .into_iter()
-                    .flatten()
-                    .fold(update, |update, (name, value)| update.expression_attribute_values(name, value));
-                update
-                    .update_expression(format!("{set}, organizationRoleIds = :roles"))
-                    .condition_expression(expression)
-                    .set_expression_attribute_names(names)
-                    .expression_attribute_values(":roles", AttributeValue::Ss(all.into_iter().collect()))
-            }
+            Some(found) => set_roles(update, found, roles)?,
         };
-        let update = update.build().expect("table, key and expression are set");
-        Ok(TransactWriteItem::builder().update(update).build())
+        Ok(TransactionPart::update(PartRole::Membership, update))
     }
 }
 
-/// Whether the standing is a pending one of another invitation, or remembers one: that has taken the place of this one.
+const SET_MEMBERSHIP: &str = "SET organizationId = :organization, userId = :user, email = :email, \
+                              joinedAt = if_not_exists(joinedAt, :now)";
+
+/// Sets the roles of the membership that was `found` to those that it has and `roles`, if it has not changed.
+fn set_roles(update: UpdateBuilder, found: &Item, roles: BTreeSet<String>) -> Result<UpdateBuilder, StoreError> {
+    let all = items::role_ids(found)?.into_iter().chain(roles).collect::<BTreeSet<_>>();
+    let update = Unchanged::of(found, &[items::ROLE_IDS]).update(update);
+    Ok(update
+        .update_expression(format!("{SET_MEMBERSHIP}, organizationRoleIds = :roles"))
+        .expression_attribute_values(":roles", AttributeValue::Ss(all.into_iter().collect())))
+}
+
+fn invitation_key(invitation: &Invitation) -> Item {
+    Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id)))
+}
+
+/// Tells that the standing names another invitation, which has replaced this one.
 fn is_of_another(found: &Standing, invitation: &Invitation, now: Timestamp) -> bool {
     match found {
         Standing::Pending(pending) => pending.id != invitation.id,
@@ -251,10 +279,10 @@ fn is_of_another(found: &Standing, invitation: &Invitation, now: Timestamp) -> b
     }
 }
 
-/// What an invitation has become that is not as it was expected: gone, where the row that was found is empty, or ended.
+/// The state of an invitation whose row failed a condition: deleted if the row is empty, else ended.
 ///
 /// # Errors
-/// A permanent one for a row that cannot be read, which is neither.
+/// A permanent one if the row cannot be read: it is neither.
 pub(super) fn gone_or_ended(tenant: &TenantId, found: &Item) -> Result<GoneOrEnded, StoreError> {
     if found.is_empty() {
         return Ok(GoneOrEnded::Gone);
@@ -265,6 +293,8 @@ pub(super) fn gone_or_ended(tenant: &TenantId, found: &Item) -> Result<GoneOrEnd
 
 /// See [`gone_or_ended`].
 pub(super) enum GoneOrEnded {
+    /// The invitation was deleted.
     Gone,
+    /// The invitation was accepted or revoked.
     Ended,
 }

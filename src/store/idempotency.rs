@@ -1,25 +1,23 @@
-//! What is remembered of a create that may be repeated: which request it was, what it made, and the answer.
+//! The idempotency record of a create: which request it was, the invitation that it made, and the response.
 //!
-//! The record is written in the create's own transaction. Where no mail is wanted the create is done with that. Where
-//! mail is wanted it has only started: the record says until when the run that made it can be alive, and once the mail
-//! is out, that it is done. A repetition that meets a start whose run cannot be alive takes it over.
+//! The record is written in the create's own transaction. A create without email is completed by that. A create with
+//! email is then in progress: its attempt holds a lease until it cannot be alive any more, and completes the record once
+//! the email is sent. A retry that finds an expired lease takes it over.
 
-use aws_sdk_dynamodb::{
-    error::SdkError,
-    types::{AttributeValue, TransactWriteItem},
-};
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{error::SdkError, types::AttributeValue};
 
 use super::{
     Item, Store, StoreError,
     call::call,
-    create::TIME_AFTER_WRITING,
     end::gone_or_ended,
     items::{TTL, key_of, named, number, string, text, time, ttl},
     keys,
-    transaction::{Transacted, delete_part, put_part},
+    transaction::{PartRole, TransactionOutcome, TransactionPart},
 };
 use crate::{
-    clock::RequestClock,
+    clock::{RequestClock, budgets::TIME_AFTER_WRITING},
     domain::{
         idempotency::{IdempotentRequest, KEPT_MILLIS},
         ids::{InvitationId, TenantId},
@@ -28,60 +26,78 @@ use crate::{
     },
 };
 
-const STARTED: &str = "started";
-const DONE: &str = "done";
+const IN_PROGRESS: &str = "started";
+const COMPLETED: &str = "done";
+const LEASE: &str = "runsUntil";
 
-/// What is remembered of a create.
+/// The record of a create with an idempotency key.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct IdempotencyRecord {
     key: Item,
     request_hash: String,
     /// The invitation that was made.
     pub invitation_id: InvitationId,
     /// The entity as it was when it was made, as JSON: the body of every response.
-    pub answer: String,
-    /// Until when the run that has to mail it can be alive; `None` once there is nothing left to do. A lease that cannot
-    /// be read has run out long ago.
-    pub runs_until: Option<Timestamp>,
-    /// The lease as the row has it, readable or not.
-    stored_lease: Option<AttributeValue>,
+    pub response: String,
+    /// The progress of the create.
+    pub progress: Progress,
     kept_until: Timestamp,
 }
 
-/// What became of taking a started create over.
-#[derive(Debug)]
-pub enum TakenOver {
-    /// It is ours to finish.
-    Ours(Record),
-    /// Another run took it over, finished it or took it back in the meantime.
-    Others,
-    /// There is nobody left to mail: the invitation was ended or deleted in the meantime.
-    Ended,
+/// The progress of a create with an idempotency key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// The invitation is written, and its email is still to be sent.
+    InProgress {
+        /// The end of the lease: until then the attempt that holds it may be alive, and no other attempt goes on.
+        lease_expires_at: Timestamp,
+    },
+    /// In progress under a lease that is missing or unreadable, which counts as expired. Holds the attribute as stored.
+    UnreadableLease(Option<AttributeValue>),
+    /// Nothing is left to do.
+    Completed,
 }
 
-impl Record {
+/// The outcome of taking over the lease of a record.
+#[derive(Debug)]
+pub enum TakeOverOutcome {
+    /// This attempt holds the lease, in this record.
+    TakenOver(IdempotencyRecord),
+    /// Another attempt took the lease over, completed the record or rolled it back in the meantime.
+    LeaseLost,
+    /// The invitation ended or was deleted in the meantime: no email is to be sent.
+    InvitationEnded,
+}
+
+impl IdempotencyRecord {
     /// The record of `request`, which makes `invitation`.
     pub fn new(request: &IdempotentRequest, invitation: &Invitation, is_mailed: bool, clock: RequestClock) -> Self {
+        let progress =
+            if is_mailed { Progress::InProgress { lease_expires_at: clock.end() } } else { Progress::Completed };
         Self {
             key: key(&invitation.tenant, request),
             request_hash: request.request_hash.clone(),
             invitation_id: invitation.id.clone(),
-            answer: entity_json(invitation),
-            runs_until: is_mailed.then(|| clock.end()),
-            stored_lease: None,
+            response: entity_json(invitation),
+            progress,
             kept_until: clock.now.plus_millis(KEPT_MILLIS),
         }
     }
 
-    /// Whether it is the record of `request`, and not of another one with the same key.
+    /// Tells the record of `request` from that of a different request with the same key.
     pub fn is_of(&self, request: &IdempotentRequest) -> bool {
         self.request_hash == request.request_hash
     }
 
-    /// The record in a row; `None` where it is not to be remembered any more at `now`: DynamoDB deletes late.
+    /// Tells that nothing is left to do.
+    pub fn is_completed(&self) -> bool {
+        self.progress == Progress::Completed
+    }
+
+    /// The record in a row; `None` if it has expired at `now`: DynamoDB deletes late.
     ///
     /// # Errors
-    /// A permanent one for a row that cannot be read: it does not tell that the request is new.
+    /// A permanent one for a row that cannot be read: it does not show that the request is new.
     pub(super) fn read(row: &Item, now: Timestamp) -> Result<Option<Self>, StoreError> {
         let unreadable = |attribute| move || StoreError::unreadable("idempotency", attribute);
         let owned = |name| text(row, name).map(str::to_owned).ok_or_else(unreadable(name));
@@ -89,10 +105,10 @@ impl Record {
         if kept_until <= now {
             return Ok(None);
         }
-        let runs_until = match text(row, "state") {
-            Some(DONE) => None,
-            // Whoever comes again takes it over.
-            Some(STARTED) => Some(time(row, "runsUntil").unwrap_or(Timestamp::from_millis(0))),
+        let progress = match (text(row, "state"), time(row, LEASE)) {
+            (Some(COMPLETED), _) => Progress::Completed,
+            (Some(IN_PROGRESS), Some(lease_expires_at)) => Progress::InProgress { lease_expires_at },
+            (Some(IN_PROGRESS), None) => Progress::UnreadableLease(row.get(LEASE).cloned()),
             _ => return Err(unreadable("state")()),
         };
         let invitation_id = text(row, "invitationId").and_then(InvitationId::parse);
@@ -100,27 +116,47 @@ impl Record {
             key: key_of(row),
             request_hash: owned("requestHash")?,
             invitation_id: invitation_id.ok_or_else(unreadable("invitationId"))?,
-            answer: owned("answer")?,
-            runs_until,
-            stored_lease: row.get("runsUntil").cloned(),
+            response: owned("answer")?,
+            progress,
             kept_until,
         }))
     }
 
     fn row(&self) -> Item {
         let mut row = self.key.clone();
-        let state = if self.runs_until.is_some() { STARTED } else { DONE };
         let attributes = [
             ("requestHash", string(&self.request_hash)),
             ("invitationId", string(self.invitation_id.as_str())),
-            ("state", string(state)),
-            ("answer", string(&self.answer)),
+            ("state", string(if self.is_completed() { COMPLETED } else { IN_PROGRESS })),
+            ("answer", string(&self.response)),
             ("keptUntil", number(self.kept_until.as_millis())),
             (TTL, ttl(self.kept_until, 0)),
         ];
         row.extend(named(attributes));
-        row.extend(self.runs_until.map(|until| ("runsUntil".to_owned(), number(until.as_millis()))));
+        row.extend(self.lease().map(|lease| (LEASE.to_owned(), lease)));
         row
+    }
+
+    /// The lease as it is stored.
+    fn lease(&self) -> Option<AttributeValue> {
+        match &self.progress {
+            Progress::InProgress { lease_expires_at } => Some(number(lease_expires_at.as_millis())),
+            Progress::UnreadableLease(stored) => stored.clone(),
+            Progress::Completed => None,
+        }
+    }
+
+    /// The condition that the row is in progress under this record's lease. It uses the name `#state`.
+    fn lease_condition(&self) -> (&'static str, HashMap<String, AttributeValue>) {
+        let lease = self.lease();
+        let condition = match lease {
+            Some(_) => "invitationId = :id AND #state = :inProgress AND runsUntil = :lease",
+            None => "invitationId = :id AND #state = :inProgress AND attribute_not_exists(runsUntil)",
+        };
+        let values = [(":id", string(self.invitation_id.as_str())), (":inProgress", string(IN_PROGRESS))];
+        let mut values = HashMap::from(named(values));
+        values.extend(lease.map(|lease| (":lease".to_owned(), lease)));
+        (condition, values)
     }
 }
 
@@ -134,87 +170,85 @@ fn key(tenant: &TenantId, request: &IdempotentRequest) -> Item {
 }
 
 impl Store {
-    /// What is remembered of `request`.
+    /// Reads the record of `request`.
     pub async fn record(
         &self,
         tenant: &TenantId,
         request: &IdempotentRequest,
         clock: RequestClock,
-    ) -> Result<Option<Record>, StoreError> {
-        let rows = self.batch_get(tenant, vec![keys::idempotency(request)], clock.deadline).await?;
-        Ok(rows.first().map(|row| Record::read(row, clock.now)).transpose()?.flatten())
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
+        let row = self.row(tenant, &keys::idempotency(request), clock.deadline).await?;
+        Ok(row.map(|row| IdempotencyRecord::read(&row, clock.now)).transpose()?.flatten())
     }
 
-    /// Takes over the create of `record`, whose run cannot be alive any more, to mail `invitation`, if that still is
-    /// pending.
+    /// Takes over the expired lease of `record`, to mail `invitation`, if that is still pending.
     pub async fn take_over(
         &self,
-        record: Record,
+        record: &IdempotencyRecord,
         invitation: &Invitation,
         clock: RequestClock,
-    ) -> Result<TakenOver, StoreError> {
-        let ours = Record { runs_until: Some(clock.end()), stored_lease: None, ..record.clone() };
-        let condition = match record.stored_lease {
-            Some(_) => "invitationId = :id AND #state = :started AND runsUntil = :until",
-            None => "invitationId = :id AND #state = :started AND attribute_not_exists(runsUntil)",
-        };
+    ) -> Result<TakeOverOutcome, StoreError> {
+        let progress = Progress::InProgress { lease_expires_at: clock.end() };
+        let ours = IdempotencyRecord { progress, ..record.clone() };
+        let (condition, values) = record.lease_condition();
         let put = self
             .put(ours.row())
             .condition_expression(condition)
             .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":id", string(record.invitation_id.as_str()))
-            .expression_attribute_values(":started", string(STARTED));
-        let put =
-            record.stored_lease.iter().fold(put, |put, lease| put.expression_attribute_values(":until", lease.clone()));
-        let parts = [put_part(put), self.check_pending(invitation)];
-        Ok(match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await? {
-            Transacted::Committed => TakenOver::Ours(ours),
-            Transacted::Refused(failed) if failed.at(0).is_some() => TakenOver::Others,
-            Transacted::Refused(failed) => {
-                gone_or_ended(&invitation.tenant, failed.at(1).unwrap_or(&Item::new()))?;
-                TakenOver::Ended
-            }
-        })
+            .set_expression_attribute_values(Some(values));
+        let parts = [TransactionPart::put(PartRole::IdempotencyRecord, put), self.check_pending(invitation)];
+        let failed = match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await? {
+            TransactionOutcome::Committed => return Ok(TakeOverOutcome::TakenOver(ours)),
+            TransactionOutcome::ConditionFailed(failed) => failed,
+        };
+        if failed.row(PartRole::IdempotencyRecord).is_some() {
+            return Ok(TakeOverOutcome::LeaseLost);
+        }
+        gone_or_ended(&invitation.tenant, failed.row(PartRole::Invitation).unwrap_or(&Item::new()))?;
+        Ok(TakeOverOutcome::InvitationEnded)
     }
 
-    /// Completes `record`: nothing is left to do for it. Changes nothing where another attempt has taken its lease over.
-    pub async fn complete(&self, record: &Record, clock: RequestClock) -> Result<(), StoreError> {
-        let Some(until) = record.runs_until else { return Ok(()) };
+    /// Completes `record`. Changes nothing if another attempt has taken over its lease.
+    pub async fn complete(&self, record: &IdempotencyRecord, clock: RequestClock) -> Result<(), StoreError> {
+        if record.is_completed() {
+            return Ok(());
+        }
+        let (condition, values) = record.lease_condition();
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(record.key.clone()))
-            .update_expression("SET #state = :done REMOVE runsUntil")
-            .condition_expression("invitationId = :id AND runsUntil = :until")
+            .update_expression("SET #state = :completed REMOVE runsUntil")
+            .condition_expression(condition)
             .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":done", string(DONE))
-            .expression_attribute_values(":id", string(record.invitation_id.as_str()))
-            .expression_attribute_values(":until", number(until.as_millis()));
+            .set_expression_attribute_values(Some(values))
+            .expression_attribute_values(":completed", string(COMPLETED));
         let attempt = async || match update.clone().send().await {
-            // Another run's, or an attempt before this one succeeded, and its answer was lost.
+            // Another attempt holds the lease, or an earlier try committed but its response was lost.
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
             result => result.map(drop),
         };
         call(clock.deadline, attempt).await
     }
 
-    /// The part that writes `record`, if nothing is remembered of a request with its key.
-    pub(super) fn put_record(&self, record: &Record, now: Timestamp) -> TransactWriteItem {
+    /// The part that writes `record` if its key has none.
+    pub(super) fn put_record(&self, record: &IdempotencyRecord, now: Timestamp) -> TransactionPart {
         let put = self
             .put(record.row())
             .condition_expression("attribute_not_exists(pk) OR keptUntil <= :now")
             .expression_attribute_values(":now", number(now.as_millis()));
-        put_part(put)
+        TransactionPart::put(PartRole::IdempotencyRecord, put)
     }
 
-    /// The part that forgets the start that `record` is, which has to be as it was written where it is still there.
-    pub(super) fn delete_record(&self, record: &Record) -> TransactWriteItem {
+    /// The part that deletes `record`, which has to be in progress under its lease if it still exists.
+    pub(super) fn delete_record(&self, record: &IdempotencyRecord) -> TransactionPart {
+        let (condition, values) = record.lease_condition();
         let delete = self
             .delete(record.key.clone())
-            .condition_expression("attribute_not_exists(pk) OR (invitationId = :id AND runsUntil = :until)")
-            .expression_attribute_values(":id", string(record.invitation_id.as_str()))
-            .expression_attribute_values(":until", number(record.runs_until.map_or(0, Timestamp::as_millis)));
-        delete_part(delete)
+            .condition_expression(format!("attribute_not_exists(pk) OR ({condition})"))
+            .expression_attribute_names("#state", "state")
+            .set_expression_attribute_values(Some(values));
+        TransactionPart::delete(PartRole::IdempotencyRecord, delete)
     }
 }

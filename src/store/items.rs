@@ -1,4 +1,4 @@
-//! How rows are written and read. Nothing here panics on what somebody else may have written.
+//! The rows: how they are written and read. Nothing here panics on a row that another program wrote.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Number, Value};
@@ -51,8 +51,8 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     item
 }
 
-/// Whether an invitation with these roles can be stored: DynamoDB's rows have at most 400 KB, with the names of their
-/// attributes. It is stored twice: as its row, and as the JSON of the answer that an idempotency key remembers.
+/// Tells that an invitation with these roles can be stored: a row of DynamoDB has at most 400 KB, including the names of
+/// its attributes. The invitation is stored twice: as its row, and as the JSON of the response in an idempotency record.
 pub fn fit_roles(roles: &[OrganizationRole]) -> bool {
     /// In bytes: a row's, less more than all other attributes take.
     const MOST: usize = 400 * 1024 - 16 * 1024;
@@ -65,7 +65,7 @@ pub fn fit_roles(roles: &[OrganizationRole]) -> bool {
     in_row <= MOST && (in_row * LONGEST_ESCAPE <= MOST || in_json() <= MOST)
 }
 
-/// Reads the row of an invitation; `None` where it is not one.
+/// Reads the row of an invitation; `None` if it cannot be read.
 pub fn read_invitation(tenant: &TenantId, item: &Item) -> Option<Invitation> {
     let owned = |name| text(item, name).map(str::to_owned);
     let roles = item.get("organizationRoles")?.as_l().ok()?.iter().map(read_role);
@@ -92,7 +92,7 @@ fn read_role(role: &AttributeValue) -> Option<OrganizationRole> {
 /// The attribute of a membership that lists its roles.
 pub const ROLE_IDS: &str = "organizationRoleIds";
 
-/// The roles of a membership: a set, or, where an application wrote it, a list of texts. Nothing at all is no roles.
+/// The roles of a membership: a set, or a list of texts if an application wrote it. A missing attribute is no roles.
 ///
 /// # Errors
 /// A permanent one for anything else.
@@ -106,13 +106,13 @@ pub fn role_ids(membership: &Item) -> Result<Vec<String>, StoreError> {
     ids.ok_or_else(|| StoreError::unreadable("membership", ROLE_IDS))
 }
 
-/// The key of what the invitee of an invitation is to its organization.
+/// The key of the standing of an invitation's invitee.
 pub fn standing_key(invitation: &Invitation) -> Item {
     let sk = keys::standing(&invitation.organization_id, &invitation.invitee.normalized());
     Item::from(keys::primary(&invitation.tenant, sk))
 }
 
-/// The row that keeps a second invitation of the same address to the same organization out.
+/// The pending standing of a new invitation, which blocks a second one of the same address to the same organization.
 pub fn pending_standing(invitation: &Invitation) -> Item {
     let (id, expires_at) = (invitation.id.clone(), invitation.expires_at);
     Standing::Pending(PendingInvitation { id, expires_at }).row(standing_key(invitation))
@@ -123,7 +123,7 @@ pub(super) fn key_of(row: &Item) -> Item {
     [keys::PK, keys::SK].into_iter().filter_map(|name| Some((name.to_owned(), row.get(name)?.clone()))).collect()
 }
 
-/// The moment of deletion: `seconds` after `time`, in epoch seconds.
+/// The time of deletion: `seconds` after `time`, in epoch seconds.
 pub fn ttl(time: Timestamp, seconds: i64) -> AttributeValue {
     number(time.as_secs_ceil().saturating_add(seconds))
 }
@@ -148,17 +148,18 @@ pub fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
 }
 
-/// The moment in the attribute `name`, a number of milliseconds.
+/// The timestamp in the attribute `name`, a number of milliseconds.
 pub fn time(item: &Item, name: &str) -> Option<Timestamp> {
     item.get(name).and_then(millis)
 }
 
-/// The moment that a number attribute is, in milliseconds.
+/// The timestamp that a number attribute holds, in milliseconds.
 pub fn millis(value: &AttributeValue) -> Option<Timestamp> {
     value.as_n().ok()?.parse().ok().map(Timestamp::from_millis)
 }
 
-/// A row as JSON, for the rows that are read with serde. What is null, or binary, which nothing of ours is, is left out.
+/// A row as JSON, for the rows that are read with serde. Null and binary attributes, which no row of ours has, are left
+/// out.
 pub fn to_json(item: Item) -> Value {
     let fields = item.into_iter().map(|(name, value)| (name, attribute_to_json(value)));
     Value::Object(fields.filter(|(_, value)| !value.is_null()).collect())

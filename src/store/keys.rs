@@ -1,4 +1,4 @@
-//! How keys are made: the only place that spells them.
+//! The keys of the table and its indexes. No other file spells them.
 //!
 //! Every partition key, of the table and of every index, begins with the tenant. No part of a key contains `#`.
 
@@ -25,19 +25,19 @@ pub const INVITER_KEY: &str = "inviterKey";
 /// The sort key of the tenant's email connector.
 pub const EMAIL_CONNECTOR: &str = "CONNECTOR#Email";
 
-/// What the sort keys of all invitations begin with; the rest sorts by time.
+/// The prefix of the sort keys of all invitations; the rest sorts by time.
 pub const INVITATIONS: &str = "INVITATION#";
-/// What the sort keys of a tenant's organizations begin with.
+/// The prefix of the sort keys of a tenant's organizations.
 pub const ORGANIZATIONS: &str = "ORGANIZATION#";
-/// What the sort keys of a tenant's roles begin with.
+/// The prefix of the sort keys of a tenant's roles.
 pub const ROLES: &str = "ROLE#";
-/// What the sort keys of a tenant's users begin with.
+/// The prefix of the sort keys of a tenant's users.
 pub const USERS: &str = "USER#";
-/// What the sort keys of all memberships begin with.
+/// The prefix of the sort keys of all memberships.
 pub const MEMBERSHIPS: &str = "MEMBER#";
-/// What the sort keys of all that addresses are to organizations begin with.
+/// The prefix of the sort keys of all standings.
 pub const STANDINGS: &str = "ORG#";
-/// What the sort keys of all that is remembered of idempotent requests begin with.
+/// The prefix of the sort keys of all idempotency records.
 pub const IDEMPOTENCY: &str = "IDEMPOTENCY#";
 
 /// The partition of everything that belongs to a tenant.
@@ -45,32 +45,32 @@ pub fn tenant(tenant: &TenantId) -> String {
     format!("TENANT#{tenant}")
 }
 
-/// The invitation itself.
+/// The sort key of an invitation.
 pub fn invitation(id: &InvitationId) -> String {
     format!("{INVITATIONS}{id}")
 }
 
-/// What an address is to an organization.
-pub fn standing(organization_id: &str, folded_address: &str) -> String {
-    format!("{}{folded_address}", standings(organization_id))
+/// The sort key of the standing of an address with an organization.
+pub fn standing(organization_id: &str, normalized_address: &str) -> String {
+    format!("{}{normalized_address}", standings(organization_id))
 }
 
-/// What the sort keys of all that addresses are to an organization begin with.
+/// The prefix of the sort keys of an organization's standings.
 pub fn standings(organization_id: &str) -> String {
     format!("{STANDINGS}{organization_id}#INVITEE#")
 }
 
-/// What the sort keys of all that an address is to organizations end with.
-pub fn standing_of(folded_address: &str) -> String {
-    format!("#INVITEE#{folded_address}")
+/// The suffix of the sort keys of an address's standings.
+pub fn standing_of(normalized_address: &str) -> String {
+    format!("#INVITEE#{normalized_address}")
 }
 
-/// The last messages to an address.
-pub fn send_window(folded_address: &str) -> String {
-    format!("SENDS#{folded_address}")
+/// The rate limit of a recipient.
+pub fn recipient_rate_limit(normalized_address: &str) -> String {
+    format!("SENDS#{normalized_address}")
 }
 
-/// What is remembered of an idempotent request.
+/// The idempotency record of a request.
 pub fn idempotency(request: &IdempotentRequest) -> String {
     format!("{IDEMPOTENCY}{}#{}", request.caller, request.key)
 }
@@ -95,7 +95,7 @@ pub fn directory_id(sk: &str) -> Option<&str> {
     [ORGANIZATIONS, ROLES, USERS].into_iter().find_map(|prefix| sk.strip_prefix(prefix))
 }
 
-/// What the sort keys of an organization's memberships begin with.
+/// The prefix of the sort keys of an organization's memberships.
 pub fn memberships(organization_id: &str) -> String {
     format!("{MEMBERSHIPS}{organization_id}#")
 }
@@ -111,11 +111,11 @@ pub fn by_organization(tenant: &TenantId, organization_id: &str) -> String {
 }
 
 /// Index partition: the invitations of an address.
-pub fn by_invitee(tenant: &TenantId, folded_address: &str) -> String {
-    format!("TENANT#{tenant}#INVITEE#{folded_address}")
+pub fn by_invitee(tenant: &TenantId, normalized_address: &str) -> String {
+    format!("TENANT#{tenant}#INVITEE#{normalized_address}")
 }
 
-/// Index partition: the invitations that somebody made.
+/// Index partition: the invitations by an inviter.
 pub fn by_inviter(tenant: &TenantId, inviter_id: &str) -> String {
     format!("TENANT#{tenant}#INVITER#{inviter_id}")
 }

@@ -1,12 +1,12 @@
-//! Members, as operators write them. Each is two rows that have to agree: the membership, and what the member's
-//! address is to the organization, which is the row by which an invitation of a member is refused.
+//! Members, as operators write them. Each is two rows that have to agree: the membership, and the standing of the
+//! member's address, which blocks an invitation of a member.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     Item, Store, StoreError,
@@ -14,14 +14,14 @@ use super::{
     items::{self, named, number, string, text},
     keys,
     standing::Standing,
-    transaction::{delete_part, put_part},
+    transaction::{PartRole, TransactionPart},
 };
 use crate::{
     clock::{Deadline, RequestClock},
     domain::{email_address::EmailAddress, ids::TenantId, timestamp::Timestamp},
 };
 
-/// The address that the user joined with last, folded. Memberships that others wrote may have none.
+/// The address that the user joined with last, normalized. A membership that another program wrote may have none.
 const EMAIL: &str = "email";
 const JOINED_AT: &str = "joinedAt";
 
@@ -35,11 +35,11 @@ pub struct Member {
     pub organization_id: String,
     /// The user.
     pub user_id: String,
-    /// The user's address, which invitations to the organization are kept from.
+    /// The user's address, which can then not be invited to the organization.
     pub email: EmailAddress,
     /// The user's roles there: these, and no others.
     pub organization_role_ids: BTreeSet<String>,
-    /// Since when. A member without one keeps the time that is written, or joins now.
+    /// The time of joining. If it is `None`, a member keeps the time that is written, and a new one joins now.
     pub joined_at: Option<Timestamp>,
 }
 
@@ -52,7 +52,7 @@ impl Member {
         [self.sort_key(), self.standing_sort_key()]
     }
 
-    /// Whether the member may have had another address: then the standing of that address has to be left.
+    /// Tells that the member may have had another address: then the user has to leave the standing of that address.
     fn may_have_moved(&self, found: &Found) -> bool {
         found.get(&self.sort_key()).is_some_and(|row| self.has_moved(row))
     }
@@ -91,7 +91,7 @@ impl Member {
 
 impl Store {
     /// Makes users members, as [`Store::put_member`] does, the usual ones together. At most as many as fit one batch.
-    /// They and each of those that have to be written alone may take as long as `patience`.
+    /// All of them together, and then each that has to be written alone, may take as long as `patience`.
     pub async fn put_members(
         &self,
         tenant: &TenantId,
@@ -107,7 +107,7 @@ impl Store {
         let parts = together.iter().map(|member| self.put_member_rows(tenant, member, &found, clock.now));
         let parts: Vec<_> = parts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         if !parts.is_empty() && !self.transact(&parts, clock.deadline).await?.is_committed() {
-            // Somebody writes one of them at the same moment.
+            // Another request writes one of them at the same time.
             alone.splice(0..0, together);
         }
         for member in alone {
@@ -117,7 +117,7 @@ impl Store {
     }
 
     /// Makes a user a member, or gives a member these roles and this address instead of what they had. A pending
-    /// invitation of the address stays, and can be accepted or revoked; the member's standing remembers it.
+    /// invitation of the address stays, and can be accepted or revoked; the member's standing keeps it.
     pub async fn put_member(&self, tenant: &TenantId, member: &Member, clock: RequestClock) -> Result<(), StoreError> {
         loop {
             let found = self.found_rows(tenant, &[member], clock.deadline).await?;
@@ -135,9 +135,9 @@ impl Store {
         }
     }
 
-    /// Ends a membership: deletes it, and takes the user out of the standings of their addresses. An address of which
-    /// nobody else is a member is free for invitations again, or has the pending one again that it had before. Says
-    /// whether there was anything to delete.
+    /// Ends a membership: deletes it, and removes the user from the standings of their addresses. An address without
+    /// another member can be invited again, or is pending again under the invitation that it had before. Returns `false`
+    /// if there was nothing to delete.
     pub async fn delete_member(
         &self,
         tenant: &TenantId,
@@ -147,16 +147,15 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let sk = keys::membership(organization_id, user_id);
         loop {
-            // Before the standings: an acceptance that comes between the two changes the membership.
-            let membership = self.item(tenant, &sk).await?.unwrap_or_default();
+            // Before the standings: an accept that commits between the two changes the membership.
+            let membership = self.row(tenant, &sk, clock.deadline).await?.unwrap_or_default();
             let standings = self.standings_of(tenant, organization_id, user_id).await?;
             if membership.is_empty() && standings.is_empty() {
                 return Ok(false);
             }
-            let Unchanged { expression, names, values } = Unchanged::of(&membership, &ATTRIBUTES);
-            let delete = self.delete(Item::from(keys::primary(tenant, &sk))).condition_expression(expression);
-            let delete = delete.set_expression_attribute_names(names).set_expression_attribute_values(values);
-            let mut parts = vec![delete_part(delete)];
+            let delete = self.delete(Item::from(keys::primary(tenant, &sk)));
+            let delete = Unchanged::of(&membership, &ATTRIBUTES).delete(delete);
+            let mut parts = vec![TransactionPart::delete(PartRole::Membership, delete)];
             parts.extend(self.leave(&standings, user_id, clock.now)?);
             if self.transact(&parts, clock.deadline).await?.is_committed() {
                 return Ok(true);
@@ -164,7 +163,7 @@ impl Store {
         }
     }
 
-    /// The rows of these members, as far as they are there.
+    /// The rows of these members that exist.
     async fn found_rows(
         &self,
         tenant: &TenantId,
@@ -176,29 +175,28 @@ impl Store {
         Ok(rows.into_iter().filter_map(|row| Some((text(&row, keys::SK)?.to_owned(), row))).collect())
     }
 
-    /// The parts that write both rows of a member, if they still are what was found.
+    /// The parts that write both rows of a member, if the rows are still as they were found.
     fn put_member_rows(
         &self,
         tenant: &TenantId,
         member: &Member,
         found: &Found,
         now: Timestamp,
-    ) -> Result<[TransactWriteItem; 2], StoreError> {
+    ) -> Result<[TransactionPart; 2], StoreError> {
         let nothing = Item::new();
         let of_key = |sk: String| found.get(&sk).unwrap_or(&nothing);
         let (membership, standing) = (of_key(member.sort_key()), of_key(member.standing_sort_key()));
-        let Unchanged { expression, names, values } = Unchanged::of(membership, &ATTRIBUTES);
-        let put = self.put(member.membership(tenant, membership, now)).condition_expression(expression);
-        let put = put.set_expression_attribute_names(names).set_expression_attribute_values(values);
+        let put = self.put(member.membership(tenant, membership, now));
+        let put = Unchanged::of(membership, &ATTRIBUTES).put(put);
         let former = (!standing.is_empty()).then(|| Standing::read(standing)).transpose()?;
         let key = Item::from(keys::primary(tenant, member.standing_sort_key()));
         let joined = Standing::joined(former, &member.user_id);
-        Ok([put_part(put), self.replace_standing(key, standing, Some(&joined))])
+        Ok([TransactionPart::put(PartRole::Membership, put), self.replace_standing(key, standing, Some(&joined))])
     }
 
-    /// The standings of the addresses by which a user is a member of an organization: one, unless others wrote more.
-    /// All addresses of the organization are read for it, since a membership names the last of them alone, if any: a user
-    /// may have accepted invitations of several addresses.
+    /// The standings that name a user as a member of an organization: usually one. All standings of the organization are
+    /// read for it, since a membership names at most the last address, and a user may have accepted invitations of
+    /// several.
     async fn standings_of(
         &self,
         tenant: &TenantId,
@@ -218,8 +216,8 @@ impl Store {
         }
     }
 
-    /// The parts that take a user out of these standings, as long as they are what was found.
-    fn leave(&self, standings: &[Item], user_id: &str, now: Timestamp) -> Result<Vec<TransactWriteItem>, StoreError> {
+    /// The parts that remove a user from these standings, if they are still as they were found.
+    fn leave(&self, standings: &[Item], user_id: &str, now: Timestamp) -> Result<Vec<TransactionPart>, StoreError> {
         let part = |row: &Item| {
             let left = Standing::read(row)?.left(|id| id == user_id, now);
             Ok(self.replace_standing(items::key_of(row), row, left.as_ref()))

@@ -1,7 +1,7 @@
 //! One person's data: the rows of a tenant that are about an address, or about the users whose address it is.
 //!
-//! They are found by reading all rows of their kinds, strongly consistent. No index would do: an index lags, and what an
-//! address is to an organization is in none.
+//! They are found by reading all rows of their kinds, strongly consistent. An index would not do: indexes lag, and
+//! standings are in none.
 
 use std::collections::HashSet;
 
@@ -11,18 +11,17 @@ use serde_json::Value;
 use super::{
     Item, Store, StoreError,
     condition::Unchanged,
-    directory::PATIENCE,
     items::{self, text},
     keys,
     standing::Standing,
-    transaction::{delete_part, put_part},
+    transaction::{PartRole, TransactionPart},
 };
 use crate::{
-    clock::Deadline,
+    clock::{Deadline, budgets::OPERATOR_CALL},
     domain::{ids::TenantId, timestamp::Timestamp},
 };
 
-/// What a row is.
+/// The kind of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
@@ -32,26 +31,27 @@ pub enum Kind {
     Invitation,
     /// A membership of the address, or of such a user.
     Member,
-    /// What the address, or such a user, is to an organization.
+    /// The standing of the address, or one that names such a user.
     Standing,
-    /// When the address was mailed last.
-    SendWindow,
-    /// What is remembered of an idempotent request that invited the address.
+    /// The times of the last sends to the address.
+    #[serde(rename = "sendWindow")]
+    RecipientRateLimit,
+    /// The idempotency record of a request that invited the address.
     Idempotency,
 }
 
 /// A row about the person.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PersonRow {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     row: Item,
-    /// What the row says of others, and has to stay: a standing of an address that is not the person's.
+    /// The row without the person, if it is about others too: a standing of an address that is not the person's.
     rest: Option<Item>,
 }
 
 impl PersonRow {
-    /// The sort key, which says some things that no attribute does.
+    /// The sort key, which holds identifiers that no attribute has.
     pub fn sort_key(&self) -> &str {
         text(&self.row, keys::SK).unwrap_or_default()
     }
@@ -64,17 +64,17 @@ impl PersonRow {
     }
 }
 
-/// Somebody, as far as they are known.
+/// The person, as far as the rows read so far identify them.
 struct Person {
-    folded_address: String,
+    normalized_address: String,
     user_ids: HashSet<String>,
     invitation_ids: HashSet<String>,
 }
 
 impl Person {
-    /// Whether a row is about the person. Those by which more of them becomes known have to come first.
+    /// Tells that a row is about the person. Users and invitations have to come first: they add identifiers.
     fn knows(&mut self, kind: Kind, row: &Item) -> bool {
-        let is_address = |name| text(row, name).is_some_and(|text| text.eq_ignore_ascii_case(&self.folded_address));
+        let is_address = |name| text(row, name).is_some_and(|text| text.eq_ignore_ascii_case(&self.normalized_address));
         let is_among = |name, ids: &HashSet<String>| text(row, name).is_some_and(|id| ids.contains(id));
         let sk = text(row, keys::SK).unwrap_or_default();
         let is_theirs = match kind {
@@ -84,10 +84,10 @@ impl Person {
             Kind::Standing => {
                 self.has_address_of(sk) || self.user_ids.iter().any(|user_id| Standing::names_user(row, user_id))
             }
-            Kind::SendWindow => sk == keys::send_window(&self.folded_address),
+            Kind::RecipientRateLimit => sk == keys::recipient_rate_limit(&self.normalized_address),
             Kind::Idempotency => is_among("invitationId", &self.invitation_ids) || self.is_invitee_of_answer(row),
         };
-        // The identifier is that of the key, whatever the row says.
+        // The identifier in the key is the one that references use.
         let id = sk.split_once('#').map(|(_, id)| id.to_owned()).filter(|_| is_theirs);
         match kind {
             Kind::User => self.user_ids.extend(id),
@@ -98,10 +98,10 @@ impl Person {
     }
 
     fn has_address_of(&self, standing_sk: &str) -> bool {
-        standing_sk.ends_with(&keys::standing_of(&self.folded_address))
+        standing_sk.ends_with(&keys::standing_of(&self.normalized_address))
     }
 
-    /// What has to stay of a row: of the standing of an address that is another's, what it says of others.
+    /// The row without the person, if it is the standing of another address with other members.
     fn rest(&self, kind: Kind, row: &Item, now: Timestamp) -> Result<Option<Item>, StoreError> {
         if kind != Kind::Standing || self.has_address_of(text(row, keys::SK).unwrap_or_default()) {
             return Ok(None);
@@ -110,28 +110,28 @@ impl Person {
         Ok(left.map(|left| left.row(row.clone())))
     }
 
-    /// The answer that is remembered may outlive the invitation.
+    /// The stored response may outlive the invitation.
     fn is_invitee_of_answer(&self, row: &Item) -> bool {
         let answer = text(row, "answer").and_then(|answer| serde_json::from_str::<Value>(answer).ok());
         let invitee = answer.as_ref().and_then(|answer| answer.get("invitee")?.as_str());
-        invitee.is_some_and(|invitee| invitee.eq_ignore_ascii_case(&self.folded_address))
+        invitee.is_some_and(|invitee| invitee.eq_ignore_ascii_case(&self.normalized_address))
     }
 }
 
 impl Store {
-    /// The rows that are about the person with that address, in whatever case.
+    /// Reads the rows about the person with that address, compared without regard to case.
     pub async fn person_rows(&self, tenant: &TenantId, address: &str) -> Result<Vec<PersonRow>, StoreError> {
-        let (folded_address, now) = (address.to_ascii_lowercase(), Timestamp::now());
-        let send_window = keys::send_window(&folded_address);
+        let (normalized_address, now) = (address.to_ascii_lowercase(), Timestamp::now());
+        let rate_limit = keys::recipient_rate_limit(&normalized_address);
         let sources = [
             (Kind::User, keys::USERS),
             (Kind::Invitation, keys::INVITATIONS),
             (Kind::Member, keys::MEMBERSHIPS),
             (Kind::Standing, keys::STANDINGS),
-            (Kind::SendWindow, &send_window),
+            (Kind::RecipientRateLimit, &rate_limit),
             (Kind::Idempotency, keys::IDEMPOTENCY),
         ];
-        let mut person = Person { folded_address, user_ids: HashSet::new(), invitation_ids: HashSet::new() };
+        let mut person = Person { normalized_address, user_ids: HashSet::new(), invitation_ids: HashSet::new() };
         let mut found = Vec::new();
         for (kind, prefix) in sources {
             let mut start = None;
@@ -152,19 +152,17 @@ impl Store {
         Ok(found)
     }
 
-    /// Deletes a row, or takes the person out of one that is about others too, if it still is what it was read as. Says
-    /// whether it was.
+    /// Deletes a row, or removes the person from one that is about others too. Returns `false` if the row has changed since
+    /// it was read.
     pub async fn delete_person_row(&self, tenant: &TenantId, row: &PersonRow) -> Result<bool, StoreError> {
         let names: Vec<&str> = row.row.keys().map(String::as_str).collect();
-        let Unchanged { expression, names, values } = Unchanged::of(&row.row, &names);
+        let unchanged = Unchanged::of(&row.row, &names);
         let part = if let Some(rest) = &row.rest {
-            let put = self.put(rest.clone()).condition_expression(expression);
-            put_part(put.set_expression_attribute_names(names).set_expression_attribute_values(values))
+            TransactionPart::put(PartRole::OnlyRow, unchanged.put(self.put(rest.clone())))
         } else {
-            let delete =
-                self.delete(Item::from(keys::primary(tenant, row.sort_key()))).condition_expression(expression);
-            delete_part(delete.set_expression_attribute_names(names).set_expression_attribute_values(values))
+            let delete = self.delete(Item::from(keys::primary(tenant, row.sort_key())));
+            TransactionPart::delete(PartRole::OnlyRow, unchanged.delete(delete))
         };
-        Ok(self.transact(&[part], Deadline::within(PATIENCE)).await?.is_committed())
+        Ok(self.transact(&[part], Deadline::within(OPERATOR_CALL)).await?.is_committed())
     }
 }

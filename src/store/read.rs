@@ -1,12 +1,12 @@
-//! Reading invitations: one by its identifier, or all that fit some filters, newest first.
+//! Reading invitations: one by its identifier, or all that match filters, newest first.
 
 use std::fmt;
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::KeysAndAttributes};
 
 use super::{
     Item, Store, StoreError,
-    call::call,
+    call::{Backoff, call},
     items::{self, string},
     keys,
 };
@@ -19,18 +19,21 @@ use crate::{
     telemetry::statistics,
 };
 
-/// The most rows that one query reads. DynamoDB ends a query at 1 MB, which fewer rows of the usual size fill, so that it
-/// bounds the memory that small ones take.
+/// The most rows that one query reads. DynamoDB ends a query at 1 MB, which fewer rows of the usual size fill; this bounds
+/// the memory that small rows take.
 pub const MOST_ROWS: usize = 1000;
 
-/// What a list is narrowed to. Filters combine. The `Debug` form leaves the address out.
+/// The most keys that one `BatchGetItem` takes (API reference, `BatchGetItem`).
+const BATCH_READ: usize = 100;
+
+/// The filters of a list, which combine. The `Debug` form leaves the address out.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Filters {
     /// Invitations to this organization.
     pub organization_id: Option<String>,
     /// Invitations by this inviter.
     pub inviter_id: Option<String>,
-    /// Invitations of this address, compared case-folded.
+    /// Invitations of this address, compared without regard to case.
     pub invitee: Option<String>,
 }
 
@@ -42,14 +45,14 @@ impl fmt::Debug for Filters {
     }
 }
 
-/// Reads a list, newest first, one query at a time, so that little of a long one is held at once.
+/// Reads a list, newest first, one query at a time, so that a long list is never in memory as a whole.
 #[derive(Debug)]
 pub struct ListReader<'a> {
     store: &'a Store,
     tenant: &'a TenantId,
     filters: &'a Filters,
     access: Access,
-    /// The key that the next query goes on after; none before the first row.
+    /// The key after which the next query starts; `None` before the first row.
     start: Option<Item>,
     /// The most rows that the next query reads.
     limit: usize,
@@ -58,28 +61,26 @@ pub struct ListReader<'a> {
 }
 
 impl Store {
-    /// The invitation with that identifier.
+    /// Reads the invitation with that identifier.
     ///
     /// # Errors
-    /// Where its row is there and cannot be read, too: that is no absence.
+    /// Also for a row that exists and cannot be read: the invitation is then not missing.
     pub async fn get(
         &self,
         tenant: &TenantId,
         id: &InvitationId,
         deadline: Deadline,
     ) -> Result<Option<Invitation>, StoreError> {
-        let key = Item::from(keys::primary(tenant, keys::invitation(id)));
-        let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
-        let Some(item) = call(deadline, || request.clone().send()).await?.item else { return Ok(None) };
-        let invitation = items::read_invitation(tenant, &item).ok_or_else(|| {
+        let Some(row) = self.row(tenant, &keys::invitation(id), deadline).await? else { return Ok(None) };
+        let invitation = items::read_invitation(tenant, &row).ok_or_else(|| {
             statistics::unreadable_row();
             StoreError::permanent("invitation row: unreadable")
         })?;
         Ok(Some(invitation))
     }
 
-    /// Begins to read the invitations that fit `filters`, those after `after` where it is given. The first query reads
-    /// `rows` at most. Without filters the list is strongly consistent; the indexes that the filters use lag.
+    /// Begins to read the invitations that match `filters`, after `after` if it is given. The first query reads at most
+    /// `rows` rows. Without filters the list is strongly consistent; the indexes that the filters use lag.
     pub fn list<'a>(
         &'a self,
         tenant: &'a TenantId,
@@ -94,9 +95,49 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Reads a row, strongly consistent.
+    pub(super) async fn row(
+        &self,
+        tenant: &TenantId,
+        sk: &str,
+        deadline: Deadline,
+    ) -> Result<Option<Item>, StoreError> {
+        let key = Item::from(keys::primary(tenant, sk));
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
+        Ok(call(deadline, || request.clone().send()).await?.item)
+    }
+
+    /// Reads the rows that exist of one tenant, strongly consistent and in no order, in batches of at most
+    /// [`BATCH_READ`]. Keys that DynamoDB leaves unprocessed are requested again.
+    pub(super) async fn batch_get(
+        &self,
+        tenant: &TenantId,
+        sort_keys: Vec<String>,
+        deadline: Deadline,
+    ) -> Result<Vec<Item>, StoreError> {
+        let mut wanted: Vec<Item> = sort_keys.into_iter().map(|sk| Item::from(keys::primary(tenant, sk))).collect();
+        let (mut found, mut backoff) = (Vec::with_capacity(wanted.len()), Backoff::until(deadline));
+        while !wanted.is_empty() {
+            let later = wanted.split_off(wanted.len().min(BATCH_READ));
+            let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true);
+            let keys = keys.build().expect("keys are set");
+            let request = self.client.batch_get_item().request_items(&self.table, keys);
+            let response = call(deadline, || request.clone().send()).await?;
+            found.extend(response.responses.into_iter().flatten().flat_map(|(_, items)| items));
+            wanted = response.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
+            if !wanted.is_empty() && !backoff.wait().await {
+                return Err(StoreError::nothing_done("DynamoDB: UnprocessedKeys"));
+            }
+            wanted.extend(later);
+        }
+        Ok(found)
+    }
+}
+
 impl<'a> ListReader<'a> {
-    /// The invitations that one more query finds, which may be none; `None` where the list has ended. A row that cannot
-    /// be read is left out, logged and counted.
+    /// The invitations of the next query, which may be none; `None` if the list has ended. A row that cannot be read is
+    /// left out, logged and counted.
     pub async fn next(
         &mut self,
         deadline: Deadline,
@@ -107,37 +148,37 @@ impl<'a> ListReader<'a> {
         let query = self.store.client.query().table_name(&self.store.table).scan_index_forward(false);
         let query = self.access.narrow(query, self.tenant, self.filters).set_limit(i32::try_from(self.limit).ok());
         let query = query.set_exclusive_start_key(self.start.take());
-        let answer = call(deadline, || query.clone().send()).await?;
-        self.start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        let response = call(deadline, || query.clone().send()).await?;
+        self.start = response.last_evaluated_key.filter(|key| !key.is_empty());
         self.has_ended = self.start.is_none();
         self.queries += 1;
-        // As many rows as are wanted at first; where the filters leave some out, then more and more, so that few
-        // queries find the rare ones.
+        // The first query reads as many rows as are wanted. If the filters leave some out, later ones read more and more,
+        // so that few queries find rare matches.
         self.limit = MOST_ROWS.min(self.limit * 4);
         let tenant = self.tenant;
-        Ok(Some(answer.items.unwrap_or_default().into_iter().filter_map(move |item| read_row(tenant, &item))))
+        Ok(Some(response.items.unwrap_or_default().into_iter().filter_map(move |item| read_row(tenant, &item))))
     }
 
-    /// The invitation whose row was read last, whether or not it fits the filters; `None` before the first, after the
-    /// last, and where the row's key is none of ours.
+    /// The invitation whose row was read last, also if the filters leave it out; `None` before the first, after the last,
+    /// and if the row's key is not an invitation's.
     pub fn position(&self) -> Option<InvitationId> {
         let sk = items::text(self.start.as_ref()?, keys::SK)?;
         InvitationId::parse(sk.strip_prefix(keys::INVITATIONS)?)
     }
 
-    /// How many queries have been made.
+    /// The number of queries so far.
     pub const fn queries(&self) -> usize {
         self.queries
     }
 }
 
-/// The most unreadable rows of a request that have a line of their own in the log; the others are only counted.
+/// The most unreadable rows of a request that are logged one by one; the others are only counted.
 const MOST_LINES: u64 = 10;
 
 fn read_row(tenant: &TenantId, item: &Item) -> Option<Invitation> {
     let invitation = items::read_invitation(tenant, item);
     if invitation.is_none() && statistics::unreadable_row() <= MOST_LINES {
-        // The key of a row that others wrote could hold anything.
+        // The key of a row that another program wrote could hold anything.
         let id = items::text(item, keys::SK).and_then(|sk| sk.strip_prefix(keys::INVITATIONS));
         let invitation_id = id.and_then(InvitationId::parse);
         let invitation_id = invitation_id.as_ref().map(InvitationId::as_str);
@@ -170,7 +211,7 @@ impl Access {
         }
     }
 
-    /// The key that a query goes on after.
+    /// The key after which a query starts.
     fn start_after(&self, tenant: &TenantId, id: &InvitationId) -> Item {
         let mut key = Item::from(keys::primary(tenant, keys::invitation(id)));
         key.insert(self.attribute.to_owned(), string(&self.key));

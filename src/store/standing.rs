@@ -1,22 +1,23 @@
-//! What an address is to an organization: one row, so that one condition decides both uniqueness and membership.
+//! The standing of an address with an organization: pending or member. It is one row, so that one condition decides both
+//! uniqueness and membership.
 //!
 //! | `state` | attributes |
 //! |---|---|
 //! | `pending` | `invitationId`, `expiresAt`, and the time to live that ends with it |
-//! | `member` | `userId`; `otherUserIds` (a set) where several users share the address; `pendingInvitationId` and `pendingExpiresAt` where an invitation was pending when the address became a member's |
+//! | `member` | `userId`; `otherUserIds` (a set) if several users share the address; `pendingInvitationId` and `pendingExpiresAt` if an invitation was pending when the address became a member's |
 //!
-//! A member's standing remembers that invitation, so that it stands in the way of another one again when the last
-//! membership ends. Accepting, revoking or deleting it makes the standing forget it.
+//! A member's standing keeps that invitation, so that it blocks another one again when the last membership ends.
+//! Accepting, revoking or deleting the invitation removes it from the standing.
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     Item, Store, StoreError,
     condition::Unchanged,
     items::{self, TTL, named, number, string, text, time, ttl},
-    transaction::{delete_part, put_part},
+    transaction::{PartRole, TransactionPart},
 };
 use crate::domain::{ids::InvitationId, invitation::Invitation, timestamp::Timestamp};
 
@@ -32,14 +33,14 @@ const PENDING_EXPIRES_AT: &str = "pendingExpiresAt";
 const ATTRIBUTES: [&str; 8] =
     [STATE, INVITATION_ID, EXPIRES_AT, TTL, USER_ID, OTHER_USER_IDS, PENDING_INVITATION_ID, PENDING_EXPIRES_AT];
 
-/// What an address is to an organization.
+/// The standing of an address with an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Invited.
     Pending(PendingInvitation),
     /// A member, or several who share the address.
     Member {
-        /// The users. None where others wrote the row without.
+        /// The users. Empty if another program wrote the row without any.
         user_ids: BTreeSet<String>,
         /// The invitation that was pending when the address became a member's.
         pending: Option<PendingInvitation>,
@@ -51,7 +52,7 @@ pub enum Standing {
 pub struct PendingInvitation {
     /// The invitation.
     pub id: InvitationId,
-    /// When it ceases to stand in the way of another.
+    /// The time from which on it no longer blocks another.
     pub expires_at: Timestamp,
 }
 
@@ -74,37 +75,37 @@ impl Standing {
     /// Reads a standing.
     ///
     /// # Errors
-    /// A permanent one for a row of neither form: what it says of the address is not known, so it is neither free, nor
-    /// invited, nor a member.
+    /// A permanent one for a row of neither form: the address must then count as neither free, nor invited, nor a member.
     pub fn read(row: &Item) -> Result<Self, StoreError> {
         match text(row, STATE) {
             Some(Self::PENDING) => Ok(Self::Pending(PendingInvitation::read(row, INVITATION_ID, EXPIRES_AT)?)),
             Some(Self::MEMBER) => {
-                let remembers = [PENDING_INVITATION_ID, PENDING_EXPIRES_AT].iter().any(|name| row.contains_key(*name));
+                let keeps_invitation =
+                    [PENDING_INVITATION_ID, PENDING_EXPIRES_AT].iter().any(|name| row.contains_key(*name));
                 let pending = || PendingInvitation::read(row, PENDING_INVITATION_ID, PENDING_EXPIRES_AT);
-                Ok(Self::Member { user_ids: user_ids(row)?, pending: remembers.then(pending).transpose()? })
+                Ok(Self::Member { user_ids: user_ids(row)?, pending: keeps_invitation.then(pending).transpose()? })
             }
             _ => Err(StoreError::unreadable("standing", STATE)),
         }
     }
 
-    /// Whether a row, readable or not, names this invitation as the pending one of its address.
+    /// Tells that a row, readable or not, names this invitation as the pending one of its address.
     pub fn names_invitation(row: &Item, id: &InvitationId) -> bool {
         Self::names_pending(row, id) || text(row, PENDING_INVITATION_ID) == Some(id.as_str())
     }
 
-    /// Whether a row is the pending standing of this invitation.
+    /// Tells that a row is the pending standing of this invitation.
     pub fn names_pending(row: &Item, id: &InvitationId) -> bool {
         text(row, INVITATION_ID) == Some(id.as_str())
     }
 
-    /// Whether a row, readable or not, names this user as a member.
+    /// Tells that a row, readable or not, names this user as a member.
     pub fn names_user(row: &Item, user_id: &str) -> bool {
         let others = row.get(OTHER_USER_IDS).and_then(|value| value.as_ss().ok());
         text(row, USER_ID) == Some(user_id) || others.is_some_and(|others| others.iter().any(|id| id == user_id))
     }
 
-    /// Whether it keeps a new invitation out at `now`: an expired one does not, whether or not DynamoDB has deleted it.
+    /// Tells that it blocks a new invitation at `now`. An expired one does not, even if DynamoDB has not deleted it yet.
     pub fn blocks_invitation(&self, now: Timestamp) -> bool {
         match self {
             Self::Member { .. } => true,
@@ -132,8 +133,8 @@ impl Standing {
         Self::Member { user_ids, pending }
     }
 
-    /// The standing after these users have ceased to be members: with the last of them, the invitation that is
-    /// remembered is what the address is again, unless it has expired.
+    /// The standing after these users have left. When the last one leaves, the address is pending again if the standing
+    /// keeps an invitation that has not expired.
     #[must_use]
     pub fn left(self, is_leaving: impl Fn(&str) -> bool, now: Timestamp) -> Option<Self> {
         let Self::Member { mut user_ids, pending } = self else { return Some(self) };
@@ -156,7 +157,7 @@ impl Standing {
         }
     }
 
-    /// The row that says so, made of the row that was there, or of its key.
+    /// The row of the standing, built on the row that was there, or on its key. Attributes of other programs stay.
     pub fn row(&self, mut row: Item) -> Item {
         row.retain(|name, _| !ATTRIBUTES.contains(&name.as_str()));
         match self {
@@ -164,7 +165,7 @@ impl Standing {
                 (STATE, string(Self::PENDING)),
                 (INVITATION_ID, string(id.as_str())),
                 (EXPIRES_AT, number(expires_at.as_millis())),
-                // It is of no use once the invitation has expired.
+                // An expired standing blocks nothing, so it needs no retention.
                 (TTL, ttl(*expires_at, 0)),
             ])),
             Self::Member { user_ids, pending } => {
@@ -194,36 +195,36 @@ fn user_ids(row: &Item) -> Result<BTreeSet<String>, StoreError> {
 }
 
 impl Store {
-    /// The part that makes the standing with that key `new`, or deletes it, if it still is the row that was `found`; an
-    /// empty one is none.
-    pub(super) fn replace_standing(&self, key: Item, found: &Item, new: Option<&Standing>) -> TransactWriteItem {
-        let Unchanged { expression, names, values } = Unchanged::of(found, &ATTRIBUTES);
-        let Some(new) = new else {
-            let delete = self.delete(key).condition_expression(expression);
-            return delete_part(delete.set_expression_attribute_names(names).set_expression_attribute_values(values));
-        };
-        let base = if found.is_empty() { key } else { found.clone() };
-        let put = self.put(new.row(base)).condition_expression(expression);
-        put_part(put.set_expression_attribute_names(names).set_expression_attribute_values(values))
+    /// The part that replaces the standing with that key by `new`, or deletes it, if the row is still as `found`. An empty
+    /// `found` means that there was no row.
+    pub(super) fn replace_standing(&self, key: Item, found: &Item, new: Option<&Standing>) -> TransactionPart {
+        let unchanged = Unchanged::of(found, &ATTRIBUTES);
+        match new {
+            Some(new) => {
+                let base = if found.is_empty() { key } else { found.clone() };
+                TransactionPart::put(PartRole::Standing, unchanged.put(self.put(new.row(base))))
+            }
+            None => TransactionPart::delete(PartRole::Standing, unchanged.delete(self.delete(key))),
+        }
     }
 
-    /// The part that takes a pending invitation out of the standing of its invitee, which has to be the invitation's own
-    /// where there is one. That is what the standing usually is; where the part fails, [`Store::forget_invitation`]
-    /// tells what it has to be instead.
-    pub(super) fn free_invitee(&self, invitation: &Invitation) -> TransactWriteItem {
+    /// The part that deletes the standing of the invitee of a pending invitation. Its condition is that the standing, if
+    /// there is one, is the invitation's own, as it usually is. If that fails, [`Store::forget_invitation`] builds the
+    /// part from the row that was found.
+    pub(super) fn free_invitee(&self, invitation: &Invitation) -> TransactionPart {
         let delete = self
             .delete(items::standing_key(invitation))
             .condition_expression("attribute_not_exists(pk) OR invitationId = :id")
             .expression_attribute_values(":id", string(invitation.id.as_str()));
-        delete_part(delete)
+        TransactionPart::delete(PartRole::Standing, delete)
     }
 
-    /// The part that takes an invitation out of a standing that was `found`; `None` where it is not in there.
+    /// The part that removes an invitation from the standing that was `found`; `None` if the standing does not name it.
     pub(super) fn forget_invitation(
         &self,
         invitation: &Invitation,
         found: &Item,
-    ) -> Result<Option<TransactWriteItem>, StoreError> {
+    ) -> Result<Option<TransactionPart>, StoreError> {
         if found.is_empty() {
             return Ok(None);
         }
@@ -261,7 +262,7 @@ mod tests {
             (joined.clone(), "eve", Some(joined.clone()), "another user"),
             (shared, "ada", Some(member(&["bob"], Some(pending(2_000)))), "one of two"),
             (member(&["ada"], Some(pending(1_000))), "ada", None, "the invitation has expired"),
-            (member(&["ada"], None), "ada", None, "nothing is remembered"),
+            (member(&["ada"], None), "ada", None, "no invitation is kept"),
             (Standing::Pending(pending(1)), "ada", Some(Standing::Pending(pending(1))), "nobody is a member"),
         ] {
             assert_eq!(standing.left(|id| id == leaving, NOW), expected, "{reason}");

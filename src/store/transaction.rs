@@ -1,85 +1,138 @@
-//! One transaction: what it writes, that it is repeated, and the one place that reads why it was cancelled.
+//! Transactions: their labelled parts, their retries, and the one place that reads why one was cancelled.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-        builders::{DeleteBuilder, PutBuilder},
+        CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+        Update,
+        builders::{ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder},
         error::TransactionCanceledException,
     },
 };
 
 use super::{
     Item, Store, StoreError,
-    call::{Pauses, call},
+    call::{Backoff, call},
 };
 use crate::clock::Deadline;
 
-/// What became of a transaction.
-#[derive(Debug)]
-pub enum Transacted {
-    /// Everything was written.
-    Committed,
-    /// Nothing was written.
-    Refused(FailedConditions),
+/// The role of a part in its transaction, by which a failed condition is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PartRole {
+    /// The invitation.
+    Invitation,
+    /// The standing of the invitee, or of a member.
+    Standing,
+    /// The recipient's rate limit.
+    RecipientRateLimit,
+    /// The idempotency record.
+    IdempotencyRecord,
+    /// The membership that an accept or an operator writes.
+    Membership,
+    /// The only row of its transaction.
+    #[cfg(feature = "cli")]
+    OnlyRow,
 }
 
-impl Transacted {
-    /// Whether everything was written.
-    pub const fn is_committed(&self) -> bool {
+/// One part of a transaction: a write or a check of one row under a condition.
+#[derive(Clone, Debug)]
+pub(super) struct TransactionPart {
+    role: PartRole,
+    write: TransactWriteItem,
+}
+
+impl TransactionPart {
+    /// A part that puts a row.
+    pub(super) fn put(role: PartRole, put: PutBuilder) -> Self {
+        let put = put.build().expect("table and item are set");
+        Self { role, write: TransactWriteItem::builder().put(put).build() }
+    }
+
+    /// A part that updates attributes of a row.
+    pub(super) fn update(role: PartRole, update: UpdateBuilder) -> Self {
+        let update = update.build().expect("table, key and expression are set");
+        Self { role, write: TransactWriteItem::builder().update(update).build() }
+    }
+
+    /// A part that deletes a row.
+    pub(super) fn delete(role: PartRole, delete: DeleteBuilder) -> Self {
+        let delete = delete.build().expect("table and key are set");
+        Self { role, write: TransactWriteItem::builder().delete(delete).build() }
+    }
+
+    /// A part that writes nothing and fails the transaction unless its condition holds.
+    pub(super) fn check(role: PartRole, check: ConditionCheckBuilder) -> Self {
+        let check = check.build().expect("table, key and condition are set");
+        Self { role, write: TransactWriteItem::builder().condition_check(check).build() }
+    }
+}
+
+/// The outcome of a transaction.
+#[derive(Debug)]
+pub(super) enum TransactionOutcome {
+    /// Everything was written.
+    Committed,
+    /// Nothing was written, because conditions failed.
+    ConditionFailed(FailedConditions),
+}
+
+impl TransactionOutcome {
+    /// Tells a commit from failed conditions, for callers that do not look at the rows.
+    pub(super) const fn is_committed(&self) -> bool {
         matches!(self, Self::Committed)
     }
 }
 
-/// The parts of a transaction whose conditions failed, each with the row as it was found.
+/// The parts of a transaction whose conditions failed, each with its row as DynamoDB found it.
 #[derive(Debug)]
-pub struct FailedConditions(Vec<Option<Item>>);
+pub(super) struct FailedConditions(Vec<(PartRole, Item)>);
 
 impl FailedConditions {
-    /// The row that failed the condition of the part at `position`: empty where there was no row, and `None` where
-    /// the part was not at fault.
-    pub fn at(&self, position: usize) -> Option<&Item> {
-        self.0.get(position)?.as_ref()
+    /// The row that failed the condition of the part with that role: empty if there was no row, `None` if the condition
+    /// held.
+    pub(super) fn row(&self, role: PartRole) -> Option<&Item> {
+        self.0.iter().find(|(failed, _)| *failed == role).map(|(_, row)| row)
     }
 }
 
 impl Store {
-    /// Runs a transaction, and again while others are in its way (`TransactionConflict`) or DynamoDB throttles. No
-    /// attempt begins after `deadline`. Repeating is safe: a cancelled transaction wrote nothing, and one whose answer
-    /// was lost is asked for again with the same client request token, by which DynamoDB knows it.
+    /// Runs a transaction. Retries while another transaction conflicts (`TransactionConflict`) or DynamoDB throttles; no
+    /// attempt begins after `deadline`. The retries are safe: a cancelled transaction wrote nothing, and one whose
+    /// response was lost is sent again with the same client request token, by which DynamoDB recognizes it.
     pub(super) async fn transact(
         &self,
-        parts: &[TransactWriteItem],
+        parts: &[TransactionPart],
         deadline: Deadline,
-    ) -> Result<Transacted, StoreError> {
-        let mut pauses = Pauses::until(deadline);
+    ) -> Result<TransactionOutcome, StoreError> {
+        let mut backoff = Backoff::until(deadline);
         loop {
             let token = request_token()?;
             let Err(cancelled) = call(deadline, || self.attempt(parts, &token)).await? else {
-                return Ok(Transacted::Committed);
+                return Ok(TransactionOutcome::Committed);
             };
-            if let Some(refused) = read_reasons(&cancelled) {
-                return Ok(Transacted::Refused(refused));
+            if let Some(failed) = failed_conditions(parts, &cancelled) {
+                return Ok(TransactionOutcome::ConditionFailed(failed));
             }
             let codes = codes(&cancelled);
             let cause = format!("DynamoDB: TransactionCanceled ({})", codes.join(", "));
             if is_permanent(&codes) {
                 return Err(StoreError::permanent(cause));
             }
-            if !(is_passing(&codes) && pauses.next().await) {
+            if !(is_passing(&codes) && backoff.wait().await) {
                 return Err(StoreError::nothing_done(cause));
             }
         }
     }
 
-    /// One attempt, of which a cancellation is no failure but an answer.
+    /// One attempt. A cancellation is a result, not an error.
     async fn attempt(
         &self,
-        parts: &[TransactWriteItem],
+        parts: &[TransactionPart],
         token: &str,
     ) -> Result<Result<(), TransactionCanceledException>, SdkError<TransactWriteItemsError>> {
-        let request = self.client.transact_write_items().set_transact_items(Some(parts.to_vec()));
+        let writes = parts.iter().map(|part| part.write.clone()).collect();
+        let request = self.client.transact_write_items().set_transact_items(Some(writes));
         match request.client_request_token(token).send().await {
             Ok(_) => Ok(Ok(())),
             Err(error) => match error.as_service_error() {
@@ -89,7 +142,7 @@ impl Store {
         }
     }
 
-    /// A part of a transaction that puts `item`, to be given a condition.
+    /// Begins a part that puts `item`.
     pub(super) fn put(&self, item: Item) -> PutBuilder {
         Put::builder()
             .table_name(&self.table)
@@ -97,50 +150,59 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
-    /// A part of a transaction that deletes the row with `key`, to be given a condition.
+    /// Begins a part that updates the row with `key`.
+    pub(super) fn update(&self, key: Item) -> UpdateBuilder {
+        Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    /// Begins a part that deletes the row with `key`.
     pub(super) fn delete(&self, key: Item) -> DeleteBuilder {
         Delete::builder()
             .table_name(&self.table)
             .set_key(Some(key))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
+
+    /// Begins a part that checks the row with `key`.
+    pub(super) fn check(&self, key: Item) -> ConditionCheckBuilder {
+        ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
 }
 
-/// The part that a put is.
-pub(super) fn put_part(put: PutBuilder) -> TransactWriteItem {
-    TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
-}
-
-/// The part that a deletion is.
-pub(super) fn delete_part(delete: DeleteBuilder) -> TransactWriteItem {
-    TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
-}
-
-/// What DynamoDB knows a transaction by: at most 36 characters that no other transaction has.
+/// The client request token of a transaction: unique, and at most 36 characters.
 fn request_token() -> Result<String, StoreError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| StoreError::permanent(format!("randomness: {error}")))?;
     Ok(format!("{:032x}", u128::from_ne_bytes(random)))
 }
 
-/// The failed conditions, unless something else was in the way as well: then they may not be the whole story.
-fn read_reasons(cancelled: &TransactionCanceledException) -> Option<FailedConditions> {
-    let reasons = cancelled.cancellation_reasons();
-    let is_clear =
-        |reason: &CancellationReason| matches!(reason.code(), None | Some("None" | "ConditionalCheckFailed"));
-    let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
-    (reasons.iter().all(is_clear) && reasons.iter().any(failed)).then(|| {
-        let rows = reasons.iter().map(|reason| failed(reason).then(|| reason.item().cloned().unwrap_or_default()));
-        FailedConditions(rows.collect())
-    })
+/// The failed conditions; `None` if anything else contributed to the cancellation, since other conditions may then not
+/// have been evaluated.
+fn failed_conditions(parts: &[TransactionPart], cancelled: &TransactionCanceledException) -> Option<FailedConditions> {
+    let mut failed = Vec::new();
+    for (part, reason) in parts.iter().zip(cancelled.cancellation_reasons()) {
+        match reason.code() {
+            None | Some("None") => {}
+            Some("ConditionalCheckFailed") => failed.push((part.role, reason.item().cloned().unwrap_or_default())),
+            Some(_) => return None,
+        }
+    }
+    (!failed.is_empty()).then_some(FailedConditions(failed))
 }
 
+/// Tells that a later attempt may succeed.
 fn is_passing(codes: &[&str]) -> bool {
     const PASSING: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
     codes.iter().any(|code| PASSING.contains(code))
 }
 
-/// Whether a part is impossible, such as a row of more than 400 KB, so that no retry can help.
+/// Tells that DynamoDB can never accept a part, such as a row of more than 400 KB.
 fn is_permanent(codes: &[&str]) -> bool {
     const PERMANENT: [&str; 2] = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
     codes.iter().any(|code| PERMANENT.contains(code))

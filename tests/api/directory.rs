@@ -1,9 +1,15 @@
 //! The directory's cache: what is remembered, for how long, and what never is.
 
+use std::time::Duration;
+
+use organization_invitations::{
+    clock::RequestClock,
+    store::{directory::DirectoryLookup, items},
+};
 use serde_json::json;
 
 use crate::{
-    helpers::{NOW, TestApp, body, body_with_mail, with},
+    helpers::{NOW, TestApp, body, body_with_mail, tenant, with},
     proxy::Intervention,
 };
 
@@ -60,4 +66,22 @@ async fn a_create_reads_the_directory_once_and_a_warm_one_not_at_all() {
     assert_eq!(app.create_at(NOW, &body_with_mail("b@example.com")).await.status, 201);
     assert_eq!((app.proxy().count("BatchGetItem"), app.proxy().count("TransactWriteItems")), (1, 2), "warm");
     assert_eq!(app.proxy().total(), 3, "and nothing else");
+}
+
+#[tokio::test]
+async fn a_lookup_of_more_rows_than_one_batch_takes_finds_all_of_them() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    let role_ids: Vec<String> = (0..150).map(|n| format!("role-{n}")).collect();
+    let role =
+        |id: &String| items::from_json(json!({ "pk": "TENANT#default", "sk": format!("ROLE#{id}"), "name": id }));
+    app.put_rows(role_ids.iter().map(role)).await;
+    let lookup = DirectoryLookup { role_ids: &role_ids, connector: true, ..DirectoryLookup::default() };
+    app.proxy().next("BatchGetItem", Intervention::LeaveUnprocessed);
+    let clock = RequestClock::with_budget(Duration::from_secs(10));
+    let snapshot = app.app.store.directory(&tenant("default"), lookup, clock).await.unwrap();
+    for id in &role_ids {
+        assert_eq!(snapshot.role(id).unwrap().map(|role| role.name).as_ref(), Some(id));
+    }
+    assert!(snapshot.connector().unwrap().is_some());
+    assert_eq!(app.proxy().count("BatchGetItem"), 3, "100 keys, of which none is processed at first, then 51");
 }

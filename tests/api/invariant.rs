@@ -41,7 +41,7 @@ pub async fn check(app: &TestApp, now: i64) {
 fn violations(app: &TestApp, rows: &[Value], now: i64, departed: &[&str]) -> Vec<String> {
     let (retention, limit) = (app.app.config.retention_seconds, app.app.config.message_rate.limit);
     let table = Table { rows, departed, retention, limit };
-    let window_seconds = app.app.config.message_rate.window_millis / 1000;
+    let window_seconds = i64::try_from(app.app.config.message_rate.window.as_secs()).unwrap();
     let mut violations = Vec::new();
     for row in rows {
         let mut expect = |holds: bool, rule: &str| {

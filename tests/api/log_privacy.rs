@@ -1,6 +1,6 @@
 //! The log names nobody: no address, token, link, subject, name or text of a body gets into it, whatever fails.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use axum::{Router, body::Bytes, http::StatusCode};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -13,7 +13,7 @@ use organization_invitations::{
         stack::{self, sdk_config},
     },
     mail::{Content, MessagePayload},
-    store::{read::Filters, send_window::SendWindow},
+    store::{read::Filters, recipient_rate_limit::RecipientRateLimit},
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -262,7 +262,7 @@ fn what_holds_an_address_or_a_text_does_not_show_it_when_it_is_printed() {
         avatar: Some("secret".into()),
     };
     let Value::Object(payload) = json!({ "code": "secret" }) else { unreachable!() };
-    let rate = MessageRate { limit: 1, window_millis: 1 };
+    let rate = MessageRate { limit: 1, window: Duration::from_millis(1) };
     let filters = Filters { invitee: Some(address.into()), ..Filters::default() };
     let rendered = Content::Rendered { subject: "secret".into(), html: "secret".into(), text: "secret".into() };
     for printed in [
@@ -271,7 +271,7 @@ fn what_holds_an_address_or_a_text_does_not_show_it_when_it_is_printed() {
         format!("{user:?}"),
         format!("{:?}", MessagePayload(payload)),
         format!("{filters:?}"),
-        format!("{:?}", SendWindow::unseen(&tenant("t"), address, rate)),
+        format!("{:?}", RecipientRateLimit::assumed_empty(&tenant("t"), address, rate)),
         format!("{rendered:?}"),
         format!("{:?}", Content::Stored { template: "t".into(), data: "secret".into() }),
         format!("{:?}", Field::Present(address)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use organization_invitations::{
     clock::RequestClock,
     domain::{directory::EmailConnector, ids::InvitationId},
-    store::send_window::{Counted, SendWindow},
+    store::recipient_rate_limit::{RecipientRateLimit, ReserveOutcome},
 };
 use serde_json::{Value, json};
 
@@ -263,9 +263,10 @@ async fn an_invitation_that_ends_while_its_message_is_prepared_is_not_mailed() {
         let id = InvitationId::parse(&id).unwrap();
         let read = app.app.store.get(&tenant("default"), &id, clock.deadline).await.unwrap().unwrap();
         assert!(app.call(end(id.as_str())).await.status < 300);
-        let window = SendWindow::unseen(&read.tenant, &read.invitee.normalized(), app.app.config.message_rate);
-        let counted = app.app.store.count_send(&read, window, "v", clock).await.unwrap();
-        assert!(matches!((counted, is_deleted), (Counted::Ended, false) | (Counted::Deleted, true)));
+        let (invitee, rate) = (read.invitee.normalized(), app.app.config.message_rate);
+        let rate_limit = RecipientRateLimit::assumed_empty(&read.tenant, &invitee, rate);
+        let outcome = app.app.store.reserve_send(&read, rate_limit, "v", clock).await.unwrap();
+        assert!(matches!((outcome, is_deleted), (ReserveOutcome::Ended, false) | (ReserveOutcome::Deleted, true)));
     }
     assert_eq!(app.row("default", "SENDS#a@example.com").await, None);
 }

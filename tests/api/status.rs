@@ -94,6 +94,24 @@ async fn whom_others_made_a_member_meanwhile_may_accept() {
 }
 
 #[tokio::test]
+async fn an_end_changes_its_own_attributes_and_keeps_those_of_other_writers() {
+    for (end, changes) in [
+        (Call::accept as fn(&str, &str) -> Call, json!({ "status": "Accepted", "acceptedUserId": "ada" })),
+        (|id, _| Call::revoke(id), json!({ "status": "Revoked" })),
+    ] {
+        let app = TestApp::start().await;
+        let id = app.invite(&body("ada@example.com")).await;
+        let sk = format!("INVITATION#{id}");
+        let row = app.row("default", &sk).await.unwrap();
+        let row = with(row, json!({ "note": "another writer's", "ttl": 9_999_999_999_i64 }));
+        app.put_rows([items::from_json(row.clone())]).await;
+        assert_eq!(app.call_at(NOW + 5, end(&id, "ada")).await.status, 200);
+        let expected = with(with(row, changes), json!({ "updatedAt": NOW + 5 }));
+        assert_eq!(app.row("default", &sk).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
 async fn revoking_takes_an_invitation_back_and_frees_the_invitee() {
     let app = TestApp::start().await;
     let created = app.create_at(NOW, &body("Ada@Example.com")).await;

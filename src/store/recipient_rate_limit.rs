@@ -1,0 +1,296 @@
+//! The rate limit of a recipient: an exact sliding window, kept as the times of the last sends.
+//!
+//! The usual recipient has had no send in the window, so the first attempt to reserve one assumes an empty row, and its
+//! condition fails if that is wrong. The failure returns the row, from which the next attempt computes the new list,
+//! conditioned on the row's version. So the usual case needs no read, and no two sends are counted as one.
+
+use std::fmt;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{
+    Item, Store, StoreError,
+    end::{GoneOrEnded, gone_or_ended},
+    items::{TTL, millis, named, number, string, ttl},
+    keys,
+    transaction::{PartRole, TransactionOutcome, TransactionPart},
+};
+use crate::{
+    clock::{RequestClock, budgets::TIME_AFTER_WRITING},
+    domain::{ids::TenantId, invitation::Invitation, rate_limit::MessageRate, timestamp::Timestamp},
+};
+
+/// The sends to one recipient of one tenant. The `Debug` form leaves the recipient out.
+#[derive(Clone)]
+pub struct RecipientRateLimit {
+    tenant: TenantId,
+    normalized_address: String,
+    rate: MessageRate,
+    /// The times of the sends, oldest first.
+    sends: Vec<Timestamp>,
+    version: Version,
+}
+
+/// The version of the row that a [`RecipientRateLimit`] was read from, by which a write finds that it has changed.
+#[derive(Clone, Debug)]
+enum Version {
+    /// The row was not read. It is assumed to have no send in the window, or not to exist.
+    Assumed,
+    /// The row has no version, because another program wrote it.
+    Missing,
+    /// The version, which changes with every write.
+    Read(String),
+}
+
+impl fmt::Debug for RecipientRateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tenant, sends, version, .. } = self;
+        let mut limit = f.debug_struct("RecipientRateLimit");
+        limit.field("tenant", tenant).field("sends", sends).field("version", version).finish_non_exhaustive()
+    }
+}
+
+/// The outcome of reserving a send.
+#[derive(Debug)]
+pub enum ReserveOutcome {
+    /// The send is reserved, in this rate limit.
+    Reserved(RecipientRateLimit),
+    /// The recipient has reached the rate limit.
+    RateLimited {
+        /// Seconds until one more message may be sent.
+        retry_after: u64,
+    },
+    /// The invitation was accepted or revoked in the meantime.
+    Ended,
+    /// The invitation was deleted in the meantime.
+    Deleted,
+}
+
+impl RecipientRateLimit {
+    /// The rate limit of a recipient whose row was not read: no send is assumed in the window.
+    pub fn assumed_empty(tenant: &TenantId, normalized_address: &str, rate: MessageRate) -> Self {
+        let (tenant, normalized_address) = (tenant.clone(), normalized_address.to_owned());
+        Self { tenant, normalized_address, rate, sends: Vec::new(), version: Version::Assumed }
+    }
+
+    /// The same recipient's rate limit as `row` has it. An empty row has no sends.
+    ///
+    /// # Errors
+    /// A permanent one for a row that cannot be read: it does not show that nothing was sent.
+    pub fn from_row(&self, row: &Item) -> Result<Self, StoreError> {
+        if row.is_empty() {
+            return Ok(Self { sends: Vec::new(), version: Version::Assumed, ..self.clone() });
+        }
+        let unreadable = |attribute| move || StoreError::unreadable("send window", attribute);
+        let sends = row.get("sends").and_then(|list| list.as_l().ok());
+        let sends = sends.and_then(|sends| sends.iter().map(millis).collect::<Option<Vec<Timestamp>>>());
+        let mut sends = sends.ok_or_else(unreadable("sends"))?;
+        sends.sort_unstable();
+        let version = match row.get("version").map(AttributeValue::as_s) {
+            None => Version::Missing,
+            Some(version) => Version::Read(version.map_err(|_| unreadable("version")())?.clone()),
+        };
+        Ok(Self { sends, version, ..self.clone() })
+    }
+
+    /// The seconds until one more message may be sent; `None` if one may be sent now.
+    pub fn seconds_until_free(&self, now: Timestamp) -> Option<u64> {
+        let recent = self.sends_within(now);
+        let blocking = recent.get(recent.len().checked_sub(self.rate.limit)?)?;
+        let wait = blocking.plus(self.rate.window).as_millis() - now.as_millis();
+        Some(u64::try_from(wait).unwrap_or_default().div_ceil(1000).max(1))
+    }
+
+    /// The rate limit with one more send, at `now`. `version` must be new to the row.
+    #[must_use]
+    pub fn reserve(&self, now: Timestamp, version: &str) -> Self {
+        let mut sends = self.sends_within(now);
+        sends.push(now);
+        sends.sort_unstable();
+        Self { sends, version: Version::Read(version.to_owned()), ..self.clone() }
+    }
+
+    /// The rate limit without the send that was reserved at `reserved_at`, because nothing was sent.
+    #[must_use]
+    pub fn release(&self, reserved_at: Timestamp) -> Self {
+        let mut sends = self.sends.clone();
+        if let Some(index) = sends.iter().position(|send| *send == reserved_at) {
+            sends.remove(index);
+        }
+        // Longer than any version before, so a new one.
+        Self { sends, version: Version::Read(format!("{}-", self.version.as_str())), ..self.clone() }
+    }
+
+    /// Tells that a send at that time is counted.
+    pub fn counts(&self, sent: Timestamp) -> bool {
+        self.sends.contains(&sent)
+    }
+
+    /// The primary key of the row.
+    pub(super) fn key(&self) -> Item {
+        Item::from(keys::primary(&self.tenant, keys::recipient_rate_limit(&self.normalized_address)))
+    }
+
+    fn sends_within(&self, now: Timestamp) -> Vec<Timestamp> {
+        let start = self.start(now);
+        self.sends.iter().copied().filter(|send| *send > start).collect()
+    }
+
+    fn start(&self, now: Timestamp) -> Timestamp {
+        now.minus(self.rate.window)
+    }
+
+    /// The row as it is written at `now`. DynamoDB deletes nothing by a time that is more than five years past, so a
+    /// row without sends expires a window after its writing.
+    fn row(&self, now: Timestamp) -> Item {
+        let latest = self.sends.last().copied();
+        let sends = self.sends.iter().map(|send| number(send.as_millis())).collect();
+        let mut row = self.key();
+        let attributes = [
+            ("sends", AttributeValue::L(sends)),
+            ("latestSend", number(latest.map_or(0, Timestamp::as_millis))),
+            ("version", string(self.version.as_str())),
+            (TTL, ttl(latest.map_or(now, |latest| latest.max(now)).plus(self.rate.window), 0)),
+        ];
+        row.extend(named(attributes));
+        row
+    }
+}
+
+impl Version {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Assumed | Self::Missing => "",
+            Self::Read(version) => version,
+        }
+    }
+}
+
+impl Store {
+    /// Reserves a send of `invitation` to its invitee, if the invitation is still pending. If the outcome is unknown,
+    /// releases the send.
+    pub async fn reserve_send(
+        &self,
+        invitation: &Invitation,
+        mut rate_limit: RecipientRateLimit,
+        version: &str,
+        clock: RequestClock,
+    ) -> Result<ReserveOutcome, StoreError> {
+        loop {
+            let reserved = rate_limit.reserve(clock.now, version);
+            let parts = [self.replace_rate_limit(&rate_limit, &reserved, clock.now), self.check_pending(invitation)];
+            let failed = match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await {
+                Ok(TransactionOutcome::Committed) => return Ok(ReserveOutcome::Reserved(reserved)),
+                Ok(TransactionOutcome::ConditionFailed(failed)) => failed,
+                Err(error) => {
+                    if error.may_be_done && self.release_send(reserved, clock.now, clock).await.is_err() {
+                        tracing::error!("reserved send of unknown outcome not released");
+                    }
+                    return Err(error);
+                }
+            };
+            if let Some(row) = failed.row(PartRole::Invitation) {
+                return gone_or_ended(&invitation.tenant, row).map(|found| match found {
+                    GoneOrEnded::Gone => ReserveOutcome::Deleted,
+                    GoneOrEnded::Ended => ReserveOutcome::Ended,
+                });
+            }
+            rate_limit = rate_limit.from_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?;
+            if let Some(retry_after) = rate_limit.seconds_until_free(clock.now) {
+                return Ok(ReserveOutcome::RateLimited { retry_after });
+            }
+        }
+    }
+
+    /// Reads the seconds until one more message may be sent; `None` if one may be sent now.
+    pub async fn seconds_until_free(
+        &self,
+        rate_limit: &RecipientRateLimit,
+        clock: RequestClock,
+    ) -> Result<Option<u64>, StoreError> {
+        let sk = keys::recipient_rate_limit(&rate_limit.normalized_address);
+        let row = self.row(&rate_limit.tenant, &sk, clock.deadline).await?;
+        let found = row.map(|row| rate_limit.from_row(&row)).transpose()?;
+        Ok(found.and_then(|found| found.seconds_until_free(clock.now)))
+    }
+
+    /// Releases the send that was reserved in `rate_limit` at `reserved_at`, because nothing was sent.
+    pub async fn release_send(
+        &self,
+        mut rate_limit: RecipientRateLimit,
+        reserved_at: Timestamp,
+        clock: RequestClock,
+    ) -> Result<(), StoreError> {
+        while rate_limit.counts(reserved_at) {
+            let released = rate_limit.release(reserved_at);
+            let parts = [self.replace_rate_limit(&rate_limit, &released, clock.now)];
+            rate_limit = match self.transact(&parts, clock.deadline).await? {
+                TransactionOutcome::Committed => return Ok(()),
+                TransactionOutcome::ConditionFailed(failed) => {
+                    rate_limit.from_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// The part that replaces `old` by `new`, if the row still has the version of `old`.
+    pub(super) fn replace_rate_limit(
+        &self,
+        old: &RecipientRateLimit,
+        new: &RecipientRateLimit,
+        now: Timestamp,
+    ) -> TransactionPart {
+        let put = self.put(new.row(now));
+        let put = match &old.version {
+            Version::Missing => put
+                .condition_expression("attribute_not_exists(#version)")
+                .expression_attribute_names("#version", "version"),
+            Version::Read(version) => put
+                .condition_expression("#version = :version")
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_values(":version", string(version)),
+            Version::Assumed => put
+                .condition_expression("attribute_not_exists(pk) OR latestSend <= :windowStart")
+                .expression_attribute_values(":windowStart", number(old.start(now).as_millis())),
+        };
+        TransactionPart::put(PartRole::RecipientRateLimit, put)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn rate_limit(sends: &[i64]) -> RecipientRateLimit {
+        let rate = MessageRate { limit: 3, window: Duration::from_secs(10) };
+        let sends = sends.iter().map(|millis| Timestamp::from_millis(*millis)).collect();
+        let tenant = TenantId::parse("t").unwrap();
+        RecipientRateLimit { sends, ..RecipientRateLimit::assumed_empty(&tenant, "a@example.com", rate) }
+    }
+
+    #[test]
+    fn a_send_has_to_wait_until_fewer_than_the_limit_are_in_the_window() {
+        for (sends, wait, reason) in [
+            (&[][..], None, "nothing sent"),
+            (&[99_000, 99_500], None, "one below the limit"),
+            (&[91_000, 99_000, 99_500], Some(1), "the oldest leaves in a second"),
+            (&[90_001, 99_000, 99_500], Some(1), "it leaves in a millisecond, but a header counts seconds"),
+            (&[90_000, 99_000, 99_500], None, "the oldest has just left"),
+            (&[92_000, 93_000, 99_000, 99_500], Some(3), "more than the limit: the second has to leave too"),
+            (&[100_500, 101_000, 102_000], Some(11), "another machine's clock is ahead"),
+        ] {
+            assert_eq!(rate_limit(sends).seconds_until_free(Timestamp::from_millis(100_000)), wait, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_send_that_did_not_happen_is_released() {
+        let now = Timestamp::from_millis(100_000);
+        let reserved = rate_limit(&[80_000, 95_000]).reserve(now, "v1");
+        assert_eq!(reserved.sends, rate_limit(&[95_000, 100_000]).sends, "what left the window is dropped");
+        assert_eq!(reserved.release(now).sends, rate_limit(&[95_000]).sends);
+    }
+}
