@@ -172,8 +172,12 @@ fn resolve(
     }
     let Some(payload) = request.payload else { return Ok((invitation, None)) };
     let connector = email::connector(directory, &app.config)?;
-    let (organization, inviter) = (&references.organization, references.inviter.as_ref());
-    let email = compose(connector, payload, EmailContext { invitation: &invitation, organization, inviter })?;
+    let context = EmailContext {
+        invitation: &invitation,
+        organization: &references.organization,
+        inviter: references.inviter.as_ref(),
+    };
+    let email = compose(connector, payload, context)?;
     Ok((invitation, Some(email)))
 }
 
