@@ -10,12 +10,17 @@
 //! | [`app`] | [`app::App`]: the settings, the store, the mailer; clients are built once |
 //! | [`mail`] | template choice, rendering, SES |
 //! | [`store`] | the table: keys, items, transactions, retries |
-//! | [`domain`] | invitations, addresses, the directory, errors: no AWS, no HTTP |
-//! | [`clock`] | the time of a request and its time budgets |
 //! | [`config`] | every setting, from the environment |
 //! | [`telemetry`] | one line for each request, which is its metrics too |
+//! | [`clock`] | the time of a request and its time budgets |
+//! | [`domain`] | invitations, addresses, the directory, errors: no AWS, no HTTP |
 //! | [`sdk_error`] | what may be said of a failed AWS call |
 //! | [`json`] | JSON from outside, without surprises |
+//!
+//! Beside them, with features:
+//!
+//! | module | owns |
+//! |---|---|
 //! | `directory_command` (feature `cli`) | the operators' command, which fills and inspects the directory |
 //! | `local` (feature `local`) | gateway, token issuer, DynamoDB emulator, SES stand-in, pages to look at |
 

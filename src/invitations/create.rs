@@ -25,7 +25,7 @@ use crate::{
     telemetry::statistics,
 };
 
-/// How a create ended that did not fail.
+/// The outcome of a create that did not fail.
 #[derive(Debug)]
 pub enum CreateOutcome {
     /// The invitation exists, and its email was sent where one was asked for.

@@ -42,7 +42,7 @@ pub struct PageRequest {
     pub after: Option<InvitationId>,
 }
 
-/// How the reading of a list ended.
+/// The end of the reading of a list.
 #[derive(Debug)]
 pub enum ListEnd {
     /// There are no more invitations.
@@ -126,7 +126,7 @@ async fn one_page(
     Ok(ListEnd::Complete)
 }
 
-/// Whether there could be an invitation that fits: what could not exist cannot be looked up either.
+/// Says whether an invitation can match the filters. An identifier that cannot exist is not looked up.
 fn can_match(filters: &Filters, id_max_length: usize) -> bool {
     let id_can = |id: &Option<String>| id.as_ref().is_none_or(|id| could_exist(id, id_max_length));
     let invitee_can = filters.invitee.as_ref().is_none_or(|invitee| could_exist(invitee, MAX_LENGTH));
