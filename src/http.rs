@@ -54,8 +54,9 @@ pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, t
     let route = Route::find(&event.method, &event.path);
     let tenant = caller.as_ref().ok().map(|caller| caller.tenant.clone());
     let operation = route.as_ref().map_or("unknown", Route::operation);
+    let admitted = caller.and_then(|caller| Ok((caller, route?)));
     // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
-    let (result, statistics) = statistics::of(Box::pin(respond(app, &event, caller, route, clock))).await;
+    let (result, statistics) = statistics::of(Box::pin(respond(app, &event, admitted, clock))).await;
     app.log.write(&Line {
         at: clock.now,
         request_id: event.request_id.as_deref(),
@@ -72,11 +73,10 @@ pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, t
 async fn respond(
     app: &App,
     event: &Event,
-    caller: Result<Caller, RequestError>,
-    route: Result<Route, RequestError>,
+    admitted: Result<(Caller, Route), RequestError>,
     clock: RequestClock,
 ) -> Result<Response<Body>, RequestError> {
-    let (caller, route) = (caller?, route?);
+    let (caller, route) = admitted?;
     let request = Request { caller, event, clock };
     if let Some(id) = route.invitation_id() {
         statistics::invitation(id);

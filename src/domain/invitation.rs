@@ -106,15 +106,14 @@ impl Invitation {
     /// The pending invitation that `new` asks for, created at `now`, with its `roles` sorted by name.
     pub fn pending(
         new: &NewInvitation,
-        id: InvitationId,
         invitee: EmailAddress,
         mut roles: Vec<OrganizationRole>,
         now: Timestamp,
-    ) -> Self {
+    ) -> Result<Self, getrandom::Error> {
         roles.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        Self {
+        Ok(Self {
             tenant: new.tenant.clone(),
-            id,
+            id: InvitationId::generate(now)?,
             inviter_id: new.inviter_id.clone(),
             invitee,
             accepted_user_id: None,
@@ -124,7 +123,7 @@ impl Invitation {
             updated_at: now,
             expires_at: new.expires_at,
             organization_roles: roles,
-        }
+        })
     }
 
     /// The status at `now`: a pending invitation is expired from the millisecond of `expires_at` on.

@@ -12,7 +12,6 @@ use crate::{
         email_address::EmailAddress,
         error::{Error, UnknownReferences},
         idempotency::IdempotentRequest,
-        ids::InvitationId,
         invitation::{Invitation, NewInvitation},
     },
     mail::{ConnectionProof, Email, EmailContext, MessagePayload, compose},
@@ -165,8 +164,7 @@ fn resolve(
 ) -> Result<(Invitation, Option<Email>), Error> {
     let references = ResolvedReferences::find(&request.new, directory)?;
     let now = request.clock.now;
-    let id = InvitationId::generate(now)?;
-    let invitation = Invitation::pending(&request.new, id, invitee.clone(), references.roles, now);
+    let invitation = Invitation::pending(&request.new, invitee.clone(), references.roles, now)?;
     if !items::fit_roles(&invitation.organization_roles) {
         return Err(Error::RolesTooLong);
     }

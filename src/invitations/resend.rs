@@ -4,7 +4,11 @@ use super::{InvitationKey, email, find};
 use crate::{
     app::App,
     clock::RequestClock,
-    domain::{error::Error, ids::InvitationId, invitation::Status},
+    domain::{
+        error::Error,
+        ids::InvitationId,
+        invitation::{Invitation, Status},
+    },
     mail::MessagePayload,
     store::recipient_rate_limit::{RecipientRateLimit, ReserveOutcome},
 };
@@ -38,15 +42,8 @@ pub async fn resend(
             return Err(retry_after.map_or(error, |retry_after| Error::MessageRateLimited { retry_after }));
         }
     };
-    // Any identifier that is new will do for a version.
-    let version = InvitationId::generate(clock.now)?;
     let proof = app.mailer.prove_connection(clock)?;
-    let reserved = match app.store.reserve_send(&invitation, rate_limit, version.as_str(), clock).await? {
-        ReserveOutcome::Reserved(reserved) => reserved,
-        ReserveOutcome::RateLimited { retry_after } => return Err(Error::MessageRateLimited { retry_after }),
-        ReserveOutcome::Ended => return Err(Error::InvitationEnded),
-        ReserveOutcome::Deleted => return Err(Error::UnknownInvitation),
-    };
+    let reserved = reserve(app, &invitation, rate_limit, clock).await?;
     match app.mailer.send(&email, proof, clock).await {
         Ok(sent) => {
             sent.note();
@@ -58,5 +55,22 @@ pub async fn resend(
             }
             Err(failure.into())
         }
+    }
+}
+
+/// Reserves the send in the recipient's rate limit, if the invitation still is pending.
+async fn reserve(
+    app: &App,
+    invitation: &Invitation,
+    rate_limit: RecipientRateLimit,
+    clock: RequestClock,
+) -> Result<RecipientRateLimit, Error> {
+    // Any identifier that is new will do for a version.
+    let version = InvitationId::generate(clock.now)?;
+    match app.store.reserve_send(invitation, rate_limit, version.as_str(), clock).await? {
+        ReserveOutcome::Reserved(reserved) => Ok(reserved),
+        ReserveOutcome::RateLimited { retry_after } => Err(Error::MessageRateLimited { retry_after }),
+        ReserveOutcome::Ended => Err(Error::InvitationEnded),
+        ReserveOutcome::Deleted => Err(Error::UnknownInvitation),
     }
 }

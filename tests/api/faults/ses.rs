@@ -9,7 +9,7 @@ use crate::{
     helpers::{Answer, Call, NOW, TestApp, body, body_with_mail},
     invariant,
     log::Logged,
-    proxy::Proxy,
+    proxy::{Intervention, Proxy},
     relay::Death,
 };
 
@@ -258,5 +258,27 @@ async fn a_connection_that_was_just_used_is_not_asked_whether_it_lives() {
         let invitee = format!("later{later}@example.com");
         assert_eq!(app.create_at(NOW + later, &body_with_mail(&invitee)).await.status, 201, "{reason}");
         assert_eq!(proxy.count(path) - before, requests, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_proof_from_before_the_container_slept_proves_nothing_afterwards() {
+    const PATH: &str = "/v2/email/outbound-emails";
+    for (later, requests, reason) in [
+        (3_600_000, 2, "an hour later, the request proves the connection for itself"),
+        (1_000, 1, "a request at the same time shares the proof"),
+    ] {
+        let app = TestApp::start().await;
+        let proxy = Proxy::start(&app.stack.ses_url).await;
+        let app = app.behind_mail_proxy(proxy.url());
+        app.invite(&body("ada@example.com")).await;
+        proxy.next(PATH, Intervention::Delay(Duration::from_millis(300)));
+        let refused = app.create_at(NOW, &body_with_mail("ada@example.com")).await;
+        refused.assert_refused(422, "entity.unique_integrity_violation");
+        while proxy.count(PATH) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(app.create_at(NOW + later, &body_with_mail("grace@example.com")).await.status, 201, "{reason}");
+        assert_eq!(proxy.count(PATH) - 1, requests, "{reason}");
     }
 }
