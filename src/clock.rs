@@ -11,12 +11,12 @@ use crate::domain::timestamp::Timestamp;
 ///
 /// | stage | budget |
 /// |---|---|
-/// | any attempt at DynamoDB | [`LONGEST_ATTEMPT`], of which [`CONNECT_TIMEOUT`] for a new connection |
-/// | writing | begins while [`TIME_AFTER_WRITING`] is left behind its longest attempt |
-/// | proof of the connection to SES, while writing | [`PROOF_LIMITS`] |
-/// | sending | begins only with [`LEAST_TIME_TO_SEND`] or, once written, [`SHORTEST_SEND`] left |
-/// | completing or rolling back | [`TIME_AFTER_SENDING`], then one longest attempt |
-/// | the response | [`RESPONDING`] |
+/// | any attempt at DynamoDB | [`budgets::LONGEST_ATTEMPT`], of which [`budgets::CONNECT_TIMEOUT`] for a new connection |
+/// | writing | begins while [`budgets::TIME_AFTER_WRITING`] is left behind its longest attempt |
+/// | proof of the connection to SES, while writing | [`budgets::PROOF_LIMITS`] |
+/// | sending | begins only with [`budgets::LEAST_TIME_TO_SEND`] or, once written, [`budgets::SHORTEST_SEND`] left |
+/// | completing or rolling back | [`budgets::TIME_AFTER_SENDING`], then one longest attempt |
+/// | the response | [`budgets::RESPONDING`] |
 ///
 /// [`Deadline`] leaves the last three to the stages before them. The test below adds them up against the function's
 /// `Timeout`.
