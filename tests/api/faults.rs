@@ -54,3 +54,20 @@ async fn a_send_window_that_others_wrote_without_a_version_counts_and_is_replace
     }
     invariant::check(&app, NOW).await;
 }
+
+#[test]
+fn the_documents_tables_and_the_injected_faults_are_the_same() {
+    let page = include_str!("../../docs/reliability.md");
+    let names: Vec<&str> = page.split('`').skip(1).step_by(2).collect();
+    let of_ses = ses::FAULTS.map(|(fault, ..)| format!("{fault:?}"));
+    for name in dynamodb::error_names() {
+        assert!(names.contains(&name), "the page lacks {name}");
+    }
+    for fault in &of_ses {
+        assert!(names.iter().any(|name| name.starts_with(fault.as_str())), "the page lacks {fault}");
+    }
+    for name in names.iter().filter(|name| name.ends_with("Exception")) {
+        let is_of_ses = of_ses.iter().any(|fault| name.starts_with(fault.as_str()));
+        assert!(is_of_ses || dynamodb::error_names().any(|error| error == *name), "nothing injects {name}");
+    }
+}

@@ -139,6 +139,14 @@ const FAULTS: &[(Intervention, &[&str], Kind, &str)] = &[
     (Garble("[]"), EVERY_CALL, Lost, "done, and the answer is other JSON"),
 ];
 
+/// The errors of DynamoDB that are injected, and the reasons of cancellations.
+pub fn error_names() -> impl Iterator<Item = &'static str> {
+    FAULTS.iter().filter_map(|(fault, ..)| match fault {
+        Fail(_, name) | CancelWith(name) => Some(*name),
+        _ => None,
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_that_happens_once_is_got_over_unless_it_lasts() {
     each_case(FAULTS.len(), |case, app| async move {
