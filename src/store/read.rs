@@ -74,7 +74,7 @@ impl Store {
         let Some(row) = self.row(tenant, &keys::invitation(id), deadline).await? else { return Ok(None) };
         let invitation = items::read_invitation(tenant, &row).ok_or_else(|| {
             statistics::unreadable_row();
-            StoreError::permanent("invitation row: unreadable")
+            StoreError::permanent("unreadable invitation row")
         })?;
         Ok(Some(invitation))
     }

@@ -45,7 +45,7 @@ async fn reading_or_changing_an_unreadable_invitation_is_a_500_and_not_a_404() {
             let answer = app.call(call.clone()).await;
             assert_eq!((answer.status, answer.code().as_str()), (500, "service.internal"), "{reason}: {call:?}");
             let line = logged.last();
-            assert_eq!((&line["outcome"], &line["cause"]), (&json!("internal"), &json!("invitation row: unreadable")));
+            assert_eq!((&line["outcome"], &line["cause"]), (&json!("internal"), &json!("unreadable invitation row")));
             assert_eq!(line["UnreadableRows"], 1, "{reason}: {line}");
         }
         assert!(!logged.text().contains("secret"), "{}", logged.text());
