@@ -9,7 +9,7 @@
 //! | [`body`] | bytes → typed fields, with all violations |
 //! | [`operations`] | one file per operation: HTTP ↔ use case |
 //! | [`error`] | the table from errors to status, code and headers |
-//! | [`cursor`] | the sealed cursors of paged lists |
+//! | [`cursor`] | the cursors of paged lists |
 //! | `response` | constructors of responses |
 
 pub mod body;
