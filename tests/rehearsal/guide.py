@@ -1,4 +1,4 @@
-"""docs/operations.md as a script: its commands are run as they stand there, against the emulated account."""
+"""The documents for operators as a script: their commands are run as they stand there, against the emulated account."""
 
 import os
 import pathlib
@@ -19,8 +19,8 @@ sleep() { :; }
 class Guide:
     """Runs commands in what is one shell for them: variables and functions stay."""
 
-    def __init__(self, path, scratch, environment):
-        self.text = pathlib.Path(path).read_text()
+    def __init__(self, paths, scratch, environment):
+        self.text = "\n".join(pathlib.Path(path).read_text() for path in paths)
         self.sections = sections(self.text)
         self.state = pathlib.Path(scratch) / "shell"
         self.state.write_text(PRELUDE)

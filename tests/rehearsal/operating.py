@@ -1,4 +1,4 @@
-"""The steps of those who operate the stack. Where docs/operations.md has a command for it, that one is run."""
+"""The steps of those who operate the stack. Where the guide has a command for it, that one is run."""
 
 import json
 import re

@@ -67,7 +67,8 @@ class Rehearsal:
         self.front = Front(int(front_port), urllib.parse.urlsplit(endpoint).port, certificate)
         self.pool = Stack(self.account, "organization-invitations-pool", "user-pool.yaml", [])
         self.stack = Stack(self.account, "organization-invitations", "template.yaml", RULES)
-        self.guide = Guide(ROOT / "docs" / "operations.md", scratch, self.environment(certificate))
+        pages = [ROOT / "docs" / f"{name}.md" for name in ("operations", "token-issuers", "observability")]
+        self.guide = Guide(pages, scratch, self.environment(certificate))
         # Tokens of the tenant `default`, of none of the API's scopes, and of the tenant `acme`.
         self.token = self.scopeless_token = self.other_token = None
         # Parameters that the pool's stack has as outputs.
