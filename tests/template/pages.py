@@ -35,7 +35,7 @@ def anchors(text):
 def links(text):
     """The targets of the links and images that are relative."""
     text = re.sub(r"`[^`\n]*`", "", without_blocks(text))
-    found = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"<img src=\"([^\"]+)\"", text)
+    found = re.findall(r"\]\(([^)\s]*)\)", text) + re.findall(r"<img src=\"([^\"]+)\"", text)
     return [target for target in found if not re.match(r"[a-z]+:", target)]
 
 
