@@ -13,7 +13,7 @@ from samcli.cli.command import BaseCommand
 
 CARGO = tomllib.loads((ROOT / "Cargo.toml").read_text())
 ALIASES = tomllib.loads((ROOT / ".cargo/config.toml").read_text())["alias"]
-OF_CARGO = {"bench", "build", "check", "clippy", "doc", "fmt", "metadata", "run", "test"}
+OF_CARGO = {"bench", "build", "check", "clippy", "doc", "fmt", "install", "metadata", "run", "test"}
 PLUGINS = {"deny", "fuzz", "lambda", "mutants"}
 FOLDERS = r"\.cargo|\.ci|\.github|benches|docs|events|examples|fuzz|src|tests"
 # Made by a run, and so in no checkout.
