@@ -1,10 +1,13 @@
 //! Replays every event of `events/` and holds the answer against one row of a table.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, value::RawValue};
 
-use crate::helpers::{Answer, TestApp};
+use crate::{
+    common::events::{self, read},
+    helpers::{Answer, TestApp},
+};
 
 /// What one file is expected to bring about.
 struct Row {
@@ -227,28 +230,10 @@ async fn an_answer_names_what_is_missing() {
 
 #[test]
 fn every_event_has_a_row_and_every_row_an_event() {
-    let files: BTreeSet<String> = fs::read_dir(folder())
-        .expect("the folder of events")
-        .map(|entry| entry.expect("an entry").file_name())
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect();
-    let rows: BTreeSet<String> = ROWS.iter().map(|row| format!("{}.json", row.file)).collect();
+    let files: BTreeSet<String> = events::all().into_iter().map(|(name, _)| name).collect();
+    let rows: BTreeSet<String> = ROWS.iter().map(|row| row.file.to_owned()).collect();
     assert_eq!(files, rows);
     assert_eq!(rows.len(), ROWS.len(), "a file has two rows");
-}
-
-/// The text of every event, by the name of its file.
-pub fn all() -> impl Iterator<Item = (&'static str, String)> {
-    ROWS.iter().map(|row| (row.file, read(row.file)))
-}
-
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("events")
-}
-
-fn read(file: &str) -> String {
-    let path = folder().join(file).with_extension("json");
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn judge(row: &Row, answer: &Answer, sent: usize) -> Result<(), String> {

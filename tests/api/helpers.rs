@@ -1,13 +1,11 @@
 //! What every test starts from: the function with an emulator, a stand-in and the demo directory of its own.
 
-mod body;
-mod call;
 mod connector;
 mod emulator;
 pub mod log;
 pub mod rows;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aws_config::{SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
@@ -30,17 +28,16 @@ use serde_json::{Map, Value};
 use tokio::{sync::Barrier, task::JoinSet};
 
 use self::emulator::Emulator;
-pub use self::{
-    body::{body, body_with_mail, with},
-    call::Call,
-    connector::{connector, connector_with, inline},
+pub use self::connector::{connector, connector_with, inline};
+pub use crate::common::{
+    answer::Answer,
+    body::{FAR_FUTURE, body, body_with_mail, with},
+    call::{Call, create_event},
 };
 use crate::{proxy::Proxy, relay::Relay};
 
 /// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
 pub const NOW: i64 = 1_767_225_600_000;
-/// When the tests' invitations expire: 2100-01-01T00:00:00Z, in milliseconds.
-pub const FAR_FUTURE: i64 = 4_102_444_800_000;
 
 /// Longer than any test waits for an answer.
 pub const BUDGET: Duration = Duration::from_secs(20);
@@ -54,20 +51,6 @@ pub struct TestApp {
     proxy: Option<Proxy>,
     /// What takes the place of the stack's own emulator and stand-in, where something does.
     emulator: Option<Emulator>,
-}
-
-/// An answer, as API Gateway gets it.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: BTreeMap<String, String>,
-    pub text: String,
-}
-
-/// An event of an HTTP API with a JWT authorizer, for a create.
-pub fn create_event(tenant: &str, content_type: Option<&str>, body: &str, is_base64: bool) -> Value {
-    let (content_type, body) = (content_type.map(str::to_owned), Some(body.to_owned()));
-    Call { content_type, body, is_base64, ..Call::new("POST", "").by(tenant) }.event()
 }
 
 impl TestApp {
@@ -312,11 +295,7 @@ impl TestApp {
 
     /// The whole table, as JSON, in the order of its keys.
     pub async fn rows(&self) -> Vec<Value> {
-        let scan = self.client().scan().table_name(self.table()).into_paginator().items().send();
-        let found = scan.collect::<Result<Vec<_>, _>>().await.unwrap();
-        let mut rows: Vec<Value> = found.into_iter().map(items::to_json).collect();
-        rows.sort_by_key(|row| (row["pk"].to_string(), row["sk"].to_string()));
-        rows
+        rows::scan(&self.client(), self.table()).await
     }
 
     /// What an index finds under a key, as JSON.
@@ -360,30 +339,10 @@ impl TestApp {
     }
 }
 
-impl Answer {
-    /// The answer in what a Lambda function returns to API Gateway.
-    pub fn from_lambda(answer: &Value) -> Self {
-        let headers = answer["headers"].as_object().unwrap().iter();
-        Self {
-            status: answer["statusCode"].as_u64().unwrap().try_into().unwrap(),
-            headers: headers.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect(),
-            text: answer["body"].as_str().unwrap_or_default().to_owned(),
-        }
-    }
-
-    /// The body.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
-    }
-
-    /// The code of an error; empty where there is none.
-    pub fn code(&self) -> String {
-        self.json()["code"].as_str().unwrap_or_default().to_owned()
-    }
-
-    #[track_caller]
-    pub fn assert_refused(&self, status: u16, code: &str) {
-        assert_eq!((self.status, self.code().as_str()), (status, code), "{self:?}");
+impl Call {
+    /// The same by that caller of the tenant.
+    pub fn by_subject(self, subject: &str) -> Self {
+        Self { subject: subject.to_owned(), ..self }
     }
 }
 

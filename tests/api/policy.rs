@@ -15,6 +15,7 @@ use serde_yaml_ng::Value as Yaml;
 use tokio::time::timeout;
 
 use crate::{
+    common::events,
     helpers::{Answer, Call, NOW, TestApp, body, connector, inline, with},
     proxy::{Asked, Proxy},
 };
@@ -115,11 +116,8 @@ impl Observed {
 
     /// The events of every kind of API, authorizer, body and failure; `events.rs` tells what is answered.
     async fn replay_events(&mut self) {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
-        let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        paths.sort();
-        for path in paths {
-            self.invoke(&std::fs::read_to_string(path).unwrap()).await;
+        for (_, event) in events::all() {
+            self.invoke(&event).await;
         }
     }
 }

@@ -6,11 +6,12 @@ use std::{
 };
 
 use organization_invitations::telemetry;
-use serde_json::Value;
 use tracing::{
     Dispatch,
     subscriber::{DefaultGuard, set_default},
 };
+
+pub use crate::common::log::lines;
 
 /// What this thread logs for as long as it is kept. A test has a thread of its own, on which all that it starts runs.
 pub struct Log {
@@ -40,13 +41,6 @@ impl Log {
     pub fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut *self.text.0.lock().unwrap())).unwrap()
     }
-}
-
-/// The lines of a log, each of which has to be a JSON object.
-pub fn lines(log: &str) -> Vec<Value> {
-    let line =
-        |line: &str| serde_json::from_str(line).ok().filter(Value::is_object).unwrap_or_else(|| panic!("{line}"));
-    log.lines().map(line).collect()
 }
 
 impl Write for Text {

@@ -17,12 +17,8 @@ use axum::{
     http::{HeaderMap, Method, Uri, header},
     response::Response,
 };
-use organization_invitations::{
-    domain::timestamp::Timestamp,
-    local::{ses::SesFault, stack},
-};
+use organization_invitations::local::{ses::SesFault, stack};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
 use tokio::{
     sync::Semaphore,
     task::{JoinHandle, JoinSet},
@@ -30,16 +26,25 @@ use tokio::{
 };
 
 use crate::{
-    helpers::{Answer, Call, TestApp, body, body_with_mail, rows},
-    invariant,
-    lambda::{self, Function},
+    common::{
+        answer::Answer,
+        call::Call,
+        operation::{
+            INVITEE,
+            Operation::{
+                self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, List, Message,
+                Revoke,
+            },
+        },
+        rows,
+    },
+    function::{self, Function},
+    surroundings::{Surroundings, now},
 };
 
 /// How long after an event Lambda would end the function, in milliseconds: long enough for every operation, short enough
 /// to wait for.
 const LIFETIME: i64 = 8000;
-
-const INVITEE: &str = "a@example.com";
 
 /// When the process dies, in the course of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,119 +57,78 @@ enum Death {
     Answered,
 }
 
-/// What the client has in the end: the status that its retry gets, and the mails that were sent.
-type End = (u16, usize);
+/// What the client has in the end.
+#[derive(Clone, Copy)]
+enum End {
+    /// What it would have without the death: the status of a success, and its mails.
+    AsUsual,
+    /// The status that its retry gets, and the mails that were sent.
+    Is(u16, usize),
+}
 
-/// An operation, and for each of its calls what comes of a death before AWS acted on it, and after.
-struct Operation {
-    name: &'static str,
-    call: fn(&str) -> Call,
+use End::{AsUsual, Is};
+
+/// An operation, and for each of its calls of AWS what comes of a death before AWS acted on it, and after.
+struct Scenario {
+    operation: Operation,
     /// What SES does with the first message.
     fault: Option<SesFault>,
-    /// Whether there is an invitation before.
-    on_existing: bool,
-    calls: &'static [(&'static str, End, End)],
+    calls: Vec<&'static str>,
+    ends: &'static [(End, End)],
 }
 
-const fn create(name: &'static str, call: fn(&str) -> Call, calls: &'static [(&'static str, End, End)]) -> Operation {
-    Operation { name, call, fault: None, on_existing: false, calls }
+/// The rows in which there are two mails are all that there are: SES took the message, and the function could not record
+/// that.
+const fn ends(operation: Operation) -> &'static [(End, End)] {
+    const UNCHANGED: (End, End) = (AsUsual, AsUsual);
+    match operation {
+        Create => &[UNCHANGED, (AsUsual, Is(422, 0))],
+        CreateWithKey => &[UNCHANGED, UNCHANGED],
+        CreateWithMail => &[UNCHANGED, (AsUsual, Is(422, 0)), (Is(422, 0), Is(422, 1))],
+        CreateWithMailAndKey => &[UNCHANGED, UNCHANGED, (AsUsual, Is(201, 2)), (Is(201, 2), AsUsual)],
+        List | Get => &[UNCHANGED],
+        Message => &[UNCHANGED, UNCHANGED, UNCHANGED, (AsUsual, Is(204, 2))],
+        Accept => &[UNCHANGED, UNCHANGED, (AsUsual, Is(422, 0))],
+        Revoke => &[UNCHANGED, (AsUsual, Is(422, 0))],
+        Delete => &[UNCHANGED, (AsUsual, Is(404, 0))],
+    }
 }
 
-const fn change(name: &'static str, call: fn(&str) -> Call, calls: &'static [(&'static str, End, End)]) -> Operation {
-    Operation { name, call, fault: None, on_existing: true, calls }
+/// A create whose message SES rejects, so that it is rolled back.
+fn rejected(operation: Operation, ends: &'static [(End, End)]) -> Scenario {
+    let calls = vec!["BatchGetItem", "TransactWriteItems", "SendEmail", "TransactWriteItems"];
+    Scenario { operation, fault: Some(SesFault::MessageRejected), calls, ends }
 }
 
-/// The rows in which there are two mails are all that there are: SES took the message, and nobody could remember it.
-const OPERATIONS: [Operation; 12] = [
-    create(
-        "a create without mail",
-        |_| Call::create(&body(INVITEE)),
-        &[("BatchGetItem", (201, 0), (201, 0)), ("TransactWriteItems", (201, 0), (422, 0))],
-    ),
-    create(
-        "a create without mail, with a key",
-        |_| Call::create(&body(INVITEE)).with_key("k"),
-        &[("BatchGetItem", (201, 0), (201, 0)), ("TransactWriteItems", (201, 0), (201, 0))],
-    ),
-    create(
-        "a create with mail",
-        |_| Call::create(&body_with_mail(INVITEE)),
-        &[
-            ("BatchGetItem", (201, 1), (201, 1)),
-            ("TransactWriteItems", (201, 1), (422, 0)),
-            ("SendEmail", (422, 0), (422, 1)),
-        ],
-    ),
-    create(
-        "a create with mail, with a key",
-        |_| Call::create(&body_with_mail(INVITEE)).with_key("k"),
-        &[
-            ("BatchGetItem", (201, 1), (201, 1)),
-            ("TransactWriteItems", (201, 1), (201, 1)),
-            ("SendEmail", (201, 1), (201, 2)),
-            ("UpdateItem", (201, 2), (201, 1)),
-        ],
-    ),
-    Operation {
-        name: "a create whose mail SES refuses",
-        call: |_| Call::create(&body_with_mail(INVITEE)),
-        fault: Some(SesFault::MessageRejected),
-        on_existing: false,
-        calls: &[
-            ("BatchGetItem", (400, 0), (400, 0)),
-            ("TransactWriteItems", (400, 0), (422, 0)),
-            ("SendEmail", (422, 0), (422, 0)),
-            ("TransactWriteItems", (422, 0), (201, 1)),
-        ],
-    },
-    Operation {
-        name: "a create whose mail SES refuses, with a key",
-        call: |_| Call::create(&body_with_mail(INVITEE)).with_key("k"),
-        fault: Some(SesFault::MessageRejected),
-        on_existing: false,
-        calls: &[
-            ("BatchGetItem", (400, 0), (400, 0)),
-            ("TransactWriteItems", (400, 0), (400, 0)),
-            ("SendEmail", (400, 0), (201, 1)),
-            ("TransactWriteItems", (201, 1), (201, 1)),
-        ],
-    },
-    change(
-        "a message",
-        |id| Call::message(id, &json!({ "link": "https://app.example.com" })),
-        &[
-            ("GetItem", (204, 1), (204, 1)),
-            ("BatchGetItem", (204, 1), (204, 1)),
-            ("TransactWriteItems", (204, 1), (204, 1)),
-            ("SendEmail", (204, 1), (204, 2)),
-        ],
-    ),
-    change(
-        "accepting",
-        |id| Call::accept(id, "invited"),
-        &[
-            ("GetItem", (200, 0), (200, 0)),
-            ("BatchGetItem", (200, 0), (200, 0)),
-            ("TransactWriteItems", (200, 0), (422, 0)),
-        ],
-    ),
-    change("revoking", Call::revoke, &[("GetItem", (200, 0), (200, 0)), ("TransactWriteItems", (200, 0), (422, 0))]),
-    change("deleting", Call::delete, &[("GetItem", (204, 0), (204, 0)), ("TransactWriteItems", (204, 0), (404, 0))]),
-    change("reading", Call::get, &[("GetItem", (200, 0), (200, 0))]),
-    change("listing", |_| Call::list(""), &[("Query", (200, 0), (200, 0))]),
-];
+fn scenarios() -> Vec<Arc<Scenario>> {
+    let undisturbed = Operation::ALL.map(|operation| {
+        let (calls, ends) = (operation.aws_calls().to_vec(), ends(operation));
+        Scenario { operation, fault: None, calls, ends }
+    });
+    let without_key: &[(End, End)] = &[
+        (Is(400, 0), Is(400, 0)),
+        (Is(400, 0), Is(422, 0)),
+        (Is(422, 0), Is(422, 0)),
+        (Is(422, 0), AsUsual),
+    ];
+    let with_key: &[(End, End)] =
+        &[(Is(400, 0), Is(400, 0)), (Is(400, 0), Is(400, 0)), (Is(400, 0), AsUsual), (AsUsual, AsUsual)];
+    let rolled_back = [rejected(CreateWithMail, without_key), rejected(CreateWithMailAndKey, with_key)];
+    undisturbed.into_iter().chain(rolled_back).map(Arc::new).collect()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_release_binary_can_be_killed_at_any_call_and_the_same_request_made_again() {
-    lambda::build().await;
-    // Processes at once; those who wait for a run to end do not count.
+    function::build().await;
+    // Processes at once; those that wait for a lease to expire do not count.
     let turns = Arc::new(Semaphore::new(4));
     let mut cases = JoinSet::new();
-    for operation in &OPERATIONS {
-        for at in 0..operation.calls.len() {
+    for scenario in scenarios() {
+        assert_eq!(scenario.calls.len(), scenario.ends.len(), "{:?}", scenario.operation);
+        for at in 0..scenario.calls.len() {
             for death in [Death::Received, Death::Executed, Death::Answered] {
-                let turns = Arc::clone(&turns);
-                cases.spawn(async move { die_and_try_again(operation, at, death, &turns).await });
+                let (scenario, turns) = (Arc::clone(&scenario), Arc::clone(&turns));
+                cases.spawn(async move { die_and_try_again(&scenario, at, death, &turns).await });
             }
         }
     }
@@ -173,42 +137,44 @@ async fn the_release_binary_can_be_killed_at_any_call_and_the_same_request_made_
     }
 }
 
-async fn die_and_try_again(operation: &Operation, at: usize, death: Death, turns: &Semaphore) {
-    let (called, not_executed, executed) = operation.calls[at];
-    let case = format!("{}, dead with {called} ({}) {death:?}", operation.name, at + 1);
+async fn die_and_try_again(scenario: &Scenario, at: usize, death: Death, turns: &Semaphore) {
+    let Scenario { operation, fault, calls, ends } = scenario;
+    let case = format!("{operation:?}, {fault:?}, dead with {} ({}) {death:?}", calls[at], at + 1);
     let turn = turns.acquire().await.unwrap();
-    let app = TestApp::start().await;
-    app.add_user("invited", Some(INVITEE)).await;
-    let existing = if operation.on_existing { app.invite_at(now(), &body(INVITEE)).await } else { String::new() };
-    if let Some(fault) = operation.fault {
-        app.stack.ses.fail_next(fault);
+    let around = Surroundings::start().await;
+    let existing = if operation.names_invitation() { around.invite(INVITEE).await } else { String::new() };
+    if let Some(fault) = fault {
+        around.stack.ses.fail_next(*fault);
     }
-    let call = (operation.call)(&existing);
+    let call = operation.call(&existing);
 
-    let tap = Tap::start(&app.stack.dynamodb_url, &app.stack.ses_url, Some((at, death))).await;
+    let tap = Tap::start(&around.stack.dynamodb_url, &around.stack.ses_url, Some((at, death))).await;
     let mut function = Function::start_behind(&tap.dynamodb_url, &tap.ses_url).await;
     tap.watch(&function);
     assert!(function.invoke_until_death(&call.event().to_string(), now() + LIFETIME).await.is_none(), "{case}");
-    let seen = operation.calls[..=at].iter().map(|(call, ..)| *call).collect::<Vec<_>>();
-    assert_eq!(tap.calls(), seen, "{case}");
+    assert_eq!(tap.calls(), calls[..=at], "{case}");
     drop(turn);
 
-    let answer = try_again(&app, &call, turns).await;
-    let expected = if death == Death::Received { not_executed } else { executed };
-    assert_eq!((answer.status, app.mails().len()), expected, "{case}: {answer:?}");
-    assert_consistent(&app, operation, &answer, &case).await;
+    let answer = try_again(&around, &call, turns).await;
+    let (not_executed, executed) = ends[at];
+    let expected = match if death == Death::Received { not_executed } else { executed } {
+        AsUsual => (operation.success(), operation.mails()),
+        Is(status, mails) => (status, mails),
+    };
+    assert_eq!((answer.status, around.stack.ses.mails().len()), expected, "{case}: {answer:?}");
+    assert_consistent(&around, *operation, &answer, &case).await;
     if call.idempotency_key.is_some() && answer.status == 201 {
-        let repeated = try_again(&app, &call, turns).await;
+        let repeated = try_again(&around, &call, turns).await;
         assert_eq!(repeated.headers.get("idempotent-replayed").map(String::as_str), Some("true"), "{case}");
-        assert_eq!((repeated.text, app.mails().len()), (answer.text, expected.1), "{case}");
+        assert_eq!((repeated.text, around.stack.ses.mails().len()), (answer.text, expected.1), "{case}");
     }
 }
 
 /// Makes the call again as a client would that got no answer: with another process, waiting where it is told to.
-async fn try_again(app: &TestApp, call: &Call, turns: &Semaphore) -> Answer {
+async fn try_again(around: &Surroundings, call: &Call, turns: &Semaphore) -> Answer {
     for _ in 0..5 {
         let turn = turns.acquire().await.unwrap();
-        let mut function = Function::start_behind(&app.stack.dynamodb_url, &app.stack.ses_url).await;
+        let mut function = Function::start_behind(&around.stack.dynamodb_url, &around.stack.ses_url).await;
         let answer = function.invoke(&call.event().to_string()).await;
         function.stop().await;
         drop(turn);
@@ -218,14 +184,13 @@ async fn try_again(app: &TestApp, call: &Call, turns: &Semaphore) -> Answer {
     panic!("told to wait again and again");
 }
 
-async fn assert_consistent(app: &TestApp, operation: &Operation, answer: &Answer, case: &str) {
-    invariant::check(app, now()).await;
-    let rows = app.rows().await;
+async fn assert_consistent(around: &Surroundings, operation: Operation, answer: &Answer, case: &str) {
+    let rows = around.rows().await;
     let invitations: Vec<&str> = rows::of_kind(&rows, "INVITATION").map(|row| row["id"].as_str().unwrap()).collect();
-    for mail in app.mails() {
+    for mail in around.stack.ses.mails() {
         assert!(invitations.contains(&mail.tags["invitation"].as_str()), "{case}: a mail without its invitation");
     }
-    if !operation.on_existing {
+    if !operation.names_invitation() {
         let told = match answer.status {
             201 => vec![answer.json()["id"].clone()],
             422 => vec![answer.json()["data"]["invitationId"].clone()],
@@ -233,10 +198,6 @@ async fn assert_consistent(app: &TestApp, operation: &Operation, answer: &Answer
         };
         assert_eq!(invitations, told, "{case}: {answer:?}");
     }
-}
-
-fn now() -> i64 {
-    Timestamp::now().as_millis()
 }
 
 /// What stands between the function and AWS: it counts the calls, and ends the process in the middle of one.

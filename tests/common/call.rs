@@ -72,11 +72,6 @@ impl Call {
         Self { tenant: tenant.to_owned(), ..self }
     }
 
-    /// The same by that caller of the tenant.
-    pub fn by_subject(self, subject: &str) -> Self {
-        Self { subject: subject.to_owned(), ..self }
-    }
-
     /// The same with an idempotency key.
     pub fn with_key(self, key: &str) -> Self {
         Self { idempotency_key: Some(key.to_owned()), ..self }
@@ -149,4 +144,10 @@ impl Call {
         }
         headers
     }
+}
+
+/// The event of an HTTP API with a JWT authorizer, for a create.
+pub fn create_event(tenant: &str, content_type: Option<&str>, body: &str, is_base64: bool) -> Value {
+    let (content_type, body) = (content_type.map(str::to_owned), Some(body.to_owned()));
+    Call { content_type, body, is_base64, ..Call::new("POST", "").by(tenant) }.event()
 }
