@@ -27,8 +27,8 @@ use organization_invitations::{
 use serde_json::{Map, Value};
 use tokio::{sync::Barrier, task::JoinSet};
 
-use self::emulator::Emulator;
 pub use self::connector::{connector, connector_with, inline};
+use self::emulator::Emulator;
 pub use crate::common::{
     answer::Answer,
     body::{FAR_FUTURE, body, body_with_mail, with},
@@ -311,6 +311,15 @@ impl TestApp {
         let delete = self.client().delete_item().table_name(self.table());
         let delete = delete.key("pk", AttributeValue::S(format!("TENANT#{tenant}")));
         delete.key("sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
+    }
+
+    /// Deletes everything of the tenant `default` but its directory.
+    pub async fn start_again(&self) {
+        for row in self.rows_of("default").await {
+            if !matches!(rows::kind(&row), "CONNECTOR" | "ROLE" | "USER" | "ORGANIZATION") {
+                self.delete_row("default", row["sk"].as_str().unwrap()).await;
+            }
+        }
     }
 
     /// Writes rows as they are, many at a time.

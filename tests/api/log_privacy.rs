@@ -21,6 +21,10 @@ use crate::{
     common::{
         events,
         log::{assert_names_nobody, secrets, words},
+        operation::Operation::{
+            self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, List, Message,
+            Revoke,
+        },
     },
     create_bodies, faults,
     helpers::{Call, TestApp, body, log::Log, rows, tenant, with},
@@ -61,19 +65,35 @@ async fn no_odd_body_is_repeated_in_the_log() {
     }
 }
 
-/// One call of each operation on the invitation with that identifier, each with something to keep to itself.
-fn calls(id: &str) -> [Call; 7] {
+/// Calls of an operation on the invitation with that identifier, each with texts that have to stay secret.
+fn calls(operation: Operation, id: &str) -> Vec<Call> {
     let payload =
         json!({ "link": "https://app.example.com/secret-link", "code": "secret-code", "note": "secret-note" });
-    [
-        Call::create(&with(body("secret-invitee@example.com"), json!({ "messagePayload": payload }))),
-        Call::list("invitee=secret-invitee%40example.com&page_size=1&cursor=secret-cursor"),
-        Call::list("invitee=secret-invitee%40example.com"),
-        Call::get(id),
-        Call::message(id, &payload),
-        Call::status(id, &json!({ "status": "Accepted", "acceptedUserId": "ada", "note": "secret-note" })),
-        Call::delete(id),
-    ]
+    let invitee = body("secret-invitee@example.com");
+    let mailed = with(invitee.clone(), json!({ "messagePayload": payload }));
+    let key = format!("secret-key-{id}");
+    match operation {
+        Create => vec![Call::create(&invitee)],
+        CreateWithKey => vec![Call::create(&invitee).with_key(&key)],
+        CreateWithMail => vec![Call::create(&mailed)],
+        CreateWithMailAndKey => vec![Call::create(&mailed).with_key(&key)],
+        List => vec![
+            Call::list("invitee=secret-invitee%40example.com&page_size=1&cursor=secret-cursor"),
+            Call::list("invitee=secret-invitee%40example.com"),
+        ],
+        Get | Delete => vec![operation.call(id)],
+        Message => vec![Call::message(id, &payload)],
+        Accept | Revoke => {
+            let text = operation.call(id).body.unwrap();
+            let body = with(serde_json::from_str(&text).unwrap(), json!({ "note": "secret-note" }));
+            vec![Call::status(id, &body)]
+        }
+    }
+}
+
+/// The calls of every operation, in the order of the list.
+fn all_calls(id: &str) -> impl Iterator<Item = Call> {
+    Operation::ALL.into_iter().flat_map(move |operation| calls(operation, id))
 }
 
 /// Makes every call, and asserts that the log tells of each without a secret.
@@ -81,7 +101,7 @@ async fn assert_calls_name_nobody(app: &TestApp, log: &Log, before: impl AsyncFn
     let rows = app.rows().await;
     let invited = rows::of_kind(&rows, "INVITATION").next().and_then(|row| row["id"].as_str());
     let id = invited.map_or_else(|| "0".repeat(21), str::to_owned);
-    for call in calls(&id) {
+    for call in all_calls(&id) {
         before().await;
         log.take();
         app.call(call.clone()).await;
@@ -160,7 +180,7 @@ async fn no_injected_fault_puts_a_request_into_the_log() {
 async fn a_database_that_cannot_be_reached_is_told_of_without_the_request() {
     let app = TestApp::start_without_database().await;
     let log = Log::capture(EVERYTHING);
-    for call in calls("0mwshl16meeoe2l4w0lik") {
+    for call in all_calls("0mwshl16meeoe2l4w0lik") {
         app.call(call.clone()).await;
         assert_names_nobody(&log.take(), 1, &secrets(&call.event()), &call.path);
     }

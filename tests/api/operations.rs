@@ -1,21 +1,30 @@
 //! What the operations have in common: how they are addressed, and who may use them.
 
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
-use crate::helpers::{Call, NOW, TestApp, body, with};
+use serde_json::{Value, json};
+use serde_yaml_ng::Value as Yaml;
+
+use crate::{
+    common::operation::{INVITEE, Operation},
+    helpers::{Call, NOW, TestApp, body, with},
+};
 
 const NOWHERE: &str = "000000000000000000000";
 
-/// Every operation but creating, on the invitation with that identifier, and what it answers when it succeeds.
-fn operations(id: &str) -> [(Call, u16); 6] {
-    [
-        (Call::list(""), 200),
-        (Call::get(id), 200),
-        (Call::message(id, &json!({})), 204),
-        (Call::revoke(id), 200),
-        (Call::accept(id, "ada"), 200),
-        (Call::delete(id), 204),
-    ]
+#[test]
+fn the_list_of_operations_is_that_of_the_description_of_the_api() {
+    const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
+    let description: Yaml = serde_yaml_ng::from_str(include_str!("../../openapi.yaml")).unwrap();
+    let paths = description["paths"].as_mapping().unwrap().iter().map(|(path, item)| (path.as_str().unwrap(), item));
+    let described: BTreeSet<(String, String)> = paths
+        .flat_map(|(path, item)| {
+            METHODS.into_iter().filter(|method| item.get(*method).is_some()).map(move |m| (path, m))
+        })
+        .map(|(path, method)| (method.to_uppercase(), path.to_owned()))
+        .collect();
+    let calls = Operation::ALL.map(|operation| operation.call("{id}"));
+    assert_eq!(described, calls.map(|call| (call.method, call.path)).into());
 }
 
 fn at_path(call: &Call, path: String) -> Call {
@@ -107,7 +116,8 @@ async fn an_identifier_that_no_invitation_has_is_not_found() {
         (&format!("{id};v=1"), "a path parameter"),
         ("%F0%9F%92%A9", "an emoji"),
     ] {
-        for (call, _) in operations(segment).into_iter().skip(1) {
+        for operation in Operation::ALL.into_iter().filter(|operation| operation.names_invitation()) {
+            let call = operation.call(segment);
             for event in [call.event(), call.rest_event()] {
                 let answer = app.invoke_at(NOW, &event.to_string()).await;
                 let found = (answer.status, answer.code());
@@ -157,14 +167,12 @@ async fn every_operation_is_found_however_it_is_addressed() {
     ];
     for (way, address) in ways {
         let app = TestApp::start().await;
-        for position in 0..6 {
-            let id = app.invite(&with(body("ada@example.com"), json!({ "organizationId": "string" }))).await;
-            let (call, status) = operations(&id)[position].clone();
+        for operation in Operation::ALL {
+            let id = app.invite(&with(body(INVITEE), json!({ "organizationId": "string" }))).await;
+            let call = operation.call(&id);
             let answer = app.invoke_at(NOW, &address(&call).to_string()).await;
-            assert_eq!(answer.status, status, "{way}: {} {}: {answer:?}", call.method, call.path);
-            // Makes room for the next.
-            app.call(Call::delete(&id)).await;
-            app.delete_row("default", "ORG#string#INVITEE#ada@example.com").await;
+            assert_eq!(answer.status, operation.success(), "{way}: {operation:?}: {answer:?}");
+            app.start_again().await;
         }
     }
 }
@@ -181,9 +189,10 @@ async fn who_may_not_use_the_api_is_told_so_before_anything_else() {
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     let before = app.rows().await;
-    let nowhere = (Call::new("PATCH", "/x/y/z"), 404);
-    let malformed = (Call::revoke(&id).text("text/plain", "{"), 400);
-    for (call, _) in operations(&id).into_iter().chain([nowhere, malformed]) {
+    let nowhere = Call::new("PATCH", "/x/y/z");
+    let malformed = Call::revoke(&id).text("text/plain", "{");
+    let calls = Operation::ALL.map(|operation| operation.call(&id));
+    for call in calls.into_iter().chain([nowhere, malformed]) {
         for (claims, status, code) in [
             (json!(null), 401, "auth.unauthorized"),
             (json!({ "scope": "all" }), 403, "guard.can_not_get_tenant_id"),

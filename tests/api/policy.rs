@@ -15,7 +15,10 @@ use serde_yaml_ng::Value as Yaml;
 use tokio::time::timeout;
 
 use crate::{
-    common::events,
+    common::{
+        events,
+        operation::{INVITEE, Operation},
+    },
     helpers::{Answer, Call, NOW, TestApp, body, connector, inline, with},
     proxy::{Asked, Proxy},
 };
@@ -71,8 +74,13 @@ impl Observed {
 
     /// Every operation, in all the ways that ask something else of AWS.
     async fn run(mut self) -> Vec<(String, Asked)> {
+        for operation in Operation::ALL {
+            let id = self.invite(&body(INVITEE)).await;
+            self.call(operation.success(), operation.call(&id)).await;
+            self.app.start_again().await;
+        }
         let mail = |invitee: &str, payload: Value| with(body(invitee), json!({ "messagePayload": payload }));
-        let id = self.invite(&body("ada@example.com")).await;
+        let id = self.invite(&body(INVITEE)).await;
         self.call(422, Call::create(&body("ada@example.com"))).await;
         for query in ["", "page_size=1", "organizationId=acme", "inviterId=ada", "invitee=ada@example.com"] {
             self.call(200, Call::list(query)).await;

@@ -4,6 +4,7 @@ use organization_invitations::store::{Item, items};
 use serde_json::{Value, json};
 
 use crate::{
+    common::operation::Operation,
     helpers::{
         Call, NOW, TestApp, body,
         log::{Log, lines},
@@ -35,15 +36,10 @@ async fn reading_or_changing_an_unreadable_invitation_is_a_500_and_not_a_404() {
         app.put_rows([row]).await;
         let before = app.rows().await;
         let logged = Logged::by(&mut app);
-        for call in [
-            Call::get(&id),
-            Call::delete(&id),
-            Call::message(&id, &json!({})),
-            Call::accept(&id, "ada"),
-            Call::revoke(&id),
-        ] {
-            let answer = app.call(call.clone()).await;
-            assert_eq!((answer.status, answer.code().as_str()), (500, "service.internal"), "{reason}: {call:?}");
+        for operation in Operation::ALL.into_iter().filter(|operation| operation.names_invitation()) {
+            let answer = app.call(operation.call(&id)).await;
+            let told = (answer.status, answer.code());
+            assert_eq!(told, (500, "service.internal".to_owned()), "{reason}: {operation:?}");
             let line = logged.last();
             assert_eq!((&line["outcome"], &line["cause"]), (&json!("internal"), &json!("unreadable invitation row")));
             assert_eq!(line["UnreadableRows"], 1, "{reason}: {line}");

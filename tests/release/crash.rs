@@ -105,12 +105,8 @@ fn scenarios() -> Vec<Arc<Scenario>> {
         let (calls, ends) = (operation.aws_calls().to_vec(), ends(operation));
         Scenario { operation, fault: None, calls, ends }
     });
-    let without_key: &[(End, End)] = &[
-        (Is(400, 0), Is(400, 0)),
-        (Is(400, 0), Is(422, 0)),
-        (Is(422, 0), Is(422, 0)),
-        (Is(422, 0), AsUsual),
-    ];
+    let without_key: &[(End, End)] =
+        &[(Is(400, 0), Is(400, 0)), (Is(400, 0), Is(422, 0)), (Is(422, 0), Is(422, 0)), (Is(422, 0), AsUsual)];
     let with_key: &[(End, End)] =
         &[(Is(400, 0), Is(400, 0)), (Is(400, 0), Is(400, 0)), (Is(400, 0), AsUsual), (AsUsual, AsUsual)];
     let rolled_back = [rejected(CreateWithMail, without_key), rejected(CreateWithMailAndKey, with_key)];

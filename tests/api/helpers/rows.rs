@@ -1,5 +1,7 @@
 //! Rows of the table: how they are read, and written.
 
+use super::{FAR_FUTURE, tenant};
+pub use crate::common::rows::*;
 use aws_sdk_dynamodb::{
     Client,
     types::{PutRequest, WriteRequest},
@@ -13,8 +15,6 @@ use organization_invitations::{
     },
     store::Item,
 };
-use super::{FAR_FUTURE, tenant};
-pub use crate::common::rows::*;
 
 /// A pending invitation of the tenant `default`, by Ada and without roles, as it was created then, in milliseconds.
 pub fn pending_invitation(invitee: &str, created_at: i64) -> Invitation {
