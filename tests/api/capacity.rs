@@ -1,6 +1,6 @@
-//! What each operation costs in DynamoDB, measured, against DynamoDB's documented rules and the table in `docs/cost.md`.
+//! The measured costs of each operation in DynamoDB, compared with DynamoDB's rules and the table in `docs/cost.md`.
 //!
-//! The emulator tells what a request consumes as DynamoDB does (`ReturnConsumedCapacity`). To see the table:
+//! The emulator supports `ReturnConsumedCapacity`. To print the table:
 //! `cargo test --all-features --test api capacity:: -- --nocapture`
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::{
     proxy::Asked,
 };
 
-/// What a request cost, in read and write request units.
+/// The costs of a request, in read and write request units.
 #[derive(Debug)]
 struct Units {
     reads: f64,
@@ -46,7 +46,7 @@ fn writes_by_the_rules(asked: &[Asked], indexes: usize) -> usize {
 }
 
 #[tokio::test]
-async fn operations_cost_what_the_rules_and_the_documentation_say() {
+async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
     let app = TestApp::start_behind_proxy(&[]).await;
     app.set_connector(&connector_with(inline("s", &"x".repeat(100 * 1024), "t"))).await;
     let (large, _) = measure(&app, Call::create(&body_with_mail("first@example.com")), 201).await;

@@ -1,4 +1,4 @@
-//! Many callers at once.
+//! Many concurrent callers.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ async fn all_at_once(app: &Arc<TestApp>, bodies: impl Iterator<Item = Value>) ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_concurrent_creates_for_one_invitee_one_wins_and_one_mail_is_sent() {
+async fn of_fifty_concurrent_creates_for_one_invitee_one_succeeds_and_one_mail_is_sent() {
     let app = Arc::new(TestApp::start().await);
     let answers = all_at_once(&app, (0..50).map(|_| body_with_mail("wanted@example.com"))).await;
     let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
@@ -32,7 +32,7 @@ async fn of_fifty_concurrent_creates_for_one_invitee_one_wins_and_one_mail_is_se
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bulk_invitation_into_one_organization_succeeds_for_everybody() {
+async fn concurrent_creates_in_one_organization_all_succeed() {
     let app = Arc::new(TestApp::start().await);
     let answers = all_at_once(&app, (0..100).map(|n| body(&format!("person{n}@example.com")))).await;
     assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");

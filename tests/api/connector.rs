@@ -1,5 +1,5 @@
-//! The tenant's email connector: one that cannot be used, what it fences, what its templates may cost, and the
-//! configuration set that its mail is sent with.
+//! The tenant's email connector: unusable ones, allowed link hosts, the limits of its templates, and the configuration
+//! set.
 
 use std::{
     process::Command,
@@ -32,7 +32,7 @@ async fn put_row(app: &TestApp, attributes: Value) {
 }
 
 #[tokio::test]
-async fn a_connector_row_that_cannot_be_used_is_told_and_the_stacks_connector_never_stands_in() {
+async fn an_unusable_connector_is_an_error_and_the_stacks_connector_does_not_replace_it() {
     let mut app = TestApp::start_with(&[DEFAULT_CONNECTOR]).await;
     let logged = Logged::by(&mut app);
     let id = app.invite(&body("pending@example.com")).await;
@@ -76,7 +76,7 @@ async fn a_connector_row_that_cannot_be_used_is_told_and_the_stacks_connector_ne
 }
 
 #[tokio::test]
-async fn a_connector_that_cannot_be_used_is_told_where_a_missing_one_would_be() {
+async fn an_unusable_connector_is_reported_in_the_same_order_as_a_missing_one() {
     let app = TestApp::start_with(&[DEFAULT_CONNECTOR, ("MESSAGE_RATE_LIMIT", "1")]).await;
     app.add_organization("other").await;
     assert_eq!(app.create_at(NOW, &mailed("busy@example.com", json!({}))).await.status, 201);
@@ -127,7 +127,7 @@ async fn mail_is_sent_with_the_connectors_configuration_set_or_else_the_stacks()
 }
 
 #[tokio::test]
-async fn a_link_and_a_code_stay_within_the_fence() {
+async fn a_link_and_a_code_are_checked_against_the_allowed_link_hosts() {
     let hosts = |hosts: &[&str]| EmailConnector {
         allowed_link_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
         ..connector()
@@ -160,7 +160,7 @@ async fn a_link_and_a_code_stay_within_the_fence() {
 }
 
 #[tokio::test]
-async fn the_stacks_connector_has_a_fence_of_its_own() {
+async fn the_stacks_connector_has_its_own_allowed_link_hosts() {
     let app = TestApp::start_with(&[DEFAULT_CONNECTOR, ("DEFAULT_ALLOWED_LINK_HOSTS", "app.example.com")]).await;
     let to = |invitee: &str, link: &str| {
         with(mailed(invitee, json!({ "link": link })), json!({ "inviterId": null, "organizationId": "acme" }))
@@ -174,7 +174,7 @@ async fn the_stacks_connector_has_a_fence_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_the_directory_lacks_is_not_asked_of_the_caller() {
+async fn the_message_tells_variables_of_the_payload_from_those_of_the_directory() {
     let app = TestApp::start().await;
     let nameless = User { id: "nn".to_owned(), name: None, primary_email: None, avatar: None };
     app.app.store.put_user(&tenant("default"), &nameless).await.unwrap();
@@ -202,7 +202,7 @@ async fn what_the_directory_lacks_is_not_asked_of_the_caller() {
 }
 
 #[tokio::test]
-async fn a_subject_is_one_line_of_bounded_length_whatever_somebody_is_called() {
+async fn a_subject_is_one_line_of_limited_length_for_every_name() {
     let app = TestApp::start().await;
     let name = format!("Ada\r\nBcc: x@example.com {}", "\u{e9}".repeat(2_000));
     let user = User { id: "long".to_owned(), name: Some(name), primary_email: None, avatar: None };
@@ -216,7 +216,7 @@ async fn a_subject_is_one_line_of_bounded_length_whatever_somebody_is_called() {
 }
 
 #[tokio::test]
-async fn a_template_beyond_its_bounds_is_told_when_it_is_read_and_named_in_the_log() {
+async fn a_template_over_its_limits_is_an_error_when_it_is_read_and_is_named_in_the_log() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     let too_large = "x".repeat(MAX_TEMPLATE_BYTES + 1);
@@ -236,7 +236,7 @@ async fn a_template_beyond_its_bounds_is_told_when_it_is_read_and_named_in_the_l
 }
 
 #[tokio::test]
-async fn a_loop_over_what_a_caller_sent_ends_soon() {
+async fn a_template_loop_over_a_callers_list_is_limited() {
     let app = TestApp::start().await;
     let zeros = vec![0; 200_000];
     for (template, payload, reason) in [
@@ -260,7 +260,7 @@ async fn a_loop_over_what_a_caller_sent_ends_soon() {
 }
 
 #[test]
-fn hundreds_of_kilobytes_of_tags_cost_next_to_nothing() {
+fn a_template_of_hundreds_of_kilobytes_of_tags_fails_fast() {
     for tag in ["{{ a }}", "{{a}}", "{{{a}}}", "{{", "{{#if a}}"] {
         let template = tag.repeat(378_000 / tag.len());
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Replays every event of `events/` and holds the answer against one row of a table.
+//! Replays every event of `events/` and compares the response with its row of a table.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,12 +9,12 @@ use crate::{
     helpers::{Answer, TestApp},
 };
 
-/// What one file is expected to bring about.
+/// The expected outcome of one file.
 struct Row {
     file: &'static str,
     status: u16,
     code: &'static str,
-    /// What the `Allow` header says; empty where there is none.
+    /// The header `Allow`; empty where there is none.
     allow: &'static str,
     mails: usize,
     reason: &'static str,
@@ -42,7 +42,7 @@ const fn not_allowed(file: &'static str, allow: &'static str, reason: &'static s
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
-    // What is asked for
+    // Bodies
     mailed("create", "the example of the README"),
     created("create-without-mail", "a payload of false asks for no mail"),
     created("create-without-inviter-and-roles", "only three fields are required"),
@@ -55,7 +55,7 @@ const ROWS: &[Row] = &[
     created("create-ignores-foreign-keys", "tenantId, id and status are not the caller's to choose"),
     created("create-tenant-without-connector", "without mail no connector is needed"),
 
-    // How it arrives
+    // Formats of the event
     created("create-trailing-slash", "a trailing slash is accepted"),
     created("create-rest-trailing-slash", "a trailing slash is accepted"),
     mailed("create-named-stage", "an HTTP API puts a named stage before the path"),
@@ -64,7 +64,7 @@ const ROWS: &[Row] = &[
     mailed("create-rest-base64", "a REST API encodes every binary media type"),
     mailed("create-payload-format-1", "an HTTP API may speak the REST format"),
 
-    // Who calls
+    // Callers
     mailed("create-cognito-groups", "an HTTP API renders a list as [a b]"),
     created("create-cognito-groups-without-mail", "an HTTP API renders a list as [a b]"),
     mailed("create-strange-claims", "claims of every JSON type are read past"),
@@ -80,7 +80,7 @@ const ROWS: &[Row] = &[
 
     listed("list-okta-scopes", "Okta's scopes are a list in scp"),
 
-    // What is refused
+    // Client errors
     refused("fails-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
     refused("fails-no-authorizer-rest", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
     refused("fails-no-tenant", 403, "guard.can_not_get_tenant_id", "no claim names the tenant"),
@@ -108,7 +108,7 @@ const ROWS: &[Row] = &[
     refused("fails-unknown-path", 404, "entity.not_found", "the collection has an s at its end"),
     not_allowed("fails-wrong-method", "GET, POST", "nothing to patch on the collection"),
 
-    // What there is
+    // Lists
     listed("list", "everything, newest first"),
     listed("list-of-the-proof", "what the template asks of a new version before it gets traffic"),
     listed("list-with-filters", "three filters, and the invitee in another case"),
@@ -124,7 +124,7 @@ const ROWS: &[Row] = &[
     refused("fails-list-parameter-twice-rest", 400, "guard.invalid_input", "a REST API hands over all values"),
     refused("fails-list-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
 
-    // What becomes of an invitation. Identifiers are random, so no event can name one that exists.
+    // Operations on an invitation. Identifiers are random, so no event can name one that exists.
     refused("fails-get-unknown", 404, "entity.not_found", "no such invitation"),
     refused("fails-get-unknown-rest", 404, "entity.not_found", "no such invitation, with a slash behind it"),
     refused("fails-delete-unknown", 404, "entity.not_found", "no such invitation"),
@@ -143,7 +143,7 @@ const ROWS: &[Row] = &[
 ];
 
 #[tokio::test]
-async fn every_event_is_answered_as_its_row_says() {
+async fn every_event_gets_the_response_of_its_row() {
     let app = TestApp::start().await;
     let mut complaints = Vec::new();
     for row in ROWS {
@@ -159,7 +159,7 @@ async fn every_event_is_answered_as_its_row_says() {
 }
 
 #[tokio::test]
-async fn a_mail_goes_to_the_invitee_and_to_nobody_else() {
+async fn a_mail_has_the_invitee_as_its_only_recipient() {
     let app = TestApp::start().await;
     for row in ROWS.iter().filter(|row| row.mails == 1) {
         let entity = app.invoke(&read(row.file)).await.json();
@@ -169,12 +169,12 @@ async fn a_mail_goes_to_the_invitee_and_to_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_list_shows_what_was_created_as_far_as_it_is_asked_for() {
+async fn a_list_shows_the_created_invitations_that_match_its_filters() {
     let app = TestApp::start().await;
     let mut created = Vec::new();
     for file in ["create", "create-without-mail", "create-tenant-without-connector"] {
         created.push(app.invoke(&read(file)).await.json());
-        // So that the order of their creation is certain.
+        // Distinct creation times make the order certain.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert_eq!(created[0]["invitee"], "grace@example.com");
@@ -194,7 +194,7 @@ async fn a_list_shows_what_was_created_as_far_as_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn all_violations_are_reported_at_once_and_in_order() {
+async fn all_violations_are_reported_at_once_and_in_the_contracts_order() {
     let app = TestApp::start().await;
     let answer = app.invoke(&read("fails-many-violations")).await.json();
     let issues = answer["data"]["issues"].as_array().expect("issues");
@@ -211,7 +211,7 @@ async fn all_violations_are_reported_at_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn an_answer_names_what_is_missing() {
+async fn an_error_names_what_is_missing() {
     let app = TestApp::start().await;
     let expectations: [(&str, &[&str]); 5] = [
         ("fails-unknown-organization", &["atlantis"]),
@@ -229,7 +229,7 @@ async fn an_answer_names_what_is_missing() {
 }
 
 #[test]
-fn every_event_has_a_row_and_every_row_an_event() {
+fn every_file_of_events_has_one_row() {
     let files: BTreeSet<String> = events::all().into_iter().map(|(name, _)| name).collect();
     let rows: BTreeSet<String> = ROWS.iter().map(|row| row.file.to_owned()).collect();
     assert_eq!(files, rows);
@@ -260,7 +260,7 @@ fn judge_list(text: &str) -> Result<(), String> {
     entities.into_iter().try_for_each(|entity| judge_entity(entity.get()))
 }
 
-/// The keys of an invitation, in the order in which they are answered.
+/// The keys of an invitation, in the order of the response.
 const KEYS: [&str; 11] = [
     "tenantId",
     "id",

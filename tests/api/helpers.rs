@@ -1,4 +1,4 @@
-//! What every test starts from: the function with an emulator, a stand-in and the demo directory of its own.
+//! The start of every test: the function with its own emulator, SES stand-in and demo directory.
 
 mod connector;
 mod emulator;
@@ -39,7 +39,7 @@ use crate::{proxy::Proxy, relay::Relay};
 /// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
 pub const NOW: i64 = 1_767_225_600_000;
 
-/// Longer than any test waits for an answer.
+/// More time than any test needs for a response.
 pub const BUDGET: Duration = Duration::from_secs(20);
 
 /// The function, and all that it talks to.
@@ -122,7 +122,7 @@ impl TestApp {
         self.rebuilt()
     }
 
-    /// Without the SDK's own limits, within which a machine that does the work of many might not answer.
+    /// Without the SDK's own time limits, which a machine under load might not keep.
     pub fn without_time_limits(mut self) -> Self {
         let limits = TimeoutConfig::builder().connect_timeout(BUDGET);
         let sdk = self.sdk.into_builder().timeout_config(limits.build());
@@ -160,12 +160,12 @@ impl TestApp {
         self.invoke_at(Timestamp::now().as_millis(), event).await
     }
 
-    /// Hands an event to the function as if it were that time.
+    /// Hands an event to the function at the time `now`, in milliseconds.
     pub async fn invoke_at(&self, now: i64, event: &str) -> Answer {
         self.invoke_within(BUDGET, now, event).await
     }
 
-    /// Hands an event to the function as if it were that time, with so much time for the answer.
+    /// Hands an event to the function at the time `now`, with this budget for the response.
     pub async fn invoke_within(&self, budget: Duration, now: i64, event: &str) -> Answer {
         let clock = RequestClock { now: Timestamp::from_millis(now), ..RequestClock::with_budget(budget) };
         let answer = http::handle(&self.app, event, clock).await;
@@ -182,12 +182,12 @@ impl TestApp {
         self.invoke_at(now, &call.event().to_string()).await
     }
 
-    /// Makes a request through an HTTP API, at [`NOW`], with so much time for the answer.
+    /// Makes a request through an HTTP API, at [`NOW`], with this budget for the response.
     pub async fn call_within(&self, budget: Duration, call: Call) -> Answer {
         self.invoke_within(budget, NOW, &call.event().to_string()).await
     }
 
-    /// Makes requests at the same moment, each as if it were some time. The answers come in the order of the calls.
+    /// Makes requests concurrently, each at its own time `now`. The responses are in the order of the calls.
     pub async fn call_all_at_once(self: &Arc<Self>, calls: Vec<(i64, Call)>) -> Vec<Answer> {
         let start = Arc::new(Barrier::new(calls.len()));
         let mut running = JoinSet::new();
@@ -273,10 +273,10 @@ impl TestApp {
     }
 
     /// Makes an address a member of an organization of the tenant `default`, as accepting does.
-    pub async fn make_member(&self, organization: &str, folded_address: &str) {
+    pub async fn make_member(&self, organization: &str, normalized_address: &str) {
         let put = self.client().put_item().table_name(self.table());
         let put = put.item("pk", AttributeValue::S("TENANT#default".to_owned()));
-        let put = put.item("sk", AttributeValue::S(format!("ORG#{organization}#INVITEE#{folded_address}")));
+        let put = put.item("sk", AttributeValue::S(format!("ORG#{organization}#INVITEE#{normalized_address}")));
         let put = put.item("state", AttributeValue::S("member".to_owned()));
         put.item("userId", AttributeValue::S("somebody".to_owned())).send().await.unwrap();
     }
@@ -359,7 +359,7 @@ pub fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).unwrap()
 }
 
-/// An address where nobody listens.
+/// An address without a server.
 async fn nowhere() -> String {
     stack::listen(0, "").await.unwrap().1
 }

@@ -1,4 +1,4 @@
-//! Huge and deeply nested events: each is answered as it should be, soon, and with little in the log.
+//! Huge and deeply nested events: each gets its response soon, with little in the log.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::{
 const LONGEST_LOG: usize = 2_000;
 
 #[tokio::test]
-async fn huge_and_deeply_nested_events_are_answered_soon() {
+async fn huge_and_deeply_nested_events_get_their_response_soon() {
     let app = TestApp::start().await;
     let log = Log::capture("info");
     let mut complaints = Vec::new();

@@ -1,4 +1,4 @@
-//! The log names nobody: no address, token, link, subject, name or text of a body gets into it, whatever fails.
+//! The log has no personal data: no address, token, link, subject, name or text of a body, whatever fails.
 
 use std::time::Duration;
 
@@ -31,10 +31,10 @@ use crate::{
     proxy::Intervention,
 };
 
-/// All that the function could be made to log: the default, and whatever our own code tells besides.
+/// The default level, and everything that the function's own code can log.
 const EVERYTHING: &str = "info,organization_invitations=trace";
 
-/// What the log is asked for.
+/// The directives of `RUST_LOG` that the tests use.
 const DIRECTIVES: [&str; 2] = ["info", EVERYTHING];
 
 #[tokio::test]
@@ -96,7 +96,7 @@ fn all_calls(id: &str) -> impl Iterator<Item = Call> {
     Operation::ALL.into_iter().flat_map(move |operation| calls(operation, id))
 }
 
-/// Makes every call, and asserts that the log tells of each without a secret.
+/// Makes every call, and asserts that each has a log line without a secret.
 async fn assert_calls_name_nobody(app: &TestApp, log: &Log, before: impl AsyncFn(), what: &str) {
     let rows = app.rows().await;
     let invited = rows::of_kind(&rows, "INVITATION").next().and_then(|row| row["id"].as_str());
@@ -110,7 +110,7 @@ async fn assert_calls_name_nobody(app: &TestApp, log: &Log, before: impl AsyncFn
     }
 }
 
-/// A service that answers everything with that status, and quotes all that it was told.
+/// A service that responds to everything with this status, and quotes the request.
 async fn quoting(status: u16, error: &'static str) -> (String, JoinHandle<()>) {
     let (listener, url) = stack::listen(0, "").await.unwrap();
     let answer = move |request: Bytes| async move {
@@ -128,7 +128,7 @@ async fn quoting(status: u16, error: &'static str) -> (String, JoinHandle<()>) {
 }
 
 #[tokio::test]
-async fn no_failure_of_aws_puts_a_request_into_the_log() {
+async fn no_error_of_aws_puts_a_request_into_the_log() {
     let mut app = TestApp::start().await;
     let log = Log::capture(EVERYTHING);
     for (status, error) in [
@@ -177,7 +177,7 @@ async fn no_injected_fault_puts_a_request_into_the_log() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_reached_is_told_of_without_the_request() {
+async fn a_failed_connection_to_dynamodb_is_logged_without_the_request() {
     let app = TestApp::start_without_database().await;
     let log = Log::capture(EVERYTHING);
     for call in all_calls("0mwshl16meeoe2l4w0lik") {
@@ -187,7 +187,7 @@ async fn a_database_that_cannot_be_reached_is_told_of_without_the_request() {
 }
 
 #[test]
-fn what_holds_an_address_or_a_text_does_not_show_it_when_it_is_printed() {
+fn debug_output_shows_no_address_and_no_text() {
     let address = "secret@example.com";
     let call = Call::create(&body(address));
     let mut event = call.event();

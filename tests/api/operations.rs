@@ -1,4 +1,4 @@
-//! What the operations have in common: how they are addressed, and who may use them.
+//! What all operations have in common: the list of them, their addresses, and authorization.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::{
 const NOWHERE: &str = "000000000000000000000";
 
 #[test]
-fn the_list_of_operations_is_that_of_the_description_of_the_api() {
+fn the_list_of_operations_is_that_of_openapi_yaml() {
     const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
     let description: Yaml = serde_yaml_ng::from_str(include_str!("../../openapi.yaml")).unwrap();
     let paths = description["paths"].as_mapping().unwrap().iter().map(|(path, item)| (path.as_str().unwrap(), item));
@@ -32,7 +32,7 @@ fn at_path(call: &Call, path: String) -> Call {
 }
 
 #[tokio::test]
-async fn other_methods_are_told_which_ones_there_are() {
+async fn other_methods_are_a_405_with_the_allowed_methods() {
     let app = TestApp::start().await;
     let id = app.invite(&body("someone@example.com")).await;
     let before = app.rows().await;
@@ -59,7 +59,7 @@ async fn other_methods_are_told_which_ones_there_are() {
 }
 
 #[tokio::test]
-async fn any_other_path_leads_nowhere() {
+async fn any_other_path_is_not_found() {
     let app = TestApp::start().await;
     let id = app.invite(&body("someone@example.com")).await;
     let before = app.rows().await;
@@ -93,7 +93,7 @@ async fn any_other_path_leads_nowhere() {
 }
 
 #[tokio::test]
-async fn an_identifier_that_no_invitation_has_is_not_found() {
+async fn an_unknown_identifier_is_not_found() {
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     let before = app.rows().await;
@@ -128,11 +128,11 @@ async fn an_identifier_that_no_invitation_has_is_not_found() {
     assert_eq!(app.rows().await, before);
 }
 
-/// A way to address an operation: the event that comes of a call.
+/// A form of the address: makes the event of a call.
 type Addressing = fn(&Call) -> Value;
 
 #[tokio::test]
-async fn every_operation_is_found_however_it_is_addressed() {
+async fn every_operation_accepts_every_form_of_its_address() {
     let ways: [(&str, Addressing); 10] = [
         ("an HTTP API", |call| call.event()),
         ("a REST API", |call| call.rest_event()),
@@ -185,7 +185,7 @@ fn encoded_path(call: &Call) -> Call {
 }
 
 #[tokio::test]
-async fn who_may_not_use_the_api_is_told_so_before_anything_else() {
+async fn authorization_is_checked_before_anything_else() {
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     let before = app.rows().await;

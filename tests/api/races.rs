@@ -1,4 +1,4 @@
-//! Operations racing on one invitation: what the callers are told, and what the whole table holds afterwards.
+//! Concurrent operations on one invitation: their responses, and the whole table afterwards.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
 /// When the raced invitations expire.
 const EXPIRY: i64 = NOW + 1000;
 
-/// The cache makes the operations equally long, so that each has its chance to come first.
+/// With the cache the operations take equally long, and each has a chance to be the first.
 const SETTINGS: [(&str, &str); 2] = [("DIRECTORY_CACHE_SECONDS", "30"), ("MESSAGE_RATE_LIMIT", "100")];
 
 /// The operations that race in pairs. A create with a key or with mail ends as the plain one does against another
@@ -38,7 +38,7 @@ fn call(operation: Operation, id: &str, organization: &str) -> Call {
     }
 }
 
-/// What an operation may answer when it races with `other`.
+/// `true` if an operation may get this response when it races with `other`.
 fn may_answer(operation: Operation, answer: &Answer, other: Operation) -> bool {
     let is_deleted = operation == Delete || other == Delete;
     match (operation, answer.status) {
@@ -61,11 +61,11 @@ async fn invite(app: &TestApp, organization: &str) -> String {
     app.invite(&with(body("Ada@example.com"), changes)).await
 }
 
-/// Races accepting, revoking and deleting one invitation. Gives the operations that succeeded.
+/// Races accepting, revoking and deleting one invitation. Returns the operations that succeeded.
 ///
 /// - Of accepting and revoking, one caller succeeds at most, and exactly one where nobody deletes.
 /// - Of deleting, exactly one caller succeeds where any tries: it may in any status, so also after another's success.
-/// - Everybody else is told that the invitation has ended, or does not exist: only what is true by then.
+/// - All others get the error that the invitation has ended, or does not exist, whichever is true by then.
 async fn race_to_end(app: &Arc<TestApp>, organization: &str, endings: &[Operation]) -> BTreeSet<Operation> {
     let id = invite(app, organization).await;
     let calls = endings.iter().map(|ending| (NOW + 5, call(*ending, &id, organization))).collect();
@@ -108,7 +108,7 @@ fn status_after(ending: Operation) -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_eight_callers_who_end_an_invitation_one_succeeds_and_the_table_agrees() {
+async fn of_eight_concurrent_ends_of_an_invitation_one_succeeds_and_the_table_is_consistent() {
     for (mix, rounds) in [
         ([Accept; 8], 20),
         ([Revoke; 8], 20),
@@ -130,7 +130,7 @@ async fn of_eight_callers_who_end_an_invitation_one_succeeds_and_the_table_agree
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_pair_of_operations_leaves_the_table_consistent_whatever_their_clocks_say() {
+async fn every_pair_of_operations_leaves_the_table_consistent_with_any_clocks() {
     let operations = racing();
     let pairs = operations
         .iter()
@@ -163,10 +163,10 @@ async fn every_pair_of_operations_leaves_the_table_consistent_whatever_their_clo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invitation_that_has_changed_while_its_mail_failed_stays_and_the_send_is_given_back() {
+async fn an_invitation_that_changed_while_its_email_failed_stays_and_the_send_is_released() {
     for (meanwhile, status) in [(Accept, json!("Accepted")), (Revoke, json!("Revoked")), (Delete, Value::Null)] {
         let app = Arc::new(TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await);
-        // SES is asked three times, for long enough.
+        // Three attempts take long enough.
         (0..3).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
         let mailed = body_with_mail("ada@example.com");
         let creating = tokio::spawn({
@@ -192,7 +192,7 @@ async fn an_invitation_that_has_changed_while_its_mail_failed_stays_and_the_send
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invitation_that_expired_while_ses_rejected_its_mail_goes_though_another_has_its_place() {
+async fn an_invitation_that_expired_while_ses_rejected_its_email_is_rolled_back_beside_its_successor() {
     for key in [None, Some("k".to_owned())] {
         let app = Arc::new(TestApp::start_with(&SETTINGS).await);
         (0..3).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));

@@ -1,4 +1,4 @@
-//! Another tenant's caller who knows an invitation's identifier: to them it does not exist, whatever they try.
+//! Tenant isolation: for a caller of another tenant who knows its identifier, an invitation does not exist.
 
 use serde_json::json;
 
@@ -54,7 +54,7 @@ async fn a_list_shows_nothing_of_another_tenant() {
 }
 
 #[tokio::test]
-async fn the_user_of_another_tenant_cannot_accept() {
+async fn a_user_of_another_tenant_cannot_accept() {
     let app = TestApp::start().await;
     let created = app.create_as("no-mail", &with(body("ada@example.com"), json!({ "inviterId": null }))).await;
     let id = created.json()["id"].as_str().unwrap().to_owned();
@@ -62,7 +62,7 @@ async fn the_user_of_another_tenant_cannot_accept() {
 }
 
 #[tokio::test]
-async fn ending_an_invitation_leaves_the_same_one_of_another_tenant_as_it_is() {
+async fn ending_an_invitation_keeps_the_same_invitation_of_another_tenant() {
     let app = TestApp::start().await;
     let twin = with(body("ada@example.com"), json!({ "inviterId": null, "expiresAt": FAR_FUTURE }));
     assert_eq!(app.create_as("no-mail", &twin).await.status, 201);

@@ -1,4 +1,4 @@
-//! Rows that are there and cannot be read: never an absence, and never a secret.
+//! Invitations that exist and cannot be read: never reported as missing, and never in the log.
 
 use organization_invitations::store::{Item, items};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ async fn reading_or_changing_an_unreadable_invitation_is_a_500_and_not_a_404() {
 }
 
 #[tokio::test]
-async fn a_list_leaves_an_unreadable_row_out_logs_it_and_counts_it() {
+async fn a_list_omits_unreadable_rows_logs_and_counts_them() {
     let mut app = TestApp::start().await;
     let readable = app.invite(&body("ada@example.com")).await;
     let (lacking, row) = unreadable("secret@example.com", "status", None);
@@ -78,7 +78,7 @@ async fn a_list_leaves_an_unreadable_row_out_logs_it_and_counts_it() {
 }
 
 #[tokio::test]
-async fn many_unreadable_rows_do_not_flood_the_log() {
+async fn at_most_ten_unreadable_rows_are_logged() {
     let mut app = TestApp::start().await;
     app.put_rows((0..40).map(|n| unreadable(&format!("p{n}@example.com"), "status", None).1)).await;
     let logged = Logged::by(&mut app);
@@ -89,7 +89,7 @@ async fn many_unreadable_rows_do_not_flood_the_log() {
 }
 
 #[tokio::test]
-async fn pages_of_unreadable_rows_come_to_an_end() {
+async fn pages_of_unreadable_rows_end() {
     let app = TestApp::start().await;
     app.put_rows((0..40).map(|n| unreadable(&format!("p{n}@example.com"), "status", None).1)).await;
     let readable = app.invite_at(NOW - 1000, &body("ada@example.com")).await;

@@ -1,10 +1,10 @@
-//! What the function returns to API Gateway.
+//! The function's response to API Gateway.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// An answer, as API Gateway gets it.
+/// A response, as API Gateway gets it.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -13,7 +13,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer in what a Lambda function returns to API Gateway.
+    /// Reads the return value of the Lambda function.
     pub fn from_lambda(answer: &Value) -> Self {
         let headers = answer["headers"].as_object().unwrap().iter();
         Self {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 /// The collection's path.
 const PATH: &str = "/api/organization-invitations";
 
-/// A request. Unless it says otherwise, it is made in the tenant `default`.
+/// A request, by default in the tenant `default`.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub tenant: String,

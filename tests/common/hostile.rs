@@ -18,7 +18,7 @@ const PAYLOAD: usize = 6_000_000;
 /// How long one of these may take, in the build of the tests and on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An event, and the status of its answer.
+/// An event, and the status of the response.
 pub struct Row {
     pub reason: &'static str,
     pub event: String,

@@ -1,16 +1,16 @@
-//! What is true of the whole table after any sequence of operations, and during none.
+//! The invariant of the whole table after any sequence of operations.
 //!
 //! | row | has to |
 //! |---|---|
 //! | invitation | have keys, index keys and a time to live that agree with its attributes |
-//! | pending invitation | have the standing of its invitee, or be remembered by a member's, unless it has expired and the standing is gone or a newer one's; and be the only one of its invitee that has not expired |
+//! | pending invitation | have the standing of its invitee, or be named by a member's, unless it has expired and the standing is gone or a newer one's; and be the only one of its invitee that has not expired |
 //! | accepted invitation | have a member's standing and a membership with its roles, for the user who accepted |
-//! | revoked invitation | not have the standing, nor be remembered |
+//! | revoked invitation | not have the standing, nor be named by one |
 //! | pending standing | have its pending invitation, and expire with it |
-//! | member's standing | have a membership for each of its users, and last; and remember a pending invitation of its own, if any |
-//! | membership | have a member's standing, and last |
-//! | send window | not be over the limit, and go when its last send has left it |
-//! | record of an idempotent create | name the invitation that its answer tells of, and either be done or say until when it may run |
+//! | member's standing | have a membership for each of its users, and have no `ttl`; and name its pending invitation, if any |
+//! | membership | have a member's standing, and no `ttl` |
+//! | recipient rate limit | not be over the limit, and expire when its last send leaves the window |
+//! | idempotency record | name the invitation of its response, and either be complete or have a lease |
 
 use std::collections::BTreeSet;
 
@@ -120,7 +120,7 @@ impl<'a> Table<'a> {
     fn judge_standing(&self, row: &Value, expect: &mut impl FnMut(bool, &str)) {
         let (_, rest) = text(row, "sk").split_once('#').unwrap();
         let (organization, invitee) = rest.split_once("#INVITEE#").unwrap();
-        expect(invitee == invitee.to_ascii_lowercase(), "a folded address");
+        expect(invitee == invitee.to_ascii_lowercase(), "a normalized address");
         let mut judge_pending = |id: &str, expires_at: &str| {
             let invitation = self.of_same_tenant(row, &format!("INVITATION#{}", text(row, id)));
             let Some(invitation) = invitation else { return expect(false, "pending with its invitation") };
@@ -150,7 +150,7 @@ impl<'a> Table<'a> {
         let (organization, user) = (text(row, "organizationId"), text(row, "userId"));
         expect(text(row, "sk") == format!("MEMBER#{organization}#{user}"), "the key names organization and user");
         expect(row["ttl"].is_null(), "a membership lasts");
-        expect(row["joinedAt"].is_i64(), "since a moment");
+        expect(row["joinedAt"].is_i64(), "since a time");
         let prefix = format!("ORG#{organization}#");
         let mut standings = self.rows.iter().filter(|other| other["pk"] == row["pk"]);
         expect(
@@ -185,13 +185,13 @@ fn members(standing: &Value) -> impl Iterator<Item = &str> {
 
 fn judge_record(row: &Value, expect: &mut impl FnMut(bool, &str)) {
     let answer: Value = serde_json::from_str(text(row, "answer")).unwrap();
-    expect(answer["id"] == row["invitationId"], "the answer tells of the invitation");
-    expect(format!("TENANT#{}", text(&answer, "tenantId")) == row["pk"], "the answer tells of the tenant");
+    expect(answer["id"] == row["invitationId"], "the response is of the invitation");
+    expect(format!("TENANT#{}", text(&answer, "tenantId")) == row["pk"], "the response is of the tenant");
     expect(number(row, "keptUntil") == number(&answer, "createdAt") + 86_400_000, "kept for 24 hours");
     expect(number(row, "ttl") == seconds(number(row, "keptUntil")), "time to live: as long as it is kept");
     match text(row, "state") {
-        "done" => expect(row["runsUntil"].is_null(), "done with no run"),
-        "started" => expect(row["runsUntil"].is_i64(), "started with the end of its run"),
+        "done" => expect(row["runsUntil"].is_null(), "done without a lease"),
+        "started" => expect(row["runsUntil"].is_i64(), "started with a lease"),
         _ => expect(false, "either started or done"),
     }
 }

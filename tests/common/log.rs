@@ -1,4 +1,4 @@
-//! The log: its lines, and what no line may repeat.
+//! The log: its lines, and the secrets that no line may contain.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ pub fn lines(log: &str) -> Vec<Value> {
     log.lines().map(line).collect()
 }
 
-/// A text shorter than this says nothing, and is found in any log.
+/// A shorter text is no secret, and is found in any log.
 const SHORTEST_SECRET: usize = 5;
 
-/// What of a request may be logged: the identifiers of things, and what everybody's requests say.
+/// The parts of a request that may be logged: identifiers of things, and values that all requests have.
 const NO_SECRETS: [&str; 10] = [
     "organizationId",
     "organizationRoleIds",
@@ -33,7 +33,7 @@ const NO_SECRETS: [&str; 10] = [
 /// The people of the demo directory and of the examples.
 const NAMES: [&str; 6] = ["Ada", "Lovelace", "Acme", "Grace", "Hopper", "@"];
 
-/// All that the log of a request must not repeat: what its body, headers, query and claims say, and who sent it.
+/// The texts that the log of a request must not contain: those of its body, headers, query, claims and client.
 pub fn secrets(event: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let text = event["body"].as_str().unwrap_or_default();
@@ -70,7 +70,7 @@ fn collect(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// What a mail says, line by line.
+/// The lines of a mail.
 pub fn words(mail: &Mail) -> BTreeSet<String> {
     let parts = [&mail.subject, &mail.text, &mail.html, &mail.to, &mail.from];
     let lines = parts.into_iter().flat_map(|part| part.lines()).map(|line| line.trim().to_owned());

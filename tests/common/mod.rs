@@ -1,5 +1,5 @@
-//! What both test targets use: requests and what is returned to them, the operations, the events, the table's invariant,
-//! and what the log must not repeat.
+//! What both test targets use: requests and responses, the operations, the events, the invariant of the table, and the
+//! secrets that the log must not contain.
 
 pub mod answer;
 pub mod body;

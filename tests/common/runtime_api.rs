@@ -1,5 +1,4 @@
-//! A stand-in for Lambda, which tests and benchmarks share: the Runtime API that a function asks for events, and the
-//! binary that would be deployed.
+//! A stand-in for Lambda, which tests and benchmarks share: the Runtime API, and the binary that would be deployed.
 
 use std::{
     collections::VecDeque,
@@ -34,7 +33,7 @@ pub struct RuntimeApi {
     server: JoinHandle<()>,
 }
 
-/// The events that wait to be asked for.
+/// The events that no function has fetched yet.
 struct Events {
     waiting: Mutex<VecDeque<(String, i64)>>,
     arrival: Notify,
@@ -60,12 +59,12 @@ impl RuntimeApi {
         Self { address, shared, asked, answers, server }
     }
 
-    /// Waits until the function asks for an event, and says when it did. It is ready then.
+    /// Waits until the function asks for an event, which means that it is ready, and returns the time.
     pub async fn asked(&mut self) -> Instant {
         self.asked.recv().await.expect("the server runs")
     }
 
-    /// Hands an event over, and waits for the answer, or for the error that the function reports instead.
+    /// Hands an event over, and waits for the response, or for the error that the function reports instead.
     pub async fn invoke(&mut self, event: &str, deadline_millis: i64) -> Result<Value, String> {
         self.shared.waiting.lock().unwrap().push_back((event.to_owned(), deadline_millis));
         self.shared.arrival.notify_one();
@@ -80,7 +79,7 @@ impl Drop for RuntimeApi {
 }
 
 async fn next(State(events): State<Arc<Events>>) -> (HeaderMap, String) {
-    // Nobody listens any more when the server is about to end.
+    // The receiver is gone when the server is about to end.
     let _ = events.asked.send(Instant::now());
     loop {
         let waiting = events.waiting.lock().unwrap().pop_front();

@@ -1,5 +1,5 @@
-//! The release binary, killed at every call that it makes of AWS, in every operation: what the table holds then, what
-//! the same request made again by a client comes to, and how many mails there are in the end.
+//! The release binary, killed at every call of AWS of every operation: the table afterwards, the outcome of the client's
+//! retry, and the number of mails.
 
 use std::{
     future,
@@ -49,11 +49,11 @@ const LIFETIME: i64 = 8000;
 /// When the process dies, in the course of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Death {
-    /// AWS has received the request and not acted on it.
+    /// AWS has received the request and not executed it.
     Received,
-    /// AWS has acted on it and not answered.
+    /// AWS has executed it and not responded.
     Executed,
-    /// AWS has answered, and the process has not read that.
+    /// AWS has responded, and the process has not read the response.
     Answered,
 }
 
@@ -68,7 +68,7 @@ enum End {
 
 use End::{AsUsual, Is};
 
-/// An operation, and for each of its calls of AWS what comes of a death before AWS acted on it, and after.
+/// An operation, and for each of its calls of AWS the outcome of a death before AWS executed it, and after.
 struct Scenario {
     operation: Operation,
     /// What SES does with the first message.
@@ -114,7 +114,7 @@ fn scenarios() -> Vec<Arc<Scenario>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_release_binary_can_be_killed_at_any_call_and_the_same_request_made_again() {
+async fn after_a_kill_at_any_call_a_retry_finds_a_consistent_table() {
     function::build().await;
     // Processes at once; those that wait for a lease to expire do not count.
     let turns = Arc::new(Semaphore::new(4));
@@ -166,7 +166,7 @@ async fn die_and_try_again(scenario: &Scenario, at: usize, death: Death, turns: 
     }
 }
 
-/// Makes the call again as a client would that got no answer: with another process, waiting where it is told to.
+/// Retries the call as a client without a response does: with another process, after `Retry-After`.
 async fn try_again(around: &Surroundings, call: &Call, turns: &Semaphore) -> Answer {
     for _ in 0..5 {
         let turn = turns.acquire().await.unwrap();
@@ -196,7 +196,7 @@ async fn assert_consistent(around: &Surroundings, operation: Operation, answer: 
     }
 }
 
-/// What stands between the function and AWS: it counts the calls, and ends the process in the middle of one.
+/// A proxy between the function and AWS: it counts the calls, and kills the process in the middle of one.
 struct Tap {
     shared: Arc<Shared>,
     dynamodb_url: String,
@@ -220,7 +220,7 @@ impl Tap {
         Self { shared, dynamodb_url, ses_url, servers: [dynamodb_server, ses_server] }
     }
 
-    /// Whom to end.
+    /// Sets the process to kill.
     fn watch(&self, function: &Function) {
         self.shared.process.store(function.process_id(), Ordering::SeqCst);
     }
@@ -276,7 +276,7 @@ async fn pass(
             future::pending().await
         }
         Some(Death::Answered) => {
-            // A process that is stopped cannot read its answer.
+            // A stopped process cannot read the response.
             shared.signal(Signal::STOP);
             let answer = forwarded.await;
             tokio::spawn(async move {

@@ -18,14 +18,14 @@ use crate::{
     runtime_api::{RuntimeApi, release_binary},
 };
 
-/// How long the function may take to start, and to answer an event.
+/// The timeout of a start, and of an event.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running function, and the Runtime API that it is attached to.
 pub struct Function {
     process: Child,
     runtime: RuntimeApi,
-    /// What it writes, read as it comes: it would wait for ever for room in a pipe that nobody reads.
+    /// Its output, which must be read: a full pipe would block the function.
     output: [JoinHandle<String>; 2],
 }
 
@@ -58,7 +58,7 @@ impl Function {
         self.invoke_with_deadline(event, deadline).await
     }
 
-    /// The answer, or the error of the invocation.
+    /// Returns the response, or the error of the invocation.
     pub async fn try_invoke(&mut self, event: &str) -> Result<Answer, String> {
         let deadline = Timestamp::now().plus_millis(10_000).as_millis();
         let answer = timeout(PATIENCE, self.runtime.invoke(event, deadline)).await.expect("an answer in time");
@@ -70,7 +70,7 @@ impl Function {
         Answer::from_lambda(&answer.expect("an answer in time").expect("an answer, not an error"))
     }
 
-    /// The answer, unless the process dies before it.
+    /// Returns the response, unless the process dies before it.
     pub async fn invoke_until_death(&mut self, event: &str, deadline_millis: i64) -> Option<Answer> {
         tokio::select! {
             answer = self.runtime.invoke(event, deadline_millis) => Some(Answer::from_lambda(&answer.unwrap())),

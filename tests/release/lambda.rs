@@ -1,4 +1,4 @@
-//! What the release binary does with events, settings, its log and its memory.
+//! The release binary: its events, settings, log and memory.
 
 use std::{collections::BTreeSet, process::Output, time::Instant};
 
@@ -41,7 +41,7 @@ async fn the_release_binary_creates_and_mails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_release_binary_survives_whatever_it_is_handed() {
+async fn the_release_binary_survives_malformed_events() {
     let around = Surroundings::start().await;
     let mut function = Function::start(&around.stack).await;
     let valid = create_event("default", Some("application/json"), &body("x@example.com").to_string(), false);
@@ -75,7 +75,7 @@ async fn the_release_binary_survives_whatever_it_is_handed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_release_binary_stays_small_and_quick_whatever_it_is_handed() {
+async fn the_release_binary_handles_hostile_events_within_its_memory_and_time() {
     let around = Surroundings::start().await;
     let mut function = Function::start(&around.stack).await;
     let mut complaints = Vec::new();
@@ -94,7 +94,7 @@ async fn the_release_binary_stays_small_and_quick_whatever_it_is_handed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_release_binary_logs_nobodys_data_however_much_it_is_asked_to_log() {
+async fn the_release_binary_logs_no_personal_data_at_the_level_trace() {
     let around = Surroundings::start().await;
     let mut function =
         Function::start_with(&around.stack.dynamodb_url, &around.stack.ses_url, &[("RUST_LOG", "trace")]).await;
@@ -109,7 +109,7 @@ async fn the_release_binary_logs_nobodys_data_however_much_it_is_asked_to_log() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_release_binary_takes_a_deadline_in_1970_for_none() {
+async fn the_release_binary_ignores_a_deadline_in_1970() {
     let around = Surroundings::start().await;
     let mut function = Function::start(&around.stack).await;
     let event = create_event("default", None, &body("x@example.com").to_string(), false).to_string();
@@ -119,7 +119,7 @@ async fn the_release_binary_takes_a_deadline_in_1970_for_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_release_binary_does_not_start_with_a_setting_that_makes_no_sense() {
+async fn the_release_binary_does_not_start_with_an_invalid_setting() {
     for (name, value) in [("TABLE_NAME", ""), ("MESSAGE_RATE_LIMIT", "many")] {
         let runtime = RuntimeApi::start().await;
         let output = command(&runtime.address, &[]).env(name, value).output();
@@ -133,7 +133,7 @@ fn text(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|stream| String::from_utf8_lossy(stream)).concat()
 }
 
-/// What the deployed function has, unless its parameter says otherwise.
+/// The memory of the deployed function: the default of the template's parameter.
 fn memory_mib() -> u64 {
     let (_, parameter) = include_str!("../../template.yaml").split_once("\n  MemorySize:\n").expect("a parameter");
     let size = parameter.lines().find_map(|line| line.trim().strip_prefix("Default:")).expect("with a default");

@@ -1,4 +1,4 @@
-//! `expiresAt`: numbers, and the times that they are.
+//! `expiresAt`: notations of numbers, and past and future times.
 
 use super::{
     body::{with, without},
@@ -7,7 +7,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn an_expiry_is_a_time_to_come_in_milliseconds() {
+async fn an_expiry_is_a_future_time_in_milliseconds() {
     check(rows()).await;
 }
 
@@ -54,7 +54,7 @@ pub fn rows() -> Vec<Row> {
             ("a time in seconds instead of milliseconds", "4102444800"),
             ("a negative number that no double holds", "-1e400"),
             ("the first instant of ECMAScript", "-8640000000000000"),
-            ("a moment ago", "1577836800000"),
+            ("shortly ago", "1577836800000"),
         ]
         .map(|(reason, number)| refused(reason, with(field, number), NOT_IN_FUTURE)),
     );

@@ -1,4 +1,4 @@
-//! `inviterId` and `organizationId`: their lengths, and what could not be the key of anything.
+//! `inviterId` and `organizationId`: their lengths, and characters that no key has.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn an_inviter_and_an_organization_are_identifiers_of_what_exists() {
+async fn an_inviter_and_an_organization_are_identifiers_that_exist() {
     check(rows()).await;
 }
 

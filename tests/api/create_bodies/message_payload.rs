@@ -1,4 +1,4 @@
-//! `messagePayload`: what asks for mail, and what is in it.
+//! `messagePayload`: the values that ask for mail, and its contents.
 
 use super::{
     body::{with, without},
@@ -10,7 +10,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn a_payload_is_an_object_that_asks_for_mail_or_false() {
+async fn a_payload_is_an_object_or_false() {
     check(rows()).await;
 }
 

@@ -1,4 +1,4 @@
-//! What is told of a body that breaks several rules.
+//! The error for a body with several violations.
 
 use super::{
     body::with,
@@ -9,7 +9,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn of_several_rules_that_are_broken_the_first_is_told() {
+async fn of_several_violations_the_first_in_the_contracts_order_is_reported() {
     check(rows()).await;
 }
 

@@ -1,4 +1,4 @@
-//! `organizationRoleIds`: how many, and which.
+//! `organizationRoleIds`: their number, and the identifiers.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn roles_are_a_list_of_at_most_fifty_that_exist() {
+async fn roles_are_a_list_of_at_most_fifty_existing_identifiers() {
     check(rows()).await;
 }
 

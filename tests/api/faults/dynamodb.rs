@@ -1,4 +1,4 @@
-//! DynamoDB failing: every fault, in every call that an operation makes of it, once and for ever.
+//! Faults of DynamoDB: each of them, in every call of every operation, once and repeatedly.
 
 use std::{
     sync::Arc,
@@ -24,16 +24,16 @@ use crate::{
     },
 };
 
-/// What a fault is like.
+/// What a fault does, and whether a retry can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Nothing was done, and asking again may help.
+    /// Nothing was executed, and a retry may help.
     Passing,
-    /// Nothing was done, and asking again does not help until somebody mends what is wrong around the function.
+    /// Nothing was executed, and no retry helps until an operator acts.
     Lasting,
-    /// Nothing was done, and the same request will never be.
+    /// Nothing was executed, and the same request never will be.
     Permanent,
-    /// DynamoDB did as asked, or may have, and its answer is lost.
+    /// The request was executed, or may have been, and its response is lost.
     Lost,
 }
 
@@ -44,7 +44,7 @@ const SINGLE_ROWS: &[&str] = &["GetItem", "UpdateItem"];
 const TRANSACTIONS: &[&str] = &["TransactWriteItems"];
 const BATCHES: &[&str] = &["BatchGetItem"];
 
-/// Longer than the function waits for an answer.
+/// Longer than the function waits for a response.
 const TOO_LONG: Duration = Duration::from_secs(3);
 
 /// What a machine that is busy with many tests may be late by.
@@ -91,7 +91,7 @@ pub fn error_names() -> impl Iterator<Item = &'static str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_that_happens_once_is_got_over_unless_it_lasts() {
+async fn one_fault_is_retried_where_a_retry_can_help() {
     each_case(FAULTS.len(), |case, app| async move {
         let app = CaseApp::with_invitation(app).await;
         let before = app.rows().await;
@@ -109,7 +109,7 @@ async fn a_fault_that_happens_once_is_got_over_unless_it_lasts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_that_goes_on_is_told_in_time_and_nothing_is_half_written() {
+async fn a_repeated_fault_is_an_error_in_time_and_leaves_nothing_half_written() {
     each_case(6, |case, app| async move {
         let app = CaseApp::with_invitation(app).await;
         let before = app.rows().await;
@@ -140,7 +140,7 @@ const IN_A_ROW: [(&[Intervention], &str); 2] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn faults_in_a_row_are_got_over_and_the_change_is_done_once() {
+async fn after_several_faults_in_a_row_the_change_is_made_once() {
     let call = TRANSACTIONS[0];
     let app = Arc::new(TestApp::start_behind_proxy(&[]).await);
     for operation in Operation::ALL.into_iter().filter(|operation| operation.aws_calls().contains(&call)) {
@@ -156,7 +156,7 @@ async fn faults_in_a_row_are_got_over_and_the_change_is_done_once() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_reached_is_a_503() {
+async fn without_a_connection_to_dynamodb_every_operation_is_a_503() {
     let app = Arc::new(TestApp::start_without_database().await);
     let before = app.rows().await;
     let requests = Operation::ALL.iter().map(|operation| (NOW, operation.call(&"0".repeat(21))));

@@ -13,14 +13,14 @@ use tracing::{
 
 pub use crate::common::log::lines;
 
-/// What this thread logs for as long as it is kept. A test has a thread of its own, on which all that it starts runs.
+/// The log of this thread, captured until it is dropped. A test has a thread of its own, on which all that it starts runs.
 pub struct Log {
     text: Text,
     _capturing: DefaultGuard,
 }
 
-/// With a single subscriber in the process, `tracing` asks whichever thread comes first to a line of code whether anybody
-/// listens there, and takes its answer for everybody's. So there is always another.
+/// A second subscriber. With a single one in the process, `tracing` caches the interest of the first thread that reaches a
+/// callsite for all threads.
 static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(telemetry::subscriber(None, sink)));
 
 #[derive(Clone, Default)]
@@ -37,7 +37,7 @@ impl Log {
         Self { text, _capturing: set_default(subscriber) }
     }
 
-    /// What has been logged since this was asked for last.
+    /// Takes what was logged since the last call.
     pub fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut *self.text.0.lock().unwrap())).unwrap()
     }

@@ -1,4 +1,4 @@
-//! Rows of the table: how they are read, and written.
+//! Rows of the table: reading and writing them.
 
 use super::{FAR_FUTURE, tenant};
 pub use crate::common::rows::*;
