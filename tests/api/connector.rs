@@ -63,7 +63,7 @@ async fn an_unusable_connector_is_an_error_and_the_stacks_connector_does_not_rep
             app.create_at(NOW, &mailed("someone@example.com", json!({}))).await,
             app.call(Call::message(&id, &json!({}))).await,
         ] {
-            answer.assert_refused(400, "connector.invalid_config");
+            answer.assert_error(400, "connector.invalid_config");
             assert_eq!(answer.json()["message"], "The tenant's email connector is invalid.", "{reason}");
             assert_eq!(logged.last()["cause"], cause, "{reason}");
         }
@@ -153,7 +153,7 @@ async fn a_link_and_a_code_are_checked_against_the_allowed_link_hosts() {
             let id = answer.json()["id"].as_str().unwrap().to_owned();
             assert_eq!(app.call(Call::delete(&id)).await.status, 204);
         } else {
-            answer.assert_refused(400, "connector.invalid_request_parameters");
+            answer.assert_error(400, "connector.invalid_request_parameters");
             assert_eq!(app.rows().await, before, "{reason}");
         }
     }
@@ -166,7 +166,7 @@ async fn the_stacks_connector_has_its_own_allowed_link_hosts() {
         with(mailed(invitee, json!({ "link": link })), json!({ "inviterId": null, "organizationId": "acme" }))
     };
     let elsewhere = app.create_as("no-mail", &to("a@example.com", "https://evil.example.org/")).await;
-    elsewhere.assert_refused(400, "connector.invalid_request_parameters");
+    elsewhere.assert_error(400, "connector.invalid_request_parameters");
     assert_eq!(app.create_as("no-mail", &to("a@example.com", "https://app.example.com/")).await.status, 201);
     app.set_connector(&connector()).await;
     let own = app.create_as("default", &to("a@example.com", "https://anywhere.example.org/")).await;
@@ -195,7 +195,7 @@ async fn the_message_tells_variables_of_the_payload_from_those_of_the_directory(
         let payload = json!({ "inviter": { "name": "forged" } });
         let body = with(mailed("a@example.com", payload), json!({ "inviterId": "nn" }));
         let answer = app.create_at(NOW, &body).await;
-        answer.assert_refused(400, "connector.insufficient_request_parameters");
+        answer.assert_error(400, "connector.insufficient_request_parameters");
         assert_eq!(answer.json()["message"], message);
         assert_eq!(answer.json()["data"]["missing"], missing);
     }
@@ -228,7 +228,7 @@ async fn a_template_over_its_limits_is_an_error_when_it_is_read_and_is_named_in_
     ] {
         app.set_connector(&connector_with(template)).await;
         let answer = app.create_at(NOW, &mailed("someone@example.com", json!({ "link": "x" }))).await;
-        answer.assert_refused(400, "connector.invalid_config");
+        answer.assert_error(400, "connector.invalid_config");
         let line = logged.last();
         assert!(line["cause"].as_str().is_some_and(|text| text.starts_with(cause) && !text.contains('@')), "{line}");
     }
@@ -251,7 +251,7 @@ async fn a_template_loop_over_a_callers_list_is_limited() {
         app.set_connector(&connector_with(inline("s", "h", template))).await;
         let start = Instant::now();
         let answer = app.create_at(NOW, &mailed("someone@example.com", payload)).await;
-        answer.assert_refused(400, "connector.invalid_request_parameters");
+        answer.assert_error(400, "connector.invalid_request_parameters");
         assert!(start.elapsed() < Duration::from_secs(10), "{reason}: {:?}", start.elapsed());
     }
     app.set_connector(&connector_with(inline("s", "{{#each i}}{{this}}{{/each}}", "t"))).await;

@@ -60,7 +60,7 @@ async fn an_invitee_has_one_pending_invitation_to_an_organization_in_any_case_of
     let app = TestApp::start().await;
     let first = app.create_at(NOW, &body("Twice@Example.com")).await;
     let second = app.create_at(NOW, &body("tWICE@eXAMPLE.COM")).await;
-    second.assert_refused(422, "entity.unique_integrity_violation");
+    second.assert_error(422, "entity.unique_integrity_violation");
     assert_eq!(second.json()["data"], json!({ "invitationId": first.json()["id"] }));
 }
 
@@ -70,7 +70,7 @@ async fn an_invitee_can_be_invited_again_from_the_millisecond_of_the_expiry() {
     let short = with(body("late@example.com"), json!({ "expiresAt": NOW + 1000 }));
     assert_eq!(app.create_at(NOW, &short).await.status, 201);
     let again = body("late@example.com");
-    app.create_at(NOW + 999, &again).await.assert_refused(422, "entity.unique_integrity_violation");
+    app.create_at(NOW + 999, &again).await.assert_error(422, "entity.unique_integrity_violation");
     let renewed = app.create_at(NOW + 1000, &again).await;
     assert_eq!(renewed.status, 201, "{renewed:?}");
     let standing = app.row("default", "ORG#acme#INVITEE#late@example.com").await.unwrap();
@@ -91,7 +91,7 @@ async fn an_invitee_without_a_standing_can_be_invited_again() {
 async fn a_member_cannot_be_invited_in_any_case_of_the_address() {
     let app = TestApp::start().await;
     app.make_member("acme", "member@example.com").await;
-    app.create_at(NOW, &body("Member@Example.com")).await.assert_refused(422, "request.invalid_input");
+    app.create_at(NOW, &body("Member@Example.com")).await.assert_error(422, "request.invalid_input");
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn all_missing_references_are_named_at_once() {
     let app = TestApp::start().await;
     let changes = json!({ "organizationId": "o", "inviterId": "i", "organizationRoleIds": ["b", "member", "a#", "b"] });
     let answer = app.create_at(NOW, &with(body("x@example.com"), changes)).await;
-    answer.assert_refused(422, "entity.relation_foreign_key_not_found");
+    answer.assert_error(422, "entity.relation_foreign_key_not_found");
     let expected = json!({ "organizationId": "o", "inviterId": "i", "organizationRoleIds": ["a#", "b"] });
     assert_eq!(answer.json()["data"], expected);
 }
@@ -200,7 +200,7 @@ async fn with_trusted_references_nothing_is_looked_up() {
     assert_eq!(answer.json()["inviterId"], inviter);
     assert_eq!(answer.json()["organizationRoles"], json!([{ "id": "a", "name": "a" }, { "id": "b", "name": "b" }]));
     let impossible = with(body("y@example.com"), json!({ "organizationId": "o#o" }));
-    app.create_at(NOW, &impossible).await.assert_refused(422, "entity.relation_foreign_key_not_found");
+    app.create_at(NOW, &impossible).await.assert_error(422, "entity.relation_foreign_key_not_found");
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn a_tenant_neither_sees_nor_changes_anything_of_another() {
         assert_eq!(answer.code(), "entity.relation_foreign_key_not_found", "{reason}");
     }
     let mail = with(body.clone(), json!({ "invitee": "z@e.co", "messagePayload": {} }));
-    app.create_as("no-mail", &mail).await.assert_refused(501, "connector.not_found");
+    app.create_as("no-mail", &mail).await.assert_error(501, "connector.not_found");
     assert_eq!(app.rows_of("default").await, before);
 }
 

@@ -26,7 +26,7 @@ async fn an_invitation_in_any_status_can_be_deleted_once() {
         assert_eq!((deleted.status, deleted.text.as_str()), (204, ""), "{reason}");
         assert_eq!(deleted.headers.get("content-type"), None, "{reason}: nothing has no type");
         for gone in [Call::get(&id), Call::delete(&id), Call::message(&id, &json!({})), Call::revoke(&id)] {
-            app.call_at(now, gone).await.assert_refused(404, "entity.not_found");
+            app.call_at(now, gone).await.assert_error(404, "entity.not_found");
         }
         assert_eq!(app.call_at(now, Call::list("")).await.text, "[]", "{reason}");
         invariant::check(&app, now).await;
@@ -57,7 +57,7 @@ async fn deleting_an_accepted_invitation_keeps_the_membership() {
     assert_eq!(app.call(Call::delete(&id)).await.status, 204);
     assert_eq!(app.row("default", STANDING).await, standing);
     assert_eq!(app.row("default", "MEMBER#acme#ada").await, membership);
-    app.create_at(NOW, &body("ada@example.com")).await.assert_refused(422, "request.invalid_input");
+    app.create_at(NOW, &body("ada@example.com")).await.assert_error(422, "request.invalid_input");
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn deleting_an_older_invitation_keeps_the_standing_of_the_newer() {
         assert_eq!(app.call_at(NOW + 1001, Call::delete(&older)).await.status, 204, "{reason}");
         assert_eq!(app.row("default", STANDING).await.unwrap()["invitationId"], newer.as_str(), "{reason}");
         let again = app.create_at(NOW + 1002, &body("ada@example.com")).await;
-        again.assert_refused(422, "entity.unique_integrity_violation");
+        again.assert_error(422, "entity.unique_integrity_violation");
         assert_eq!(again.json()["data"]["invitationId"], newer.as_str(), "{reason}");
         invariant::check(&app, NOW + 1002).await;
     }

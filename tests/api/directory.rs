@@ -20,14 +20,14 @@ async fn found_rows_are_cached_for_the_time_that_is_set() {
     app.delete_row("default", "ROLE#member").await;
     assert_eq!(app.create_at(NOW + 29_999, &body("b@example.com")).await.status, 201, "remembered");
     let answer = app.create_at(NOW + 30_000, &body("c@example.com")).await;
-    answer.assert_refused(422, "entity.relation_foreign_key_not_found");
+    answer.assert_error(422, "entity.relation_foreign_key_not_found");
 }
 
 #[tokio::test]
 async fn missing_rows_are_not_cached() {
     let app = TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "30")]).await;
     let elsewhere = with(body("a@example.com"), json!({ "organizationId": "later" }));
-    app.create_at(NOW, &elsewhere).await.assert_refused(422, "entity.relation_foreign_key_not_found");
+    app.create_at(NOW, &elsewhere).await.assert_error(422, "entity.relation_foreign_key_not_found");
     app.add_organization("later").await;
     assert_eq!(app.create_at(NOW, &elsewhere).await.status, 201);
 }
@@ -37,7 +37,7 @@ async fn the_cache_of_one_tenant_is_not_used_for_another() {
     let app = TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "30")]).await;
     assert_eq!(app.create_as("default", &body("a@example.com")).await.status, 201);
     let answer = app.create_as("no-mail", &body("a@example.com")).await;
-    answer.assert_refused(422, "entity.relation_foreign_key_not_found");
+    answer.assert_error(422, "entity.relation_foreign_key_not_found");
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn without_the_cache_every_request_reads_the_directory() {
     assert_eq!(app.create_at(NOW, &body("a@example.com")).await.status, 201);
     app.delete_row("default", "ROLE#member").await;
     let answer = app.create_at(NOW, &body("b@example.com")).await;
-    answer.assert_refused(422, "entity.relation_foreign_key_not_found");
+    answer.assert_error(422, "entity.relation_foreign_key_not_found");
 }
 
 #[tokio::test]

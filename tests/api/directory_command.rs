@@ -113,7 +113,7 @@ async fn the_function_sees_what_the_command_wrote() {
         |invitee| with(body(invitee), json!({ "organizationId": "o", "organizationRoleIds": ["r"], "inviterId": "u" }));
     assert_eq!(app.create_at(NOW, &to("other@example.com")).await.status, 201);
     directory(&app, &["member", "put", "o", "u"]).await.unwrap();
-    app.create_at(NOW, &to("u@EXAMPLE.com")).await.assert_refused(422, "request.invalid_input");
+    app.create_at(NOW, &to("u@EXAMPLE.com")).await.assert_error(422, "request.invalid_input");
     directory(&app, &["member", "delete", "o", "u"]).await.unwrap();
     assert_eq!(app.create_at(NOW, &to("u@example.com")).await.status, 201, "no member any more");
 }
@@ -130,7 +130,7 @@ async fn an_invitation_of_a_new_member_can_still_be_ended() {
     let other = app.create_at(NOW, &body("bob@example.com")).await.json();
     directory(&app, &["member", "put", "acme", "bob", "--email", "bob@example.com"]).await.unwrap();
     assert_eq!(set_status(&app, other["id"].as_str().unwrap(), json!({ "status": "Revoked" })).await, 200);
-    app.create_at(NOW, &body("bob@example.com")).await.assert_refused(422, "request.invalid_input");
+    app.create_at(NOW, &body("bob@example.com")).await.assert_error(422, "request.invalid_input");
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn a_connectors_templates_are_read_from_files_checked_and_shown() {
     assert_eq!(written["templates"]["en"]["variables"], english["variables"]);
     let mail = |payload: Value| with(body("a@example.com"), json!({ "messagePayload": payload }));
     let answer = app.create_at(NOW, &mail(json!({ "link": "https://acme.example/" }))).await;
-    answer.assert_refused(400, "connector.insufficient_request_parameters");
+    answer.assert_error(400, "connector.insufficient_request_parameters");
     let answer = app.create_at(NOW, &mail(json!({ "link": "https://acme.example/", "greeting": "Hello" }))).await;
     assert_eq!((answer.status, app.mails().len()), (201, 1));
 }

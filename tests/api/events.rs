@@ -21,23 +21,23 @@ struct Row {
 }
 
 const fn created(file: &'static str, reason: &'static str) -> Row {
-    refused(file, 201, "", reason)
+    fails(file, 201, "", reason)
 }
 
 const fn mailed(file: &'static str, reason: &'static str) -> Row {
     Row { mails: 1, ..created(file, reason) }
 }
 
-const fn refused(file: &'static str, status: u16, code: &'static str, reason: &'static str) -> Row {
+const fn fails(file: &'static str, status: u16, code: &'static str, reason: &'static str) -> Row {
     Row { file, status, code, allow: "", mails: 0, reason }
 }
 
 const fn listed(file: &'static str, reason: &'static str) -> Row {
-    refused(file, 200, "", reason)
+    fails(file, 200, "", reason)
 }
 
 const fn not_allowed(file: &'static str, allow: &'static str, reason: &'static str) -> Row {
-    Row { allow, ..refused(file, 405, "request.method_not_allowed", reason) }
+    Row { allow, ..fails(file, 405, "request.method_not_allowed", reason) }
 }
 
 #[rustfmt::skip]
@@ -81,31 +81,31 @@ const ROWS: &[Row] = &[
     listed("list-okta-scopes", "Okta's scopes are a list in scp"),
 
     // Client errors
-    refused("fails-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
-    refused("fails-no-authorizer-rest", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
-    refused("fails-no-tenant", 403, "guard.can_not_get_tenant_id", "no claim names the tenant"),
-    refused("fails-bad-tenant", 403, "guard.can_not_get_tenant_id", "a tenant that would reach into other keys"),
-    refused("fails-missing-scope", 403, "auth.forbidden", "scopes match as whole tokens"),
-    refused("fails-missing-group", 403, "auth.forbidden", "groups match as a whole"),
-    refused("fails-group-with-a-space", 403, "auth.forbidden", "an HTTP API renders one group like two"),
-    refused("fails-idempotency-key", 400, "request.invalid_input", "a key has no spaces"),
-    refused("fails-not-json", 400, "request.invalid_input", "the body breaks off"),
-    refused("fails-wrong-content-type", 400, "request.invalid_input", "what curl says when it is told nothing"),
-    refused("fails-empty-body", 400, "guard.invalid_input", "no body counts as {}"),
-    refused("fails-empty-body-rest", 400, "guard.invalid_input", "no body counts as {}"),
-    refused("fails-many-violations", 400, "guard.invalid_input", "each field is wrong in its own way"),
-    refused("fails-expires-in-the-past", 400, "request.invalid_input", "2020 is over"),
-    refused("fails-logto-reference-expired", 400, "request.invalid_input", "Logto's reference, verbatim, expires in 1970"),
-    refused("fails-unknown-organization", 422, "entity.relation_foreign_key_not_found", "no such organization"),
-    refused("fails-unknown-inviter", 422, "entity.relation_foreign_key_not_found", "no such user"),
-    refused("fails-unknown-role", 422, "entity.relation_foreign_key_not_found", "one of two roles is unknown"),
-    refused("fails-unknown-everything", 422, "entity.relation_foreign_key_not_found", "three kinds at once"),
-    refused("fails-role-of-another-tenant", 422, "entity.relation_foreign_key_not_found", "another tenant's role is no role"),
-    refused("fails-address-too-long", 422, "entity.value_too_long", "257 characters"),
-    refused("fails-no-connector", 501, "connector.not_found", "mail is asked for, and nothing could send it"),
-    refused("fails-link-scheme", 400, "connector.invalid_request_parameters", "a link that would run code"),
-    refused("fails-missing-variable", 400, "connector.insufficient_request_parameters", "the template needs a link"),
-    refused("fails-unknown-path", 404, "entity.not_found", "the collection has an s at its end"),
+    fails("fails-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
+    fails("fails-no-authorizer-rest", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
+    fails("fails-no-tenant", 403, "guard.can_not_get_tenant_id", "no claim names the tenant"),
+    fails("fails-bad-tenant", 403, "guard.can_not_get_tenant_id", "a tenant that would reach into other keys"),
+    fails("fails-missing-scope", 403, "auth.forbidden", "scopes match as whole tokens"),
+    fails("fails-missing-group", 403, "auth.forbidden", "groups match as a whole"),
+    fails("fails-group-with-a-space", 403, "auth.forbidden", "an HTTP API renders one group like two"),
+    fails("fails-idempotency-key", 400, "request.invalid_input", "a key has no spaces"),
+    fails("fails-not-json", 400, "request.invalid_input", "the body breaks off"),
+    fails("fails-wrong-content-type", 400, "request.invalid_input", "what curl says when it is told nothing"),
+    fails("fails-empty-body", 400, "guard.invalid_input", "no body counts as {}"),
+    fails("fails-empty-body-rest", 400, "guard.invalid_input", "no body counts as {}"),
+    fails("fails-many-violations", 400, "guard.invalid_input", "each field is wrong in its own way"),
+    fails("fails-expires-in-the-past", 400, "request.invalid_input", "2020 is over"),
+    fails("fails-logto-reference-expired", 400, "request.invalid_input", "Logto's reference, verbatim, expires in 1970"),
+    fails("fails-unknown-organization", 422, "entity.relation_foreign_key_not_found", "no such organization"),
+    fails("fails-unknown-inviter", 422, "entity.relation_foreign_key_not_found", "no such user"),
+    fails("fails-unknown-role", 422, "entity.relation_foreign_key_not_found", "one of two roles is unknown"),
+    fails("fails-unknown-everything", 422, "entity.relation_foreign_key_not_found", "three kinds at once"),
+    fails("fails-role-of-another-tenant", 422, "entity.relation_foreign_key_not_found", "another tenant's role is no role"),
+    fails("fails-address-too-long", 422, "entity.value_too_long", "257 characters"),
+    fails("fails-no-connector", 501, "connector.not_found", "mail is asked for, and nothing could send it"),
+    fails("fails-link-scheme", 400, "connector.invalid_request_parameters", "a link that would run code"),
+    fails("fails-missing-variable", 400, "connector.insufficient_request_parameters", "the template needs a link"),
+    fails("fails-unknown-path", 404, "entity.not_found", "the collection has an s at its end"),
     not_allowed("fails-wrong-method", "GET, POST", "nothing to patch on the collection"),
 
     // Lists
@@ -116,30 +116,30 @@ const ROWS: &[Row] = &[
     listed("list-named-stage", "a stage before the path, and a slash behind it"),
     listed("list-rest", "a REST API hands parameters over decoded"),
     listed("list-rest-page", "a REST API keeps the stage out of the path"),
-    refused("fails-list-page-size", 400, "guard.invalid_pagination", "a page holds a hundred at most"),
-    refused("fails-list-page-size-rest", 400, "guard.invalid_pagination", "a page size is a number"),
-    refused("fails-list-cursor", 400, "guard.invalid_pagination", "a cursor that was not made here"),
-    refused("fails-list-page-number", 400, "guard.invalid_pagination", "pages go by cursor"),
-    refused("fails-list-parameter-twice", 400, "guard.invalid_input", "two organizations are one too many"),
-    refused("fails-list-parameter-twice-rest", 400, "guard.invalid_input", "a REST API hands over all values"),
-    refused("fails-list-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
+    fails("fails-list-page-size", 400, "guard.invalid_pagination", "a page holds a hundred at most"),
+    fails("fails-list-page-size-rest", 400, "guard.invalid_pagination", "a page size is a number"),
+    fails("fails-list-cursor", 400, "guard.invalid_pagination", "a cursor that was not made here"),
+    fails("fails-list-page-number", 400, "guard.invalid_pagination", "pages go by cursor"),
+    fails("fails-list-parameter-twice", 400, "guard.invalid_input", "two organizations are one too many"),
+    fails("fails-list-parameter-twice-rest", 400, "guard.invalid_input", "a REST API hands over all values"),
+    fails("fails-list-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
 
     // Operations on an invitation. Identifiers are random, so no event can name one that exists.
-    refused("fails-get-unknown", 404, "entity.not_found", "no such invitation"),
-    refused("fails-get-unknown-rest", 404, "entity.not_found", "no such invitation, with a slash behind it"),
-    refused("fails-delete-unknown", 404, "entity.not_found", "no such invitation"),
-    refused("fails-delete-unknown-rest", 404, "entity.not_found", "no such invitation"),
-    refused("fails-message-unknown", 404, "entity.not_found", "a good body for no invitation"),
-    refused("fails-message-not-an-object", 400, "guard.invalid_input", "the body comes first; false is no payload"),
-    refused("fails-message-wrong-types", 400, "guard.invalid_input", "four keys have to be texts"),
-    refused("fails-accept-unknown", 404, "entity.not_found", "a good body for no invitation"),
-    refused("fails-accept-without-user", 422, "request.invalid_input", "somebody has to accept"),
-    refused("fails-revoke-unknown", 404, "entity.not_found", "a good body for no invitation"),
-    refused("fails-revoke-unknown-rest", 404, "entity.not_found", "a good body for no invitation"),
-    refused("fails-status-not-settable", 400, "guard.invalid_input", "time alone makes an invitation expire"),
-    refused("fails-status-wrong-user-type", 400, "guard.invalid_input", "a user's identifier is a text"),
+    fails("fails-get-unknown", 404, "entity.not_found", "no such invitation"),
+    fails("fails-get-unknown-rest", 404, "entity.not_found", "no such invitation, with a slash behind it"),
+    fails("fails-delete-unknown", 404, "entity.not_found", "no such invitation"),
+    fails("fails-delete-unknown-rest", 404, "entity.not_found", "no such invitation"),
+    fails("fails-message-unknown", 404, "entity.not_found", "a good body for no invitation"),
+    fails("fails-message-not-an-object", 400, "guard.invalid_input", "the body comes first; false is no payload"),
+    fails("fails-message-wrong-types", 400, "guard.invalid_input", "four keys have to be texts"),
+    fails("fails-accept-unknown", 404, "entity.not_found", "a good body for no invitation"),
+    fails("fails-accept-without-user", 422, "request.invalid_input", "somebody has to accept"),
+    fails("fails-revoke-unknown", 404, "entity.not_found", "a good body for no invitation"),
+    fails("fails-revoke-unknown-rest", 404, "entity.not_found", "a good body for no invitation"),
+    fails("fails-status-not-settable", 400, "guard.invalid_input", "time alone makes an invitation expire"),
+    fails("fails-status-wrong-user-type", 400, "guard.invalid_input", "a user's identifier is a text"),
     not_allowed("fails-wrong-method-of-an-invitation", "DELETE, GET", "its status has a path of its own"),
-    refused("fails-unknown-operation", 404, "entity.not_found", "mailing again is called message"),
+    fails("fails-unknown-operation", 404, "entity.not_found", "mailing again is called message"),
 ];
 
 #[tokio::test]

@@ -19,7 +19,7 @@ async fn a_create_without_time_left_writes_nothing() {
     let before = app.rows().await;
     let event = create_event("default", None, &body_with_mail("a@example.com").to_string(), false).to_string();
     let answer = app.invoke_within(Duration::ZERO, NOW, &event).await;
-    answer.assert_refused(503, "service.unavailable");
+    answer.assert_error(503, "service.unavailable");
     assert_eq!(app.rows().await, before);
     assert!(app.mails().is_empty());
 }
@@ -28,7 +28,7 @@ async fn a_create_without_time_left_writes_nothing() {
 async fn a_released_send_leaves_a_row_that_dynamodb_deletes() {
     let app = TestApp::start().await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
-    app.create_at(NOW, &body_with_mail("a@example.com")).await.assert_refused(400, "connector.invalid_response");
+    app.create_at(NOW, &body_with_mail("a@example.com")).await.assert_error(400, "connector.invalid_response");
     let window = app.row("default", "SENDS#a@example.com").await.unwrap();
     assert_eq!(window["sends"], json!([]));
     assert_eq!(window["ttl"], NOW / 1000 + 600, "not in 1970, which DynamoDB takes for never");

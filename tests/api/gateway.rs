@@ -237,7 +237,7 @@ async fn every_server_accepts_only_loopback_names_and_pages_of_this_machine() {
             ("DynamoDB", list_tables(&dynamodb), true),
         ]
     };
-    for (header, value, refused, is_for_containers) in [
+    for (header, value, rejected, is_for_containers) in [
         ("x-none", "", None, false),
         ("host", "localhost:1", None, false),
         ("host", "evil.example:3000", Some(StatusCode::MISDIRECTED_REQUEST), false),
@@ -248,11 +248,11 @@ async fn every_server_accepts_only_loopback_names_and_pages_of_this_machine() {
     ] {
         for (name, request, is_emulator) in requests() {
             let response = request.header(header, value).send().await.unwrap();
-            let refused = refused.filter(|_| !(is_for_containers && is_emulator));
-            assert_eq!(response.status(), refused.unwrap_or(StatusCode::OK), "{name}: {header} {value}");
+            let rejected = rejected.filter(|_| !(is_for_containers && is_emulator));
+            assert_eq!(response.status(), rejected.unwrap_or(StatusCode::OK), "{name}: {header} {value}");
             let headers = response.headers().clone();
             let text = response.text().await.unwrap();
-            if refused.is_some() {
+            if rejected.is_some() {
                 let told = text.contains("\"message\":\"This server") && !text.contains("secret");
                 assert!(told && !headers.contains_key("access-control-allow-origin"), "{name}: {headers:?} {text}");
             }

@@ -78,7 +78,7 @@ async fn a_create_is_replayed_in_either_format_of_the_event() {
     let first = app.invoke_at(NOW, &call.rest_event().to_string()).await;
     assert_created(&first);
     assert_replayed(&app.invoke_at(NOW, &call.rest_event().to_string()).await, &first.text);
-    app.call(call).await.assert_refused(422, "entity.unique_integrity_violation"); // its caller is a `sub`
+    app.call(call).await.assert_error(422, "entity.unique_integrity_violation"); // its caller is a `sub`
 }
 
 #[tokio::test]
@@ -101,8 +101,8 @@ async fn a_key_with_another_request_is_an_error() {
         (json!({ "invitee": "b@example.com" }), "another invitee"),
         (json!({ "invitee": "A@example.com" }), "written otherwise"),
         (json!({ "organizationRoleIds": ["member", "member"] }), "the same roles, but not the same list"),
-        (json!({ "organizationId": "unknown" }), "what would be refused anyway"),
-        (json!({ "expiresAt": 1 }), "what would be refused at once"),
+        (json!({ "organizationId": "unknown" }), "a missing reference"),
+        (json!({ "expiresAt": 1 }), "an invalid body"),
         (json!({ "messagePayload": {} }), "with mail"),
         (json!({ "ignored": true }), "a field that means nothing"),
     ] {
@@ -176,13 +176,13 @@ async fn a_replay_returns_the_first_response_after_any_change() {
 async fn a_create_with_an_error_does_not_use_up_its_key() {
     let app = TestApp::start().await;
     let call = create(&with(body_with_mail("a@example.com"), json!({ "organizationId": "new" })));
-    app.call(call.clone()).await.assert_refused(422, "entity.relation_foreign_key_not_found");
+    app.call(call.clone()).await.assert_error(422, "entity.relation_foreign_key_not_found");
     app.add_organization("new").await;
     assert_created(&app.call(call).await);
 
     let taken = Call::create(&body_with_mail("b@example.com")).with_key("another");
     let id = app.invite(&body("b@example.com")).await;
-    app.call(taken.clone()).await.assert_refused(422, "entity.unique_integrity_violation");
+    app.call(taken.clone()).await.assert_error(422, "entity.unique_integrity_violation");
     app.call(Call::revoke(&id)).await;
     assert_created(&app.call(taken).await);
 }
@@ -192,7 +192,7 @@ async fn a_create_whose_email_ses_rejects_does_not_use_up_its_key() {
     for (fault, times, (status, code, _), reason) in faults::ses::FAULTS {
         let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await.with_time_limits();
         (0..times).for_each(|_| app.stack.ses.fail_next(fault));
-        app.call(create(&body_with_mail("a@example.com"))).await.assert_refused(status, code);
+        app.call(create(&body_with_mail("a@example.com"))).await.assert_error(status, code);
         assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0), "{fault:?}: {reason}");
         assert_created(&app.call(create(&body_with_mail("a@example.com"))).await);
         invariant::check(&app, NOW).await;
@@ -238,7 +238,7 @@ async fn of_many_concurrent_creates_with_one_key_one_succeeds_and_one_mail_is_se
         for answer in &answers {
             match answer.status {
                 201 => assert_eq!(answer.text, first[0].text),
-                _ => answer.assert_refused(409, "request.idempotency_in_progress"),
+                _ => answer.assert_error(409, "request.idempotency_in_progress"),
             }
         }
         let is_mailed = body["messagePayload"].is_object();
@@ -274,11 +274,11 @@ async fn a_retry_is_a_409_until_the_lease_of_the_first_attempt_expires() {
     die_while_sending(&app, &call, false).await;
     for (later, retry_after) in [(0, "21"), (1, "21"), (10_000, "11"), (20_999, "1")] {
         let answer = app.call_at(NOW + later, call.clone()).await;
-        answer.assert_refused(409, "request.idempotency_in_progress");
+        answer.assert_error(409, "request.idempotency_in_progress");
         assert_eq!(answer.headers["retry-after"], retry_after, "20 s, and 1 s for the clocks; after {later} ms");
     }
     let another = create(&body_with_mail("b@example.com"));
-    app.call(another).await.assert_refused(422, "request.idempotency_key_reused");
+    app.call(another).await.assert_error(422, "request.idempotency_key_reused");
     assert!(app.mails().is_empty());
     assert_eq!(app.call_at(NOW + 21_000, call).await.status, 201);
 }
@@ -321,7 +321,7 @@ async fn of_many_concurrent_retries_one_takes_over_the_lease() {
     let answers = app.call_all_at_once(vec![(LATER, call.clone()); 16]).await;
     assert!(answers.iter().any(|answer| answer.status == 201));
     for answer in answers.iter().filter(|answer| answer.status != 201) {
-        answer.assert_refused(409, "request.idempotency_in_progress");
+        answer.assert_error(409, "request.idempotency_in_progress");
     }
     assert_eq!(app.mails().len(), 1);
     invariant::check(&app, LATER).await;
@@ -348,14 +348,14 @@ async fn a_retry_that_cannot_send_the_email_rolls_the_invitation_back() {
     let call = create(&body_with_mail("a@example.com"));
     die_while_sending(&app, &call, false).await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
-    app.call_at(LATER, call.clone()).await.assert_refused(400, "connector.invalid_response");
+    app.call_at(LATER, call.clone()).await.assert_error(400, "connector.invalid_response");
     assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0));
     assert_created(&app.call_at(LATER, call.clone()).await);
 
     let app = TestApp::start().await;
     die_while_sending(&app, &call, false).await;
     app.delete_row("default", "CONNECTOR#Email").await;
-    app.call_at(LATER, call.clone()).await.assert_refused(501, "connector.not_found");
+    app.call_at(LATER, call.clone()).await.assert_error(501, "connector.not_found");
     assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0));
 }
 
@@ -364,7 +364,7 @@ async fn a_create_succeeds_although_its_idempotency_record_cannot_be_completed()
     let app = TestApp::start_behind_proxy(&[]).await;
     (0..3).for_each(|_| app.proxy().next("UpdateItem", Intervention::Fail(500, "InternalServerError")));
     assert_created(&app.call(create(&body_with_mail("a@example.com"))).await);
-    app.call(create(&body_with_mail("a@example.com"))).await.assert_refused(409, "request.idempotency_in_progress");
+    app.call(create(&body_with_mail("a@example.com"))).await.assert_error(409, "request.idempotency_in_progress");
     assert_eq!(app.mails().len(), 1);
 }
 
@@ -376,14 +376,14 @@ async fn a_create_with_an_unknown_outcome_is_rolled_back_with_its_key_if_mail_is
         (0..2).for_each(|_| app.proxy().next("TransactWriteItems", Intervention::Fail(500, "InternalServerError")));
     };
     lose_all_answers();
-    app.call(create(&body_with_mail("a@example.com"))).await.assert_refused(503, "service.unavailable");
+    app.call(create(&body_with_mail("a@example.com"))).await.assert_error(503, "service.unavailable");
     assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0));
     assert_created(&app.call(create(&body_with_mail("a@example.com"))).await);
 
     // Without mail the create is complete, and a concurrent retry may have replayed it.
     lose_all_answers();
     let call = create(&body("b@example.com")).with_key("another");
-    app.call(call.clone()).await.assert_refused(503, "service.unavailable");
+    app.call(call.clone()).await.assert_error(503, "service.unavailable");
     let repeated = app.call(call).await;
     assert_replayed(&repeated, &repeated.text);
     assert_eq!(invitations(&app).await, 2);

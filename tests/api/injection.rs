@@ -229,7 +229,7 @@ async fn a_connectors_addresses_add_no_header() {
                     "{n}, to {reason}: {mail:?}"
                 );
             } else {
-                answer.assert_refused(400, "connector.invalid_response");
+                answer.assert_error(400, "connector.invalid_response");
                 assert_eq!(app.mails().len(), before, "{n}, to {reason}");
             }
             app.delete_row("default", "SENDS#invitee@example.com").await;

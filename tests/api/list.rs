@@ -215,9 +215,9 @@ async fn a_page_size_is_a_whole_number_from_1_to_100() {
             assert_eq!((answer.status, answer.code().as_str()), (400, "guard.invalid_pagination"), "{name}: {reason}");
         }
     }
-    list(&app, "page_size=0&organizationId=%23").await.assert_refused(400, "guard.invalid_pagination");
+    list(&app, "page_size=0&organizationId=%23").await.assert_error(400, "guard.invalid_pagination");
     for query in ["page_size=2&page=1", "page=1&page_size=2", "page_size=2&page="] {
-        list(&app, query).await.assert_refused(400, "guard.invalid_pagination");
+        list(&app, query).await.assert_error(400, "guard.invalid_pagination");
     }
 }
 
@@ -307,7 +307,7 @@ async fn a_cursor_is_valid_only_for_its_own_list() {
         assert_eq!((answer.status, answer.code().as_str()), (400, "guard.invalid_pagination"), "{reason}");
     }
     let elsewhere = Call::list(&format!("organizationId=acme&page_size=2&cursor={cursor}")).by("no-mail");
-    app.call(elsewhere).await.assert_refused(400, "guard.invalid_pagination");
+    app.call(elsewhere).await.assert_error(400, "guard.invalid_pagination");
 
     for (query, expected, reason) in [
         (format!("organizationId=acme&page_size=2&cursor={cursor}"), &newest_first[2..], "where it came from"),

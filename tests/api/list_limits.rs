@@ -57,7 +57,7 @@ async fn a_list_that_is_too_long_is_an_error_as_soon_as_that_is_known() {
     for (filter, most_units) in [("", 1400.0), ("organizationId=acme", 700.0)] {
         let (answer, units, rows, queries) = cost(&app, Call::list(filter)).await;
         println!("unpaged, {filter:?}: {queries} queries, {rows} rows, {units} read units");
-        answer.assert_refused(400, "guard.invalid_pagination");
+        answer.assert_error(400, "guard.invalid_pagination");
         // 4 MiB are 510 of these rows, and DynamoDB reads a megabyte at a time.
         assert!(rows <= 650 && queries <= 6 && units <= most_units, "{filter}: {queries}, {rows}, {units}");
     }
@@ -81,7 +81,7 @@ async fn the_size_limit_of_a_list_counts_the_bytes_of_the_response() {
         for n in 0..2 {
             app.put_rows([row(100 + n, "ada", &name)]).await;
         }
-        app.call(Call::list("")).await.assert_refused(400, "guard.invalid_pagination");
+        app.call(Call::list("")).await.assert_error(400, "guard.invalid_pagination");
         let page = app.call(Call::list("page_size=100")).await;
         assert!(page.status == 200 && next(&page).is_some(), "{text:?}: a page ends before it is too long");
         let bytes = serde_json::to_string(&page.text).unwrap().len() - 2;

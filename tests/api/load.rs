@@ -54,7 +54,7 @@ async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (
         let organization = Organization { name: id.clone(), id, branding: Map::new() };
         app.app.store.put_organization(&tenant(&owner), &organization).await.unwrap();
     }
-    app.proxy().refuse_at_random(
+    app.proxy().fail_at_random(
         4,
         throttled_percent,
         &["ThrottlingException", "ProvisionedThroughputExceededException"],

@@ -110,7 +110,7 @@ async fn no_line_names_a_person() {
     let logged = Logged::by(&mut app);
     lead_through_life(&app).await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
-    app.create_at(NOW, &body_with_mail("bob@example.com")).await.assert_refused(400, "connector.invalid_response");
+    app.create_at(NOW, &body_with_mail("bob@example.com")).await.assert_error(400, "connector.invalid_response");
     assert_eq!(logged.lines().len(), 9);
     for word in ["@", "example.com", "ada", "bob", "Lovelace", "secret", "authorization", "Join"] {
         assert!(!logged.text().contains(word), "{word}: {}", logged.text());
@@ -149,7 +149,7 @@ async fn cloudwatch_can_make_the_metrics_of_every_line() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     lead_through_life(&app).await;
-    app.invoke_at(NOW, "{}").await.assert_refused(401, "auth.unauthorized");
+    app.invoke_at(NOW, "{}").await.assert_error(401, "auth.unauthorized");
     let lines = logged.lines();
     lines.iter().for_each(assert_is_embedded_metrics);
     let times = |names: &[&str]| {
@@ -195,7 +195,7 @@ async fn every_failure_has_its_outcome() {
     }
     let mut app = TestApp::start_without_database().await;
     let logged = Logged::by(&mut app);
-    app.call(Call::list("")).await.assert_refused(503, "service.unavailable");
+    app.call(Call::list("")).await.assert_error(503, "service.unavailable");
     let line = logged.last();
     assert_eq!((&line["outcome"], &line["level"]), (&json!("unavailable"), &json!("ERROR")));
     assert!(line["cause"].as_str().is_some_and(|cause| cause.starts_with("DynamoDB: ")), "{line}");
@@ -207,7 +207,7 @@ async fn a_rate_limited_recipient_has_its_own_outcome() {
     let logged = Logged::by(&mut app);
     app.invite(&body_with_mail("a@example.com")).await;
     let elsewhere = with(body_with_mail("a@example.com"), json!({ "organizationId": "string" }));
-    app.create_at(NOW, &elsewhere).await.assert_refused(429, "request.message_rate_limited");
+    app.create_at(NOW, &elsewhere).await.assert_error(429, "request.message_rate_limited");
     assert_eq!(logged.last()["outcome"], "rate_limited");
 }
 
@@ -341,7 +341,7 @@ async fn a_fault_that_no_retry_helps_has_the_outcome_internal_with_its_cause_and
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     app.put_rows([items::from_json(json!({ "pk": "TENANT#default", "sk": "ORGANIZATION#acme", "name": 5 }))]).await;
-    app.create_at(NOW, &body("a@example.com")).await.assert_refused(500, "service.internal");
+    app.create_at(NOW, &body("a@example.com")).await.assert_error(500, "service.internal");
     let line = logged.last();
     assert_eq!((&line["outcome"], &line["level"], &line["Requests"]), (&json!("internal"), &json!("ERROR"), &json!(1)));
     assert_eq!(line["cause"], "unreadable organization row: name");

@@ -90,8 +90,8 @@ async fn a_list_too_long_for_one_response_is_an_error_and_can_be_read_in_pages()
     for n in 0..15 {
         app.put_rows([invitation(n, &"x".repeat(300_000)).1]).await;
     }
-    let refused = app.call(Call::list("")).await;
-    refused.assert_refused(400, "guard.invalid_pagination");
-    assert!(refused.json()["message"].as_str().unwrap().contains("page_size"), "{refused:?}");
+    let too_long = app.call(Call::list("")).await;
+    too_long.assert_error(400, "guard.invalid_pagination");
+    assert!(too_long.json()["message"].as_str().unwrap().contains("page_size"), "{too_long:?}");
     assert_eq!(all_pages(&app, "page_size=10").await.len(), 15);
 }

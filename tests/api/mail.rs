@@ -114,7 +114,7 @@ async fn a_connector_may_have_its_own_template_in_one_language_and_the_built_in_
         assert_eq!(&app.mails().remove(0).subject, subject, "{locale}");
     }
     let answer = app.create_at(NOW, &mailed("someone@example.com", json!({ "locale": "xx" }))).await;
-    answer.assert_refused(400, "connector.invalid_config");
+    answer.assert_error(400, "connector.invalid_config");
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn missing_variables_of_a_template_are_an_error_before_anything_is_written
         let before = app.rows().await;
         for payload in [json!({ "a": {} }), json!({ "a": { "b": null } }), json!({ "a": "b" })] {
             let answer = app.create_at(NOW, &mailed("someone@example.com", payload.clone())).await;
-            answer.assert_refused(400, "connector.insufficient_request_parameters");
+            answer.assert_error(400, "connector.insufficient_request_parameters");
             assert_eq!(answer.json()["data"], json!({ "missing": missing }), "{payload}");
         }
         assert_eq!(app.rows().await, before);
@@ -186,7 +186,7 @@ async fn an_unusable_connector_is_an_error_before_anything_is_written() {
         app.set_connector(&connector).await;
         let before = app.rows().await;
         let payload = json!({ "link": "https://elsewhere.example.org/", "locale": "it" });
-        app.create_at(NOW, &mailed("someone@example.com", payload)).await.assert_refused(status, code);
+        app.create_at(NOW, &mailed("someone@example.com", payload)).await.assert_error(status, code);
         assert_eq!(app.rows().await, before, "{code}");
     }
 }
@@ -196,7 +196,7 @@ async fn a_stored_template_that_ses_does_not_have_is_an_error_and_the_invitation
     let app = TestApp::start().await;
     app.set_connector(&connector_with(stored("gone", &[], true))).await;
     let answer = app.create_at(NOW, &mailed("someone@example.com", json!({}))).await;
-    answer.assert_refused(400, "connector.invalid_response");
+    answer.assert_error(400, "connector.invalid_response");
     assert!(app.row("default", "ORG#acme#INVITEE#someone@example.com").await.is_none());
 }
 
@@ -223,9 +223,9 @@ async fn the_recipient_rate_limit_counts_in_a_sliding_window() {
     assert_eq!(app.create_at(NOW, &to("a", json!({}))).await.status, 201);
     assert_eq!(app.create_at(NOW + 20_000, &to("b", json!({}))).await.status, 201);
     let lower_case = with(to("c", json!({})), json!({ "invitee": "busy@example.com" }));
-    let refused = app.create_at(NOW + 30_000, &lower_case).await;
-    refused.assert_refused(429, "request.message_rate_limited");
-    assert_eq!(refused.headers["retry-after"], "30", "until the first send leaves the window");
+    let limited = app.create_at(NOW + 30_000, &lower_case).await;
+    limited.assert_error(429, "request.message_rate_limited");
+    assert_eq!(limited.headers["retry-after"], "30", "until the first send leaves the window");
     assert!(app.row("default", "ORG#c#INVITEE#busy@example.com").await.is_none(), "nothing is written");
     assert_eq!(app.create_at(NOW + 30_000, &to("d", json!(false))).await.status, 201, "without mail there is no limit");
     assert_eq!(app.create_at(NOW + 60_000, &to("c", json!({}))).await.status, 201, "the first send has left");

@@ -52,6 +52,7 @@ mod standing;
 mod status;
 mod template;
 mod tenants;
+mod test_names;
 mod token_issuers;
 mod unreadable;
 mod unreadable_invitations;

@@ -74,7 +74,7 @@ async fn the_body_of_a_message_is_a_payload() {
         ),
     ] {
         let answer = app.call(Call::message(&id, &json!({})).text("application/json", body)).await;
-        answer.assert_refused(400, "guard.invalid_input");
+        answer.assert_error(400, "guard.invalid_input");
         let found = answer.json()["data"]["issues"].clone();
         let expected: Vec<Value> = issues.iter().map(|(path, code)| json!([path, code])).collect();
         let found: Vec<Value> = found.as_array().unwrap().iter().map(|it| json!([path(it), it["code"]])).collect();
@@ -94,7 +94,7 @@ async fn the_body_of_a_message_is_a_payload() {
         assert!(answer.json()["details"].is_string(), "{reason}: {answer:?}");
     }
     let huge = json!({ "x": "y".repeat(1 << 20) });
-    app.call(Call::message(&id, &huge)).await.assert_refused(413, "request.invalid_input");
+    app.call(Call::message(&id, &huge)).await.assert_error(413, "request.invalid_input");
     assert_eq!((app.rows().await, app.mails().len()), (before, 0));
 }
 
@@ -171,7 +171,7 @@ async fn missing_variables_and_forbidden_links_reserve_no_send() {
     let before = app.rows().await;
     for (locale, missing) in [("x-strict", json!(["link", "code"])), ("x-stored", json!(["link"]))] {
         let answer = app.call(Call::message(&id, &json!({ "locale": locale }))).await;
-        answer.assert_refused(400, "connector.insufficient_request_parameters");
+        answer.assert_error(400, "connector.insufficient_request_parameters");
         assert_eq!(answer.json()["data"], json!({ "missing": missing }));
     }
     assert_eq!((app.rows().await, app.stack.ses.calls()), (before, 0));
@@ -204,12 +204,12 @@ async fn creates_and_messages_share_the_recipient_rate_limit() {
     let again = Call::message(&id, &json!({}));
     assert_eq!(app.call_at(NOW + 10_000, again.clone()).await.status, 204);
     assert_eq!(app.call_at(NOW + 20_000, again.clone()).await.status, 204);
-    let refused = app.call_at(NOW + 30_000, again.clone()).await;
-    refused.assert_refused(429, "request.message_rate_limited");
-    assert_eq!(refused.headers["retry-after"], "30", "until the first send leaves the window");
-    app.create_at(NOW + 30_000, &mailed("other")).await.assert_refused(429, "request.message_rate_limited");
+    let limited = app.call_at(NOW + 30_000, again.clone()).await;
+    limited.assert_error(429, "request.message_rate_limited");
+    assert_eq!(limited.headers["retry-after"], "30", "until the first send leaves the window");
+    app.create_at(NOW + 30_000, &mailed("other")).await.assert_error(429, "request.message_rate_limited");
     assert_eq!(app.call_at(NOW + 60_000, again.clone()).await.status, 204, "the first has left");
-    app.create_at(NOW + 60_000, &mailed("other")).await.assert_refused(429, "request.message_rate_limited");
+    app.create_at(NOW + 60_000, &mailed("other")).await.assert_error(429, "request.message_rate_limited");
     assert_eq!(app.create_at(NOW + 70_000, &mailed("other")).await.status, 201, "the second has left");
     assert_eq!(app.mails().len(), 5);
     invariant::check(&app, NOW + 70_000).await;
@@ -240,7 +240,7 @@ async fn a_missing_or_broken_template_is_an_error() {
     ] {
         app.set_connector(&connector).await;
         let before = app.rows().await;
-        app.call(Call::message(&id, &json!({ "link": LINK }))).await.assert_refused(status, code);
+        app.call(Call::message(&id, &json!({ "link": LINK }))).await.assert_error(status, code);
         assert_eq!(app.rows().await, before, "{code}");
     }
 }

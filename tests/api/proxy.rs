@@ -136,15 +136,14 @@ impl Proxy {
         self.shared.lasting.lock().unwrap().insert(operation, intervention);
     }
 
-    /// DynamoDB refuses so many percent of all requests, each with one of these errors. Which, and with what, is told by
-    /// the `seed` and the order of the requests.
-    pub fn refuse_at_random(&self, seed: u64, percent: usize, errors: &'static [&'static str]) {
+    /// Fails this percentage of all requests, each with one of these errors. `seed` determines which requests and errors.
+    pub fn fail_at_random(&self, seed: u64, percent: usize, errors: &'static [&'static str]) {
         *self.shared.chance.lock().unwrap() = Some(Chance { state: seed, percent, errors });
     }
 
-    /// DynamoDB refuses requests for the rows that a transaction is at, as its documentation says: another transaction is
-    /// cancelled with `TransactionConflict`, and a write of a single row fails with `TransactionConflictException`
-    /// (developer guide, "Transaction conflict handling"). A transaction takes a moment.
+    /// Fails requests for rows of a transaction that is still running, as DynamoDB documents it (developer guide,
+    /// "Transaction conflict handling"): a transaction is cancelled, and a single write gets
+    /// `TransactionConflictException`. A transaction takes some time.
     pub fn conflict_as_dynamodb_does(&self) {
         self.shared.conflicts.store(true, Ordering::Relaxed);
     }

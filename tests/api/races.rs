@@ -180,7 +180,7 @@ async fn an_invitation_that_changed_while_its_email_failed_stays_and_the_send_is
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
         assert_eq!(app.call(meanwhile.call(&id)).await.status, meanwhile.success(), "{meanwhile:?}");
-        creating.await.unwrap().assert_refused(429, "connector.rate_limit_exceeded");
+        creating.await.unwrap().assert_error(429, "connector.rate_limit_exceeded");
 
         let row = app.row("default", &format!("INVITATION#{id}")).await;
         assert_eq!(row.map_or(Value::Null, |row| row["status"].clone()), status);
@@ -206,7 +206,7 @@ async fn an_invitation_that_expired_while_ses_rejected_its_email_is_rolled_back_
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let next = app.invite_at(EXPIRY, &body("ada@example.com")).await;
-        creating.await.unwrap().assert_refused(429, "connector.rate_limit_exceeded");
+        creating.await.unwrap().assert_error(429, "connector.rate_limit_exceeded");
         let left = app.call_at(EXPIRY, Call::list("")).await.json();
         let ids: Vec<&str> = left.as_array().unwrap().iter().map(|entity| entity["id"].as_str().unwrap()).collect();
         assert_eq!(ids, [next.as_str()], "the expired one is rolled back, {key:?}");

@@ -223,7 +223,7 @@ async fn an_invitation_whose_mail_fails_is_rolled_back_although_its_invitee_beca
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     directory(&app, &["member", "put", "acme", "ada"]).await.unwrap();
-    creating.await.unwrap().assert_refused(429, "connector.rate_limit_exceeded");
+    creating.await.unwrap().assert_error(429, "connector.rate_limit_exceeded");
     let rows = app.rows().await;
     invariant::assert_holds(&app, &rows, NOW);
     assert!(!rows.iter().any(|row| row["status"] == "Pending"), "{rows:#?}");

@@ -45,7 +45,7 @@ async fn a_member_cannot_be_invited_again() {
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     app.call(Call::accept(&id, "ada")).await;
-    app.create_at(NOW + 1, &body("ADA@example.com")).await.assert_refused(422, "request.invalid_input");
+    app.create_at(NOW + 1, &body("ADA@example.com")).await.assert_error(422, "request.invalid_input");
     app.add_organization("other").await;
     app.invite(&with(body("ada@example.com"), json!({ "organizationId": "other" }))).await;
 }
@@ -184,17 +184,17 @@ async fn the_status_is_accepted_or_revoked() {
         ("null", json!([[null, "invalid_type"]]), "nothing at all"),
     ] {
         let answer = app.call(Call::revoke(&id).text("application/json", body)).await;
-        answer.assert_refused(400, "guard.invalid_input");
+        answer.assert_error(400, "guard.invalid_input");
         let found = answer.json()["data"]["issues"].clone();
         let found: Vec<Value> = found.as_array().unwrap().iter().map(|it| json!([it["path"][0], it["code"]])).collect();
         assert_eq!(json!(found), issues, "{reason}");
     }
     for (content_type, body) in [("application/json", "{"), ("text/plain", r#"{"status":"Revoked"}"#)] {
         let answer = app.call(Call::revoke(&id).text(content_type, body)).await;
-        answer.assert_refused(400, "request.invalid_input");
+        answer.assert_error(400, "request.invalid_input");
     }
     let huge = json!({ "status": "Revoked", "x": "y".repeat(1 << 20) });
-    app.call(Call::status(&id, &huge)).await.assert_refused(413, "request.invalid_input");
+    app.call(Call::status(&id, &huge)).await.assert_error(413, "request.invalid_input");
     assert_eq!(app.rows().await, before);
 }
 
@@ -284,7 +284,7 @@ async fn a_slow_clock_cannot_accept_an_invitation_whose_standing_a_newer_one_has
     let older = app.invite(&with(body("ada@example.com"), json!({ "expiresAt": NOW + 1000 }))).await;
     let newer = app.invite_at(NOW + 1000, &body("ada@example.com")).await;
     // A request that began before the expiry, or whose machine's clock is behind.
-    app.call_at(NOW + 999, Call::accept(&older, "ada")).await.assert_refused(422, "request.invalid_input");
+    app.call_at(NOW + 999, Call::accept(&older, "ada")).await.assert_error(422, "request.invalid_input");
     invariant::check(&app, NOW + 1000).await;
     assert_eq!(app.call_at(NOW + 999, Call::revoke(&older)).await.status, 200, "which leaves the newer alone");
     invariant::check(&app, NOW + 1000).await;
@@ -298,9 +298,9 @@ async fn with_trusted_references_any_valid_user_can_accept() {
     let user = "0b2f6a5e-5d0c-4f0e-9d7e-3a2b1c0d9e8f";
     let changes = json!({ "organizationId": "anywhere", "inviterId": null, "organizationRoleIds": ["b", "a"] });
     let id = app.invite(&with(body("someone@example.com"), changes)).await;
-    app.call(Call::accept(&id, "a#b")).await.assert_refused(404, "entity.not_found");
-    app.call(Call::accept(&id, &"x".repeat(37))).await.assert_refused(400, "guard.invalid_input");
-    app.call(Call::accept(&id, "")).await.assert_refused(422, "request.invalid_input");
+    app.call(Call::accept(&id, "a#b")).await.assert_error(404, "entity.not_found");
+    app.call(Call::accept(&id, &"x".repeat(37))).await.assert_error(400, "guard.invalid_input");
+    app.call(Call::accept(&id, "")).await.assert_error(422, "request.invalid_input");
     let answer = app.call(Call::accept(&id, user)).await;
     assert_eq!((answer.status, &answer.json()["acceptedUserId"]), (200, &json!(user)), "{answer:?}");
     assert_eq!(roles(&app.row("default", &format!("MEMBER#anywhere#{user}")).await.unwrap()), ["a", "b"]);

@@ -15,7 +15,7 @@ async fn no_operation_reaches_the_invitation_of_another_tenant() {
         let before = app.rows().await;
         let answer = app.call(operation.call(&id).by("no-mail")).await;
         if operation.names_invitation() {
-            answer.assert_refused(404, "entity.not_found");
+            answer.assert_error(404, "entity.not_found");
             let nowhere = app.call(operation.call(&"0".repeat(21)).by("no-mail")).await;
             assert_eq!(answer.text, nowhere.text, "as if there were no such invitation, {operation:?}");
             assert_eq!(app.rows().await, before, "{operation:?} changes nothing");
@@ -58,7 +58,7 @@ async fn a_user_of_another_tenant_cannot_accept() {
     let app = TestApp::start().await;
     let created = app.create_as("no-mail", &with(body("ada@example.com"), json!({ "inviterId": null }))).await;
     let id = created.json()["id"].as_str().unwrap().to_owned();
-    app.call(Call::accept(&id, "ada").by("no-mail")).await.assert_refused(404, "entity.not_found");
+    app.call(Call::accept(&id, "ada").by("no-mail")).await.assert_error(404, "entity.not_found");
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ async fn an_unreadable_idempotency_record_is_a_500_and_not_a_new_request() {
         // Also where the invitation could be made again by now.
         app.delete_row("default", "ORG#acme#INVITEE#ada@example.com").await;
         let answer = app.call(with_key()).await;
-        answer.assert_refused(500, "service.internal");
+        answer.assert_error(500, "service.internal");
         assert_eq!(cause(&log.take()), format!("unreadable idempotency row: {attribute}"));
         let (count, mails) = (before.len() - 1, app.mails().len());
         assert_eq!((app.rows().await.len(), mails), (count, 1), "nothing is written, nobody is mailed");
@@ -192,7 +192,7 @@ async fn an_unreadable_invitation_has_not_ended() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         app.put_rows([items::from_json(row(&format!("INVITATION#{id}"), &json!({ "status": "lost" })))]).await;
-        asking.await.unwrap().assert_refused(500, "service.internal");
+        asking.await.unwrap().assert_error(500, "service.internal");
     }
 }
 
@@ -278,7 +278,7 @@ async fn roles_that_do_not_fit_a_row_are_an_error_and_the_largest_that_fit_can_b
             let id = answer.json()["id"].as_str().unwrap().to_owned();
             assert_eq!(app.call(Call::accept(&id, "ada")).await.status, 200, "{reason}");
         } else {
-            answer.assert_refused(422, "entity.value_too_long");
+            answer.assert_error(422, "entity.value_too_long");
             assert_eq!(app.rows().await, before, "{reason}");
         }
     }

@@ -34,7 +34,7 @@ impl Answer {
     }
 
     #[track_caller]
-    pub fn assert_refused(&self, status: u16, code: &str) {
+    pub fn assert_error(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code().as_str()), (status, code), "{self:?}");
     }
 }

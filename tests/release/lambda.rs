@@ -27,7 +27,7 @@ async fn the_release_binary_creates_and_mails() {
     assert_eq!(answer.status, 201, "{answer:?}");
     let mail = around.stack.ses.mails().remove(0);
     assert_eq!(mail.to, answer.json()["invitee"]);
-    function.invoke(&event).await.assert_refused(422, "entity.unique_integrity_violation");
+    function.invoke(&event).await.assert_error(422, "entity.unique_integrity_violation");
     let log = function.stop().await;
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     assert_eq!(lines.len(), 2, "one line for each request: {log}");

@@ -3,7 +3,7 @@
 use super::{
     body::{with, without},
     check,
-    row::{INVALID_TYPE, NOT_IN_FUTURE, Row, TOO_BIG, guard, ok, refused, unreadable, wrong_kinds},
+    row::{INVALID_TYPE, NOT_IN_FUTURE, Row, TOO_BIG, guard, ok, error, unreadable, wrong_kinds},
 };
 
 #[tokio::test]
@@ -56,7 +56,7 @@ pub fn rows() -> Vec<Row> {
             ("the first instant of ECMAScript", "-8640000000000000"),
             ("shortly ago", "1577836800000"),
         ]
-        .map(|(reason, number)| refused(reason, with(field, number), NOT_IN_FUTURE)),
+        .map(|(reason, number)| error(reason, with(field, number), NOT_IN_FUTURE)),
     );
     rows.extend(
         [

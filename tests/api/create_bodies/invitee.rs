@@ -3,7 +3,7 @@
 use super::{
     body::{to, with, without},
     check,
-    row::{INVALID_STRING, INVALID_TYPE, Row, TOO_LONG, guard, ok, refused, wrong_kinds},
+    row::{INVALID_STRING, INVALID_TYPE, Row, TOO_LONG, guard, ok, error, wrong_kinds},
 };
 
 #[tokio::test]
@@ -134,8 +134,8 @@ fn bad_addresses() -> Vec<Row> {
     })
     .collect();
     rows.extend([
-        refused("an address of 257 characters", to(&address_of(257)), TOO_LONG),
-        refused("an address as long as a body may carry it", to(&vast_address()), TOO_LONG),
+        error("an address of 257 characters", to(&address_of(257)), TOO_LONG),
+        error("an address as long as a body may carry it", to(&vast_address()), TOO_LONG),
     ]);
     rows
 }

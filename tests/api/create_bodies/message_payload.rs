@@ -4,7 +4,7 @@ use super::{
     body::{with, without},
     check,
     row::{
-        CREATED, INVALID_TYPE, INVALID_UNION, LACKS_VARIABLE, NOT_READABLE, Row, guard, ok, refused, tolerated,
+        CREATED, INVALID_TYPE, INVALID_UNION, LACKS_VARIABLE, NOT_READABLE, Row, guard, ok, error, tolerated,
         wrong_kinds,
     },
 };
@@ -72,7 +72,7 @@ pub fn rows() -> Vec<Row> {
             with(field, r#"{"code":"1","code":1}"#),
             &[("messagePayload.code", INVALID_TYPE)],
         ),
-        refused(
+        error(
             "a template whose variables are lacking",
             with(field, r#"{"locale":"x-strict"}"#),
             LACKS_VARIABLE,

@@ -4,7 +4,7 @@ use super::{
     body::with,
     check,
     row::{
-        INVALID_STRING, INVALID_TYPE, INVALID_UNION, NOT_FOUND, NOT_IN_FUTURE, Row, TOO_BIG, guard, refused, unreadable,
+        INVALID_STRING, INVALID_TYPE, INVALID_UNION, NOT_FOUND, NOT_IN_FUTURE, Row, TOO_BIG, guard, error, unreadable,
     },
 };
 
@@ -42,23 +42,23 @@ pub fn rows() -> Vec<Row> {
             &[("messagePayload", INVALID_UNION)],
         ),
         unreadable("the type is looked at before the fields", "{}").of_type(Some("text/plain")),
-        refused(
+        error(
             "the time is looked at before the organization",
             with("expiresAt", past).set("organizationId", r#""atlantis""#),
             NOT_IN_FUTURE,
         ),
-        refused(
+        error(
             "the time is looked at before the template",
             with("expiresAt", past).set("messagePayload", r#"{"locale":"x-strict"}"#),
             NOT_IN_FUTURE,
         ),
-        refused(
+        error(
             "the directory is looked at before the template",
             with("organizationId", r#""atlantis""#)
                 .set("messagePayload", r#"{"locale":"x-strict"}"#),
             NOT_FOUND,
         ),
-        refused(
+        error(
             "everything unknown is named at once",
             with("inviterId", r#""nobody""#)
                 .set("organizationId", r#""atlantis""#)

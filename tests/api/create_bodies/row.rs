@@ -53,18 +53,18 @@ pub fn ok(reason: impl Into<String>, body: impl Into<Vec<u8>>) -> Row {
     tolerated(reason, body, &[CREATED])
 }
 
-pub fn refused(reason: impl Into<String>, body: impl Into<Vec<u8>>, outcome: (u16, &'static str)) -> Row {
+pub fn error(reason: impl Into<String>, body: impl Into<Vec<u8>>, outcome: (u16, &'static str)) -> Row {
     tolerated(reason, body, &[outcome])
 }
 
 /// Expects the error for a body that is not UTF-8 JSON, or has another content type. `details` gives the position.
 pub fn unreadable(reason: impl Into<String>, body: impl Into<Vec<u8>>) -> Row {
-    Row { explains: true, ..refused(reason, body, NOT_READABLE) }
+    Row { explains: true, ..error(reason, body, NOT_READABLE) }
 }
 
 /// Expects these violations of the body's schema: each is a key path and zod's code.
 pub fn guard(reason: impl Into<String>, body: impl Into<Vec<u8>>, issues: &[(&'static str, &'static str)]) -> Row {
-    Row { issues: issues.to_vec(), ..refused(reason, body, NOT_VALID) }
+    Row { issues: issues.to_vec(), ..error(reason, body, NOT_VALID) }
 }
 
 impl Row {

@@ -98,7 +98,7 @@ async fn one_fault_is_retried_where_a_retry_can_help() {
         app.proxy().next(case.call, case.fault);
         let answer = case.request(&app, BUDGET).await;
         if matches!(case.kind, Lasting | Permanent) && !case.is_after_the_mail() {
-            case.assert_refused(&app, &answer, &before).await;
+            case.assert_error(&app, &answer, &before).await;
             let again = case.request(&app, BUDGET).await;
             case.assert_done(&app, &again).await;
         } else {
@@ -125,7 +125,7 @@ async fn a_repeated_fault_is_an_error_in_time_and_leaves_nothing_half_written() 
         if case.is_seen() || case.is_after_the_mail() {
             return case.assert_done(&app, &answer).await;
         }
-        case.assert_refused(&app, &answer, &before).await;
+        case.assert_error(&app, &answer, &before).await;
         let again = case.request(&app, BUDGET).await;
         case.assert_done(&app, &again).await;
     })
@@ -161,7 +161,7 @@ async fn without_a_connection_to_dynamodb_every_operation_is_a_503() {
     let before = app.rows().await;
     let requests = Operation::ALL.iter().map(|operation| (NOW, operation.call(&"0".repeat(21))));
     for answer in app.call_all_at_once(requests.collect()).await {
-        answer.assert_refused(503, "service.unavailable");
+        answer.assert_error(503, "service.unavailable");
         assert_eq!(answer.headers["retry-after"], "1", "{answer:?}");
     }
     assert_eq!((app.rows().await, app.mails().len()), (before, 0));
@@ -201,7 +201,7 @@ impl Case {
         self.operation == CreateWithKey && self.kind == Lost && self.call == "TransactWriteItems"
     }
 
-    async fn assert_refused(&self, app: &CaseApp, answer: &Answer, before: &[Value]) {
+    async fn assert_error(&self, app: &CaseApp, answer: &Answer, before: &[Value]) {
         let expected = match self.kind {
             Permanent => ((500, "service.internal"), None),
             _ => ((503, "service.unavailable"), Some("1")),

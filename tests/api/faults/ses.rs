@@ -26,7 +26,7 @@ const TOO_LONG: Duration = Duration::from_secs(5);
 /// The faults with which SES has certainly not accepted a message, the number of attempts, and the caller's response.
 #[rustfmt::skip]
 pub const FAULTS: [(SesFault, usize, Outcome, &str); 12] = [
-    (MessageRejected, 1, REJECTED, "the message is refused for what it is"),
+    (MessageRejected, 1, REJECTED, "the content of the message is rejected"),
     (BadRequest, 1, REJECTED, "the request is not valid"),
     (NotFound, 1, REJECTED, "the configuration set or the template does not exist"),
     (AccountSuspended, 1, REJECTED, "the account may not send any more"),
@@ -196,7 +196,7 @@ async fn a_message_that_ses_may_have_accepted_counts_as_sent() {
             let message = Call::message(&id, &json!({}));
             let sent = app.call_within(SHORT, message.clone()).await;
             assert_eq!((sent.status, app.mails().len()), (204, usize::from(is_taken)), "{fault:?}: {reason}");
-            app.call(message).await.assert_refused(429, "request.message_rate_limited");
+            app.call(message).await.assert_error(429, "request.message_rate_limited");
             assert_eq!(counted(&app, "grace@example.com").await, 1, "{fault:?}: {reason}");
             invariant::check(&app, NOW).await;
         })
@@ -277,7 +277,7 @@ async fn a_proof_of_the_connection_does_not_outlive_a_freeze() {
         app.invite(&body("ada@example.com")).await;
         proxy.next(PATH, Intervention::Delay(Duration::from_millis(300)));
         let failed = app.create_at(NOW, &body_with_mail("ada@example.com")).await;
-        failed.assert_refused(422, "entity.unique_integrity_violation");
+        failed.assert_error(422, "entity.unique_integrity_violation");
         while proxy.count(PATH) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
