@@ -11,7 +11,8 @@ const FEWEST_UNDERSCORES: usize = 3;
 #[test]
 fn documents_and_scripts_name_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sources: String = ["src", "tests"].iter().flat_map(|folder| files(&root.join(folder), "rs")).map(read).collect();
+    let sources: String =
+        ["src", "tests"].iter().flat_map(|folder| files(&root.join(folder), "rs")).map(read).collect();
     let documents = files(&root.join("docs"), "md").into_iter().chain(files(&root.join("tests"), "md"));
     let scripts = [".ci/second-opinion", ".cargo/mutants.toml", "README.md"].map(|path| root.join(path));
     let mut found = 0;

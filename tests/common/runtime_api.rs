@@ -111,19 +111,25 @@ async fn init_error(error: Bytes) {
     panic!("the function did not start: {}", String::from_utf8_lossy(&error));
 }
 
-/// The binary that would be deployed: release profile, no features. It is built here, once, because cargo itself builds
-/// only the profile and the features of the tests.
+/// The binary that would be deployed: the file that `RELEASE_BINARY` names, such as the artefact of `sam build`, or else
+/// what is built here, once, with the release profile and without features. Cargo itself builds only the profile and the
+/// features of the tests.
 pub fn release_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let built = std::process::Command::new(env!("CARGO"))
-            .args(["build", "--release", "--locked", "--quiet", "--bin", "organization-invitations"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("cargo runs");
-        assert!(built.success(), "the release build failed");
-        let own = PathBuf::from(env!("CARGO_BIN_EXE_organization-invitations"));
-        let target = own.parent().and_then(Path::parent).expect("target/<profile>/…");
-        target.join("release").join("organization-invitations")
+    BINARY.get_or_init(|| match std::env::var_os("RELEASE_BINARY") {
+        Some(path) => std::fs::canonicalize(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+        None => build_release_binary(),
     })
+}
+
+fn build_release_binary() -> PathBuf {
+    let built = std::process::Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--quiet", "--bin", "organization-invitations"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("cargo runs");
+    assert!(built.success(), "the release build failed");
+    let own = PathBuf::from(env!("CARGO_BIN_EXE_organization-invitations"));
+    let target = own.parent().and_then(Path::parent).expect("target/<profile>/…");
+    target.join("release").join("organization-invitations")
 }

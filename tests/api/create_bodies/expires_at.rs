@@ -3,7 +3,7 @@
 use super::{
     body::{with, without},
     check,
-    row::{INVALID_TYPE, NOT_IN_FUTURE, Row, TOO_BIG, guard, ok, error, unreadable, wrong_kinds},
+    row::{INVALID_TYPE, NOT_IN_FUTURE, Row, TOO_BIG, error, guard, ok, unreadable, wrong_kinds},
 };
 
 #[tokio::test]

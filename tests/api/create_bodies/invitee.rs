@@ -3,7 +3,7 @@
 use super::{
     body::{to, with, without},
     check,
-    row::{INVALID_STRING, INVALID_TYPE, Row, TOO_LONG, guard, ok, error, wrong_kinds},
+    row::{INVALID_STRING, INVALID_TYPE, Row, TOO_LONG, error, guard, ok, wrong_kinds},
 };
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::{
     body::{with, without},
     check,
     row::{
-        CREATED, INVALID_TYPE, INVALID_UNION, LACKS_VARIABLE, NOT_READABLE, Row, guard, ok, error, tolerated,
+        CREATED, INVALID_TYPE, INVALID_UNION, LACKS_VARIABLE, NOT_READABLE, Row, error, guard, ok, tolerated,
         wrong_kinds,
     },
 };

@@ -4,7 +4,7 @@ use super::{
     body::with,
     check,
     row::{
-        INVALID_STRING, INVALID_TYPE, INVALID_UNION, NOT_FOUND, NOT_IN_FUTURE, Row, TOO_BIG, guard, error, unreadable,
+        INVALID_STRING, INVALID_TYPE, INVALID_UNION, NOT_FOUND, NOT_IN_FUTURE, Row, TOO_BIG, error, guard, unreadable,
     },
 };
 

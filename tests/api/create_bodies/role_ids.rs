@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     body::{with, without},
     check,
-    row::{INVALID_TYPE, NOT_FOUND, Row, TOO_BIG, guard, ok, error, wrong_kinds},
+    row::{INVALID_TYPE, NOT_FOUND, Row, TOO_BIG, error, guard, ok, wrong_kinds},
 };
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::{
     body::with,
     check,
-    row::{CREATED, NOT_READABLE, NOT_VALID, Row, TOO_LARGE, ok, error, tolerated, unreadable},
+    row::{CREATED, NOT_READABLE, NOT_VALID, Row, TOO_LARGE, error, ok, tolerated, unreadable},
 };
 
 const MIB: usize = 1024 * 1024;
