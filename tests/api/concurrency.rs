@@ -1,4 +1,4 @@
-//! Many callers at once.
+//! Many concurrent callers.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ async fn all_at_once(app: &Arc<TestApp>, bodies: impl Iterator<Item = Value>) ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_concurrent_creates_for_one_invitee_one_wins_and_one_mail_is_sent() {
+async fn of_fifty_concurrent_creates_for_one_invitee_one_succeeds_and_one_mail_is_sent() {
     let app = Arc::new(TestApp::start().await);
     let answers = all_at_once(&app, (0..50).map(|_| body_with_mail("wanted@example.com"))).await;
     let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
     assert_eq!(won.len(), 1);
     let winner = &won[0].json()["id"];
     for answer in lost {
-        answer.assert_refused(422, "entity.unique_integrity_violation");
+        answer.assert_error(422, "entity.unique_integrity_violation");
         assert_eq!(&answer.json()["data"]["invitationId"], winner);
     }
     assert_eq!(app.mails().len(), 1);
@@ -32,7 +32,7 @@ async fn of_fifty_concurrent_creates_for_one_invitee_one_wins_and_one_mail_is_se
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bulk_invitation_into_one_organization_succeeds_for_everybody() {
+async fn concurrent_creates_in_one_organization_all_succeed() {
     let app = Arc::new(TestApp::start().await);
     let answers = all_at_once(&app, (0..100).map(|n| body(&format!("person{n}@example.com")))).await;
     assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
@@ -47,10 +47,10 @@ async fn of_many_parallel_messages_to_one_recipient_exactly_the_limit_is_sent() 
     let to_everywhere =
         (0..24).map(|n| with(body_with_mail("busy@example.com"), json!({ "organizationId": format!("org{n}") })));
     let answers = all_at_once(&app, to_everywhere).await;
-    let (sent, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
+    let (sent, limited): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
     assert_eq!(sent.len(), 10);
-    for answer in refused {
-        answer.assert_refused(429, "request.message_rate_limited");
+    for answer in limited {
+        answer.assert_error(429, "request.message_rate_limited");
         assert_eq!(answer.headers["retry-after"], "600");
     }
     assert_eq!(app.mails().len(), 10);

@@ -1,5 +1,5 @@
-//! The tenant's email connector: one that cannot be used, what it fences, what its templates may cost, and the
-//! configuration set that its mail is sent with.
+//! The tenant's email connector: unusable ones, allowed link hosts, the limits of its templates, and the configuration
+//! set.
 
 use std::{
     process::Command,
@@ -32,7 +32,7 @@ async fn put_row(app: &TestApp, attributes: Value) {
 }
 
 #[tokio::test]
-async fn a_connector_row_that_cannot_be_used_is_told_and_the_stacks_connector_never_stands_in() {
+async fn an_unusable_connector_is_an_error_and_the_stacks_connector_does_not_replace_it() {
     let mut app = TestApp::start_with(&[DEFAULT_CONNECTOR]).await;
     let logged = Logged::by(&mut app);
     let id = app.invite(&body("pending@example.com")).await;
@@ -63,7 +63,7 @@ async fn a_connector_row_that_cannot_be_used_is_told_and_the_stacks_connector_ne
             app.create_at(NOW, &mailed("someone@example.com", json!({}))).await,
             app.call(Call::message(&id, &json!({}))).await,
         ] {
-            answer.assert_refused(400, "connector.invalid_config");
+            answer.assert_error(400, "connector.invalid_config");
             assert_eq!(answer.json()["message"], "The tenant's email connector is invalid.", "{reason}");
             assert_eq!(logged.last()["cause"], cause, "{reason}");
         }
@@ -76,7 +76,7 @@ async fn a_connector_row_that_cannot_be_used_is_told_and_the_stacks_connector_ne
 }
 
 #[tokio::test]
-async fn a_connector_that_cannot_be_used_is_told_where_a_missing_one_would_be() {
+async fn an_unusable_connector_is_reported_in_the_same_order_as_a_missing_one() {
     let app = TestApp::start_with(&[DEFAULT_CONNECTOR, ("MESSAGE_RATE_LIMIT", "1")]).await;
     app.add_organization("other").await;
     assert_eq!(app.create_at(NOW, &mailed("busy@example.com", json!({}))).await.status, 201);
@@ -127,7 +127,7 @@ async fn mail_is_sent_with_the_connectors_configuration_set_or_else_the_stacks()
 }
 
 #[tokio::test]
-async fn a_link_and_a_code_stay_within_the_fence() {
+async fn a_link_and_a_code_are_checked_against_the_allowed_link_hosts() {
     let hosts = |hosts: &[&str]| EmailConnector {
         allowed_link_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
         ..connector()
@@ -153,20 +153,20 @@ async fn a_link_and_a_code_stay_within_the_fence() {
             let id = answer.json()["id"].as_str().unwrap().to_owned();
             assert_eq!(app.call(Call::delete(&id)).await.status, 204);
         } else {
-            answer.assert_refused(400, "connector.invalid_request_parameters");
+            answer.assert_error(400, "connector.invalid_request_parameters");
             assert_eq!(app.rows().await, before, "{reason}");
         }
     }
 }
 
 #[tokio::test]
-async fn the_stacks_connector_has_a_fence_of_its_own() {
+async fn the_stacks_connector_has_its_own_allowed_link_hosts() {
     let app = TestApp::start_with(&[DEFAULT_CONNECTOR, ("DEFAULT_ALLOWED_LINK_HOSTS", "app.example.com")]).await;
     let to = |invitee: &str, link: &str| {
         with(mailed(invitee, json!({ "link": link })), json!({ "inviterId": null, "organizationId": "acme" }))
     };
     let elsewhere = app.create_as("no-mail", &to("a@example.com", "https://evil.example.org/")).await;
-    elsewhere.assert_refused(400, "connector.invalid_request_parameters");
+    elsewhere.assert_error(400, "connector.invalid_request_parameters");
     assert_eq!(app.create_as("no-mail", &to("a@example.com", "https://app.example.com/")).await.status, 201);
     app.set_connector(&connector()).await;
     let own = app.create_as("default", &to("a@example.com", "https://anywhere.example.org/")).await;
@@ -174,7 +174,7 @@ async fn the_stacks_connector_has_a_fence_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_the_directory_lacks_is_not_asked_of_the_caller() {
+async fn the_message_tells_variables_of_the_payload_from_those_of_the_directory() {
     let app = TestApp::start().await;
     let nameless = User { id: "nn".to_owned(), name: None, primary_email: None, avatar: None };
     app.app.store.put_user(&tenant("default"), &nameless).await.unwrap();
@@ -195,14 +195,14 @@ async fn what_the_directory_lacks_is_not_asked_of_the_caller() {
         let payload = json!({ "inviter": { "name": "forged" } });
         let body = with(mailed("a@example.com", payload), json!({ "inviterId": "nn" }));
         let answer = app.create_at(NOW, &body).await;
-        answer.assert_refused(400, "connector.insufficient_request_parameters");
+        answer.assert_error(400, "connector.insufficient_request_parameters");
         assert_eq!(answer.json()["message"], message);
         assert_eq!(answer.json()["data"]["missing"], missing);
     }
 }
 
 #[tokio::test]
-async fn a_subject_is_one_line_of_bounded_length_whatever_somebody_is_called() {
+async fn a_subject_is_one_line_of_limited_length_for_every_name() {
     let app = TestApp::start().await;
     let name = format!("Ada\r\nBcc: x@example.com {}", "\u{e9}".repeat(2_000));
     let user = User { id: "long".to_owned(), name: Some(name), primary_email: None, avatar: None };
@@ -216,7 +216,7 @@ async fn a_subject_is_one_line_of_bounded_length_whatever_somebody_is_called() {
 }
 
 #[tokio::test]
-async fn a_template_beyond_its_bounds_is_told_when_it_is_read_and_named_in_the_log() {
+async fn a_template_over_its_limits_is_an_error_when_it_is_read_and_is_named_in_the_log() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     let too_large = "x".repeat(MAX_TEMPLATE_BYTES + 1);
@@ -228,7 +228,7 @@ async fn a_template_beyond_its_bounds_is_told_when_it_is_read_and_named_in_the_l
     ] {
         app.set_connector(&connector_with(template)).await;
         let answer = app.create_at(NOW, &mailed("someone@example.com", json!({ "link": "x" }))).await;
-        answer.assert_refused(400, "connector.invalid_config");
+        answer.assert_error(400, "connector.invalid_config");
         let line = logged.last();
         assert!(line["cause"].as_str().is_some_and(|text| text.starts_with(cause) && !text.contains('@')), "{line}");
     }
@@ -236,7 +236,7 @@ async fn a_template_beyond_its_bounds_is_told_when_it_is_read_and_named_in_the_l
 }
 
 #[tokio::test]
-async fn a_loop_over_what_a_caller_sent_ends_soon() {
+async fn a_template_loop_over_a_callers_list_is_limited() {
     let app = TestApp::start().await;
     let zeros = vec![0; 200_000];
     for (template, payload, reason) in [
@@ -251,7 +251,7 @@ async fn a_loop_over_what_a_caller_sent_ends_soon() {
         app.set_connector(&connector_with(inline("s", "h", template))).await;
         let start = Instant::now();
         let answer = app.create_at(NOW, &mailed("someone@example.com", payload)).await;
-        answer.assert_refused(400, "connector.invalid_request_parameters");
+        answer.assert_error(400, "connector.invalid_request_parameters");
         assert!(start.elapsed() < Duration::from_secs(10), "{reason}: {:?}", start.elapsed());
     }
     app.set_connector(&connector_with(inline("s", "{{#each i}}{{this}}{{/each}}", "t"))).await;
@@ -260,7 +260,7 @@ async fn a_loop_over_what_a_caller_sent_ends_soon() {
 }
 
 #[test]
-fn hundreds_of_kilobytes_of_tags_cost_next_to_nothing() {
+fn a_template_of_hundreds_of_kilobytes_of_tags_fails_fast() {
     for tag in ["{{ a }}", "{{a}}", "{{{a}}}", "{{", "{{#if a}}"] {
         let template = tag.repeat(378_000 / tag.len());
         let start = Instant::now();

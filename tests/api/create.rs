@@ -1,11 +1,11 @@
-//! Creating: the entity, what is unique, what is refused first, and what the table holds afterwards.
+//! Create: the entity, uniqueness, the order of errors, and the rows it writes.
 
 use serde_json::{Value, json};
 
 use crate::helpers::{FAR_FUTURE, NOW, TestApp, body, with};
 
 #[tokio::test]
-async fn a_created_invitation_is_answered_as_the_contracts_entity() {
+async fn a_create_returns_the_entity_of_the_contract() {
     let app = TestApp::start().await;
     let body = with(body("New.Person@Example.com"), json!({ "organizationRoleIds": ["member", "admin", "member"] }));
     let answer = app.create_at(NOW, &body).await;
@@ -56,21 +56,21 @@ async fn every_index_of_the_template_finds_the_invitation() {
 }
 
 #[tokio::test]
-async fn an_invitee_has_one_pending_invitation_to_an_organization_whatever_the_case() {
+async fn an_invitee_has_one_pending_invitation_to_an_organization_in_any_case_of_the_address() {
     let app = TestApp::start().await;
     let first = app.create_at(NOW, &body("Twice@Example.com")).await;
     let second = app.create_at(NOW, &body("tWICE@eXAMPLE.COM")).await;
-    second.assert_refused(422, "entity.unique_integrity_violation");
+    second.assert_error(422, "entity.unique_integrity_violation");
     assert_eq!(second.json()["data"], json!({ "invitationId": first.json()["id"] }));
 }
 
 #[tokio::test]
-async fn an_expired_invitation_makes_room_from_the_very_millisecond_of_its_expiry() {
+async fn an_invitee_can_be_invited_again_from_the_millisecond_of_the_expiry() {
     let app = TestApp::start().await;
     let short = with(body("late@example.com"), json!({ "expiresAt": NOW + 1000 }));
     assert_eq!(app.create_at(NOW, &short).await.status, 201);
     let again = body("late@example.com");
-    app.create_at(NOW + 999, &again).await.assert_refused(422, "entity.unique_integrity_violation");
+    app.create_at(NOW + 999, &again).await.assert_error(422, "entity.unique_integrity_violation");
     let renewed = app.create_at(NOW + 1000, &again).await;
     assert_eq!(renewed.status, 201, "{renewed:?}");
     let standing = app.row("default", "ORG#acme#INVITEE#late@example.com").await.unwrap();
@@ -78,7 +78,7 @@ async fn an_expired_invitation_makes_room_from_the_very_millisecond_of_its_expir
 }
 
 #[tokio::test]
-async fn an_invitee_whose_standing_is_gone_can_be_invited_again() {
+async fn an_invitee_without_a_standing_can_be_invited_again() {
     let app = TestApp::start().await;
     let body = body("back@example.com");
     assert_eq!(app.create_at(NOW, &body).await.status, 201);
@@ -88,14 +88,14 @@ async fn an_invitee_whose_standing_is_gone_can_be_invited_again() {
 }
 
 #[tokio::test]
-async fn a_member_cannot_be_invited_whatever_the_case() {
+async fn a_member_cannot_be_invited_in_any_case_of_the_address() {
     let app = TestApp::start().await;
     app.make_member("acme", "member@example.com").await;
-    app.create_at(NOW, &body("Member@Example.com")).await.assert_refused(422, "request.invalid_input");
+    app.create_at(NOW, &body("Member@Example.com")).await.assert_error(422, "request.invalid_input");
 }
 
 #[tokio::test]
-async fn what_the_contract_decides_first_is_told_first() {
+async fn errors_have_the_order_of_the_contract() {
     let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
     app.make_member("acme", "member@example.com").await;
     let create = async |tenant: &str, changes: Value| {
@@ -181,17 +181,17 @@ async fn what_the_contract_decides_first_is_told_first() {
 }
 
 #[tokio::test]
-async fn references_that_do_not_exist_are_named_all_at_once() {
+async fn all_missing_references_are_named_at_once() {
     let app = TestApp::start().await;
     let changes = json!({ "organizationId": "o", "inviterId": "i", "organizationRoleIds": ["b", "member", "a#", "b"] });
     let answer = app.create_at(NOW, &with(body("x@example.com"), changes)).await;
-    answer.assert_refused(422, "entity.relation_foreign_key_not_found");
+    answer.assert_error(422, "entity.relation_foreign_key_not_found");
     let expected = json!({ "organizationId": "o", "inviterId": "i", "organizationRoleIds": ["a#", "b"] });
     assert_eq!(answer.json()["data"], expected);
 }
 
 #[tokio::test]
-async fn with_trusted_references_the_callers_word_is_taken() {
+async fn with_trusted_references_nothing_is_looked_up() {
     let app = TestApp::start_with(&[("REFERENCE_CHECKS", "trust"), ("ID_MAX_LENGTH", "36")]).await;
     let inviter = "0b2f6a5e-5d0c-4f0e-9d7e-3a2b1c0d9e8f";
     let changes = json!({ "organizationId": "o", "inviterId": inviter, "organizationRoleIds": ["b", "a"] });
@@ -200,11 +200,11 @@ async fn with_trusted_references_the_callers_word_is_taken() {
     assert_eq!(answer.json()["inviterId"], inviter);
     assert_eq!(answer.json()["organizationRoles"], json!([{ "id": "a", "name": "a" }, { "id": "b", "name": "b" }]));
     let impossible = with(body("y@example.com"), json!({ "organizationId": "o#o" }));
-    app.create_at(NOW, &impossible).await.assert_refused(422, "entity.relation_foreign_key_not_found");
+    app.create_at(NOW, &impossible).await.assert_error(422, "entity.relation_foreign_key_not_found");
 }
 
 #[tokio::test]
-async fn a_tenant_sees_and_disturbs_nothing_of_another() {
+async fn a_tenant_neither_sees_nor_changes_anything_of_another() {
     let app = TestApp::start().await;
     let body = with(body("shared@example.com"), json!({ "inviterId": null, "organizationRoleIds": [] }));
     assert_eq!(app.create_as("default", &body).await.status, 201);
@@ -222,12 +222,12 @@ async fn a_tenant_sees_and_disturbs_nothing_of_another() {
         assert_eq!(answer.code(), "entity.relation_foreign_key_not_found", "{reason}");
     }
     let mail = with(body.clone(), json!({ "invitee": "z@e.co", "messagePayload": {} }));
-    app.create_as("no-mail", &mail).await.assert_refused(501, "connector.not_found");
+    app.create_as("no-mail", &mail).await.assert_error(501, "connector.not_found");
     assert_eq!(app.rows_of("default").await, before);
 }
 
 #[tokio::test]
-async fn a_payload_key_means_nothing_to_whatever_reads_it() {
+async fn the_keys_of_a_payload_have_no_meaning_for_its_parser() {
     let app = TestApp::start().await;
     // `serde_json` takes this key for an embedded document, and would read one in the other without end.
     let key = "$serde_json::private::RawValue";
@@ -240,7 +240,7 @@ async fn a_payload_key_means_nothing_to_whatever_reads_it() {
 }
 
 #[tokio::test]
-async fn a_refused_create_leaves_the_table_as_it_was() {
+async fn a_create_with_an_error_leaves_the_table_unchanged() {
     let app = TestApp::start().await;
     let before = app.rows().await;
     for changes in [

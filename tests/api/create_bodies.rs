@@ -1,4 +1,4 @@
-//! Create, fed with bodies that are bad or merely odd: a table for each field and for the form, a reason in each row.
+//! The bodies of creates, invalid and unusual ones: a table for each field and for the syntax, with a reason in each row.
 
 mod body;
 mod content_types;

@@ -1,4 +1,4 @@
-//! The directory's cache: what is remembered, for how long, and what never is.
+//! The cache of the directory: what is cached, how long, and what is not.
 
 use std::time::Duration;
 
@@ -14,43 +14,43 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_warm_function_remembers_what_it_found_for_the_set_time() {
+async fn found_rows_are_cached_for_the_time_that_is_set() {
     let app = TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "30")]).await;
     assert_eq!(app.create_at(NOW, &body("a@example.com")).await.status, 201);
     app.delete_row("default", "ROLE#member").await;
     assert_eq!(app.create_at(NOW + 29_999, &body("b@example.com")).await.status, 201, "remembered");
     let answer = app.create_at(NOW + 30_000, &body("c@example.com")).await;
-    answer.assert_refused(422, "entity.relation_foreign_key_not_found");
+    answer.assert_error(422, "entity.relation_foreign_key_not_found");
 }
 
 #[tokio::test]
-async fn what_was_missing_is_found_as_soon_as_it_is_there() {
+async fn missing_rows_are_not_cached() {
     let app = TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "30")]).await;
     let elsewhere = with(body("a@example.com"), json!({ "organizationId": "later" }));
-    app.create_at(NOW, &elsewhere).await.assert_refused(422, "entity.relation_foreign_key_not_found");
+    app.create_at(NOW, &elsewhere).await.assert_error(422, "entity.relation_foreign_key_not_found");
     app.add_organization("later").await;
     assert_eq!(app.create_at(NOW, &elsewhere).await.status, 201);
 }
 
 #[tokio::test]
-async fn the_cache_is_kept_apart_by_tenant() {
+async fn the_cache_of_one_tenant_is_not_used_for_another() {
     let app = TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "30")]).await;
     assert_eq!(app.create_as("default", &body("a@example.com")).await.status, 201);
     let answer = app.create_as("no-mail", &body("a@example.com")).await;
-    answer.assert_refused(422, "entity.relation_foreign_key_not_found");
+    answer.assert_error(422, "entity.relation_foreign_key_not_found");
 }
 
 #[tokio::test]
-async fn with_the_cache_off_every_request_reads() {
+async fn without_the_cache_every_request_reads_the_directory() {
     let app = TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "0")]).await;
     assert_eq!(app.create_at(NOW, &body("a@example.com")).await.status, 201);
     app.delete_row("default", "ROLE#member").await;
     let answer = app.create_at(NOW, &body("b@example.com")).await;
-    answer.assert_refused(422, "entity.relation_foreign_key_not_found");
+    answer.assert_error(422, "entity.relation_foreign_key_not_found");
 }
 
 #[tokio::test]
-async fn keys_that_dynamodb_did_not_get_to_are_asked_for_again() {
+async fn unprocessed_keys_are_read_again() {
     let app = TestApp::start_behind_proxy(&[]).await;
     app.proxy().next("BatchGetItem", Intervention::LeaveUnprocessed);
     let answer = app.create_at(NOW, &body("a@example.com")).await;
@@ -59,7 +59,7 @@ async fn keys_that_dynamodb_did_not_get_to_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_create_reads_the_directory_once_and_a_warm_one_not_at_all() {
+async fn a_create_reads_the_directory_once_and_a_warm_create_does_not_read_it() {
     let app = TestApp::start_behind_proxy(&[("DIRECTORY_CACHE_SECONDS", "30")]).await;
     assert_eq!(app.create_at(NOW, &body_with_mail("a@example.com")).await.status, 201);
     assert_eq!((app.proxy().count("BatchGetItem"), app.proxy().count("TransactWriteItems")), (1, 1), "cold");
@@ -69,7 +69,7 @@ async fn a_create_reads_the_directory_once_and_a_warm_one_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_lookup_of_more_rows_than_one_batch_takes_finds_all_of_them() {
+async fn a_lookup_of_more_rows_than_one_batch_finds_all_of_them() {
     let app = TestApp::start_behind_proxy(&[]).await;
     let role_ids: Vec<String> = (0..150).map(|n| format!("role-{n}")).collect();
     let role =

@@ -1,4 +1,4 @@
-//! The directory command, row by row: what it writes is what the function reads.
+//! The directory command, row by row: the function reads what it writes.
 
 use std::{process::Stdio, sync::Arc};
 
@@ -13,7 +13,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::helpers::{NOW, TestApp, body, create_event, with};
 
-/// The command for the tenant `default`: what it shows, or what it says went wrong.
+/// Runs the command for the tenant `default`, and returns its output or its error.
 pub async fn directory(app: &TestApp, arguments: &[&str]) -> Result<Vec<Value>, String> {
     let url = app.behind_proxy().unwrap_or(&app.stack.dynamodb_url);
     let app = App::new(app.app.config.clone(), &stack::sdk_config(url, &app.stack.ses_url)).unwrap();
@@ -78,7 +78,7 @@ async fn every_kind_is_put_shown_listed_and_deleted() {
 }
 
 #[tokio::test]
-async fn what_breaks_a_rule_is_refused_with_the_rule() {
+async fn an_invalid_row_is_an_error_that_states_the_rule() {
     let app = TestApp::start().await;
     let before = app.rows().await;
     for (arguments, says) in [
@@ -113,13 +113,13 @@ async fn the_function_sees_what_the_command_wrote() {
         |invitee| with(body(invitee), json!({ "organizationId": "o", "organizationRoleIds": ["r"], "inviterId": "u" }));
     assert_eq!(app.create_at(NOW, &to("other@example.com")).await.status, 201);
     directory(&app, &["member", "put", "o", "u"]).await.unwrap();
-    app.create_at(NOW, &to("u@EXAMPLE.com")).await.assert_refused(422, "request.invalid_input");
+    app.create_at(NOW, &to("u@EXAMPLE.com")).await.assert_error(422, "request.invalid_input");
     directory(&app, &["member", "delete", "o", "u"]).await.unwrap();
     assert_eq!(app.create_at(NOW, &to("u@example.com")).await.status, 201, "no member any more");
 }
 
 #[tokio::test]
-async fn an_invitation_of_somebody_who_became_a_member_can_still_be_ended() {
+async fn an_invitation_of_a_new_member_can_still_be_ended() {
     let app = TestApp::start().await;
     let invitation = app.create_at(NOW, &body("ada@example.com")).await.json();
     directory(&app, &["member", "put", "acme", "ada", "--role", "admin"]).await.unwrap();
@@ -130,11 +130,11 @@ async fn an_invitation_of_somebody_who_became_a_member_can_still_be_ended() {
     let other = app.create_at(NOW, &body("bob@example.com")).await.json();
     directory(&app, &["member", "put", "acme", "bob", "--email", "bob@example.com"]).await.unwrap();
     assert_eq!(set_status(&app, other["id"].as_str().unwrap(), json!({ "status": "Revoked" })).await, 200);
-    app.create_at(NOW, &body("bob@example.com")).await.assert_refused(422, "request.invalid_input");
+    app.create_at(NOW, &body("bob@example.com")).await.assert_error(422, "request.invalid_input");
 }
 
 #[tokio::test]
-async fn a_member_is_one_membership_and_one_address_whoever_wrote_them() {
+async fn a_member_is_one_membership_and_one_standing_for_every_writer() {
     let app = TestApp::start().await;
     let invitation = app.create_at(NOW, &body("ada@example.com")).await.json();
     let accepted = json!({ "status": "Accepted", "acceptedUserId": "ada" });
@@ -162,7 +162,7 @@ async fn another_tenants_rows_are_neither_shown_nor_deleted() {
 }
 
 #[tokio::test]
-async fn a_connectors_templates_are_read_understood_and_shown() {
+async fn a_connectors_templates_are_read_from_files_checked_and_shown() {
     let app = TestApp::start().await;
     app.stack.ses.put_template(
         "welcome",
@@ -188,13 +188,13 @@ async fn a_connectors_templates_are_read_understood_and_shown() {
     assert_eq!(written["templates"]["en"]["variables"], english["variables"]);
     let mail = |payload: Value| with(body("a@example.com"), json!({ "messagePayload": payload }));
     let answer = app.create_at(NOW, &mail(json!({ "link": "https://acme.example/" }))).await;
-    answer.assert_refused(400, "connector.insufficient_request_parameters");
+    answer.assert_error(400, "connector.insufficient_request_parameters");
     let answer = app.create_at(NOW, &mail(json!({ "link": "https://acme.example/", "greeting": "Hello" }))).await;
     assert_eq!((answer.status, app.mails().len()), (201, 1));
 }
 
 #[tokio::test]
-async fn a_connector_that_would_fail_is_not_written() {
+async fn an_unusable_connector_is_not_written() {
     let app = TestApp::start().await;
     let before = app.rows().await;
     let with_template = |locale: &str, template: Value| json!({ "fromEmailAddress": "a@b.example", "defaultLocale": locale, "templates": { locale: template } });
@@ -238,7 +238,7 @@ async fn a_connector_that_would_fail_is_not_written() {
 }
 
 #[tokio::test]
-async fn the_program_finds_its_services_as_every_aws_program_does() {
+async fn the_command_uses_the_endpoint_variables_of_aws() {
     let app = TestApp::start().await;
     let run = |arguments: &'static [&'static str], input: &'static str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_directory"));

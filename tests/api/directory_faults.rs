@@ -1,4 +1,4 @@
-//! The directory command while DynamoDB is busy: it does what it was asked, as if nothing had been in its way.
+//! The directory command against a throttled or failing DynamoDB: it retries, and loses no row.
 
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ const ALL: &[&str] =
     &["PutItem", "DeleteItem", "GetItem", "Query", "BatchGetItem", "BatchWriteItem", "TransactWriteItems"];
 
 #[tokio::test]
-async fn whatever_is_busy_for_a_while_is_waited_for_and_no_row_is_lost() {
+async fn throttled_requests_are_retried_and_no_row_is_lost() {
     let expected = run_all(&TestApp::start().await, |_| {}).await;
     assert!(expected.iter().all(Result::is_ok), "{expected:?}");
     for (fault, operations, times, reason) in [
@@ -80,7 +80,7 @@ async fn whatever_is_busy_for_a_while_is_waited_for_and_no_row_is_lost() {
 }
 
 #[tokio::test]
-async fn what_dynamodb_refuses_for_good_is_said_at_once() {
+async fn an_error_that_no_retry_helps_is_reported_at_once() {
     let app = TestApp::start_behind_proxy(&[]).await;
     let before = app.rows().await;
     for (operation, command) in [

@@ -1,4 +1,4 @@
-//! The directory command's import: files of many rows.
+//! The import of the directory command: files of many rows.
 
 use std::{
     fmt::Write as _,
@@ -69,7 +69,7 @@ fn mixed() -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn lines_and_arrays_of_mixed_kinds_give_the_same_table_however_often() {
+async fn importing_lines_or_arrays_is_idempotent() {
     let app = TestApp::start().await;
     let file = TestFile::lines(&mixed());
     let summary = directory(&app, &["import", file.path()]).await.unwrap().remove(0);
@@ -88,7 +88,7 @@ async fn lines_and_arrays_of_mixed_kinds_give_the_same_table_however_often() {
 }
 
 #[tokio::test]
-async fn what_list_shows_can_be_imported_elsewhere() {
+async fn the_output_of_list_can_be_imported_into_another_tenant() {
     let app = TestApp::start().await;
     directory(&app, &["import", TestFile::lines(&mixed()).path()]).await.unwrap();
     let mut shown = Vec::new();
@@ -101,7 +101,7 @@ async fn what_list_shows_can_be_imported_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_bad_row_is_told_by_its_line_and_ends_the_import_there() {
+async fn an_invalid_row_is_reported_with_its_line_and_ends_the_import() {
     for (bad, says) in [
         ("{\"kind\":\"role\"", "line 31: not JSON: EOF while parsing"),
         ("[]", "line 31: "),
@@ -131,7 +131,7 @@ async fn a_bad_row_is_told_by_its_line_and_ends_the_import_there() {
 }
 
 #[tokio::test]
-async fn of_rows_with_one_key_the_last_counts() {
+async fn of_rows_with_the_same_key_the_last_is_written() {
     let app = TestApp::start().await;
     let mut rows = Vec::new();
     for number in 0..200 {
@@ -151,7 +151,7 @@ async fn of_rows_with_one_key_the_last_counts() {
 }
 
 #[tokio::test]
-async fn what_dynamodb_does_not_get_to_is_sent_again() {
+async fn unprocessed_items_are_written_again() {
     let app = TestApp::start_behind_proxy(&[]).await;
     for intervention in [
         Intervention::WriteOnly(7),
@@ -170,7 +170,7 @@ async fn what_dynamodb_does_not_get_to_is_sent_again() {
 }
 
 #[tokio::test]
-async fn an_import_that_cannot_write_says_what_is_written() {
+async fn an_import_that_cannot_write_reports_what_is_written() {
     let app = TestApp::start_behind_proxy(&[]).await;
     let rows: Vec<Value> = (0..100).map(role).collect();
     app.proxy().next("BatchWriteItem", Intervention::WriteOnly(25));

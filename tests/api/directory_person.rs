@@ -1,4 +1,4 @@
-//! The directory command, one person's data: all of it is shown, and all of it is deleted, and nothing else.
+//! The directory command, the data of one person: showing and deleting all of it, and nothing else.
 
 use organization_invitations::store::items;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::{
     invariant,
 };
 
-/// What an answer to an idempotent request that invited somebody is remembered as.
+/// The idempotency record of a create.
 fn remembered(tenant: &str, key: &str, invitation_id: &str, invitee: &str) -> Value {
     let answer = json!({ "tenantId": tenant, "id": invitation_id, "invitee": invitee, "createdAt": NOW });
     let kept_until = NOW + 86_400_000;
@@ -36,7 +36,7 @@ async fn start() -> TestApp {
     let revoked = app.invite(&mailed("ada@example.com", "other")).await;
     assert_eq!(app.call(Call::revoke(&revoked)).await.status, 200);
     directory(&app, &["member", "put", "other", "ada", "--email", "ada@elsewhere.example"]).await.unwrap();
-    // Of the invitation of the first nothing is left but the answer.
+    // Of the first invitation only the recorded response is left.
     let rows = [
         remembered("default", "1", "000000000000000000001", "Ada@example.com"),
         remembered("default", "2", &pending, "Ada@Example.com"),
@@ -59,7 +59,7 @@ fn sort_keys(rows: &[Value]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn everything_of_a_person_is_shown_whatever_the_case_of_the_address() {
+async fn all_data_of_a_person_is_shown_in_any_case_of_the_address() {
     let app = start().await;
     let shown = directory(&app, &["person", "get", "ADA@EXAMPLE.COM"]).await.unwrap();
     let mut kinds: Vec<_> = shown.iter().map(|row| row["kind"].as_str().unwrap()).collect();
@@ -101,7 +101,7 @@ async fn everything_of_a_person_is_shown_whatever_the_case_of_the_address() {
 }
 
 #[tokio::test]
-async fn everything_of_a_person_is_deleted_and_nothing_else() {
+async fn all_data_of_a_person_is_deleted_and_nothing_else() {
     let app = start().await;
     let shown = directory(&app, &["person", "get", "ada@example.com"]).await.unwrap();
     let theirs: Vec<&str> = shown.iter().map(|row| row["key"].as_str().unwrap()).collect();
@@ -117,7 +117,7 @@ async fn everything_of_a_person_is_deleted_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn deleting_again_and_deleting_whom_nobody_knows_do_no_harm() {
+async fn deleting_a_person_again_or_an_unknown_person_is_no_error() {
     let app = start().await;
     directory(&app, &["person", "delete", "ada@example.com"]).await.unwrap();
     let before = app.rows().await;
@@ -130,7 +130,7 @@ async fn deleting_again_and_deleting_whom_nobody_knows_do_no_harm() {
 }
 
 #[tokio::test]
-async fn who_was_deleted_can_be_invited_and_what_they_began_goes_on() {
+async fn a_deleted_person_can_be_invited_and_their_sent_invitations_remain() {
     let app = start().await;
     let rows = app.rows_of("default").await;
     let theirs = rows.iter().find(|row| row["invitee"] == "nada@example.com").unwrap();
@@ -144,7 +144,7 @@ async fn who_was_deleted_can_be_invited_and_what_they_began_goes_on() {
 }
 
 #[tokio::test]
-async fn what_changes_while_a_person_is_deleted_is_read_again() {
+async fn rows_that_change_while_a_person_is_deleted_are_read_again() {
     let app = TestApp::start().await;
     let id = app.invite(&mailed("eve@example.com", "acme")).await;
     let tenant = organization_invitations::domain::ids::TenantId::parse("default").unwrap();

@@ -1,45 +1,48 @@
-//! Replays every event of `events/` and holds the answer against one row of a table.
+//! Replays every event of `events/` and compares the response with its row of a table.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, value::RawValue};
 
-use crate::helpers::{Answer, TestApp};
+use crate::{
+    common::events::{self, read},
+    helpers::{Answer, TestApp},
+};
 
-/// What one file is expected to bring about.
+/// The expected outcome of one file.
 struct Row {
     file: &'static str,
     status: u16,
     code: &'static str,
-    /// What the `Allow` header says; empty where there is none.
+    /// The header `Allow`; empty where there is none.
     allow: &'static str,
     mails: usize,
     reason: &'static str,
 }
 
 const fn created(file: &'static str, reason: &'static str) -> Row {
-    refused(file, 201, "", reason)
+    fails(file, 201, "", reason)
 }
 
 const fn mailed(file: &'static str, reason: &'static str) -> Row {
     Row { mails: 1, ..created(file, reason) }
 }
 
-const fn refused(file: &'static str, status: u16, code: &'static str, reason: &'static str) -> Row {
+const fn fails(file: &'static str, status: u16, code: &'static str, reason: &'static str) -> Row {
     Row { file, status, code, allow: "", mails: 0, reason }
 }
 
 const fn listed(file: &'static str, reason: &'static str) -> Row {
-    refused(file, 200, "", reason)
+    fails(file, 200, "", reason)
 }
 
 const fn not_allowed(file: &'static str, allow: &'static str, reason: &'static str) -> Row {
-    Row { allow, ..refused(file, 405, "request.method_not_allowed", reason) }
+    Row { allow, ..fails(file, 405, "request.method_not_allowed", reason) }
 }
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
-    // What is asked for
+    // Bodies
     mailed("create", "the example of the README"),
     created("create-without-mail", "a payload of false asks for no mail"),
     created("create-without-inviter-and-roles", "only three fields are required"),
@@ -52,7 +55,7 @@ const ROWS: &[Row] = &[
     created("create-ignores-foreign-keys", "tenantId, id and status are not the caller's to choose"),
     created("create-tenant-without-connector", "without mail no connector is needed"),
 
-    // How it arrives
+    // Formats of the event
     created("create-trailing-slash", "a trailing slash is accepted"),
     created("create-rest-trailing-slash", "a trailing slash is accepted"),
     mailed("create-named-stage", "an HTTP API puts a named stage before the path"),
@@ -61,7 +64,7 @@ const ROWS: &[Row] = &[
     mailed("create-rest-base64", "a REST API encodes every binary media type"),
     mailed("create-payload-format-1", "an HTTP API may speak the REST format"),
 
-    // Who calls
+    // Callers
     mailed("create-cognito-groups", "an HTTP API renders a list as [a b]"),
     created("create-cognito-groups-without-mail", "an HTTP API renders a list as [a b]"),
     mailed("create-strange-claims", "claims of every JSON type are read past"),
@@ -77,35 +80,35 @@ const ROWS: &[Row] = &[
 
     listed("list-okta-scopes", "Okta's scopes are a list in scp"),
 
-    // What is refused
-    refused("fails-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
-    refused("fails-no-authorizer-rest", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
-    refused("fails-no-tenant", 403, "guard.can_not_get_tenant_id", "no claim names the tenant"),
-    refused("fails-bad-tenant", 403, "guard.can_not_get_tenant_id", "a tenant that would reach into other keys"),
-    refused("fails-missing-scope", 403, "auth.forbidden", "scopes match as whole tokens"),
-    refused("fails-missing-group", 403, "auth.forbidden", "groups match as a whole"),
-    refused("fails-group-with-a-space", 403, "auth.forbidden", "an HTTP API renders one group like two"),
-    refused("fails-idempotency-key", 400, "request.invalid_input", "a key has no spaces"),
-    refused("fails-not-json", 400, "request.invalid_input", "the body breaks off"),
-    refused("fails-wrong-content-type", 400, "request.invalid_input", "what curl says when it is told nothing"),
-    refused("fails-empty-body", 400, "guard.invalid_input", "no body counts as {}"),
-    refused("fails-empty-body-rest", 400, "guard.invalid_input", "no body counts as {}"),
-    refused("fails-many-violations", 400, "guard.invalid_input", "each field is wrong in its own way"),
-    refused("fails-expires-in-the-past", 400, "request.invalid_input", "2020 is over"),
-    refused("fails-logto-reference-expired", 400, "request.invalid_input", "Logto's reference, verbatim, expires in 1970"),
-    refused("fails-unknown-organization", 422, "entity.relation_foreign_key_not_found", "no such organization"),
-    refused("fails-unknown-inviter", 422, "entity.relation_foreign_key_not_found", "no such user"),
-    refused("fails-unknown-role", 422, "entity.relation_foreign_key_not_found", "one of two roles is unknown"),
-    refused("fails-unknown-everything", 422, "entity.relation_foreign_key_not_found", "three kinds at once"),
-    refused("fails-role-of-another-tenant", 422, "entity.relation_foreign_key_not_found", "another tenant's role is no role"),
-    refused("fails-address-too-long", 422, "entity.value_too_long", "257 characters"),
-    refused("fails-no-connector", 501, "connector.not_found", "mail is asked for, and nothing could send it"),
-    refused("fails-link-scheme", 400, "connector.invalid_request_parameters", "a link that would run code"),
-    refused("fails-missing-variable", 400, "connector.insufficient_request_parameters", "the template needs a link"),
-    refused("fails-unknown-path", 404, "entity.not_found", "the collection has an s at its end"),
+    // Client errors
+    fails("fails-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
+    fails("fails-no-authorizer-rest", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
+    fails("fails-no-tenant", 403, "guard.can_not_get_tenant_id", "no claim names the tenant"),
+    fails("fails-bad-tenant", 403, "guard.can_not_get_tenant_id", "a tenant that would reach into other keys"),
+    fails("fails-missing-scope", 403, "auth.forbidden", "scopes match as whole tokens"),
+    fails("fails-missing-group", 403, "auth.forbidden", "groups match as a whole"),
+    fails("fails-group-with-a-space", 403, "auth.forbidden", "an HTTP API renders one group like two"),
+    fails("fails-idempotency-key", 400, "request.invalid_input", "a key has no spaces"),
+    fails("fails-not-json", 400, "request.invalid_input", "the body breaks off"),
+    fails("fails-wrong-content-type", 400, "request.invalid_input", "what curl says when it is told nothing"),
+    fails("fails-empty-body", 400, "guard.invalid_input", "no body counts as {}"),
+    fails("fails-empty-body-rest", 400, "guard.invalid_input", "no body counts as {}"),
+    fails("fails-many-violations", 400, "guard.invalid_input", "each field is wrong in its own way"),
+    fails("fails-expires-in-the-past", 400, "request.invalid_input", "2020 is over"),
+    fails("fails-logto-reference-expired", 400, "request.invalid_input", "Logto's reference, verbatim, expires in 1970"),
+    fails("fails-unknown-organization", 422, "entity.relation_foreign_key_not_found", "no such organization"),
+    fails("fails-unknown-inviter", 422, "entity.relation_foreign_key_not_found", "no such user"),
+    fails("fails-unknown-role", 422, "entity.relation_foreign_key_not_found", "one of two roles is unknown"),
+    fails("fails-unknown-everything", 422, "entity.relation_foreign_key_not_found", "three kinds at once"),
+    fails("fails-role-of-another-tenant", 422, "entity.relation_foreign_key_not_found", "another tenant's role is no role"),
+    fails("fails-address-too-long", 422, "entity.value_too_long", "257 characters"),
+    fails("fails-no-connector", 501, "connector.not_found", "mail is asked for, and nothing could send it"),
+    fails("fails-link-scheme", 400, "connector.invalid_request_parameters", "a link that would run code"),
+    fails("fails-missing-variable", 400, "connector.insufficient_request_parameters", "the template needs a link"),
+    fails("fails-unknown-path", 404, "entity.not_found", "the collection has an s at its end"),
     not_allowed("fails-wrong-method", "GET, POST", "nothing to patch on the collection"),
 
-    // What there is
+    // Lists
     listed("list", "everything, newest first"),
     listed("list-of-the-proof", "what the template asks of a new version before it gets traffic"),
     listed("list-with-filters", "three filters, and the invitee in another case"),
@@ -113,34 +116,34 @@ const ROWS: &[Row] = &[
     listed("list-named-stage", "a stage before the path, and a slash behind it"),
     listed("list-rest", "a REST API hands parameters over decoded"),
     listed("list-rest-page", "a REST API keeps the stage out of the path"),
-    refused("fails-list-page-size", 400, "guard.invalid_pagination", "a page holds a hundred at most"),
-    refused("fails-list-page-size-rest", 400, "guard.invalid_pagination", "a page size is a number"),
-    refused("fails-list-cursor", 400, "guard.invalid_pagination", "a cursor that was not made here"),
-    refused("fails-list-page-number", 400, "guard.invalid_pagination", "pages go by cursor"),
-    refused("fails-list-parameter-twice", 400, "guard.invalid_input", "two organizations are one too many"),
-    refused("fails-list-parameter-twice-rest", 400, "guard.invalid_input", "a REST API hands over all values"),
-    refused("fails-list-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
+    fails("fails-list-page-size", 400, "guard.invalid_pagination", "a page holds a hundred at most"),
+    fails("fails-list-page-size-rest", 400, "guard.invalid_pagination", "a page size is a number"),
+    fails("fails-list-cursor", 400, "guard.invalid_pagination", "a cursor that was not made here"),
+    fails("fails-list-page-number", 400, "guard.invalid_pagination", "pages go by cursor"),
+    fails("fails-list-parameter-twice", 400, "guard.invalid_input", "two organizations are one too many"),
+    fails("fails-list-parameter-twice-rest", 400, "guard.invalid_input", "a REST API hands over all values"),
+    fails("fails-list-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
 
-    // What becomes of an invitation. Identifiers are random, so no event can name one that exists.
-    refused("fails-get-unknown", 404, "entity.not_found", "no such invitation"),
-    refused("fails-get-unknown-rest", 404, "entity.not_found", "no such invitation, with a slash behind it"),
-    refused("fails-delete-unknown", 404, "entity.not_found", "no such invitation"),
-    refused("fails-delete-unknown-rest", 404, "entity.not_found", "no such invitation"),
-    refused("fails-message-unknown", 404, "entity.not_found", "a good body for no invitation"),
-    refused("fails-message-not-an-object", 400, "guard.invalid_input", "the body comes first; false is no payload"),
-    refused("fails-message-wrong-types", 400, "guard.invalid_input", "four keys have to be texts"),
-    refused("fails-accept-unknown", 404, "entity.not_found", "a good body for no invitation"),
-    refused("fails-accept-without-user", 422, "request.invalid_input", "somebody has to accept"),
-    refused("fails-revoke-unknown", 404, "entity.not_found", "a good body for no invitation"),
-    refused("fails-revoke-unknown-rest", 404, "entity.not_found", "a good body for no invitation"),
-    refused("fails-status-not-settable", 400, "guard.invalid_input", "time alone makes an invitation expire"),
-    refused("fails-status-wrong-user-type", 400, "guard.invalid_input", "a user's identifier is a text"),
+    // Operations on an invitation. Identifiers are random, so no event can name one that exists.
+    fails("fails-get-unknown", 404, "entity.not_found", "no such invitation"),
+    fails("fails-get-unknown-rest", 404, "entity.not_found", "no such invitation, with a slash behind it"),
+    fails("fails-delete-unknown", 404, "entity.not_found", "no such invitation"),
+    fails("fails-delete-unknown-rest", 404, "entity.not_found", "no such invitation"),
+    fails("fails-message-unknown", 404, "entity.not_found", "a good body for no invitation"),
+    fails("fails-message-not-an-object", 400, "guard.invalid_input", "the body comes first; false is no payload"),
+    fails("fails-message-wrong-types", 400, "guard.invalid_input", "four keys have to be texts"),
+    fails("fails-accept-unknown", 404, "entity.not_found", "a good body for no invitation"),
+    fails("fails-accept-without-user", 422, "request.invalid_input", "somebody has to accept"),
+    fails("fails-revoke-unknown", 404, "entity.not_found", "a good body for no invitation"),
+    fails("fails-revoke-unknown-rest", 404, "entity.not_found", "a good body for no invitation"),
+    fails("fails-status-not-settable", 400, "guard.invalid_input", "time alone makes an invitation expire"),
+    fails("fails-status-wrong-user-type", 400, "guard.invalid_input", "a user's identifier is a text"),
     not_allowed("fails-wrong-method-of-an-invitation", "DELETE, GET", "its status has a path of its own"),
-    refused("fails-unknown-operation", 404, "entity.not_found", "mailing again is called message"),
+    fails("fails-unknown-operation", 404, "entity.not_found", "mailing again is called message"),
 ];
 
 #[tokio::test]
-async fn every_event_is_answered_as_its_row_says() {
+async fn every_event_gets_the_response_of_its_row() {
     let app = TestApp::start().await;
     let mut complaints = Vec::new();
     for row in ROWS {
@@ -156,7 +159,7 @@ async fn every_event_is_answered_as_its_row_says() {
 }
 
 #[tokio::test]
-async fn a_mail_goes_to_the_invitee_and_to_nobody_else() {
+async fn a_mail_has_the_invitee_as_its_only_recipient() {
     let app = TestApp::start().await;
     for row in ROWS.iter().filter(|row| row.mails == 1) {
         let entity = app.invoke(&read(row.file)).await.json();
@@ -166,12 +169,12 @@ async fn a_mail_goes_to_the_invitee_and_to_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_list_shows_what_was_created_as_far_as_it_is_asked_for() {
+async fn a_list_shows_the_created_invitations_that_match_its_filters() {
     let app = TestApp::start().await;
     let mut created = Vec::new();
     for file in ["create", "create-without-mail", "create-tenant-without-connector"] {
         created.push(app.invoke(&read(file)).await.json());
-        // So that the order of their creation is certain.
+        // Distinct creation times make the order certain.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert_eq!(created[0]["invitee"], "grace@example.com");
@@ -191,7 +194,7 @@ async fn a_list_shows_what_was_created_as_far_as_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn all_violations_are_reported_at_once_and_in_order() {
+async fn all_violations_are_reported_at_once_and_in_the_contracts_order() {
     let app = TestApp::start().await;
     let answer = app.invoke(&read("fails-many-violations")).await.json();
     let issues = answer["data"]["issues"].as_array().expect("issues");
@@ -208,7 +211,7 @@ async fn all_violations_are_reported_at_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn an_answer_names_what_is_missing() {
+async fn an_error_names_what_is_missing() {
     let app = TestApp::start().await;
     let expectations: [(&str, &[&str]); 5] = [
         ("fails-unknown-organization", &["atlantis"]),
@@ -226,29 +229,11 @@ async fn an_answer_names_what_is_missing() {
 }
 
 #[test]
-fn every_event_has_a_row_and_every_row_an_event() {
-    let files: BTreeSet<String> = fs::read_dir(folder())
-        .expect("the folder of events")
-        .map(|entry| entry.expect("an entry").file_name())
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect();
-    let rows: BTreeSet<String> = ROWS.iter().map(|row| format!("{}.json", row.file)).collect();
+fn every_file_of_events_has_one_row() {
+    let files: BTreeSet<String> = events::all().into_iter().map(|(name, _)| name).collect();
+    let rows: BTreeSet<String> = ROWS.iter().map(|row| row.file.to_owned()).collect();
     assert_eq!(files, rows);
     assert_eq!(rows.len(), ROWS.len(), "a file has two rows");
-}
-
-/// The text of every event, by the name of its file.
-pub fn all() -> impl Iterator<Item = (&'static str, String)> {
-    ROWS.iter().map(|row| (row.file, read(row.file)))
-}
-
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("events")
-}
-
-fn read(file: &str) -> String {
-    let path = folder().join(file).with_extension("json");
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn judge(row: &Row, answer: &Answer, sent: usize) -> Result<(), String> {
@@ -275,7 +260,7 @@ fn judge_list(text: &str) -> Result<(), String> {
     entities.into_iter().try_for_each(|entity| judge_entity(entity.get()))
 }
 
-/// The keys of an invitation, in the order in which they are answered.
+/// The keys of an invitation, in the order of the response.
 const KEYS: [&str; 11] = [
     "tenantId",
     "id",

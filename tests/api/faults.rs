@@ -1,4 +1,4 @@
-//! AWS failing: what the caller is told, and that nothing is half-written.
+//! Faults of AWS: the caller's response, and that nothing is half-written.
 
 mod dynamodb;
 pub mod ses;
@@ -14,28 +14,28 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_create_without_any_time_left_writes_nothing() {
+async fn a_create_without_time_left_writes_nothing() {
     let app = TestApp::start().await;
     let before = app.rows().await;
     let event = create_event("default", None, &body_with_mail("a@example.com").to_string(), false).to_string();
     let answer = app.invoke_within(Duration::ZERO, NOW, &event).await;
-    answer.assert_refused(503, "service.unavailable");
+    answer.assert_error(503, "service.unavailable");
     assert_eq!(app.rows().await, before);
     assert!(app.mails().is_empty());
 }
 
 #[tokio::test]
-async fn a_send_that_was_given_back_leaves_a_row_that_dynamodb_will_delete() {
+async fn a_released_send_leaves_a_row_that_dynamodb_deletes() {
     let app = TestApp::start().await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
-    app.create_at(NOW, &body_with_mail("a@example.com")).await.assert_refused(400, "connector.invalid_response");
+    app.create_at(NOW, &body_with_mail("a@example.com")).await.assert_error(400, "connector.invalid_response");
     let window = app.row("default", "SENDS#a@example.com").await.unwrap();
     assert_eq!(window["sends"], json!([]));
     assert_eq!(window["ttl"], NOW / 1000 + 600, "not in 1970, which DynamoDB takes for never");
 }
 
 #[tokio::test]
-async fn a_send_window_that_others_wrote_without_a_version_counts_and_is_replaced() {
+async fn a_recipient_rate_limit_row_without_a_version_counts_and_is_replaced() {
     let app = TestApp::start().await;
     let first = app.invite(&body("a@example.com")).await;
     let second = app.invite(&body("b@example.com")).await;
@@ -56,7 +56,7 @@ async fn a_send_window_that_others_wrote_without_a_version_counts_and_is_replace
 }
 
 #[test]
-fn the_documents_tables_and_the_injected_faults_are_the_same() {
+fn docs_reliability_md_lists_the_injected_faults() {
     let page = include_str!("../../docs/reliability.md");
     let names: Vec<&str> = page.split('`').skip(1).step_by(2).collect();
     let of_ses = ses::FAULTS.map(|(fault, ..)| format!("{fault:?}"));

@@ -1,4 +1,4 @@
-//! The whole way over HTTP, as `cargo dev` offers it: token, gateway, function, pages.
+//! `cargo dev` over HTTP: token, gateway, function, pages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -89,7 +89,7 @@ async fn a_token_a_create_and_its_mail_in_the_inbox() {
 }
 
 #[tokio::test]
-async fn without_a_good_token_the_function_is_not_reached() {
+async fn without_a_valid_token_the_function_is_not_invoked() {
     let gateway = Gateway::start().await;
     let token = gateway.token(&CREDENTIALS).await["access_token"].as_str().unwrap().to_owned();
     let signature = token.rfind('.').unwrap() + 1;
@@ -117,7 +117,7 @@ async fn the_resource_of_a_token_names_its_tenant() {
 }
 
 #[tokio::test]
-async fn a_token_with_another_scope_is_forbidden_what_it_asks() {
+async fn a_token_with_another_scope_is_forbidden() {
     let gateway = Gateway::start().await;
     let token = gateway.token(&[CREDENTIALS.as_slice(), &[("scope", "read")]].concat()).await;
     let response = gateway.create(token["access_token"].as_str(), &body("x@example.com")).await;
@@ -126,7 +126,7 @@ async fn a_token_with_another_scope_is_forbidden_what_it_asks() {
 }
 
 #[tokio::test]
-async fn the_overview_shows_what_the_api_did_and_leads_to_the_mail_and_back() {
+async fn the_overview_shows_invitations_and_links_to_their_mail_and_back() {
     let gateway = Gateway::start().await;
     let token = gateway.default_token().await;
     let invitation = body_with_mail("someone@example.com");
@@ -159,7 +159,7 @@ async fn the_overview_shows_what_the_api_did_and_leads_to_the_mail_and_back() {
 }
 
 #[tokio::test]
-async fn the_overview_computes_the_status_when_it_is_looked_at() {
+async fn the_overview_computes_the_status_at_the_time_of_the_request() {
     let gateway = Gateway::start().await;
     let expires_at = Timestamp::now().as_millis() + 1_500;
     let invitation = with(body("someone@example.com"), json!({ "expiresAt": expires_at }));
@@ -171,7 +171,7 @@ async fn the_overview_computes_the_status_when_it_is_looked_at() {
 }
 
 #[tokio::test]
-async fn the_overview_shows_one_tenant_and_says_what_to_do_where_there_is_nothing() {
+async fn the_overview_shows_one_tenant_and_gives_a_first_step_when_it_is_empty() {
     let gateway = Gateway::start().await;
     let (_, empty) = gateway.page("/invitations").await;
     assert!(empty.contains("No invitations yet") && empty.contains("curl -iw"), "{empty}");
@@ -199,7 +199,7 @@ async fn the_overview_shows_the_latest_two_hundred_newest_first() {
 }
 
 #[tokio::test]
-async fn the_pages_lead_to_each_other_and_have_a_stylesheet_and_a_script() {
+async fn the_pages_link_to_each_other_and_have_a_stylesheet_and_a_script() {
     let gateway = Gateway::start().await;
     for (path, other) in [("/invitations", "/inbox"), ("/inbox", "/invitations")] {
         let (_, page) = gateway.page(path).await;
@@ -214,7 +214,7 @@ async fn the_pages_lead_to_each_other_and_have_a_stylesheet_and_a_script() {
 }
 
 #[tokio::test]
-async fn every_server_answers_to_loopback_names_only_and_to_pages_of_this_machine_only() {
+async fn every_server_accepts_only_loopback_names_and_pages_of_this_machine() {
     let gateway = Gateway::start_with(StackOptions { guards_dynamodb: true, ..StackOptions::default() }).await;
     let token = gateway.default_token().await;
     gateway.create(Some(&token), &body_with_mail("secret@example.com")).await;
@@ -237,7 +237,7 @@ async fn every_server_answers_to_loopback_names_only_and_to_pages_of_this_machin
             ("DynamoDB", list_tables(&dynamodb), true),
         ]
     };
-    for (header, value, refused, is_for_containers) in [
+    for (header, value, rejected, is_for_containers) in [
         ("x-none", "", None, false),
         ("host", "localhost:1", None, false),
         ("host", "evil.example:3000", Some(StatusCode::MISDIRECTED_REQUEST), false),
@@ -248,11 +248,11 @@ async fn every_server_answers_to_loopback_names_only_and_to_pages_of_this_machin
     ] {
         for (name, request, is_emulator) in requests() {
             let response = request.header(header, value).send().await.unwrap();
-            let refused = refused.filter(|_| !(is_for_containers && is_emulator));
-            assert_eq!(response.status(), refused.unwrap_or(StatusCode::OK), "{name}: {header} {value}");
+            let rejected = rejected.filter(|_| !(is_for_containers && is_emulator));
+            assert_eq!(response.status(), rejected.unwrap_or(StatusCode::OK), "{name}: {header} {value}");
             let headers = response.headers().clone();
             let text = response.text().await.unwrap();
-            if refused.is_some() {
+            if rejected.is_some() {
                 let told = text.contains("\"message\":\"This server") && !text.contains("secret");
                 assert!(told && !headers.contains_key("access-control-allow-origin"), "{name}: {headers:?} {text}");
             }
@@ -261,7 +261,7 @@ async fn every_server_answers_to_loopback_names_only_and_to_pages_of_this_machin
     let preflight =
         gateway.client.request(reqwest::Method::OPTIONS, &dynamodb).header("origin", "https://evil.example");
     assert_eq!(preflight.send().await.unwrap().status(), StatusCode::FORBIDDEN);
-    // The real client gets through, and what DynamoDB refuses comes back as it is.
+    // The real client is accepted, and an error of DynamoDB is passed on unchanged.
     let client = Client::new(&gateway.stack.sdk);
     let tables = client.list_tables().send().await.unwrap().table_names.unwrap();
     assert_eq!(tables, [TABLE_NAME]);

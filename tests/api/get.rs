@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::helpers::{Call, NOW, TestApp, body, with};
 
 #[tokio::test]
-async fn a_read_gives_the_entity_that_creating_gave() {
+async fn a_get_returns_the_entity_that_the_create_returned() {
     let app = TestApp::start().await;
     let changes = json!({ "organizationRoleIds": ["member", "admin"], "messagePayload": {} });
     for body in [
@@ -20,7 +20,7 @@ async fn a_read_gives_the_entity_that_creating_gave() {
 }
 
 #[tokio::test]
-async fn an_invitation_is_expired_from_the_very_millisecond_on_though_nothing_was_written() {
+async fn an_invitation_is_expired_from_the_millisecond_of_its_expiry_without_a_write() {
     let app = TestApp::start().await;
     let id = app.invite(&with(body("late@example.com"), json!({ "expiresAt": NOW + 1000 }))).await;
     let before = app.rows().await;

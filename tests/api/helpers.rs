@@ -1,13 +1,11 @@
-//! What every test starts from: the function with an emulator, a stand-in and the demo directory of its own.
+//! The start of every test: the function with its own emulator, SES stand-in and demo directory.
 
-mod body;
-mod call;
 mod connector;
 mod emulator;
 pub mod log;
 pub mod rows;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aws_config::{SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
@@ -29,20 +27,19 @@ use organization_invitations::{
 use serde_json::{Map, Value};
 use tokio::{sync::Barrier, task::JoinSet};
 
+pub use self::connector::{connector, connector_with, inline};
 use self::emulator::Emulator;
-pub use self::{
-    body::{body, body_with_mail, with},
-    call::Call,
-    connector::{connector, connector_with, inline},
+pub use crate::common::{
+    answer::Answer,
+    body::{FAR_FUTURE, body, body_with_mail, with},
+    call::{Call, create_event},
 };
 use crate::{proxy::Proxy, relay::Relay};
 
 /// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
 pub const NOW: i64 = 1_767_225_600_000;
-/// When the tests' invitations expire: 2100-01-01T00:00:00Z, in milliseconds.
-pub const FAR_FUTURE: i64 = 4_102_444_800_000;
 
-/// Longer than any test waits for an answer.
+/// More time than any test needs for a response.
 pub const BUDGET: Duration = Duration::from_secs(20);
 
 /// The function, and all that it talks to.
@@ -54,20 +51,6 @@ pub struct TestApp {
     proxy: Option<Proxy>,
     /// What takes the place of the stack's own emulator and stand-in, where something does.
     emulator: Option<Emulator>,
-}
-
-/// An answer, as API Gateway gets it.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: BTreeMap<String, String>,
-    pub text: String,
-}
-
-/// An event of an HTTP API with a JWT authorizer, for a create.
-pub fn create_event(tenant: &str, content_type: Option<&str>, body: &str, is_base64: bool) -> Value {
-    let (content_type, body) = (content_type.map(str::to_owned), Some(body.to_owned()));
-    Call { content_type, body, is_base64, ..Call::new("POST", "").by(tenant) }.event()
 }
 
 impl TestApp {
@@ -139,7 +122,7 @@ impl TestApp {
         self.rebuilt()
     }
 
-    /// Without the SDK's own limits, within which a machine that does the work of many might not answer.
+    /// Without the SDK's own time limits, which a machine under load might not keep.
     pub fn without_time_limits(mut self) -> Self {
         let limits = TimeoutConfig::builder().connect_timeout(BUDGET);
         let sdk = self.sdk.into_builder().timeout_config(limits.build());
@@ -177,12 +160,12 @@ impl TestApp {
         self.invoke_at(Timestamp::now().as_millis(), event).await
     }
 
-    /// Hands an event to the function as if it were that time.
+    /// Hands an event to the function at the time `now`, in milliseconds.
     pub async fn invoke_at(&self, now: i64, event: &str) -> Answer {
         self.invoke_within(BUDGET, now, event).await
     }
 
-    /// Hands an event to the function as if it were that time, with so much time for the answer.
+    /// Hands an event to the function at the time `now`, with this budget for the response.
     pub async fn invoke_within(&self, budget: Duration, now: i64, event: &str) -> Answer {
         let clock = RequestClock { now: Timestamp::from_millis(now), ..RequestClock::with_budget(budget) };
         let answer = http::handle(&self.app, event, clock).await;
@@ -199,12 +182,12 @@ impl TestApp {
         self.invoke_at(now, &call.event().to_string()).await
     }
 
-    /// Makes a request through an HTTP API, at [`NOW`], with so much time for the answer.
+    /// Makes a request through an HTTP API, at [`NOW`], with this budget for the response.
     pub async fn call_within(&self, budget: Duration, call: Call) -> Answer {
         self.invoke_within(budget, NOW, &call.event().to_string()).await
     }
 
-    /// Makes requests at the same moment, each as if it were some time. The answers come in the order of the calls.
+    /// Makes requests concurrently, each at its own time `now`. The responses are in the order of the calls.
     pub async fn call_all_at_once(self: &Arc<Self>, calls: Vec<(i64, Call)>) -> Vec<Answer> {
         let start = Arc::new(Barrier::new(calls.len()));
         let mut running = JoinSet::new();
@@ -290,10 +273,10 @@ impl TestApp {
     }
 
     /// Makes an address a member of an organization of the tenant `default`, as accepting does.
-    pub async fn make_member(&self, organization: &str, folded_address: &str) {
+    pub async fn make_member(&self, organization: &str, normalized_address: &str) {
         let put = self.client().put_item().table_name(self.table());
         let put = put.item("pk", AttributeValue::S("TENANT#default".to_owned()));
-        let put = put.item("sk", AttributeValue::S(format!("ORG#{organization}#INVITEE#{folded_address}")));
+        let put = put.item("sk", AttributeValue::S(format!("ORG#{organization}#INVITEE#{normalized_address}")));
         let put = put.item("state", AttributeValue::S("member".to_owned()));
         put.item("userId", AttributeValue::S("somebody".to_owned())).send().await.unwrap();
     }
@@ -312,11 +295,7 @@ impl TestApp {
 
     /// The whole table, as JSON, in the order of its keys.
     pub async fn rows(&self) -> Vec<Value> {
-        let scan = self.client().scan().table_name(self.table()).into_paginator().items().send();
-        let found = scan.collect::<Result<Vec<_>, _>>().await.unwrap();
-        let mut rows: Vec<Value> = found.into_iter().map(items::to_json).collect();
-        rows.sort_by_key(|row| (row["pk"].to_string(), row["sk"].to_string()));
-        rows
+        rows::scan(&self.client(), self.table()).await
     }
 
     /// What an index finds under a key, as JSON.
@@ -332,6 +311,15 @@ impl TestApp {
         let delete = self.client().delete_item().table_name(self.table());
         let delete = delete.key("pk", AttributeValue::S(format!("TENANT#{tenant}")));
         delete.key("sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
+    }
+
+    /// Deletes everything of the tenant `default` but its directory.
+    pub async fn start_again(&self) {
+        for row in self.rows_of("default").await {
+            if !matches!(rows::kind(&row), "CONNECTOR" | "ROLE" | "USER" | "ORGANIZATION") {
+                self.delete_row("default", row["sk"].as_str().unwrap()).await;
+            }
+        }
     }
 
     /// Writes rows as they are, many at a time.
@@ -360,30 +348,10 @@ impl TestApp {
     }
 }
 
-impl Answer {
-    /// The answer in what a Lambda function returns to API Gateway.
-    pub fn from_lambda(answer: &Value) -> Self {
-        let headers = answer["headers"].as_object().unwrap().iter();
-        Self {
-            status: answer["statusCode"].as_u64().unwrap().try_into().unwrap(),
-            headers: headers.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect(),
-            text: answer["body"].as_str().unwrap_or_default().to_owned(),
-        }
-    }
-
-    /// The body.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
-    }
-
-    /// The code of an error; empty where there is none.
-    pub fn code(&self) -> String {
-        self.json()["code"].as_str().unwrap_or_default().to_owned()
-    }
-
-    #[track_caller]
-    pub fn assert_refused(&self, status: u16, code: &str) {
-        assert_eq!((self.status, self.code().as_str()), (status, code), "{self:?}");
+impl Call {
+    /// The same by that caller of the tenant.
+    pub fn by_subject(self, subject: &str) -> Self {
+        Self { subject: subject.to_owned(), ..self }
     }
 }
 
@@ -391,7 +359,7 @@ pub fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).unwrap()
 }
 
-/// An address where nobody listens.
+/// An address without a server.
 async fn nowhere() -> String {
     stack::listen(0, "").await.unwrap().1
 }

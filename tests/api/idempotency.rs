@@ -1,4 +1,4 @@
-//! The same create, made again: answered once, mailed once, finished where the first run died.
+//! Retries of a create with the same idempotency key: replayed, mailed once, and completed after a crash.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     proxy::Intervention,
 };
 
-/// Longer than a run that began at [`NOW`] can be alive, however different the clocks are.
+/// A time when the lease of an attempt that began at [`NOW`] has expired, whatever the difference of the clocks.
 const LATER: i64 = NOW + 60_000;
 const DAY: i64 = 86_400_000;
 
@@ -57,7 +57,7 @@ async fn invitations(app: &TestApp) -> usize {
 }
 
 #[tokio::test]
-async fn a_repeated_create_is_answered_as_the_first_was_and_does_nothing() {
+async fn a_retry_with_the_same_key_replays_the_first_response_and_writes_nothing() {
     for body in [body("a@example.com"), body_with_mail("a@example.com")] {
         let app = TestApp::start().await;
         let first = app.call(create(&body)).await;
@@ -72,17 +72,17 @@ async fn a_repeated_create_is_answered_as_the_first_was_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn either_form_of_event_repeats_a_create() {
+async fn a_create_is_replayed_in_either_format_of_the_event() {
     let app = TestApp::start().await;
     let call = create(&body("a@example.com"));
     let first = app.invoke_at(NOW, &call.rest_event().to_string()).await;
     assert_created(&first);
     assert_replayed(&app.invoke_at(NOW, &call.rest_event().to_string()).await, &first.text);
-    app.call(call).await.assert_refused(422, "entity.unique_integrity_violation"); // its caller is a `sub`
+    app.call(call).await.assert_error(422, "entity.unique_integrity_violation"); // its caller is a `sub`
 }
 
 #[tokio::test]
-async fn what_json_ignores_does_not_make_another_request() {
+async fn json_of_equal_meaning_is_the_same_request() {
     let app = TestApp::start().await;
     let first = app.call(create(&body("a@example.com"))).await;
     let spaced = format!(
@@ -93,7 +93,7 @@ async fn what_json_ignores_does_not_make_another_request() {
 }
 
 #[tokio::test]
-async fn a_key_is_for_one_request() {
+async fn a_key_with_another_request_is_an_error() {
     let app = TestApp::start().await;
     assert_created(&app.call(create(&body("a@example.com"))).await);
     let rows = app.rows().await;
@@ -101,8 +101,8 @@ async fn a_key_is_for_one_request() {
         (json!({ "invitee": "b@example.com" }), "another invitee"),
         (json!({ "invitee": "A@example.com" }), "written otherwise"),
         (json!({ "organizationRoleIds": ["member", "member"] }), "the same roles, but not the same list"),
-        (json!({ "organizationId": "unknown" }), "what would be refused anyway"),
-        (json!({ "expiresAt": 1 }), "what would be refused at once"),
+        (json!({ "organizationId": "unknown" }), "a missing reference"),
+        (json!({ "expiresAt": 1 }), "an invalid body"),
         (json!({ "messagePayload": {} }), "with mail"),
         (json!({ "ignored": true }), "a field that means nothing"),
     ] {
@@ -113,7 +113,7 @@ async fn a_key_is_for_one_request() {
 }
 
 #[tokio::test]
-async fn keys_of_different_callers_and_tenants_never_meet() {
+async fn keys_of_different_callers_and_tenants_are_independent() {
     let app = TestApp::start_with(&[("REFERENCE_CHECKS", "trust")]).await;
     let calls = [
         create(&body("a@example.com")),
@@ -135,15 +135,15 @@ async fn keys_of_different_callers_and_tenants_never_meet() {
 }
 
 #[tokio::test]
-async fn a_key_says_nothing_to_another_tenant() {
+async fn a_key_replays_nothing_for_another_tenant() {
     let app = TestApp::start_with(&[("REFERENCE_CHECKS", "trust")]).await;
     assert_created(&app.call(create(&body("a@example.com"))).await);
-    // With the same key, another body: neither a 422 nor the other tenant's answer.
+    // With the same key, another body: neither a 422 nor the other tenant's response.
     assert_created(&app.call(create(&body("b@example.com")).by("other")).await);
 }
 
 #[tokio::test]
-async fn a_key_is_forgotten_after_a_day_whether_or_not_its_row_is_deleted() {
+async fn a_key_expires_after_24_hours_even_if_its_row_still_exists() {
     let app = TestApp::start().await;
     let first = app.call(create(&body("a@example.com"))).await;
     let id = first.json()["id"].as_str().unwrap().to_owned();
@@ -156,7 +156,7 @@ async fn a_key_is_forgotten_after_a_day_whether_or_not_its_row_is_deleted() {
 }
 
 #[tokio::test]
-async fn whatever_has_changed_since_the_first_answer_is_given_again() {
+async fn a_replay_returns_the_first_response_after_any_change() {
     let soon = NOW + 5000;
     let app = TestApp::start().await;
     let call = create(&with(body("a@example.com"), json!({ "expiresAt": soon })));
@@ -173,26 +173,26 @@ async fn whatever_has_changed_since_the_first_answer_is_given_again() {
 }
 
 #[tokio::test]
-async fn a_refused_create_leaves_its_key_free() {
+async fn a_create_with_an_error_does_not_use_up_its_key() {
     let app = TestApp::start().await;
     let call = create(&with(body_with_mail("a@example.com"), json!({ "organizationId": "new" })));
-    app.call(call.clone()).await.assert_refused(422, "entity.relation_foreign_key_not_found");
+    app.call(call.clone()).await.assert_error(422, "entity.relation_foreign_key_not_found");
     app.add_organization("new").await;
     assert_created(&app.call(call).await);
 
     let taken = Call::create(&body_with_mail("b@example.com")).with_key("another");
     let id = app.invite(&body("b@example.com")).await;
-    app.call(taken.clone()).await.assert_refused(422, "entity.unique_integrity_violation");
+    app.call(taken.clone()).await.assert_error(422, "entity.unique_integrity_violation");
     app.call(Call::revoke(&id)).await;
     assert_created(&app.call(taken).await);
 }
 
 #[tokio::test]
-async fn a_create_whose_mail_ses_does_not_take_leaves_its_key_free() {
+async fn a_create_whose_email_ses_rejects_does_not_use_up_its_key() {
     for (fault, times, (status, code, _), reason) in faults::ses::FAULTS {
         let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await.with_time_limits();
         (0..times).for_each(|_| app.stack.ses.fail_next(fault));
-        app.call(create(&body_with_mail("a@example.com"))).await.assert_refused(status, code);
+        app.call(create(&body_with_mail("a@example.com"))).await.assert_error(status, code);
         assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0), "{fault:?}: {reason}");
         assert_created(&app.call(create(&body_with_mail("a@example.com"))).await);
         invariant::check(&app, NOW).await;
@@ -200,14 +200,14 @@ async fn a_create_whose_mail_ses_does_not_take_leaves_its_key_free() {
 }
 
 #[tokio::test]
-async fn a_create_without_key_is_not_remembered() {
+async fn a_create_without_a_key_has_no_idempotency_record() {
     let app = TestApp::start().await;
     assert_created(&app.call(Call::create(&body_with_mail("a@example.com"))).await);
     assert!(records(&app).await.is_empty());
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_refused_before_anything_else_of_the_request() {
+async fn an_invalid_key_is_the_first_error_of_a_request() {
     let app = TestApp::start().await;
     for (key, reason) in [
         (json!(""), "empty"),
@@ -229,7 +229,7 @@ async fn a_key_that_is_none_is_refused_before_anything_else_of_the_request() {
 }
 
 #[tokio::test]
-async fn of_many_equal_creates_at_once_one_is_made_and_one_mail_is_sent() {
+async fn of_many_concurrent_creates_with_one_key_one_succeeds_and_one_mail_is_sent() {
     for body in [body("a@example.com"), body_with_mail("a@example.com")] {
         let app = Arc::new(TestApp::start().await);
         let answers = app.call_all_at_once(vec![(NOW, create(&body)); 24]).await;
@@ -238,7 +238,7 @@ async fn of_many_equal_creates_at_once_one_is_made_and_one_mail_is_sent() {
         for answer in &answers {
             match answer.status {
                 201 => assert_eq!(answer.text, first[0].text),
-                _ => answer.assert_refused(409, "request.idempotency_in_progress"),
+                _ => answer.assert_error(409, "request.idempotency_in_progress"),
             }
         }
         let is_mailed = body["messagePayload"].is_object();
@@ -251,7 +251,7 @@ async fn of_many_equal_creates_at_once_one_is_made_and_one_mail_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn duplicates_that_get_in_the_way_of_the_first_attempt_do_not_make_it_mail_twice() {
+async fn concurrent_duplicates_of_a_create_do_not_make_it_mail_twice() {
     const KEYS: usize = 8;
     let app = Arc::new(TestApp::start_behind_proxy(&[]).await);
     app.proxy().conflict_as_dynamodb_does();
@@ -268,23 +268,23 @@ async fn duplicates_that_get_in_the_way_of_the_first_attempt_do_not_make_it_mail
 }
 
 #[tokio::test]
-async fn as_long_as_the_first_run_can_be_alive_a_repetition_has_to_wait() {
+async fn a_retry_is_a_409_until_the_lease_of_the_first_attempt_expires() {
     let app = TestApp::start().await;
     let call = create(&body_with_mail("a@example.com"));
     die_while_sending(&app, &call, false).await;
     for (later, retry_after) in [(0, "21"), (1, "21"), (10_000, "11"), (20_999, "1")] {
         let answer = app.call_at(NOW + later, call.clone()).await;
-        answer.assert_refused(409, "request.idempotency_in_progress");
+        answer.assert_error(409, "request.idempotency_in_progress");
         assert_eq!(answer.headers["retry-after"], retry_after, "20 s, and 1 s for the clocks; after {later} ms");
     }
     let another = create(&body_with_mail("b@example.com"));
-    app.call(another).await.assert_refused(422, "request.idempotency_key_reused");
+    app.call(another).await.assert_error(422, "request.idempotency_key_reused");
     assert!(app.mails().is_empty());
     assert_eq!(app.call_at(NOW + 21_000, call).await.status, 201);
 }
 
 #[tokio::test]
-async fn a_create_that_died_before_its_mail_was_sent_is_finished_by_the_retry() {
+async fn a_retry_completes_a_create_whose_process_died_before_sending() {
     let app = TestApp::start().await;
     let call = create(&body_with_mail("a@example.com"));
     die_while_sending(&app, &call, false).await;
@@ -300,7 +300,7 @@ async fn a_create_that_died_before_its_mail_was_sent_is_finished_by_the_retry() 
 }
 
 #[tokio::test]
-async fn only_a_death_between_the_mail_and_its_record_sends_it_twice() {
+async fn an_email_is_sent_twice_only_after_a_death_between_sending_and_recording() {
     let app = TestApp::start().await;
     let call = create(&body_with_mail("a@example.com"));
     die_while_sending(&app, &call, true).await;
@@ -314,21 +314,21 @@ async fn only_a_death_between_the_mail_and_its_record_sends_it_twice() {
 }
 
 #[tokio::test]
-async fn of_many_retries_at_once_one_finishes() {
+async fn of_many_concurrent_retries_one_takes_over_the_lease() {
     let app = Arc::new(TestApp::start().await);
     let call = create(&body_with_mail("a@example.com"));
     die_while_sending(&app, &call, false).await;
     let answers = app.call_all_at_once(vec![(LATER, call.clone()); 16]).await;
     assert!(answers.iter().any(|answer| answer.status == 201));
     for answer in answers.iter().filter(|answer| answer.status != 201) {
-        answer.assert_refused(409, "request.idempotency_in_progress");
+        answer.assert_error(409, "request.idempotency_in_progress");
     }
     assert_eq!(app.mails().len(), 1);
     invariant::check(&app, LATER).await;
 }
 
 #[tokio::test]
-async fn nobody_is_mailed_for_an_invitation_that_ended_before_the_retry() {
+async fn a_retry_sends_no_email_for_an_invitation_that_has_ended() {
     for end in [Call::delete as fn(&str) -> Call, Call::revoke] {
         let app = TestApp::start().await;
         let call = create(&body_with_mail("a@example.com"));
@@ -343,47 +343,47 @@ async fn nobody_is_mailed_for_an_invitation_that_ended_before_the_retry() {
 }
 
 #[tokio::test]
-async fn a_retry_that_cannot_mail_takes_the_invitation_back() {
+async fn a_retry_that_cannot_send_the_email_rolls_the_invitation_back() {
     let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
     let call = create(&body_with_mail("a@example.com"));
     die_while_sending(&app, &call, false).await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
-    app.call_at(LATER, call.clone()).await.assert_refused(400, "connector.invalid_response");
+    app.call_at(LATER, call.clone()).await.assert_error(400, "connector.invalid_response");
     assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0));
     assert_created(&app.call_at(LATER, call.clone()).await);
 
     let app = TestApp::start().await;
     die_while_sending(&app, &call, false).await;
     app.delete_row("default", "CONNECTOR#Email").await;
-    app.call_at(LATER, call.clone()).await.assert_refused(501, "connector.not_found");
+    app.call_at(LATER, call.clone()).await.assert_error(501, "connector.not_found");
     assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0));
 }
 
 #[tokio::test]
-async fn a_mail_that_cannot_be_remembered_is_a_success_all_the_same() {
+async fn a_create_succeeds_although_its_idempotency_record_cannot_be_completed() {
     let app = TestApp::start_behind_proxy(&[]).await;
     (0..3).for_each(|_| app.proxy().next("UpdateItem", Intervention::Fail(500, "InternalServerError")));
     assert_created(&app.call(create(&body_with_mail("a@example.com"))).await);
-    app.call(create(&body_with_mail("a@example.com"))).await.assert_refused(409, "request.idempotency_in_progress");
+    app.call(create(&body_with_mail("a@example.com"))).await.assert_error(409, "request.idempotency_in_progress");
     assert_eq!(app.mails().len(), 1);
 }
 
 #[tokio::test]
-async fn a_create_of_which_nothing_is_known_is_undone_with_its_key_while_there_is_mail_to_send() {
+async fn a_create_with_an_unknown_outcome_is_rolled_back_with_its_key_if_mail_is_due() {
     let app = TestApp::start_behind_proxy(&[]).await;
     let lose_all_answers = || {
         app.proxy().next("TransactWriteItems", Intervention::LoseAnswer);
         (0..2).for_each(|_| app.proxy().next("TransactWriteItems", Intervention::Fail(500, "InternalServerError")));
     };
     lose_all_answers();
-    app.call(create(&body_with_mail("a@example.com"))).await.assert_refused(503, "service.unavailable");
+    app.call(create(&body_with_mail("a@example.com"))).await.assert_error(503, "service.unavailable");
     assert_eq!((records(&app).await.len(), invitations(&app).await), (0, 0));
     assert_created(&app.call(create(&body_with_mail("a@example.com"))).await);
 
-    // Without mail there is nothing left to do, and a repetition may have been told so.
+    // Without mail the create is complete, and a concurrent retry may have replayed it.
     lose_all_answers();
     let call = create(&body("b@example.com")).with_key("another");
-    app.call(call.clone()).await.assert_refused(503, "service.unavailable");
+    app.call(call.clone()).await.assert_error(503, "service.unavailable");
     let repeated = app.call(call).await;
     assert_replayed(&repeated, &repeated.text);
     assert_eq!(invitations(&app).await, 2);
@@ -391,7 +391,7 @@ async fn a_create_of_which_nothing_is_known_is_undone_with_its_key_while_there_i
 }
 
 #[tokio::test]
-async fn a_create_is_not_in_its_own_way_when_an_answer_is_lost_between_conflicts() {
+async fn a_create_does_not_conflict_with_its_own_attempt_whose_response_was_lost() {
     for key in [None, Some("a-key".to_owned())] {
         let app = TestApp::start_behind_proxy(&[]).await;
         app.proxy().next("TransactWriteItems", Intervention::LoseAnswer);
@@ -404,7 +404,7 @@ async fn a_create_is_not_in_its_own_way_when_an_answer_is_lost_between_conflicts
 }
 
 #[tokio::test]
-async fn the_usual_create_with_a_key_makes_no_call_more_and_with_mail_one() {
+async fn a_key_costs_no_further_call_and_with_mail_one() {
     for (body, calls) in [(body("a@example.com"), 2), (body_with_mail("a@example.com"), 3)] {
         let app = TestApp::start_behind_proxy(&[]).await;
         assert_created(&app.call(create(&body)).await);

@@ -110,7 +110,7 @@ fn fields(part: &str) -> BTreeMap<&'static str, &str> {
 }
 
 #[tokio::test]
-async fn no_text_in_a_mail_leaves_its_own_place() {
+async fn no_text_in_a_mail_changes_anything_outside_its_place() {
     let app = TestApp::start().await;
     for template in [fenced_inline(), stored(&app)] {
         let kind = if matches!(template, EmailTemplate::Inline { .. }) { "inline" } else { "stored" };
@@ -153,7 +153,7 @@ fn breaks_a_line(c: char) -> bool {
 }
 
 #[tokio::test]
-async fn the_built_in_mail_keeps_its_form_whatever_it_is_filled_with() {
+async fn the_built_in_mail_keeps_its_structure_with_every_text() {
     let app = TestApp::start().await;
     let plain = mail(&app, &harmless()).await;
     let tags = |html: &str| html.matches('<').count();
@@ -171,7 +171,7 @@ async fn the_built_in_mail_keeps_its_form_whatever_it_is_filled_with() {
 }
 
 #[tokio::test]
-async fn a_key_of_the_payload_cannot_pass_for_one_that_is_trusted() {
+async fn a_payload_cannot_replace_the_variables_of_the_directory() {
     let app = TestApp::start().await;
     let parts = "{{organization.name}}|{{inviter.name}}|{{invitation.invitee}}";
     let template = inline(parts, parts, parts);
@@ -204,7 +204,7 @@ async fn a_key_of_the_payload_cannot_pass_for_one_that_is_trusted() {
 }
 
 #[tokio::test]
-async fn no_header_comes_of_a_connectors_addresses() {
+async fn a_connectors_addresses_add_no_header() {
     let app = TestApp::start().await;
     for (reason, hostile) in HOSTILE {
         let changes: [fn(&mut EmailConnector, String); 4] = [
@@ -229,7 +229,7 @@ async fn no_header_comes_of_a_connectors_addresses() {
                     "{n}, to {reason}: {mail:?}"
                 );
             } else {
-                answer.assert_refused(400, "connector.invalid_response");
+                answer.assert_error(400, "connector.invalid_response");
                 assert_eq!(app.mails().len(), before, "{n}, to {reason}");
             }
             app.delete_row("default", "SENDS#invitee@example.com").await;
@@ -285,9 +285,9 @@ fn field(event: &mut Value, key: &str, value: Value) {
 }
 
 #[tokio::test]
-async fn no_text_in_a_request_breaks_out_of_the_answer_or_of_its_one_line_in_the_log() {
+async fn no_text_of_a_request_changes_the_structure_of_the_response_or_of_the_log() {
     let app = TestApp::start().await;
-    // So that there is a next page to link to.
+    // For a link to a next page.
     for invitee in ["a@example.com", "b@example.com"] {
         app.invite(&body(invitee)).await;
     }

@@ -1,4 +1,4 @@
-//! Listing: what is in a list and in which order, how it is narrowed, and how its pages are followed.
+//! List: its contents and order, filters, and pages.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn ids(answer: &Answer) -> Vec<String> {
     answer.json().as_array().unwrap().iter().map(|entity| entity["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The query of the next page, where the answer links to one.
+/// The query of the next page, if the response links to one.
 fn next(answer: &Answer) -> Option<String> {
     let link = answer.headers.get("link")?;
     let target = link.strip_prefix("<?").and_then(|link| link.strip_suffix(">; rel=\"next\""));
@@ -47,7 +47,7 @@ async fn invite_many(app: &TestApp, count: i64) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_list_holds_every_invitation_in_whatever_status_newest_first() {
+async fn a_list_holds_invitations_in_every_status_newest_first() {
     let app = TestApp::start().await;
     assert_eq!(list(&app, "").await.text, "[]", "nobody is invited yet");
     let expired = app.invite_at(NOW - 3, &with(body("late@example.com"), json!({ "expiresAt": NOW }))).await;
@@ -70,7 +70,7 @@ async fn a_list_holds_every_invitation_in_whatever_status_newest_first() {
 }
 
 #[tokio::test]
-async fn filters_combine_and_the_invitee_has_no_case() {
+async fn filters_combine_and_ignore_the_case_of_the_invitee() {
     let app = TestApp::start().await;
     app.add_organization("other").await;
     app.add_user("bob", None).await;
@@ -116,7 +116,7 @@ async fn filters_combine_and_the_invitee_has_no_case() {
 }
 
 #[tokio::test]
-async fn what_could_not_exist_is_found_nowhere_and_harms_nothing() {
+async fn a_filter_with_an_impossible_identifier_matches_nothing() {
     let app = TestApp::start().await;
     app.invite(&body("someone@example.com")).await;
     let too_long = format!("organizationId={}", "x".repeat(2000));
@@ -153,7 +153,7 @@ async fn pages_hold_each_invitation_once_and_link_to_the_next_until_the_end() {
 }
 
 #[tokio::test]
-async fn filters_stay_with_the_pages_whichever_they_are() {
+async fn every_filter_is_kept_in_the_links_of_the_pages() {
     let app = TestApp::start().await;
     app.add_organization("other").await;
     let mut all: Vec<(String, Value)> = Vec::new();
@@ -165,7 +165,7 @@ async fn filters_stay_with_the_pages_whichever_they_are() {
         let id = app.invite_at(NOW + n, &with(body(&address), changes)).await;
         all.insert(0, (id, json!([organization, inviter])));
     }
-    // The same invitee many times: each taken back before the next.
+    // The same invitee many times: each is revoked before the next.
     for n in 12..15 {
         let id = app.invite_at(NOW + n, &body("Again@example.com")).await;
         assert_eq!(app.call_at(NOW + n, Call::revoke(&id)).await.status, 200);
@@ -215,14 +215,14 @@ async fn a_page_size_is_a_whole_number_from_1_to_100() {
             assert_eq!((answer.status, answer.code().as_str()), (400, "guard.invalid_pagination"), "{name}: {reason}");
         }
     }
-    list(&app, "page_size=0&organizationId=%23").await.assert_refused(400, "guard.invalid_pagination");
+    list(&app, "page_size=0&organizationId=%23").await.assert_error(400, "guard.invalid_pagination");
     for query in ["page_size=2&page=1", "page=1&page_size=2", "page_size=2&page="] {
-        list(&app, query).await.assert_refused(400, "guard.invalid_pagination");
+        list(&app, query).await.assert_error(400, "guard.invalid_pagination");
     }
 }
 
 #[tokio::test]
-async fn a_known_parameter_is_given_once() {
+async fn a_known_parameter_may_occur_once() {
     let app = TestApp::start().await;
     let cursor = format!("cursor={}", "x".repeat(20));
     for (query, names, reason) in [
@@ -253,7 +253,7 @@ async fn a_known_parameter_is_given_once() {
 }
 
 #[tokio::test]
-async fn a_link_holds_what_the_list_knows_and_nothing_else() {
+async fn a_link_holds_the_known_parameters_only() {
     let app = TestApp::start().await;
     invite_many(&app, 3).await;
     let junk = format!("junk={}&organizationid=x&status=Pending", "x".repeat(9000));
@@ -270,7 +270,7 @@ async fn a_link_holds_what_the_list_knows_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_cursor_is_good_only_for_the_list_that_it_came_from() {
+async fn a_cursor_is_valid_only_for_its_own_list() {
     let app = TestApp::start().await;
     let newest_first = invite_many(&app, 4).await;
     let cursor_of = async |query: &str| {
@@ -307,7 +307,7 @@ async fn a_cursor_is_good_only_for_the_list_that_it_came_from() {
         assert_eq!((answer.status, answer.code().as_str()), (400, "guard.invalid_pagination"), "{reason}");
     }
     let elsewhere = Call::list(&format!("organizationId=acme&page_size=2&cursor={cursor}")).by("no-mail");
-    app.call(elsewhere).await.assert_refused(400, "guard.invalid_pagination");
+    app.call(elsewhere).await.assert_error(400, "guard.invalid_pagination");
 
     for (query, expected, reason) in [
         (format!("organizationId=acme&page_size=2&cursor={cursor}"), &newest_first[2..], "where it came from"),
@@ -323,7 +323,7 @@ async fn a_cursor_is_good_only_for_the_list_that_it_came_from() {
 }
 
 #[tokio::test]
-async fn a_page_goes_on_after_an_invitation_that_has_been_deleted_since() {
+async fn a_page_continues_after_a_deleted_invitation() {
     let app = TestApp::start().await;
     let newest_first = invite_many(&app, 5).await;
     for query in ["page_size=2", "organizationId=acme&page_size=2"] {
@@ -338,7 +338,7 @@ async fn a_page_goes_on_after_an_invitation_that_has_been_deleted_since() {
 }
 
 #[tokio::test]
-async fn a_page_reads_no_more_rows_than_it_takes_to_fill_it() {
+async fn a_page_reads_only_the_rows_that_fill_it() {
     let app = TestApp::start_behind_proxy(&[]).await;
     for n in 0..40_i64 {
         let inviter = if n % 20 == 0 { "string" } else { "ada" };

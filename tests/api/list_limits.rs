@@ -1,4 +1,4 @@
-//! What one list may cost: the bytes of an answer, the rows that are read for it, and the time.
+//! The limits of one list: the bytes of the response, the rows that are read, and the time.
 
 use std::time::Duration;
 
@@ -51,20 +51,20 @@ fn next(answer: &Answer) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_list_that_is_too_long_is_refused_once_that_is_known() {
+async fn a_list_that_is_too_long_is_an_error_as_soon_as_that_is_known() {
     let app = TestApp::start_behind_proxy(&[]).await.without_time_limits();
     write_rows(&app, 1200, 8 << 10).await;
     for (filter, most_units) in [("", 1400.0), ("organizationId=acme", 700.0)] {
         let (answer, units, rows, queries) = cost(&app, Call::list(filter)).await;
         println!("unpaged, {filter:?}: {queries} queries, {rows} rows, {units} read units");
-        answer.assert_refused(400, "guard.invalid_pagination");
+        answer.assert_error(400, "guard.invalid_pagination");
         // 4 MiB are 510 of these rows, and DynamoDB reads a megabyte at a time.
         assert!(rows <= 650 && queries <= 6 && units <= most_units, "{filter}: {queries}, {rows}, {units}");
     }
 }
 
 #[tokio::test]
-async fn the_bytes_of_a_list_are_counted_as_they_are_sent() {
+async fn the_size_limit_of_a_list_counts_the_bytes_of_the_response() {
     for (text, in_a_row, sent) in [("\"", 1, 4), ("\u{1}", 1, 7), ("\u{e9}", 2, 2)] {
         let app = TestApp::start().await.without_time_limits();
         // A little more than a tenth of the limit each, and less than 400 KB in the row.
@@ -81,7 +81,7 @@ async fn the_bytes_of_a_list_are_counted_as_they_are_sent() {
         for n in 0..2 {
             app.put_rows([row(100 + n, "ada", &name)]).await;
         }
-        app.call(Call::list("")).await.assert_refused(400, "guard.invalid_pagination");
+        app.call(Call::list("")).await.assert_error(400, "guard.invalid_pagination");
         let page = app.call(Call::list("page_size=100")).await;
         assert!(page.status == 200 && next(&page).is_some(), "{text:?}: a page ends before it is too long");
         let bytes = serde_json::to_string(&page.text).unwrap().len() - 2;
@@ -93,7 +93,7 @@ async fn the_bytes_of_a_list_are_counted_as_they_are_sent() {
 }
 
 #[tokio::test]
-async fn a_page_of_rare_ones_ends_early_and_goes_on_after_the_last_row_that_was_read() {
+async fn a_page_with_few_matches_ends_early_and_the_next_continues_behind_it() {
     let app = TestApp::start_behind_proxy(&[]).await.without_time_limits();
     write_rows(&app, 250, 100_000).await;
     let (mut query, mut pages) = (Some("organizationId=acme&inviterId=string&page_size=10".to_owned()), Vec::new());
@@ -109,7 +109,7 @@ async fn a_page_of_rare_ones_ends_early_and_goes_on_after_the_last_row_that_was_
 }
 
 #[tokio::test]
-async fn a_page_ends_in_time_however_slow_the_table_is_and_a_whole_list_does_not() {
+async fn on_a_slow_table_a_page_ends_early_and_a_whole_list_fails() {
     let app = TestApp::start_behind_proxy(&[]).await.without_time_limits();
     write_rows(&app, 250, 100_000).await;
     app.proxy().always("Query", Intervention::Delay(Duration::from_millis(300)));

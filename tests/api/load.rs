@@ -1,4 +1,4 @@
-//! A thousand creates at once: none lost, none doubled, and nobody is told to come again.
+//! A thousand concurrent creates: none lost, none duplicated, and none rejected.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -54,7 +54,7 @@ async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (
         let organization = Organization { name: id.clone(), id, branding: Map::new() };
         app.app.store.put_organization(&tenant(&owner), &organization).await.unwrap();
     }
-    app.proxy().refuse_at_random(
+    app.proxy().fail_at_random(
         4,
         throttled_percent,
         &["ThrottlingException", "ProvisionedThroughputExceededException"],
@@ -69,7 +69,7 @@ async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (
     let answers = running.join_all().await;
     let others: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 201).collect();
     assert!(others.is_empty(), "{} of {CREATES}: {:?}", others.len(), others[0]);
-    // Each is one read and one transaction, and what is throttled is asked for again, and not more often.
+    // Each is one read and one transaction, and each throttled request is retried once.
     let requests = app.proxy().total() - requests_before;
     let expected = 2 * CREATES * 100 / (100 - throttled_percent);
     assert!(requests.abs_diff(expected) < expected / 10, "{requests} requests, and not some {expected}");

@@ -1,4 +1,4 @@
-//! The line of each request: what it tells, and that CloudWatch can make metrics of it.
+//! The log line of each request: its fields, and the metrics that CloudWatch extracts from it.
 
 use std::{
     collections::BTreeSet,
@@ -56,7 +56,7 @@ impl Write for Logged {
     }
 }
 
-/// An invitation by mail that is led through every operation.
+/// Makes a request of every kind for an invitation with mail.
 async fn lead_through_life(app: &TestApp) -> String {
     let id = app.invite(&body_with_mail("ada@example.com")).await;
     for call in [
@@ -74,7 +74,7 @@ async fn lead_through_life(app: &TestApp) -> String {
 }
 
 #[tokio::test]
-async fn each_request_is_one_line_that_names_its_operation_and_its_invitation() {
+async fn each_request_is_one_line_with_its_operation_and_its_invitation() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     let id = lead_through_life(&app).await;
@@ -105,12 +105,12 @@ fn line_summary(line: &Value) -> Summary {
 }
 
 #[tokio::test]
-async fn nobody_is_named() {
+async fn no_line_names_a_person() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     lead_through_life(&app).await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
-    app.create_at(NOW, &body_with_mail("bob@example.com")).await.assert_refused(400, "connector.invalid_response");
+    app.create_at(NOW, &body_with_mail("bob@example.com")).await.assert_error(400, "connector.invalid_response");
     assert_eq!(logged.lines().len(), 9);
     for word in ["@", "example.com", "ada", "bob", "Lovelace", "secret", "authorization", "Join"] {
         assert!(!logged.text().contains(word), "{word}: {}", logged.text());
@@ -149,7 +149,7 @@ async fn cloudwatch_can_make_the_metrics_of_every_line() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     lead_through_life(&app).await;
-    app.invoke_at(NOW, "{}").await.assert_refused(401, "auth.unauthorized");
+    app.invoke_at(NOW, "{}").await.assert_error(401, "auth.unauthorized");
     let lines = logged.lines();
     lines.iter().for_each(assert_is_embedded_metrics);
     let times = |names: &[&str]| {
@@ -195,19 +195,19 @@ async fn every_failure_has_its_outcome() {
     }
     let mut app = TestApp::start_without_database().await;
     let logged = Logged::by(&mut app);
-    app.call(Call::list("")).await.assert_refused(503, "service.unavailable");
+    app.call(Call::list("")).await.assert_error(503, "service.unavailable");
     let line = logged.last();
     assert_eq!((&line["outcome"], &line["level"]), (&json!("unavailable"), &json!("ERROR")));
     assert!(line["cause"].as_str().is_some_and(|cause| cause.starts_with("DynamoDB: ")), "{line}");
 }
 
 #[tokio::test]
-async fn a_recipient_who_has_had_enough_is_an_outcome_of_its_own() {
+async fn a_rate_limited_recipient_has_its_own_outcome() {
     let mut app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
     let logged = Logged::by(&mut app);
     app.invite(&body_with_mail("a@example.com")).await;
     let elsewhere = with(body_with_mail("a@example.com"), json!({ "organizationId": "string" }));
-    app.create_at(NOW, &elsewhere).await.assert_refused(429, "request.message_rate_limited");
+    app.create_at(NOW, &elsewhere).await.assert_error(429, "request.message_rate_limited");
     assert_eq!(logged.last()["outcome"], "rate_limited");
 }
 
@@ -217,7 +217,7 @@ fn counts(line: &Value) -> [u64; 3] {
 }
 
 #[tokio::test]
-async fn calls_of_aws_and_what_was_tried_again_are_counted() {
+async fn calls_of_aws_and_retries_are_counted() {
     let mut app = TestApp::start_behind_proxy(&[]).await;
     let logged = Logged::by(&mut app);
     let conflict = Intervention::CancelWith("TransactionConflict");
@@ -227,7 +227,7 @@ async fn calls_of_aws_and_what_was_tried_again_are_counted() {
         (Some(("TransactWriteItems", Intervention::LoseAnswer)), None, [3, 1, 1], "a lost answer is asked for again"),
         (Some(("BatchGetItem", Intervention::LeaveUnprocessed)), None, [3, 1, 1], "a rest that is asked for again"),
         (None, Some(SesFault::TooManyRequests), [2, 2, 1], "a message that is sent again"),
-        (None, Some(SesFault::MessageRejected), [3, 1, 0], "an invitation that is taken back"),
+        (None, Some(SesFault::MessageRejected), [3, 1, 0], "an invitation that is rolled back"),
     ]
     .into_iter()
     .enumerate()
@@ -248,7 +248,7 @@ async fn calls_of_aws_and_what_was_tried_again_are_counted() {
 }
 
 #[tokio::test]
-async fn a_message_that_ses_may_have_taken_is_an_outcome_of_its_own_with_the_cause_and_the_time() {
+async fn a_message_that_ses_may_have_accepted_has_its_own_outcome_with_the_cause_and_the_time() {
     let mut app = TestApp::start().await.with_time_limits();
     let logged = Logged::by(&mut app);
     app.stack.ses.fail_next(SesFault::Silence { accepts: false });
@@ -263,7 +263,7 @@ async fn a_message_that_ses_may_have_taken_is_an_outcome_of_its_own_with_the_cau
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_at_the_same_time_do_not_count_each_others_calls() {
+async fn concurrent_requests_count_their_own_calls() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     let app = Arc::new(app);
@@ -286,7 +286,7 @@ async fn requests_at_the_same_time_do_not_count_each_others_calls() {
 }
 
 #[tokio::test]
-async fn only_the_first_request_of_a_process_is_a_cold_start_and_tells_the_version() {
+async fn only_the_first_request_of_a_process_is_a_cold_start_and_has_the_version() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     for _ in 0..3 {
@@ -299,7 +299,7 @@ async fn only_the_first_request_of_a_process_is_a_cold_start_and_tells_the_versi
 }
 
 #[tokio::test]
-async fn the_trace_is_the_one_that_lambda_names() {
+async fn the_trace_id_is_the_one_of_the_invocation() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     for (header, told) in [
@@ -320,7 +320,7 @@ async fn the_trace_is_the_one_that_lambda_names() {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_written_stands_in_nobodys_way() {
+async fn a_log_that_cannot_be_written_fails_no_request() {
     struct Broken;
     impl Write for Broken {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -337,11 +337,11 @@ async fn a_log_that_cannot_be_written_stands_in_nobodys_way() {
 }
 
 #[tokio::test]
-async fn a_fault_that_no_retry_helps_is_an_outcome_of_its_own_with_its_cause_and_is_counted() {
+async fn a_fault_that_no_retry_helps_has_the_outcome_internal_with_its_cause_and_a_metric() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
     app.put_rows([items::from_json(json!({ "pk": "TENANT#default", "sk": "ORGANIZATION#acme", "name": 5 }))]).await;
-    app.create_at(NOW, &body("a@example.com")).await.assert_refused(500, "service.internal");
+    app.create_at(NOW, &body("a@example.com")).await.assert_error(500, "service.internal");
     let line = logged.last();
     assert_eq!((&line["outcome"], &line["level"], &line["Requests"]), (&json!("internal"), &json!("ERROR"), &json!(1)));
     assert_eq!(line["cause"], "unreadable organization row: name");

@@ -1,15 +1,14 @@
-//! The log names nobody: no address, token, link, subject, name or text of a body gets into it, whatever fails.
+//! The log has no personal data: no address, token, link, subject, name or text of a body, whatever fails.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use axum::{Router, body::Bytes, http::StatusCode};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use organization_invitations::{
     app::App,
     domain::{directory::User, email_address::EmailAddress, rate_limit::MessageRate},
     http::{body::Field, event::Event},
     local::{
-        ses::{Mail, SesFault},
+        ses::SesFault,
         stack::{self, sdk_config},
     },
     mail::{Content, MessagePayload},
@@ -19,101 +18,24 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::{
-    create_bodies, events, faults,
-    helpers::{
-        Call, TestApp, body,
-        log::{Log, lines},
-        rows, tenant, with,
+    common::{
+        events,
+        log::{assert_names_nobody, secrets, words},
+        operation::Operation::{
+            self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, List, Message,
+            Revoke,
+        },
     },
+    create_bodies, faults,
+    helpers::{Call, TestApp, body, log::Log, rows, tenant, with},
     proxy::Intervention,
 };
 
-/// All that the function could be made to log: the default, and whatever our own code tells besides.
+/// The default level, and everything that the function's own code can log.
 const EVERYTHING: &str = "info,organization_invitations=trace";
 
-/// What the log is asked for.
+/// The directives of `RUST_LOG` that the tests use.
 const DIRECTIVES: [&str; 2] = ["info", EVERYTHING];
-
-/// A text shorter than this says nothing, and is found in any log.
-const SHORTEST_SECRET: usize = 5;
-
-/// What of a request may be logged: the identifiers of things, and what everybody's requests say.
-const NO_SECRETS: [&str; 10] = [
-    "organizationId",
-    "organizationRoleIds",
-    "inviterId",
-    "acceptedUserId",
-    "status",
-    "tenant_id",
-    "tenantId",
-    "custom:tenant_id",
-    "scope",
-    "scopes",
-];
-
-/// The people of the demo directory and of the examples.
-const NAMES: [&str; 6] = ["Ada", "Lovelace", "Acme", "Grace", "Hopper", "@"];
-
-/// All that the log of a request must not repeat: what its body, headers, query and claims say, and who sent it.
-fn secrets(event: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let text = event["body"].as_str().unwrap_or_default();
-    let decoded = BASE64_STANDARD.decode(text).ok().filter(|_| event["isBase64Encoded"] == true);
-    let text = decoded.map_or_else(|| text.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
-    match serde_json::from_str(&text) {
-        Ok(body) => collect(&body, &mut found),
-        Err(_) => found.extend([text]),
-    }
-    let context = &event["requestContext"];
-    for part in ["headers", "multiValueHeaders", "queryStringParameters", "cookies"] {
-        collect(&event[part], &mut found);
-    }
-    for part in ["authorizer", "identity"] {
-        collect(&context[part], &mut found);
-    }
-    collect(&context["http"]["sourceIp"], &mut found);
-    collect(&context["http"]["userAgent"], &mut found);
-    collect(&event["rawQueryString"], &mut found);
-    // As a value of its own, `false` is in every line.
-    found.retain(|text| text.len() >= SHORTEST_SECRET && text != "false");
-    found
-}
-
-fn collect(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::String(text) => found.extend([text.clone()]),
-        Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(key, _)| !NO_SECRETS.contains(&key.as_str()))
-            .for_each(|(_, value)| collect(value, found)),
-        _ => {}
-    }
-}
-
-/// What a mail says, line by line.
-pub fn words(mail: &Mail) -> BTreeSet<String> {
-    let parts = [&mail.subject, &mail.text, &mail.html, &mail.to, &mail.from];
-    let lines = parts.into_iter().flat_map(|part| part.lines()).map(|line| line.trim().to_owned());
-    lines.filter(|line| line.len() >= SHORTEST_SECRET).collect()
-}
-
-/// Asserts that `log` has one line for each of so many requests, and none of `secrets`.
-#[track_caller]
-pub fn assert_names_nobody(log: &str, requests: usize, secrets: &BTreeSet<String>, what: &str) {
-    let about_requests = lines(log).into_iter().filter(|line| line.get("status").is_some()).count();
-    assert_eq!(about_requests, requests, "{what}: {log}");
-    let escaped = |secret: &str| serde_json::to_string(secret).unwrap().trim_matches('"').to_owned();
-    let names = NAMES.map(str::to_owned);
-    for secret in secrets.iter().chain(&names) {
-        assert!(!log.contains(secret) && !log.contains(&escaped(secret)), "{what}: {secret:?} is in {log}");
-    }
-}
-
-/// The secrets of every event of `events/`, together.
-pub fn secrets_of_events() -> BTreeSet<String> {
-    events::all().flat_map(|(_, event)| secrets(&serde_json::from_str(&event).unwrap())).collect()
-}
 
 #[tokio::test]
 async fn no_example_event_is_repeated_in_the_log() {
@@ -125,7 +47,7 @@ async fn no_example_event_is_repeated_in_the_log() {
             let sent = app.mails().len();
             app.invoke(&event).await;
             secrets.extend(app.mails().iter().take(app.mails().len() - sent).flat_map(words));
-            assert_names_nobody(&log.take(), 1, &secrets, file);
+            assert_names_nobody(&log.take(), 1, &secrets, &file);
         }
     }
 }
@@ -143,27 +65,43 @@ async fn no_odd_body_is_repeated_in_the_log() {
     }
 }
 
-/// One call of each operation on the invitation with that identifier, each with something to keep to itself.
-fn calls(id: &str) -> [Call; 7] {
+/// Calls of an operation on the invitation with that identifier, each with texts that have to stay secret.
+fn calls(operation: Operation, id: &str) -> Vec<Call> {
     let payload =
         json!({ "link": "https://app.example.com/secret-link", "code": "secret-code", "note": "secret-note" });
-    [
-        Call::create(&with(body("secret-invitee@example.com"), json!({ "messagePayload": payload }))),
-        Call::list("invitee=secret-invitee%40example.com&page_size=1&cursor=secret-cursor"),
-        Call::list("invitee=secret-invitee%40example.com"),
-        Call::get(id),
-        Call::message(id, &payload),
-        Call::status(id, &json!({ "status": "Accepted", "acceptedUserId": "ada", "note": "secret-note" })),
-        Call::delete(id),
-    ]
+    let invitee = body("secret-invitee@example.com");
+    let mailed = with(invitee.clone(), json!({ "messagePayload": payload }));
+    let key = format!("secret-key-{id}");
+    match operation {
+        Create => vec![Call::create(&invitee)],
+        CreateWithKey => vec![Call::create(&invitee).with_key(&key)],
+        CreateWithMail => vec![Call::create(&mailed)],
+        CreateWithMailAndKey => vec![Call::create(&mailed).with_key(&key)],
+        List => vec![
+            Call::list("invitee=secret-invitee%40example.com&page_size=1&cursor=secret-cursor"),
+            Call::list("invitee=secret-invitee%40example.com"),
+        ],
+        Get | Delete => vec![operation.call(id)],
+        Message => vec![Call::message(id, &payload)],
+        Accept | Revoke => {
+            let text = operation.call(id).body.unwrap();
+            let body = with(serde_json::from_str(&text).unwrap(), json!({ "note": "secret-note" }));
+            vec![Call::status(id, &body)]
+        }
+    }
 }
 
-/// Makes every call, and asserts that the log tells of each without a secret.
+/// The calls of every operation, in the order of the list.
+fn all_calls(id: &str) -> impl Iterator<Item = Call> {
+    Operation::ALL.into_iter().flat_map(move |operation| calls(operation, id))
+}
+
+/// Makes every call, and asserts that each has a log line without a secret.
 async fn assert_calls_name_nobody(app: &TestApp, log: &Log, before: impl AsyncFn(), what: &str) {
     let rows = app.rows().await;
     let invited = rows::of_kind(&rows, "INVITATION").next().and_then(|row| row["id"].as_str());
     let id = invited.map_or_else(|| "0".repeat(21), str::to_owned);
-    for call in calls(&id) {
+    for call in all_calls(&id) {
         before().await;
         log.take();
         app.call(call.clone()).await;
@@ -172,7 +110,7 @@ async fn assert_calls_name_nobody(app: &TestApp, log: &Log, before: impl AsyncFn
     }
 }
 
-/// A service that answers everything with that status, and quotes all that it was told.
+/// A service that responds to everything with this status, and quotes the request.
 async fn quoting(status: u16, error: &'static str) -> (String, JoinHandle<()>) {
     let (listener, url) = stack::listen(0, "").await.unwrap();
     let answer = move |request: Bytes| async move {
@@ -190,7 +128,7 @@ async fn quoting(status: u16, error: &'static str) -> (String, JoinHandle<()>) {
 }
 
 #[tokio::test]
-async fn no_failure_of_aws_puts_a_request_into_the_log() {
+async fn no_error_of_aws_puts_a_request_into_the_log() {
     let mut app = TestApp::start().await;
     let log = Log::capture(EVERYTHING);
     for (status, error) in [
@@ -239,17 +177,17 @@ async fn no_injected_fault_puts_a_request_into_the_log() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_reached_is_told_of_without_the_request() {
+async fn a_failed_connection_to_dynamodb_is_logged_without_the_request() {
     let app = TestApp::start_without_database().await;
     let log = Log::capture(EVERYTHING);
-    for call in calls("0mwshl16meeoe2l4w0lik") {
+    for call in all_calls("0mwshl16meeoe2l4w0lik") {
         app.call(call.clone()).await;
         assert_names_nobody(&log.take(), 1, &secrets(&call.event()), &call.path);
     }
 }
 
 #[test]
-fn what_holds_an_address_or_a_text_does_not_show_it_when_it_is_printed() {
+fn debug_output_shows_no_address_and_no_text() {
     let address = "secret@example.com";
     let call = Call::create(&body(address));
     let mut event = call.event();

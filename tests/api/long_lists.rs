@@ -1,4 +1,4 @@
-//! Lists of thousands: complete, in order and each invitation once, while others are being created.
+//! Lists of thousands of invitations: complete, in order and without duplicates, during concurrent creates.
 
 use std::{
     sync::{
@@ -54,7 +54,7 @@ fn assert_complete(found: &[String], seeded: &[String], name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_five_thousand_is_complete_and_in_order_while_others_are_created() {
+async fn a_list_of_five_thousand_is_complete_and_in_order_during_creates() {
     let app = Arc::new(TestApp::start().await);
     let (mut seeded, rows): (Vec<String>, Vec<Item>) = (0..COUNT).map(|n| invitation(n, "Member")).unzip();
     app.put_rows(rows).await;
@@ -84,14 +84,14 @@ async fn a_list_of_five_thousand_is_complete_and_in_order_while_others_are_creat
 }
 
 #[tokio::test]
-async fn a_list_too_long_for_one_answer_is_refused_and_can_be_had_in_pages() {
+async fn a_list_too_long_for_one_response_is_an_error_and_can_be_read_in_pages() {
     let app = TestApp::start().await;
-    // A Lambda function may answer 6 MB.
+    // The response of a Lambda function has at most 6 MB.
     for n in 0..15 {
         app.put_rows([invitation(n, &"x".repeat(300_000)).1]).await;
     }
-    let refused = app.call(Call::list("")).await;
-    refused.assert_refused(400, "guard.invalid_pagination");
-    assert!(refused.json()["message"].as_str().unwrap().contains("page_size"), "{refused:?}");
+    let too_long = app.call(Call::list("")).await;
+    too_long.assert_error(400, "guard.invalid_pagination");
+    assert!(too_long.json()["message"].as_str().unwrap().contains("page_size"), "{too_long:?}");
     assert_eq!(all_pages(&app, "page_size=10").await.len(), 15);
 }

@@ -1,4 +1,4 @@
-//! Mail: what it says, in which language, to whom, and what keeps it from being sent.
+//! Mail: its text, language, recipient and senders, and the errors that prevent it.
 
 use organization_invitations::domain::directory::{EmailConnector, EmailTemplate};
 use serde_json::{Value, json};
@@ -24,13 +24,13 @@ fn stored(name: &str, variables: &[&str], escape_html: bool) -> EmailTemplate {
     EmailTemplate::Stored { name: name.to_owned(), variables, escape_html }
 }
 
-/// The answer's invitation, where the snapshot should say `[id]`.
+/// The identifier of the response, which a snapshot replaces by `[id]`.
 fn without_id(text: &str, answer: &Answer) -> String {
     text.replace(answer.json()["id"].as_str().unwrap(), "[id]")
 }
 
 #[tokio::test]
-async fn the_built_in_mail_says_in_every_language_who_invites_to_what_and_until_when() {
+async fn the_built_in_mail_of_every_language_has_inviter_organization_and_expiry() {
     let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "100")]).await;
     app.set_connector(&connector()).await;
     for locale in ["ar", "de", "en", "es", "fr", "it", "ja", "pt"] {
@@ -69,7 +69,7 @@ async fn a_mail_without_inviter_link_and_code_still_makes_sense() {
 }
 
 #[tokio::test]
-async fn a_mail_goes_out_as_its_connector_says_and_is_tagged_without_naming_anybody() {
+async fn a_mail_has_the_senders_of_its_connector_and_tags_without_personal_data() {
     let app = TestApp::start().await;
     app.set_connector(&talkative_connector()).await;
     let answer = app.create_at(NOW, &mailed("Someone@Example.com", json!({}))).await;
@@ -114,7 +114,7 @@ async fn a_connector_may_have_its_own_template_in_one_language_and_the_built_in_
         assert_eq!(&app.mails().remove(0).subject, subject, "{locale}");
     }
     let answer = app.create_at(NOW, &mailed("someone@example.com", json!({ "locale": "xx" }))).await;
-    answer.assert_refused(400, "connector.invalid_config");
+    answer.assert_error(400, "connector.invalid_config");
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_stored_template_is_rendered_by_ses_with_escaped_values() {
 }
 
 #[tokio::test]
-async fn variables_that_a_template_needs_are_told_before_anything_is_written() {
+async fn missing_variables_of_a_template_are_an_error_before_anything_is_written() {
     let app = TestApp::start().await;
     app.put_template("t", "", "", "{{link}}{{a.b}}").await;
     for (template, missing) in [
@@ -165,7 +165,7 @@ async fn variables_that_a_template_needs_are_told_before_anything_is_written() {
         let before = app.rows().await;
         for payload in [json!({ "a": {} }), json!({ "a": { "b": null } }), json!({ "a": "b" })] {
             let answer = app.create_at(NOW, &mailed("someone@example.com", payload.clone())).await;
-            answer.assert_refused(400, "connector.insufficient_request_parameters");
+            answer.assert_error(400, "connector.insufficient_request_parameters");
             assert_eq!(answer.json()["data"], json!({ "missing": missing }), "{payload}");
         }
         assert_eq!(app.rows().await, before);
@@ -174,7 +174,7 @@ async fn variables_that_a_template_needs_are_told_before_anything_is_written() {
 }
 
 #[tokio::test]
-async fn a_connector_that_cannot_be_used_is_told_before_anything_is_written() {
+async fn an_unusable_connector_is_an_error_before_anything_is_written() {
     let app = TestApp::start().await;
     let hosts = EmailConnector { allowed_link_hosts: vec!["app.example.com".to_owned()], ..connector() };
     let no_default = EmailConnector { default_locale: "fr".to_owned(), ..connector_with(inline("s", "h", "t")) };
@@ -186,17 +186,17 @@ async fn a_connector_that_cannot_be_used_is_told_before_anything_is_written() {
         app.set_connector(&connector).await;
         let before = app.rows().await;
         let payload = json!({ "link": "https://elsewhere.example.org/", "locale": "it" });
-        app.create_at(NOW, &mailed("someone@example.com", payload)).await.assert_refused(status, code);
+        app.create_at(NOW, &mailed("someone@example.com", payload)).await.assert_error(status, code);
         assert_eq!(app.rows().await, before, "{code}");
     }
 }
 
 #[tokio::test]
-async fn a_stored_template_that_ses_does_not_know_is_refused_and_the_invitation_taken_back() {
+async fn a_stored_template_that_ses_does_not_have_is_an_error_and_the_invitation_is_rolled_back() {
     let app = TestApp::start().await;
     app.set_connector(&connector_with(stored("gone", &[], true))).await;
     let answer = app.create_at(NOW, &mailed("someone@example.com", json!({}))).await;
-    answer.assert_refused(400, "connector.invalid_response");
+    answer.assert_error(400, "connector.invalid_response");
     assert!(app.row("default", "ORG#acme#INVITEE#someone@example.com").await.is_none());
 }
 
@@ -212,7 +212,7 @@ async fn a_tenant_without_a_connector_uses_the_stacks_where_there_is_one() {
 }
 
 #[tokio::test]
-async fn a_recipient_gets_no_more_than_the_limit_in_a_sliding_window() {
+async fn the_recipient_rate_limit_counts_in_a_sliding_window() {
     let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "2"), ("MESSAGE_RATE_WINDOW_SECONDS", "60")]).await;
     for organization in ["a", "b", "c", "d"] {
         app.add_organization(organization).await;
@@ -223,9 +223,9 @@ async fn a_recipient_gets_no_more_than_the_limit_in_a_sliding_window() {
     assert_eq!(app.create_at(NOW, &to("a", json!({}))).await.status, 201);
     assert_eq!(app.create_at(NOW + 20_000, &to("b", json!({}))).await.status, 201);
     let lower_case = with(to("c", json!({})), json!({ "invitee": "busy@example.com" }));
-    let refused = app.create_at(NOW + 30_000, &lower_case).await;
-    refused.assert_refused(429, "request.message_rate_limited");
-    assert_eq!(refused.headers["retry-after"], "30", "until the first send leaves the window");
+    let limited = app.create_at(NOW + 30_000, &lower_case).await;
+    limited.assert_error(429, "request.message_rate_limited");
+    assert_eq!(limited.headers["retry-after"], "30", "until the first send leaves the window");
     assert!(app.row("default", "ORG#c#INVITEE#busy@example.com").await.is_none(), "nothing is written");
     assert_eq!(app.create_at(NOW + 30_000, &to("d", json!(false))).await.status, 201, "without mail there is no limit");
     assert_eq!(app.create_at(NOW + 60_000, &to("c", json!({}))).await.status, 201, "the first send has left");
@@ -233,7 +233,7 @@ async fn a_recipient_gets_no_more_than_the_limit_in_a_sliding_window() {
 }
 
 #[tokio::test]
-async fn a_recipient_is_counted_in_each_tenant_by_itself() {
+async fn the_recipient_rate_limit_counts_each_tenant_separately() {
     let app =
         TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1"), ("DEFAULT_FROM_EMAIL_ADDRESS", "s@example.com")]).await;
     let body = with(mailed("someone@example.com", json!({})), json!({ "inviterId": null }));

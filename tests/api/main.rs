@@ -7,9 +7,10 @@
 )]
 
 mod capacity;
+#[path = "../common/mod.rs"]
+mod common;
 mod concurrency;
 mod connector;
-mod crash;
 mod create;
 mod create_bodies;
 mod delete;
@@ -31,7 +32,6 @@ mod hostile;
 mod idempotency;
 mod injection;
 mod invariant;
-mod lambda;
 mod list;
 mod list_limits;
 mod load;
@@ -52,6 +52,7 @@ mod standing;
 mod status;
 mod template;
 mod tenants;
+mod test_names;
 mod token_issuers;
 mod unreadable;
 mod unreadable_invitations;

@@ -1,4 +1,4 @@
-//! Mailing an invitation again: what is asked of the body, who is mailed, how often, and what stays as it was.
+//! Message: the body, the recipient, the rate limit, and what stays unchanged.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ async fn no_body_counts_as_an_empty_payload() {
 }
 
 #[tokio::test]
-async fn a_body_has_to_be_a_payload() {
+async fn the_body_of_a_message_is_a_payload() {
     let app = TestApp::start().await;
     let id = app.invite(&body("someone@example.com")).await;
     let before = app.rows().await;
@@ -74,7 +74,7 @@ async fn a_body_has_to_be_a_payload() {
         ),
     ] {
         let answer = app.call(Call::message(&id, &json!({})).text("application/json", body)).await;
-        answer.assert_refused(400, "guard.invalid_input");
+        answer.assert_error(400, "guard.invalid_input");
         let found = answer.json()["data"]["issues"].clone();
         let expected: Vec<Value> = issues.iter().map(|(path, code)| json!([path, code])).collect();
         let found: Vec<Value> = found.as_array().unwrap().iter().map(|it| json!([path(it), it["code"]])).collect();
@@ -94,7 +94,7 @@ async fn a_body_has_to_be_a_payload() {
         assert!(answer.json()["details"].is_string(), "{reason}: {answer:?}");
     }
     let huge = json!({ "x": "y".repeat(1 << 20) });
-    app.call(Call::message(&id, &huge)).await.assert_refused(413, "request.invalid_input");
+    app.call(Call::message(&id, &huge)).await.assert_error(413, "request.invalid_input");
     assert_eq!((app.rows().await, app.mails().len()), (before, 0));
 }
 
@@ -124,7 +124,7 @@ async fn only_a_pending_invitation_is_mailed() {
 }
 
 #[tokio::test]
-async fn what_the_contract_decides_first_is_told_first() {
+async fn errors_have_the_order_of_the_contract() {
     let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
     app.add_organization("other").await;
     let fresh = app.invite(&body("fresh@example.com")).await;
@@ -165,13 +165,13 @@ async fn what_the_contract_decides_first_is_told_first() {
 }
 
 #[tokio::test]
-async fn variables_that_are_missing_and_links_that_are_not_allowed_cost_no_send() {
+async fn missing_variables_and_forbidden_links_reserve_no_send() {
     let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await;
     let id = app.invite(&body("someone@example.com")).await;
     let before = app.rows().await;
     for (locale, missing) in [("x-strict", json!(["link", "code"])), ("x-stored", json!(["link"]))] {
         let answer = app.call(Call::message(&id, &json!({ "locale": locale }))).await;
-        answer.assert_refused(400, "connector.insufficient_request_parameters");
+        answer.assert_error(400, "connector.insufficient_request_parameters");
         assert_eq!(answer.json()["data"], json!({ "missing": missing }));
     }
     assert_eq!((app.rows().await, app.stack.ses.calls()), (before, 0));
@@ -181,7 +181,7 @@ async fn variables_that_are_missing_and_links_that_are_not_allowed_cost_no_send(
 }
 
 #[tokio::test]
-async fn mailing_changes_nothing_of_the_invitation() {
+async fn a_message_does_not_change_the_invitation() {
     let app = TestApp::start().await;
     let id = app.invite(&body("someone@example.com")).await;
     let (before, entity) = (app.rows().await, app.call(Call::get(&id)).await.text);
@@ -194,7 +194,7 @@ async fn mailing_changes_nothing_of_the_invitation() {
 }
 
 #[tokio::test]
-async fn the_rate_limit_is_shared_by_creating_and_mailing_again() {
+async fn creates_and_messages_share_the_recipient_rate_limit() {
     let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "3"), ("MESSAGE_RATE_WINDOW_SECONDS", "60")]).await;
     app.add_organization("other").await;
     let mailed = |organization: &str| {
@@ -204,19 +204,19 @@ async fn the_rate_limit_is_shared_by_creating_and_mailing_again() {
     let again = Call::message(&id, &json!({}));
     assert_eq!(app.call_at(NOW + 10_000, again.clone()).await.status, 204);
     assert_eq!(app.call_at(NOW + 20_000, again.clone()).await.status, 204);
-    let refused = app.call_at(NOW + 30_000, again.clone()).await;
-    refused.assert_refused(429, "request.message_rate_limited");
-    assert_eq!(refused.headers["retry-after"], "30", "until the first send leaves the window");
-    app.create_at(NOW + 30_000, &mailed("other")).await.assert_refused(429, "request.message_rate_limited");
+    let limited = app.call_at(NOW + 30_000, again.clone()).await;
+    limited.assert_error(429, "request.message_rate_limited");
+    assert_eq!(limited.headers["retry-after"], "30", "until the first send leaves the window");
+    app.create_at(NOW + 30_000, &mailed("other")).await.assert_error(429, "request.message_rate_limited");
     assert_eq!(app.call_at(NOW + 60_000, again.clone()).await.status, 204, "the first has left");
-    app.create_at(NOW + 60_000, &mailed("other")).await.assert_refused(429, "request.message_rate_limited");
+    app.create_at(NOW + 60_000, &mailed("other")).await.assert_error(429, "request.message_rate_limited");
     assert_eq!(app.create_at(NOW + 70_000, &mailed("other")).await.status, 201, "the second has left");
     assert_eq!(app.mails().len(), 5);
     invariant::check(&app, NOW + 70_000).await;
 }
 
 #[tokio::test]
-async fn an_invitation_is_mailed_whose_organization_and_inviter_have_left_the_directory() {
+async fn an_invitation_is_mailed_without_its_organization_and_inviter_in_the_directory() {
     let app = TestApp::start().await;
     let id = app.invite(&body("someone@example.com")).await;
     app.delete_row("default", "ORGANIZATION#acme").await;
@@ -227,7 +227,7 @@ async fn an_invitation_is_mailed_whose_organization_and_inviter_have_left_the_di
 }
 
 #[tokio::test]
-async fn a_connector_without_a_fitting_template_or_with_a_broken_one_is_told() {
+async fn a_missing_or_broken_template_is_an_error() {
     let app = TestApp::start().await;
     let id = app.invite(&body("someone@example.com")).await;
     let french = EmailConnector { default_locale: "fr".to_owned(), ..connector_with(inline("s", "h", "t")) };
@@ -240,13 +240,13 @@ async fn a_connector_without_a_fitting_template_or_with_a_broken_one_is_told() {
     ] {
         app.set_connector(&connector).await;
         let before = app.rows().await;
-        app.call(Call::message(&id, &json!({ "link": LINK }))).await.assert_refused(status, code);
+        app.call(Call::message(&id, &json!({ "link": LINK }))).await.assert_error(status, code);
         assert_eq!(app.rows().await, before, "{code}");
     }
 }
 
 #[tokio::test]
-async fn a_tenant_without_a_connector_mails_through_the_stacks() {
+async fn a_tenant_without_a_connector_uses_the_stacks_connector() {
     let app = TestApp::start_with(&[("DEFAULT_FROM_EMAIL_ADDRESS", "stack@example.com")]).await;
     let created = app.create_as("no-mail", &with(body("someone@example.com"), json!({ "inviterId": null }))).await;
     let id = created.json()["id"].as_str().unwrap().to_owned();

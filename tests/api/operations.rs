@@ -1,21 +1,30 @@
-//! What the operations have in common: how they are addressed, and who may use them.
+//! What all operations have in common: the list of them, their addresses, and authorization.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use serde_yaml_ng::Value as Yaml;
 
-use crate::helpers::{Call, NOW, TestApp, body, with};
+use crate::{
+    common::operation::{INVITEE, Operation},
+    helpers::{Call, NOW, TestApp, body, with},
+};
 
 const NOWHERE: &str = "000000000000000000000";
 
-/// Every operation but creating, on the invitation with that identifier, and what it answers when it succeeds.
-fn operations(id: &str) -> [(Call, u16); 6] {
-    [
-        (Call::list(""), 200),
-        (Call::get(id), 200),
-        (Call::message(id, &json!({})), 204),
-        (Call::revoke(id), 200),
-        (Call::accept(id, "ada"), 200),
-        (Call::delete(id), 204),
-    ]
+#[test]
+fn the_list_of_operations_is_that_of_openapi_yaml() {
+    const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
+    let description: Yaml = serde_yaml_ng::from_str(include_str!("../../openapi.yaml")).unwrap();
+    let paths = description["paths"].as_mapping().unwrap().iter().map(|(path, item)| (path.as_str().unwrap(), item));
+    let described: BTreeSet<(String, String)> = paths
+        .flat_map(|(path, item)| {
+            METHODS.into_iter().filter(|method| item.get(*method).is_some()).map(move |m| (path, m))
+        })
+        .map(|(path, method)| (method.to_uppercase(), path.to_owned()))
+        .collect();
+    let calls = Operation::ALL.map(|operation| operation.call("{id}"));
+    assert_eq!(described, calls.map(|call| (call.method, call.path)).into());
 }
 
 fn at_path(call: &Call, path: String) -> Call {
@@ -23,7 +32,7 @@ fn at_path(call: &Call, path: String) -> Call {
 }
 
 #[tokio::test]
-async fn other_methods_are_told_which_ones_there_are() {
+async fn other_methods_are_a_405_with_the_allowed_methods() {
     let app = TestApp::start().await;
     let id = app.invite(&body("someone@example.com")).await;
     let before = app.rows().await;
@@ -40,7 +49,7 @@ async fn other_methods_are_told_which_ones_there_are() {
                 let call = Call::new(method, &format!("{path}{slash}"));
                 for event in [call.event(), call.rest_event()] {
                     let answer = app.invoke_at(NOW, &event.to_string()).await;
-                    answer.assert_refused(405, "request.method_not_allowed");
+                    answer.assert_error(405, "request.method_not_allowed");
                     assert_eq!(answer.headers["allow"], allowed, "{method} {path}");
                 }
             }
@@ -50,7 +59,7 @@ async fn other_methods_are_told_which_ones_there_are() {
 }
 
 #[tokio::test]
-async fn any_other_path_leads_nowhere() {
+async fn any_other_path_is_not_found() {
     let app = TestApp::start().await;
     let id = app.invite(&body("someone@example.com")).await;
     let before = app.rows().await;
@@ -84,7 +93,7 @@ async fn any_other_path_leads_nowhere() {
 }
 
 #[tokio::test]
-async fn an_identifier_that_no_invitation_has_is_not_found() {
+async fn an_unknown_identifier_is_not_found() {
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     let before = app.rows().await;
@@ -107,7 +116,8 @@ async fn an_identifier_that_no_invitation_has_is_not_found() {
         (&format!("{id};v=1"), "a path parameter"),
         ("%F0%9F%92%A9", "an emoji"),
     ] {
-        for (call, _) in operations(segment).into_iter().skip(1) {
+        for operation in Operation::ALL.into_iter().filter(|operation| operation.names_invitation()) {
+            let call = operation.call(segment);
             for event in [call.event(), call.rest_event()] {
                 let answer = app.invoke_at(NOW, &event.to_string()).await;
                 let found = (answer.status, answer.code());
@@ -118,11 +128,11 @@ async fn an_identifier_that_no_invitation_has_is_not_found() {
     assert_eq!(app.rows().await, before);
 }
 
-/// A way to address an operation: the event that comes of a call.
+/// A form of the address: makes the event of a call.
 type Addressing = fn(&Call) -> Value;
 
 #[tokio::test]
-async fn every_operation_is_found_however_it_is_addressed() {
+async fn every_operation_accepts_every_form_of_its_address() {
     let ways: [(&str, Addressing); 10] = [
         ("an HTTP API", |call| call.event()),
         ("a REST API", |call| call.rest_event()),
@@ -157,14 +167,12 @@ async fn every_operation_is_found_however_it_is_addressed() {
     ];
     for (way, address) in ways {
         let app = TestApp::start().await;
-        for position in 0..6 {
-            let id = app.invite(&with(body("ada@example.com"), json!({ "organizationId": "string" }))).await;
-            let (call, status) = operations(&id)[position].clone();
+        for operation in Operation::ALL {
+            let id = app.invite(&with(body(INVITEE), json!({ "organizationId": "string" }))).await;
+            let call = operation.call(&id);
             let answer = app.invoke_at(NOW, &address(&call).to_string()).await;
-            assert_eq!(answer.status, status, "{way}: {} {}: {answer:?}", call.method, call.path);
-            // Makes room for the next.
-            app.call(Call::delete(&id)).await;
-            app.delete_row("default", "ORG#string#INVITEE#ada@example.com").await;
+            assert_eq!(answer.status, operation.success(), "{way}: {operation:?}: {answer:?}");
+            app.start_again().await;
         }
     }
 }
@@ -177,13 +185,14 @@ fn encoded_path(call: &Call) -> Call {
 }
 
 #[tokio::test]
-async fn who_may_not_use_the_api_is_told_so_before_anything_else() {
+async fn authorization_is_checked_before_anything_else() {
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     let before = app.rows().await;
-    let nowhere = (Call::new("PATCH", "/x/y/z"), 404);
-    let malformed = (Call::revoke(&id).text("text/plain", "{"), 400);
-    for (call, _) in operations(&id).into_iter().chain([nowhere, malformed]) {
+    let nowhere = Call::new("PATCH", "/x/y/z");
+    let malformed = Call::revoke(&id).text("text/plain", "{");
+    let calls = Operation::ALL.map(|operation| operation.call(&id));
+    for call in calls.into_iter().chain([nowhere, malformed]) {
         for (claims, status, code) in [
             (json!(null), 401, "auth.unauthorized"),
             (json!({ "scope": "all" }), 403, "guard.can_not_get_tenant_id"),

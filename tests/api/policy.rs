@@ -1,6 +1,5 @@
-//! What the function may do in AWS, against what it does: every request of a run through all of its operations and
-//! failures is taken down, and compared with the role in `template.yaml`, and with the tenant's fence in
-//! `docs/tenant-isolation.md`.
+//! The function's permissions, compared with its requests: every request of a run through all operations and failures is
+//! recorded, and compared with the role in `template.yaml` and with the tenant's policy in `docs/tenant-isolation.md`.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -15,6 +14,10 @@ use serde_yaml_ng::Value as Yaml;
 use tokio::time::timeout;
 
 use crate::{
+    common::{
+        events,
+        operation::{INVITEE, Operation},
+    },
     helpers::{Answer, Call, NOW, TestApp, body, connector, inline, with},
     proxy::{Asked, Proxy},
 };
@@ -22,7 +25,7 @@ use crate::{
 /// An action on a resource: `table`, `table/index/byInvitee`, `identity/*`.
 type Permission = (String, String);
 
-/// The function, and what it asks AWS for.
+/// The function, and its requests to AWS.
 struct Observed {
     app: TestApp,
     dynamodb: Proxy,
@@ -41,15 +44,15 @@ impl Observed {
         Self { app, dynamodb, ses, asked: Vec::new() }
     }
 
-    /// Hands an event to the function, and takes down what it asks for.
+    /// Hands an event to the function, and records its requests.
     async fn invoke(&mut self, event: &str) -> Answer {
         let answer = self.app.invoke_at(NOW, event).await;
-        self.take_down(event);
+        self.record(event);
         answer
     }
 
-    /// Takes down what was asked for to answer `event`.
-    fn take_down(&mut self, event: &str) {
+    /// Records the requests that `event` caused.
+    fn record(&mut self, event: &str) {
         let caller = Caller::from_authorizer(&Event::read(event).authorizer, &self.app.app.config);
         let asked = self.dynamodb.take_asked().into_iter().chain(self.ses.take_asked());
         for asked in asked.filter(|asked| !asked.is_empty()) {
@@ -68,10 +71,15 @@ impl Observed {
         self.call(201, Call::create(body)).await["id"].as_str().unwrap().to_owned()
     }
 
-    /// Every operation, in all the ways that ask something else of AWS.
+    /// Runs every operation, and every case that makes other calls of AWS.
     async fn run(mut self) -> Vec<(String, Asked)> {
+        for operation in Operation::ALL {
+            let id = self.invite(&body(INVITEE)).await;
+            self.call(operation.success(), operation.call(&id)).await;
+            self.app.start_again().await;
+        }
         let mail = |invitee: &str, payload: Value| with(body(invitee), json!({ "messagePayload": payload }));
-        let id = self.invite(&body("ada@example.com")).await;
+        let id = self.invite(&body(INVITEE)).await;
         self.call(422, Call::create(&body("ada@example.com"))).await;
         for query in ["", "page_size=1", "organizationId=acme", "inviterId=ada", "invitee=ada@example.com"] {
             self.call(200, Call::list(query)).await;
@@ -104,22 +112,19 @@ impl Observed {
         self.asked
     }
 
-    /// The container dies before the mail is out, and the caller makes the same call an hour later.
+    /// The process dies before the mail is sent, and the caller retries an hour later.
     async fn create_across_a_crash(&mut self, event: &str) {
         self.app.stack.ses.fail_next(SesFault::Silence { accepts: false });
         let dies = timeout(Duration::from_millis(500), self.app.invoke_at(NOW, event)).await;
         assert!(dies.is_err(), "it was waiting for SES");
         self.app.invoke_at(NOW + 3_600_000, event).await;
-        self.take_down(event);
+        self.record(event);
     }
 
-    /// The events of every kind of API, authorizer, body and failure; `events.rs` tells what is answered.
+    /// Replays `events/`: every kind of API, authorizer, body and failure.
     async fn replay_events(&mut self) {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
-        let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        paths.sort();
-        for path in paths {
-            self.invoke(&std::fs::read_to_string(path).unwrap()).await;
+        for (_, event) in events::all() {
+            self.invoke(&event).await;
         }
     }
 }
@@ -242,7 +247,7 @@ fn name(value: &Yaml) -> String {
 }
 
 #[tokio::test]
-async fn the_role_allows_what_the_function_does_and_nothing_else() {
+async fn the_role_allows_exactly_the_functions_calls() {
     let asked = Observed::start().await.run().await;
     let needed: BTreeSet<Permission> = asked.iter().flat_map(|(_, asked)| permissions(asked)).collect();
     let statements = statements();
@@ -294,7 +299,7 @@ fn is_like(text: &str, pattern: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_tenants_fence_lets_through_all_that_is_asked_for_the_tenant_and_nothing_of_another() {
+async fn the_recommended_policy_allows_every_request_for_its_tenant_and_none_for_another() {
     let fence = fence();
     let [statement] = &fence["Statement"].as_array().unwrap()[..] else { panic!("{fence}") };
     let patterns = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"].as_array().unwrap();

@@ -1,7 +1,7 @@
-//! What holds for the parsers whatever they are given.
+//! Properties of the parsers, for generated input.
 //!
-//! Every run takes the same cases. `PROPTEST_RNG_SEED` makes it others, and `PROPTEST_CASES` more; what they find becomes
-//! a row of a table.
+//! Every run has the same cases. `PROPTEST_RNG_SEED` selects others, and `PROPTEST_CASES` their number; a case that fails
+//! becomes a row of a table.
 
 mod addresses;
 mod bodies;

@@ -1,5 +1,4 @@
-//! A proxy in front of DynamoDB that can interfere: what no emulator does by itself has to come from somewhere. It also
-//! remembers what was asked, in front of SES too, and can measure what it costs.
+//! A proxy in front of DynamoDB or SES that injects faults, records the requests, and measures their capacity.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,7 +25,7 @@ use tokio_stream::StreamExt;
 /// What happens to a request instead of the usual.
 #[derive(Clone, Copy, Debug)]
 pub enum Intervention {
-    /// DynamoDB answers with this status and error.
+    /// DynamoDB does nothing, and responds with this status and error.
     Fail(u16, &'static str),
     /// DynamoDB gets to none of the keys of a `BatchGetItem`.
     LeaveUnprocessed,
@@ -35,21 +34,21 @@ pub enum Intervention {
     WriteOnly(usize),
     /// DynamoDB cancels a transaction for this reason, in all of its parts.
     CancelWith(&'static str),
-    /// DynamoDB does as asked, but the caller only hears of a failure.
+    /// DynamoDB executes the request, and the response is replaced by a failure.
     LoseAnswer,
     /// The request gets lost, and the connection with it.
     Disconnect,
-    /// DynamoDB does as asked, but the connection ends before the answer.
+    /// DynamoDB executes the request, and the connection ends before the response.
     DisconnectAfter,
-    /// DynamoDB does as asked, but the connection ends in the middle of the answer.
+    /// DynamoDB executes the request, and the connection ends in the middle of the response.
     CutOff,
-    /// DynamoDB does as asked, but its answer is only half of what it should be.
+    /// DynamoDB executes the request, and the second half of the response is missing.
     Truncate,
-    /// DynamoDB does as asked, but answers this.
+    /// DynamoDB executes the request, and the response has this body.
     Garble(&'static str),
-    /// The request gets lost, and nobody says so.
+    /// The request is lost without a response.
     Silence,
-    /// DynamoDB does as asked, and answers this much later.
+    /// DynamoDB executes the request, and responds after this delay.
     Delay(Duration),
 }
 
@@ -76,7 +75,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Whether nothing was asked for, as by the proof that a connection to SES is alive.
+    /// `true` for the proof that a connection to SES is alive, which has no body.
     pub fn is_empty(&self) -> bool {
         self.body.is_empty()
     }
@@ -95,7 +94,7 @@ struct Shared {
     chance: Mutex<Option<Chance>>,
     rows_read: AtomicU64,
     measures: AtomicBool,
-    /// Operation and `ConsumedCapacity` of each answer since the measuring began.
+    /// Operation and `ConsumedCapacity` of each response since the measuring began.
     consumed: Mutex<Vec<(String, Value)>>,
     conflicts: AtomicBool,
     /// The keys of the rows that transactions are at.
@@ -137,15 +136,14 @@ impl Proxy {
         self.shared.lasting.lock().unwrap().insert(operation, intervention);
     }
 
-    /// DynamoDB refuses so many percent of all requests, each with one of these errors. Which, and with what, is told by
-    /// the `seed` and the order of the requests.
-    pub fn refuse_at_random(&self, seed: u64, percent: usize, errors: &'static [&'static str]) {
+    /// Fails this percentage of all requests, each with one of these errors. `seed` determines which requests and errors.
+    pub fn fail_at_random(&self, seed: u64, percent: usize, errors: &'static [&'static str]) {
         *self.shared.chance.lock().unwrap() = Some(Chance { state: seed, percent, errors });
     }
 
-    /// DynamoDB refuses requests for the rows that a transaction is at, as its documentation says: another transaction is
-    /// cancelled with `TransactionConflict`, and a write of a single row fails with `TransactionConflictException`
-    /// (developer guide, "Transaction conflict handling"). A transaction takes a moment.
+    /// Fails requests for rows of a transaction that is still running, as DynamoDB documents it (developer guide,
+    /// "Transaction conflict handling"): a transaction is cancelled, and a single write gets
+    /// `TransactionConflictException`. A transaction takes some time.
     pub fn conflict_as_dynamodb_does(&self) {
         self.shared.conflicts.store(true, Ordering::Relaxed);
     }
@@ -162,7 +160,7 @@ impl Proxy {
         self.shared.asked.lock().unwrap().iter().filter(|asked| asked.operation == operation).count()
     }
 
-    /// How many rows queries have read, whether or not a filter left them out of the answer.
+    /// The number of rows that queries have read, including those that a filter removed from the response.
     pub fn rows_read(&self) -> u64 {
         self.shared.rows_read.load(Ordering::Relaxed)
     }
@@ -172,7 +170,7 @@ impl Proxy {
         self.shared.asked.lock().unwrap().len()
     }
 
-    /// What was asked since the start, or since this was asked last.
+    /// Takes the requests since the start or the last call.
     pub fn take_asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.shared.asked.lock().unwrap())
     }
@@ -287,7 +285,7 @@ impl Shared {
         response
     }
 
-    /// Has DynamoDB do what is asked. Gives its answer's body.
+    /// Forwards the request, and returns the body of the response.
     async fn obey(&self, parts: &Parts, body: Bytes) -> Bytes {
         to_bytes(self.forward(parts, body).await.into_body(), usize::MAX).await.unwrap()
     }
@@ -347,7 +345,7 @@ fn forwarded(headers: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// The same request to DynamoDB, with the wish to be told what it consumes.
+/// The same request with `ReturnConsumedCapacity`.
 fn measured(body: &[u8]) -> Bytes {
     let mut request: Value = serde_json::from_slice(body).unwrap();
     request["ReturnConsumedCapacity"] = "INDEXES".into();

@@ -1,4 +1,4 @@
-//! A TCP relay whose open connections can go dead, as those of a container do that slept.
+//! A TCP relay whose open connections can die, as those of a frozen container do.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::{
 /// How a connection ends that was idle for long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Death {
-    /// The other side, or something on the way, has forgotten it and says so to nobody: what is written gets lost.
+    /// The peer, or a device on the way, has dropped it silently: what is written is lost.
     Silent,
     /// The other side has closed it.
     Closed,
@@ -43,7 +43,7 @@ impl Relay {
     /// Ends every open connection. New ones live.
     pub async fn end_connections(&self, death: Death) {
         self.deaths.send(Some(death)).unwrap();
-        // The end of a connection takes a moment to arrive.
+        // The end of a connection arrives with a delay.
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -69,7 +69,7 @@ async fn pass(mut near: TcpStream, mut far: TcpStream, mut dying: watch::Receive
         _ = copy_bidirectional(&mut near, &mut far) => {}
         changed = dying.changed() => {
             if changed.is_ok() && *dying.borrow() == Some(Death::Silent) {
-                // Both sockets stay open, and nobody reads them.
+                // Both sockets stay open, and are not read.
                 sleep(Duration::from_mins(1)).await;
             }
         }

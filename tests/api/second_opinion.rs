@@ -1,5 +1,5 @@
-//! Faults by another injector than the proxy: microburst, in the form that AWS's own service models give them. It is started
-//! by `.ci/second-opinion`, in front of another emulator.
+//! Faults of another injector than the proxy: microburst, which takes their form from AWS's service models.
+//! `.ci/second-opinion` starts it in front of another emulator.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ const CREATES: usize = 30;
 
 #[tokio::test]
 #[ignore = "wants microburst, which .ci/second-opinion starts"]
-async fn creates_get_over_throttling_and_lost_answers_by_another_injector() {
+async fn creates_survive_the_throttling_and_lost_responses_of_another_injector() {
     let injector = std::env::var("INJECTOR_URL").unwrap();
     let app = TestApp::start_behind(&injector).await;
     for n in 0..CREATES {

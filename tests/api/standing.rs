@@ -1,5 +1,4 @@
-//! What an address is to an organization while operators write members: a pending invitation is never lost, nor is
-//! another member.
+//! The standing of an address while operators write members: no pending invitation and no other member is lost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +20,7 @@ const STANDING: &str = "ORG#acme#INVITEE#ada@example.com";
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Invite,
-    /// Invited until a moment that has passed by the clock of the directory command.
+    /// Invited until a time that is past by the clock of the directory command.
     InviteBriefly,
     Put(&'static str),
     /// Under another address.
@@ -36,7 +35,7 @@ enum Step {
 
 use Step::{Accept, Delete, DeletePerson, Import, Invite, InviteBriefly, Leave, Move, Put, Revoke};
 
-/// What comes of a create for the same address and organization.
+/// The outcome of a create for the same address and organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Created,
@@ -113,11 +112,11 @@ fn assert_next(answer: &Answer, next: Next, id: &str, reason: &str) {
 }
 
 #[tokio::test]
-async fn a_pending_invitation_and_other_members_outlive_a_membership() {
+async fn deleting_a_membership_keeps_a_pending_invitation_and_other_members() {
     #[rustfmt::skip]
     let cases: &[(&[Step], Next, &str)] = &[
-        (&[Invite, Put("ada"), Leave("ada")], Pending, "given back"),
-        (&[Invite, Import("ada"), Leave("ada")], Pending, "given back, after an import"),
+        (&[Invite, Put("ada"), Leave("ada")], Pending, "pending again"),
+        (&[Invite, Import("ada"), Leave("ada")], Pending, "pending again, after an import"),
         (&[Invite, Import("ada"), Import("ada"), Import("bob"), Leave("bob"), Leave("ada")], Pending, "imported again"),
         (&[Invite, Put("ada"), Put("ada"), Leave("ada")], Pending, "put again"),
         (&[Invite, Put("ada"), Move("ada")], Pending, "a member elsewhere now"),
@@ -140,7 +139,7 @@ async fn a_pending_invitation_and_other_members_outlive_a_membership() {
         (&[Invite, Put("bob"), Accept("ada"), Leave("ada")], Member, "bob is left, beside whom ada accepted"),
         (&[Invite, Put("bob"), Accept("ada"), Leave("bob")], Member, "ada is left, who accepted beside bob"),
         (&[Invite, Put("bob"), Accept("ada"), Leave("bob"), Leave("ada")], Created, "nobody is left"),
-        (&[Invite, Put("ada"), Put("bob"), Leave("ada"), Leave("bob")], Pending, "given back by the last"),
+        (&[Invite, Put("ada"), Put("bob"), Leave("ada"), Leave("bob")], Pending, "pending again after the last"),
     ];
     for (steps, next, reason) in cases {
         let app = TestApp::start().await;
@@ -157,7 +156,7 @@ async fn a_pending_invitation_and_other_members_outlive_a_membership() {
 }
 
 #[tokio::test]
-async fn a_members_standing_in_the_documented_form_keeps_working() {
+async fn a_members_standing_in_the_documented_form_is_read_and_kept() {
     let app = TestApp::start().await;
     add_users(&app).await;
     app.make_member("acme", ADDRESS).await;
@@ -171,7 +170,7 @@ async fn a_members_standing_in_the_documented_form_keeps_working() {
 }
 
 #[tokio::test]
-async fn an_import_does_not_lose_an_invitation_that_is_made_at_the_same_moment() {
+async fn an_import_does_not_lose_a_concurrent_create() {
     let app = TestApp::start_behind_proxy(&[]).await;
     let reads = app.proxy().count("BatchGetItem");
     app.proxy().next("BatchGetItem", Intervention::Delay(Duration::from_millis(500)));
@@ -191,7 +190,7 @@ async fn an_import_does_not_lose_an_invitation_that_is_made_at_the_same_moment()
 }
 
 #[tokio::test]
-async fn a_membership_that_is_deleted_while_its_user_accepts_leaves_no_standing_behind() {
+async fn a_membership_deleted_during_an_accept_leaves_no_standing() {
     let app = TestApp::start_behind_proxy(&[]).await;
     directory(&app, &["member", "put", "acme", "ada"]).await.unwrap();
     let id = app.invite(&with(invitation(), json!({ "invitee": "second@example.com" }))).await;
@@ -214,7 +213,7 @@ async fn a_membership_that_is_deleted_while_its_user_accepts_leaves_no_standing_
 #[tokio::test]
 async fn an_invitation_whose_mail_fails_is_rolled_back_although_its_invitee_became_a_member() {
     let app = Arc::new(TestApp::start().await);
-    // SES is asked three times, for long enough.
+    // Three attempts take long enough.
     (0..3).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
     let creating = tokio::spawn({
         let app = Arc::clone(&app);
@@ -224,7 +223,7 @@ async fn an_invitation_whose_mail_fails_is_rolled_back_although_its_invitee_beca
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     directory(&app, &["member", "put", "acme", "ada"]).await.unwrap();
-    creating.await.unwrap().assert_refused(429, "connector.rate_limit_exceeded");
+    creating.await.unwrap().assert_error(429, "connector.rate_limit_exceeded");
     let rows = app.rows().await;
     invariant::assert_holds(&app, &rows, NOW);
     assert!(!rows.iter().any(|row| row["status"] == "Pending"), "{rows:#?}");

@@ -1,4 +1,4 @@
-//! Accepting and revoking: what is asked of the body, what is refused first, and what becomes of the table.
+//! Accept and revoke: the body, the order of errors, and the rows afterwards.
 
 use organization_invitations::store::items;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ async fn a_member_cannot_be_invited_again() {
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     app.call(Call::accept(&id, "ada")).await;
-    app.create_at(NOW + 1, &body("ADA@example.com")).await.assert_refused(422, "request.invalid_input");
+    app.create_at(NOW + 1, &body("ADA@example.com")).await.assert_error(422, "request.invalid_input");
     app.add_organization("other").await;
     app.invite(&with(body("ada@example.com"), json!({ "organizationId": "other" }))).await;
 }
@@ -60,7 +60,7 @@ async fn accepting_an_invitation_without_roles_makes_a_member_without_any() {
 }
 
 #[tokio::test]
-async fn a_member_who_accepts_under_another_address_gets_the_roles_as_well() {
+async fn a_member_who_accepts_with_another_address_gets_the_roles_as_well() {
     let app = TestApp::start().await;
     app.add_user("ada", Some("old@example.com")).await;
     let first = app.invite(&body("old@example.com")).await;
@@ -80,7 +80,7 @@ async fn a_member_who_accepts_under_another_address_gets_the_roles_as_well() {
 }
 
 #[tokio::test]
-async fn whom_others_made_a_member_meanwhile_may_accept() {
+async fn an_invitee_who_became_a_member_meanwhile_can_accept() {
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     app.make_member("acme", "ada@example.com").await;
@@ -94,7 +94,7 @@ async fn whom_others_made_a_member_meanwhile_may_accept() {
 }
 
 #[tokio::test]
-async fn an_end_changes_its_own_attributes_and_keeps_those_of_other_writers() {
+async fn ending_an_invitation_keeps_the_attributes_of_other_writers() {
     for (end, changes) in [
         (Call::accept as fn(&str, &str) -> Call, json!({ "status": "Accepted", "acceptedUserId": "ada" })),
         (|id, _| Call::revoke(id), json!({ "status": "Revoked" })),
@@ -112,7 +112,7 @@ async fn an_end_changes_its_own_attributes_and_keeps_those_of_other_writers() {
 }
 
 #[tokio::test]
-async fn revoking_takes_an_invitation_back_and_frees_the_invitee() {
+async fn after_a_revoke_the_invitee_can_be_invited_again() {
     let app = TestApp::start().await;
     let created = app.create_at(NOW, &body("Ada@Example.com")).await;
     let id = created.json()["id"].as_str().unwrap().to_owned();
@@ -129,7 +129,7 @@ async fn revoking_takes_an_invitation_back_and_frees_the_invitee() {
 }
 
 #[tokio::test]
-async fn revoking_ignores_the_user_of_whatever_type() {
+async fn revoking_ignores_a_user_of_any_type() {
     let app = TestApp::start().await;
     for user in [
         json!("ada"),
@@ -149,7 +149,7 @@ async fn revoking_ignores_the_user_of_whatever_type() {
 }
 
 #[tokio::test]
-async fn a_body_has_to_name_a_status_that_can_be_set() {
+async fn the_status_is_accepted_or_revoked() {
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     let before = app.rows().await;
@@ -184,22 +184,22 @@ async fn a_body_has_to_name_a_status_that_can_be_set() {
         ("null", json!([[null, "invalid_type"]]), "nothing at all"),
     ] {
         let answer = app.call(Call::revoke(&id).text("application/json", body)).await;
-        answer.assert_refused(400, "guard.invalid_input");
+        answer.assert_error(400, "guard.invalid_input");
         let found = answer.json()["data"]["issues"].clone();
         let found: Vec<Value> = found.as_array().unwrap().iter().map(|it| json!([it["path"][0], it["code"]])).collect();
         assert_eq!(json!(found), issues, "{reason}");
     }
     for (content_type, body) in [("application/json", "{"), ("text/plain", r#"{"status":"Revoked"}"#)] {
         let answer = app.call(Call::revoke(&id).text(content_type, body)).await;
-        answer.assert_refused(400, "request.invalid_input");
+        answer.assert_error(400, "request.invalid_input");
     }
     let huge = json!({ "status": "Revoked", "x": "y".repeat(1 << 20) });
-    app.call(Call::status(&id, &huge)).await.assert_refused(413, "request.invalid_input");
+    app.call(Call::status(&id, &huge)).await.assert_error(413, "request.invalid_input");
     assert_eq!(app.rows().await, before);
 }
 
 #[tokio::test]
-async fn of_a_repeated_key_the_last_counts_and_unknown_keys_are_ignored() {
+async fn of_a_duplicate_key_the_last_counts_and_unknown_keys_are_ignored() {
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     let body =
@@ -209,7 +209,7 @@ async fn of_a_repeated_key_the_last_counts_and_unknown_keys_are_ignored() {
 }
 
 #[tokio::test]
-async fn what_the_contract_decides_first_is_told_first() {
+async fn errors_have_the_order_of_the_contract() {
     let app = TestApp::start().await;
     app.add_user("bob", Some("bob@example.com")).await;
     app.add_user("mute", None).await;
@@ -252,7 +252,7 @@ async fn what_the_contract_decides_first_is_told_first() {
 }
 
 #[tokio::test]
-async fn what_has_ended_stays_as_it_is() {
+async fn an_ended_invitation_cannot_be_changed() {
     let app = TestApp::start().await;
     let short = json!({ "expiresAt": NOW + 1000 });
     let accepted = app.invite(&with(body("ada@example.com"), short.clone())).await;
@@ -279,12 +279,12 @@ async fn what_has_ended_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_invitation_whose_standing_a_newer_one_took_over_cannot_be_accepted_by_a_clock_that_is_behind() {
+async fn a_slow_clock_cannot_accept_an_invitation_whose_standing_a_newer_one_has() {
     let app = TestApp::start().await;
     let older = app.invite(&with(body("ada@example.com"), json!({ "expiresAt": NOW + 1000 }))).await;
     let newer = app.invite_at(NOW + 1000, &body("ada@example.com")).await;
     // A request that began before the expiry, or whose machine's clock is behind.
-    app.call_at(NOW + 999, Call::accept(&older, "ada")).await.assert_refused(422, "request.invalid_input");
+    app.call_at(NOW + 999, Call::accept(&older, "ada")).await.assert_error(422, "request.invalid_input");
     invariant::check(&app, NOW + 1000).await;
     assert_eq!(app.call_at(NOW + 999, Call::revoke(&older)).await.status, 200, "which leaves the newer alone");
     invariant::check(&app, NOW + 1000).await;
@@ -293,14 +293,14 @@ async fn an_invitation_whose_standing_a_newer_one_took_over_cannot_be_accepted_b
 }
 
 #[tokio::test]
-async fn with_trusted_references_any_possible_user_may_accept() {
+async fn with_trusted_references_any_valid_user_can_accept() {
     let app = TestApp::start_with(&[("REFERENCE_CHECKS", "trust"), ("ID_MAX_LENGTH", "36")]).await;
     let user = "0b2f6a5e-5d0c-4f0e-9d7e-3a2b1c0d9e8f";
     let changes = json!({ "organizationId": "anywhere", "inviterId": null, "organizationRoleIds": ["b", "a"] });
     let id = app.invite(&with(body("someone@example.com"), changes)).await;
-    app.call(Call::accept(&id, "a#b")).await.assert_refused(404, "entity.not_found");
-    app.call(Call::accept(&id, &"x".repeat(37))).await.assert_refused(400, "guard.invalid_input");
-    app.call(Call::accept(&id, "")).await.assert_refused(422, "request.invalid_input");
+    app.call(Call::accept(&id, "a#b")).await.assert_error(404, "entity.not_found");
+    app.call(Call::accept(&id, &"x".repeat(37))).await.assert_error(400, "guard.invalid_input");
+    app.call(Call::accept(&id, "")).await.assert_error(422, "request.invalid_input");
     let answer = app.call(Call::accept(&id, user)).await;
     assert_eq!((answer.status, &answer.json()["acceptedUserId"]), (200, &json!(user)), "{answer:?}");
     assert_eq!(roles(&app.row("default", &format!("MEMBER#anywhere#{user}")).await.unwrap()), ["a", "b"]);

@@ -1,4 +1,4 @@
-//! `template.yaml` against the code that it deploys.
+//! The settings in `template.yaml`, compared with those of the code.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
@@ -17,9 +17,9 @@ fn environment() -> serde_yaml_ng::Mapping {
 }
 
 #[test]
-fn every_setting_is_deployed_and_nothing_is_deployed_that_is_no_setting() {
+fn the_template_deploys_exactly_the_settings() {
     let asked = RefCell::new(BTreeSet::from(["RUST_LOG".to_owned()]));
-    // With a sender, the settings that go with one are asked for too.
+    // With a sender, the settings that depend on it are read too.
     let lookup = |name: &str| {
         asked.borrow_mut().insert(name.to_owned());
         ["TABLE_NAME", "DEFAULT_FROM_EMAIL_ADDRESS"].contains(&name).then(|| "x".to_owned())
@@ -30,7 +30,7 @@ fn every_setting_is_deployed_and_nothing_is_deployed_that_is_no_setting() {
 }
 
 #[test]
-fn what_no_parameter_changes_is_the_default_of_the_setting() {
+fn variables_without_a_parameter_have_the_settings_default() {
     let numbers = environment().into_iter().filter_map(|(variable, value)| {
         let value = value.as_str()?.parse::<u32>().ok()?;
         Some((variable.as_str().unwrap().to_owned(), value.to_string()))
@@ -50,7 +50,7 @@ fn what_no_parameter_changes_is_the_default_of_the_setting() {
 }
 
 #[test]
-fn the_parameters_have_the_defaults_and_the_bounds_of_the_settings() {
+fn the_parameters_have_the_defaults_and_limits_of_the_settings() {
     let template = template();
     for (variable, reference) in environment() {
         let (variable, parameter) = (variable.as_str().unwrap(), reference_name(&reference));

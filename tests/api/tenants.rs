@@ -1,46 +1,33 @@
-//! Another tenant's caller who knows an invitation's identifier: to them it does not exist, whatever they try.
+//! Tenant isolation: for a caller of another tenant who knows its identifier, an invitation does not exist.
 
 use serde_json::json;
 
-use crate::helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, with};
-
-/// An invitation of the tenant `default`, and what a caller of the tenant `no-mail` is told who tries `operation` on
-/// it. Nothing may change, and nothing may be told but that there is no such invitation.
-async fn refuse(operation: impl Fn(&str) -> Call) {
-    let app = TestApp::start().await;
-    let id = app.invite(&body_with_mail("ada@example.com")).await;
-    let before = app.rows().await;
-    let answer = app.call(operation(&id).by("no-mail")).await;
-    answer.assert_refused(404, "entity.not_found");
-    assert_eq!(answer.text, app.call(operation(&"0".repeat(21)).by("no-mail")).await.text, "as if it were nowhere");
-    assert_eq!((app.rows().await, app.mails().len()), (before, 1), "and nothing has changed");
-    let own = app.call(operation(&id)).await;
-    assert!((200..300).contains(&own.status), "to its own tenant it is there: {own:?}");
-}
+use crate::{
+    common::operation::{INVITEE, Operation},
+    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, with},
+};
 
 #[tokio::test]
-async fn another_tenants_invitation_cannot_be_read() {
-    refuse(Call::get).await;
-}
-
-#[tokio::test]
-async fn another_tenants_invitation_cannot_be_deleted() {
-    refuse(Call::delete).await;
-}
-
-#[tokio::test]
-async fn another_tenants_invitation_cannot_be_mailed() {
-    refuse(|id| Call::message(id, &json!({}))).await;
-}
-
-#[tokio::test]
-async fn another_tenants_invitation_cannot_be_accepted() {
-    refuse(|id| Call::accept(id, "ada")).await;
-}
-
-#[tokio::test]
-async fn another_tenants_invitation_cannot_be_revoked() {
-    refuse(Call::revoke).await;
+async fn no_operation_reaches_the_invitation_of_another_tenant() {
+    for operation in Operation::ALL {
+        let app = TestApp::start().await;
+        let id = app.invite(&body_with_mail(INVITEE)).await;
+        let before = app.rows().await;
+        let answer = app.call(operation.call(&id).by("no-mail")).await;
+        if operation.names_invitation() {
+            answer.assert_error(404, "entity.not_found");
+            let nowhere = app.call(operation.call(&"0".repeat(21)).by("no-mail")).await;
+            assert_eq!(answer.text, nowhere.text, "as if there were no such invitation, {operation:?}");
+            assert_eq!(app.rows().await, before, "{operation:?} changes nothing");
+        }
+        for secret in [&id, INVITEE] {
+            assert!(!answer.text.contains(secret), "{operation:?}: {answer:?}");
+        }
+        let of_default = before.into_iter().filter(|row| row["pk"] == "TENANT#default").collect::<Vec<_>>();
+        assert_eq!((app.rows_of("default").await, app.mails().len()), (of_default, 1), "{operation:?}");
+        let own = app.call(operation.call(&id)).await;
+        assert_eq!(own.status, operation.success(), "its own tenant has it, {operation:?}: {own:?}");
+    }
 }
 
 #[tokio::test]
@@ -67,15 +54,15 @@ async fn a_list_shows_nothing_of_another_tenant() {
 }
 
 #[tokio::test]
-async fn the_user_of_another_tenant_cannot_accept() {
+async fn a_user_of_another_tenant_cannot_accept() {
     let app = TestApp::start().await;
     let created = app.create_as("no-mail", &with(body("ada@example.com"), json!({ "inviterId": null }))).await;
     let id = created.json()["id"].as_str().unwrap().to_owned();
-    app.call(Call::accept(&id, "ada").by("no-mail")).await.assert_refused(404, "entity.not_found");
+    app.call(Call::accept(&id, "ada").by("no-mail")).await.assert_error(404, "entity.not_found");
 }
 
 #[tokio::test]
-async fn ending_an_invitation_leaves_the_same_one_of_another_tenant_as_it_is() {
+async fn ending_an_invitation_keeps_the_same_invitation_of_another_tenant() {
     let app = TestApp::start().await;
     let twin = with(body("ada@example.com"), json!({ "inviterId": null, "expiresAt": FAR_FUTURE }));
     assert_eq!(app.create_as("no-mail", &twin).await.status, 201);

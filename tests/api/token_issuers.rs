@@ -89,7 +89,7 @@ fn there_is_a_recipe_for_each_issuer() {
 }
 
 #[test]
-fn a_token_of_each_issuer_is_let_in_by_what_its_recipe_says_and_by_nothing_else() {
+fn a_token_of_each_issuer_is_admitted_by_its_recipes_scope_only() {
     for recipe in recipes() {
         let issuer = &recipe.issuer;
         assert_eq!(recipe.tenant_of(&recipe.token), Ok("acme".to_owned()), "{issuer}");
@@ -105,7 +105,7 @@ fn a_token_of_each_issuer_is_let_in_by_what_its_recipe_says_and_by_nothing_else(
 }
 
 #[test]
-fn api_gateway_takes_the_issuer_and_the_audience_of_each_recipe() {
+fn api_gateway_accepts_the_issuer_and_the_audience_of_each_recipe() {
     for Recipe { issuer, token, parameters } in recipes() {
         assert_eq!(token["iss"].as_str(), parameters.get("JwtIssuer").map(String::as_str));
         let audiences: Vec<&str> = parameters["JwtAudience"].split(',').collect();
@@ -117,7 +117,7 @@ fn api_gateway_takes_the_issuer_and_the_audience_of_each_recipe() {
 }
 
 #[test]
-fn a_group_of_another_issuer_lets_nobody_in_as_an_http_api_renders_it() {
+fn the_group_of_another_issuer_admits_nobody_as_an_http_api_renders_it() {
     for recipe in recipes().into_iter().filter(|recipe| recipe.token.contains_key("groups")) {
         let groups = Recipe {
             parameters: [("AllowedScopes", "other"), ("AllowedGroups", "inviters,Everyone,/inviters")]

@@ -1,5 +1,4 @@
-//! Rows that somebody else wrote: what is in a sensible form is understood, and what cannot be read never looks as if it
-//! were not there.
+//! Rows of other writers: valid variants are read, and an unreadable row is never reported as missing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +20,7 @@ const SENDS: &str = "SENDS#ada@example.com";
 #[derive(Clone, Copy, Debug)]
 enum Request {
     Create,
-    /// A create that is refused for another reason, unless something in the table is told first.
+    /// A create with another error, unless a row of the table comes first.
     CreateWithUnknownRole,
     CreateWithMail,
     /// A create for somebody else.
@@ -60,7 +59,7 @@ fn row(sk: &str, attributes: &Value) -> Value {
     with(json!({ "pk": "TENANT#default", "sk": sk }), attributes.clone())
 }
 
-/// The cause in the log of the one request that was made, which names nobody.
+/// The cause in the log of a single request, which has no personal data.
 #[track_caller]
 fn cause(log: &str) -> String {
     assert!(!log.contains("example.com"), "{log}");
@@ -69,7 +68,7 @@ fn cause(log: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_a_500_whose_cause_is_logged_and_it_is_left_as_it_is() {
+async fn an_unreadable_row_is_a_500_with_its_cause_in_the_log_and_is_not_changed() {
     let mut app = TestApp::start().await;
     let log = Log::capture("info");
     let readable_standing = json!({ "state": "pending", "invitationId": ID, "expiresAt": FAR_FUTURE });
@@ -111,7 +110,7 @@ async fn a_row_that_cannot_be_read_is_a_500_whose_cause_is_logged_and_it_is_left
     drop(app);
 }
 
-/// The record of a create with mail and a key, and how it was answered.
+/// The idempotency record of a create with mail, and the response to it.
 async fn record_of_a_create(app: &TestApp, create: &Call) -> (Value, String) {
     let answer = app.call(create.clone()).await;
     assert_eq!((answer.status, app.mails().len()), (201, 1), "{answer:?}");
@@ -124,7 +123,7 @@ fn with_key() -> Call {
 }
 
 #[tokio::test]
-async fn an_idempotency_record_that_cannot_be_read_is_a_500_and_not_a_new_request() {
+async fn an_unreadable_idempotency_record_is_a_500_and_not_a_new_request() {
     let app = TestApp::start().await;
     let (record, _) = record_of_a_create(&app, &with_key()).await;
     let log = Log::capture("info");
@@ -145,7 +144,7 @@ async fn an_idempotency_record_that_cannot_be_read_is_a_500_and_not_a_new_reques
         // Also where the invitation could be made again by now.
         app.delete_row("default", "ORG#acme#INVITEE#ada@example.com").await;
         let answer = app.call(with_key()).await;
-        answer.assert_refused(500, "service.internal");
+        answer.assert_error(500, "service.internal");
         assert_eq!(cause(&log.take()), format!("unreadable idempotency row: {attribute}"));
         let (count, mails) = (before.len() - 1, app.mails().len());
         assert_eq!((app.rows().await.len(), mails), (count, 1), "nothing is written, nobody is mailed");
@@ -157,7 +156,7 @@ async fn an_idempotency_record_that_cannot_be_read_is_a_500_and_not_a_new_reques
 }
 
 #[tokio::test]
-async fn a_record_in_progress_without_a_readable_lease_is_finished_by_the_next_retry() {
+async fn a_retry_completes_a_record_without_a_readable_lease() {
     for (lease, reason) in [(None, "there is none"), (Some(json!("soon")), "it is a text")] {
         let app = TestApp::start().await;
         let (mut record, first) = record_of_a_create(&app, &with_key()).await;
@@ -179,7 +178,7 @@ async fn a_record_in_progress_without_a_readable_lease_is_finished_by_the_next_r
 }
 
 #[tokio::test]
-async fn an_invitation_that_became_unreadable_has_not_ended() {
+async fn an_unreadable_invitation_has_not_ended() {
     for request in [Message, Accept] {
         let app = Arc::new(TestApp::start_behind_proxy(&[]).await);
         let id = app.invite(&body("Ada@example.com")).await;
@@ -193,7 +192,7 @@ async fn an_invitation_that_became_unreadable_has_not_ended() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         app.put_rows([items::from_json(row(&format!("INVITATION#{id}"), &json!({ "status": "lost" })))]).await;
-        asking.await.unwrap().assert_refused(500, "service.internal");
+        asking.await.unwrap().assert_error(500, "service.internal");
     }
 }
 
@@ -226,7 +225,7 @@ async fn the_roles_of_a_membership_may_be_a_set_or_a_list_or_nothing() {
 }
 
 #[tokio::test]
-async fn a_member_without_new_roles_may_accept_whatever_their_roles_are() {
+async fn a_member_with_unreadable_roles_can_accept_an_invitation_without_roles() {
     let app = TestApp::start().await;
     let id = app.invite(&with(body("ada@example.com"), json!({ "organizationRoleIds": [] }))).await;
     let membership = row("MEMBER#acme#ada", &json!({ "organizationRoleIds": ["owner"] }));
@@ -236,7 +235,7 @@ async fn a_member_without_new_roles_may_accept_whatever_their_roles_are() {
 }
 
 #[tokio::test]
-async fn the_key_of_a_directory_row_tells_its_identifier() {
+async fn the_identifier_of_a_directory_row_is_that_of_its_key() {
     let app = TestApp::start().await;
     let rows = [
         row("ROLE#r1", &json!({ "id": "same", "name": "First" })),
@@ -258,7 +257,7 @@ async fn the_key_of_a_directory_row_tells_its_identifier() {
 }
 
 #[tokio::test]
-async fn an_invitation_whose_roles_do_not_fit_a_row_is_refused_and_the_largest_that_fits_can_be_accepted() {
+async fn roles_that_do_not_fit_a_row_are_an_error_and_the_largest_that_fit_can_be_accepted() {
     for (count, name, fits, reason) in [
         (50, "x".repeat(10_000), false, "500 KB of names"),
         (2, "x".repeat(190_000), true, "380 KB of names"),
@@ -279,7 +278,7 @@ async fn an_invitation_whose_roles_do_not_fit_a_row_is_refused_and_the_largest_t
             let id = answer.json()["id"].as_str().unwrap().to_owned();
             assert_eq!(app.call(Call::accept(&id, "ada")).await.status, 200, "{reason}");
         } else {
-            answer.assert_refused(422, "entity.value_too_long");
+            answer.assert_error(422, "entity.value_too_long");
             assert_eq!(app.rows().await, before, "{reason}");
         }
     }

@@ -1,9 +1,10 @@
-//! Rows that are there and cannot be read: never an absence, and never a secret.
+//! Invitations that exist and cannot be read: never reported as missing, and never in the log.
 
 use organization_invitations::store::{Item, items};
 use serde_json::{Value, json};
 
 use crate::{
+    common::operation::Operation,
     helpers::{
         Call, NOW, TestApp, body,
         log::{Log, lines},
@@ -35,15 +36,10 @@ async fn reading_or_changing_an_unreadable_invitation_is_a_500_and_not_a_404() {
         app.put_rows([row]).await;
         let before = app.rows().await;
         let logged = Logged::by(&mut app);
-        for call in [
-            Call::get(&id),
-            Call::delete(&id),
-            Call::message(&id, &json!({})),
-            Call::accept(&id, "ada"),
-            Call::revoke(&id),
-        ] {
-            let answer = app.call(call.clone()).await;
-            assert_eq!((answer.status, answer.code().as_str()), (500, "service.internal"), "{reason}: {call:?}");
+        for operation in Operation::ALL.into_iter().filter(|operation| operation.names_invitation()) {
+            let answer = app.call(operation.call(&id)).await;
+            let told = (answer.status, answer.code());
+            assert_eq!(told, (500, "service.internal".to_owned()), "{reason}: {operation:?}");
             let line = logged.last();
             assert_eq!((&line["outcome"], &line["cause"]), (&json!("internal"), &json!("unreadable invitation row")));
             assert_eq!(line["UnreadableRows"], 1, "{reason}: {line}");
@@ -54,7 +50,7 @@ async fn reading_or_changing_an_unreadable_invitation_is_a_500_and_not_a_404() {
 }
 
 #[tokio::test]
-async fn a_list_leaves_an_unreadable_row_out_logs_it_and_counts_it() {
+async fn a_list_omits_unreadable_rows_logs_and_counts_them() {
     let mut app = TestApp::start().await;
     let readable = app.invite(&body("ada@example.com")).await;
     let (lacking, row) = unreadable("secret@example.com", "status", None);
@@ -82,7 +78,7 @@ async fn a_list_leaves_an_unreadable_row_out_logs_it_and_counts_it() {
 }
 
 #[tokio::test]
-async fn many_unreadable_rows_do_not_flood_the_log() {
+async fn at_most_ten_unreadable_rows_are_logged() {
     let mut app = TestApp::start().await;
     app.put_rows((0..40).map(|n| unreadable(&format!("p{n}@example.com"), "status", None).1)).await;
     let logged = Logged::by(&mut app);
@@ -93,7 +89,7 @@ async fn many_unreadable_rows_do_not_flood_the_log() {
 }
 
 #[tokio::test]
-async fn pages_of_unreadable_rows_come_to_an_end() {
+async fn pages_of_unreadable_rows_end() {
     let app = TestApp::start().await;
     app.put_rows((0..40).map(|n| unreadable(&format!("p{n}@example.com"), "status", None).1)).await;
     let readable = app.invite_at(NOW - 1000, &body("ada@example.com")).await;

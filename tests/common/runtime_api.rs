@@ -1,5 +1,4 @@
-//! A stand-in for Lambda, which tests and benchmarks share: the Runtime API that a function asks for events, and the
-//! binary that would be deployed.
+//! A stand-in for Lambda, which tests and benchmarks share: the Runtime API, and the binary that would be deployed.
 
 use std::{
     collections::VecDeque,
@@ -34,7 +33,7 @@ pub struct RuntimeApi {
     server: JoinHandle<()>,
 }
 
-/// The events that wait to be asked for.
+/// The events that no function has fetched yet.
 struct Events {
     waiting: Mutex<VecDeque<(String, i64)>>,
     arrival: Notify,
@@ -60,12 +59,12 @@ impl RuntimeApi {
         Self { address, shared, asked, answers, server }
     }
 
-    /// Waits until the function asks for an event, and says when it did. It is ready then.
+    /// Waits until the function asks for an event, which means that it is ready, and returns the time.
     pub async fn asked(&mut self) -> Instant {
         self.asked.recv().await.expect("the server runs")
     }
 
-    /// Hands an event over, and waits for the answer, or for the error that the function reports instead.
+    /// Hands an event over, and waits for the response, or for the error that the function reports instead.
     pub async fn invoke(&mut self, event: &str, deadline_millis: i64) -> Result<Value, String> {
         self.shared.waiting.lock().unwrap().push_back((event.to_owned(), deadline_millis));
         self.shared.arrival.notify_one();
@@ -80,7 +79,7 @@ impl Drop for RuntimeApi {
 }
 
 async fn next(State(events): State<Arc<Events>>) -> (HeaderMap, String) {
-    // Nobody listens any more when the server is about to end.
+    // The receiver is gone when the server is about to end.
     let _ = events.asked.send(Instant::now());
     loop {
         let waiting = events.waiting.lock().unwrap().pop_front();
@@ -112,19 +111,25 @@ async fn init_error(error: Bytes) {
     panic!("the function did not start: {}", String::from_utf8_lossy(&error));
 }
 
-/// The binary that would be deployed: release profile, no features. It is built here, once, because cargo itself builds
-/// only the profile and the features of the tests.
+/// The binary that would be deployed: the file that `RELEASE_BINARY` names, such as the artefact of `sam build`, or else
+/// what is built here, once, with the release profile and without features. Cargo itself builds only the profile and the
+/// features of the tests.
 pub fn release_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let built = std::process::Command::new(env!("CARGO"))
-            .args(["build", "--release", "--locked", "--quiet", "--bin", "organization-invitations"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("cargo runs");
-        assert!(built.success(), "the release build failed");
-        let own = PathBuf::from(env!("CARGO_BIN_EXE_organization-invitations"));
-        let target = own.parent().and_then(Path::parent).expect("target/<profile>/…");
-        target.join("release").join("organization-invitations")
+    BINARY.get_or_init(|| match std::env::var_os("RELEASE_BINARY") {
+        Some(path) => std::fs::canonicalize(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+        None => build_release_binary(),
     })
+}
+
+fn build_release_binary() -> PathBuf {
+    let built = std::process::Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--quiet", "--bin", "organization-invitations"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("cargo runs");
+    assert!(built.success(), "the release build failed");
+    let own = PathBuf::from(env!("CARGO_BIN_EXE_organization-invitations"));
+    let target = own.parent().and_then(Path::parent).expect("target/<profile>/…");
+    target.join("release").join("organization-invitations")
 }

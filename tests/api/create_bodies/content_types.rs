@@ -1,4 +1,4 @@
-//! What a body may be called.
+//! The content types of a body.
 
 use super::{
     body::base,
@@ -8,15 +8,15 @@ use super::{
 use crate::helpers::TestApp;
 
 #[tokio::test]
-async fn a_body_is_called_json_or_nothing() {
+async fn the_content_type_is_json_or_absent() {
     check(rows()).await;
 }
 
 #[tokio::test]
-async fn a_wrong_content_type_is_not_blamed_on_the_json() {
+async fn the_error_for_a_wrong_content_type_names_the_content_type() {
     let app = TestApp::start().await;
     let answer = app.create_bytes(Some("text/plain"), base().to_string().as_bytes()).await;
-    answer.assert_refused(400, "request.invalid_input");
+    answer.assert_error(400, "request.invalid_input");
     for part in ["message", "details"] {
         let text = answer.json()[part].as_str().unwrap().to_owned();
         assert!(text.contains("content type"), "{text}");

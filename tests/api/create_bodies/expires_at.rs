@@ -1,13 +1,13 @@
-//! `expiresAt`: numbers, and the times that they are.
+//! `expiresAt`: notations of numbers, and past and future times.
 
 use super::{
     body::{with, without},
     check,
-    row::{INVALID_TYPE, NOT_IN_FUTURE, Row, TOO_BIG, guard, ok, refused, unreadable, wrong_kinds},
+    row::{INVALID_TYPE, NOT_IN_FUTURE, Row, TOO_BIG, error, guard, ok, unreadable, wrong_kinds},
 };
 
 #[tokio::test]
-async fn an_expiry_is_a_time_to_come_in_milliseconds() {
+async fn an_expiry_is_a_future_time_in_milliseconds() {
     check(rows()).await;
 }
 
@@ -54,9 +54,9 @@ pub fn rows() -> Vec<Row> {
             ("a time in seconds instead of milliseconds", "4102444800"),
             ("a negative number that no double holds", "-1e400"),
             ("the first instant of ECMAScript", "-8640000000000000"),
-            ("a moment ago", "1577836800000"),
+            ("shortly ago", "1577836800000"),
         ]
-        .map(|(reason, number)| refused(reason, with(field, number), NOT_IN_FUTURE)),
+        .map(|(reason, number)| error(reason, with(field, number), NOT_IN_FUTURE)),
     );
     rows.extend(
         [

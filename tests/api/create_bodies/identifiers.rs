@@ -1,15 +1,15 @@
-//! `inviterId` and `organizationId`: their lengths, and what could not be the key of anything.
+//! `inviterId` and `organizationId`: their lengths, and characters that no key has.
 
 use serde_json::json;
 
 use super::{
     body::{with, without},
     check,
-    row::{INVALID_TYPE, NOT_FOUND, Row, TOO_BIG, TOO_SMALL, guard, ok, refused, wrong_kinds},
+    row::{INVALID_TYPE, NOT_FOUND, Row, TOO_BIG, TOO_SMALL, error, guard, ok, wrong_kinds},
 };
 
 #[tokio::test]
-async fn an_inviter_and_an_organization_are_identifiers_of_what_exists() {
+async fn an_inviter_and_an_organization_are_identifiers_that_exist() {
     check(rows()).await;
 }
 
@@ -24,8 +24,8 @@ fn inviter_id() -> Vec<Row> {
         ok("an inviter may be absent", without("inviterId")),
         ok("an inviter may be null", with("inviterId", "null")),
         ok("an empty inviter means none", with("inviterId", r#""""#)),
-        refused("a space is an inviter, an unknown one", with("inviterId", r#"" ""#), NOT_FOUND),
-        refused("identifiers are case-sensitive", with("inviterId", r#""Ada""#), NOT_FOUND),
+        error("a space is an inviter, an unknown one", with("inviterId", r#"" ""#), NOT_FOUND),
+        error("identifiers are case-sensitive", with("inviterId", r#""Ada""#), NOT_FOUND),
     ]);
     rows.extend(lengths("inviterId"));
     rows.extend(impossible_identifiers("inviterId"));
@@ -39,8 +39,8 @@ fn organization_id() -> Vec<Row> {
     rows.extend([
         guard("an organization is required", without(field), &[(field, INVALID_TYPE)]),
         guard("an organization is not empty", with(field, r#""""#), &[(field, TOO_SMALL)]),
-        refused("a space is an organization, an unknown one", with(field, r#"" ""#), NOT_FOUND),
-        refused("an identifier is not trimmed", with(field, r#""acme ""#), NOT_FOUND),
+        error("a space is an organization, an unknown one", with(field, r#"" ""#), NOT_FOUND),
+        error("an identifier is not trimmed", with(field, r#""acme ""#), NOT_FOUND),
     ]);
     rows.extend(lengths(field));
     rows.extend(impossible_identifiers(field));
@@ -58,7 +58,7 @@ fn lengths(field: &'static str) -> Vec<Row> {
         ("21 letters of two bytes each", "é".repeat(21)),
         ("21 letters of three bytes each", "€".repeat(21)),
     ]
-    .map(|(reason, id)| refused(format!("{field} of {reason}"), with(field, json!(id)), NOT_FOUND));
+    .map(|(reason, id)| error(format!("{field} of {reason}"), with(field, json!(id)), NOT_FOUND));
     let escaped = |count| format!(r#""{}""#, r"\ud83d\ude00".repeat(count));
     let exceeds = [
         ("22 letters", json!("z".repeat(22)).to_string()),
@@ -72,7 +72,7 @@ fn lengths(field: &'static str) -> Vec<Row> {
         guard(format!("{field} of {reason}"), with(field, id), &[(field, TOO_BIG)])
     });
     let as_escapes =
-        refused(format!("{field} of 10 emoji as escapes"), with(field, escaped(10)), NOT_FOUND);
+        error(format!("{field} of 10 emoji as escapes"), with(field, escaped(10)), NOT_FOUND);
     fits.into_iter().chain(exceeds).chain([as_escapes]).collect()
 }
 
@@ -90,7 +90,7 @@ fn impossible_identifiers(field: &'static str) -> Vec<Row> {
         ("a line break", "acme\r\n"),
     ]
     .map(|(reason, id)| {
-        refused(format!("{field} with {reason}"), with(field, json!(id)), NOT_FOUND)
+        error(format!("{field} with {reason}"), with(field, json!(id)), NOT_FOUND)
     })
     .into()
 }

@@ -1,4 +1,4 @@
-//! What is JSON, in which encoding, and what other JSON than an object comes to.
+//! The JSON syntax of a body, its encoding, and JSON that is no object.
 
 use super::{
     body::{base, with},

@@ -1,4 +1,4 @@
-//! Keys: those that mean nothing, and those that are there twice.
+//! Unknown and duplicate keys.
 
 use super::{
     body::{base, with, without},

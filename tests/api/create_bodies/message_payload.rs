@@ -1,16 +1,16 @@
-//! `messagePayload`: what asks for mail, and what is in it.
+//! `messagePayload`: the values that ask for mail, and its contents.
 
 use super::{
     body::{with, without},
     check,
     row::{
-        CREATED, INVALID_TYPE, INVALID_UNION, LACKS_VARIABLE, NOT_READABLE, Row, guard, ok, refused, tolerated,
+        CREATED, INVALID_TYPE, INVALID_UNION, LACKS_VARIABLE, NOT_READABLE, Row, error, guard, ok, tolerated,
         wrong_kinds,
     },
 };
 
 #[tokio::test]
-async fn a_payload_is_an_object_that_asks_for_mail_or_false() {
+async fn a_payload_is_an_object_or_false() {
     check(rows()).await;
 }
 
@@ -72,7 +72,7 @@ pub fn rows() -> Vec<Row> {
             with(field, r#"{"code":"1","code":1}"#),
             &[("messagePayload.code", INVALID_TYPE)],
         ),
-        refused(
+        error(
             "a template whose variables are lacking",
             with(field, r#"{"locale":"x-strict"}"#),
             LACKS_VARIABLE,

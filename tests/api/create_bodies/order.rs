@@ -1,15 +1,15 @@
-//! What is told of a body that breaks several rules.
+//! The error for a body with several violations.
 
 use super::{
     body::with,
     check,
     row::{
-        INVALID_STRING, INVALID_TYPE, INVALID_UNION, NOT_FOUND, NOT_IN_FUTURE, Row, TOO_BIG, guard, refused, unreadable,
+        INVALID_STRING, INVALID_TYPE, INVALID_UNION, NOT_FOUND, NOT_IN_FUTURE, Row, TOO_BIG, error, guard, unreadable,
     },
 };
 
 #[tokio::test]
-async fn of_several_rules_that_are_broken_the_first_is_told() {
+async fn of_several_violations_the_first_in_the_contracts_order_is_reported() {
     check(rows()).await;
 }
 
@@ -42,23 +42,23 @@ pub fn rows() -> Vec<Row> {
             &[("messagePayload", INVALID_UNION)],
         ),
         unreadable("the type is looked at before the fields", "{}").of_type(Some("text/plain")),
-        refused(
+        error(
             "the time is looked at before the organization",
             with("expiresAt", past).set("organizationId", r#""atlantis""#),
             NOT_IN_FUTURE,
         ),
-        refused(
+        error(
             "the time is looked at before the template",
             with("expiresAt", past).set("messagePayload", r#"{"locale":"x-strict"}"#),
             NOT_IN_FUTURE,
         ),
-        refused(
+        error(
             "the directory is looked at before the template",
             with("organizationId", r#""atlantis""#)
                 .set("messagePayload", r#"{"locale":"x-strict"}"#),
             NOT_FOUND,
         ),
-        refused(
+        error(
             "everything unknown is named at once",
             with("inviterId", r#""nobody""#)
                 .set("organizationId", r#""atlantis""#)

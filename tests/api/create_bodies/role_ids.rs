@@ -1,15 +1,15 @@
-//! `organizationRoleIds`: how many, and which.
+//! `organizationRoleIds`: their number, and the identifiers.
 
 use serde_json::json;
 
 use super::{
     body::{with, without},
     check,
-    row::{INVALID_TYPE, NOT_FOUND, Row, TOO_BIG, guard, ok, refused, wrong_kinds},
+    row::{INVALID_TYPE, NOT_FOUND, Row, TOO_BIG, error, guard, ok, wrong_kinds},
 };
 
 #[tokio::test]
-async fn roles_are_a_list_of_at_most_fifty_that_exist() {
+async fn roles_are_a_list_of_at_most_fifty_existing_identifiers() {
     check(rows()).await;
 }
 
@@ -43,17 +43,17 @@ fn organization_role_ids() -> Vec<Row> {
         ok("two roles", with(field, r#"["member","admin"]"#)),
         ok("a role named twice counts once", with(field, r#"["member","member"]"#)),
         ok("60 times the same role is one role", with(field, json!(vec!["member"; 60]))),
-        refused("50 distinct roles are allowed", with(field, json!(roles(50))), NOT_FOUND),
-        refused(
+        error("50 distinct roles are allowed", with(field, json!(roles(50))), NOT_FOUND),
+        error(
             "50 distinct roles, each named twice, are still 50",
             with(field, json!([roles(50), roles(50)].concat())),
             NOT_FOUND,
         ),
         guard("51 distinct roles", with(field, json!(roles(51))), &[(field, TOO_BIG)]),
         guard("5,000 distinct roles", with(field, json!(roles(5_000))), &[(field, TOO_BIG)]),
-        refused("one of two roles is unknown", with(field, r#"["member","emperor"]"#), NOT_FOUND)
+        error("one of two roles is unknown", with(field, r#"["member","emperor"]"#), NOT_FOUND)
             .naming(&["emperor"]),
-        refused("an empty role", with(field, r#"[""]"#), NOT_FOUND),
+        error("an empty role", with(field, r#"[""]"#), NOT_FOUND),
     ]);
     rows.extend(
         [
@@ -66,7 +66,7 @@ fn organization_role_ids() -> Vec<Row> {
             ("a role with DEL", "mem\u{7f}ber".into()),
             ("a role with a line break", "member\n".into()),
         ]
-        .map(|(reason, role)| refused(reason, with(field, json!([role])), NOT_FOUND)),
+        .map(|(reason, role)| error(reason, with(field, json!([role])), NOT_FOUND)),
     );
     rows
 }

@@ -1,4 +1,4 @@
-//! A row: a body, and what should come of it.
+//! A row: a body, and the expected response.
 
 use super::body::with;
 use crate::helpers::{Answer, TestApp};
@@ -25,17 +25,17 @@ pub struct Row {
     content_type: Option<&'static str>,
     pub body: Vec<u8>,
     base64: bool,
-    /// Status and code, empty where there is none: any of these will do.
+    /// The allowed responses: status, and code, which is empty where there is none.
     pub allowed: Vec<(u16, &'static str)>,
     /// Key paths and zod's codes.
     pub issues: Vec<(&'static str, &'static str)>,
-    /// What `data` has to mention.
+    /// The texts that `data` must contain.
     pub names: &'static [&'static str],
-    /// Whether `details` has to say where it is wrong.
+    /// `true` expects `details`, with the position of the error.
     pub explains: bool,
 }
 
-/// Any of several answers will do: the contract leaves the choice.
+/// Expects any of these responses: the contract leaves the choice.
 pub fn tolerated(reason: impl Into<String>, body: impl Into<Vec<u8>>, allowed: &[(u16, &'static str)]) -> Row {
     Row {
         reason: reason.into(),
@@ -53,18 +53,18 @@ pub fn ok(reason: impl Into<String>, body: impl Into<Vec<u8>>) -> Row {
     tolerated(reason, body, &[CREATED])
 }
 
-pub fn refused(reason: impl Into<String>, body: impl Into<Vec<u8>>, outcome: (u16, &'static str)) -> Row {
+pub fn error(reason: impl Into<String>, body: impl Into<Vec<u8>>, outcome: (u16, &'static str)) -> Row {
     tolerated(reason, body, &[outcome])
 }
 
-/// Not UTF-8 JSON, or not said to be: `details` says where.
+/// Expects the error for a body that is not UTF-8 JSON, or has another content type. `details` gives the position.
 pub fn unreadable(reason: impl Into<String>, body: impl Into<Vec<u8>>) -> Row {
-    Row { explains: true, ..refused(reason, body, NOT_READABLE) }
+    Row { explains: true, ..error(reason, body, NOT_READABLE) }
 }
 
-/// JSON that does not fit the table of the body: each issue is a key path and zod's code.
+/// Expects these violations of the body's schema: each is a key path and zod's code.
 pub fn guard(reason: impl Into<String>, body: impl Into<Vec<u8>>, issues: &[(&'static str, &'static str)]) -> Row {
-    Row { issues: issues.to_vec(), ..refused(reason, body, NOT_VALID) }
+    Row { issues: issues.to_vec(), ..error(reason, body, NOT_VALID) }
 }
 
 impl Row {

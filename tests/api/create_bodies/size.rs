@@ -1,15 +1,15 @@
-//! How much there may be, and how deeply nested.
+//! The size and the nesting of a body.
 
 use super::{
     body::with,
     check,
-    row::{CREATED, NOT_READABLE, NOT_VALID, Row, TOO_LARGE, ok, refused, tolerated, unreadable},
+    row::{CREATED, NOT_READABLE, NOT_VALID, Row, TOO_LARGE, error, ok, tolerated, unreadable},
 };
 
 const MIB: usize = 1024 * 1024;
 
 #[tokio::test]
-async fn a_body_has_at_most_1_mib_and_its_depth_is_no_danger() {
+async fn a_body_has_at_most_1_mib_and_deep_nesting_is_harmless() {
     check(rows()).await;
 }
 
@@ -23,13 +23,13 @@ pub fn rows() -> Vec<Row> {
         ok("exactly 1 MiB", padded(MIB, "x")),
         ok("exactly 1 MiB, encoded", padded(MIB, "x")).in_base64(),
         ok("exactly 1 MiB of wide characters", padded(MIB, "é")),
-        refused("one byte more than 1 MiB", padded(MIB + 1, "x"), TOO_LARGE),
-        refused("one byte more than 1 MiB, encoded", padded(MIB + 1, "x"), TOO_LARGE).in_base64(),
-        refused("bytes are counted, not characters", padded(MIB + 1, "é"), TOO_LARGE),
-        refused("the size is looked at before the text", " ".repeat(MIB + 1), TOO_LARGE),
-        refused("the size is looked at before the type", " ".repeat(MIB + 1), TOO_LARGE)
+        error("one byte more than 1 MiB", padded(MIB + 1, "x"), TOO_LARGE),
+        error("one byte more than 1 MiB, encoded", padded(MIB + 1, "x"), TOO_LARGE).in_base64(),
+        error("bytes are counted, not characters", padded(MIB + 1, "é"), TOO_LARGE),
+        error("the size is checked before the text", " ".repeat(MIB + 1), TOO_LARGE),
+        error("the size is checked before the type", " ".repeat(MIB + 1), TOO_LARGE)
             .of_type(Some("text/plain")),
-        refused("the size is looked at before the encoding", vec![0xff; MIB + 1], TOO_LARGE),
+        error("the size is checked before the encoding", vec![0xff; MIB + 1], TOO_LARGE),
         ok("a nested unknown key", with("note", deep(20))),
         ok("a nested payload", with("messagePayload", format!(r#"{{"note":{}}}"#, deep(20)))),
         tolerated("a bottomless unknown key", with("note", deep(100_000)), &lenient),

@@ -1,4 +1,4 @@
-//! Whether an answer is what its row says.
+//! The comparison of a response with its row.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! SES failing: every fault, for a create with mail and for mailing again.
+//! Faults of SES: each of them, for a create with mail and for a message.
 
 use std::time::{Duration, Instant};
 
@@ -13,26 +13,25 @@ use crate::{
     relay::Death,
 };
 
-/// What the caller gets: status, code and `Retry-After`.
-pub type Told = (u16, &'static str, Option<&'static str>);
+/// The caller's response: status, code and `Retry-After`.
+pub type Outcome = (u16, &'static str, Option<&'static str>);
 
-const REFUSED: Told = (400, "connector.invalid_response", None);
-const THROTTLED: Told = (429, "connector.rate_limit_exceeded", Some("1"));
-const FAILED: Told = (503, "connector.general", Some("1"));
+const REJECTED: Outcome = (400, "connector.invalid_response", None);
+const THROTTLED: Outcome = (429, "connector.rate_limit_exceeded", Some("1"));
+const FAILED: Outcome = (503, "connector.general", Some("1"));
 
 /// Longer than a function waits for SES that has [`SHORT`] for the request.
 const TOO_LONG: Duration = Duration::from_secs(5);
 
-/// What keeps SES from taking a message, how often the function tries nevertheless, and what the caller gets. In each case
-/// SES certainly has not taken the message.
+/// The faults with which SES has certainly not accepted a message, the number of attempts, and the caller's response.
 #[rustfmt::skip]
-pub const FAULTS: [(SesFault, usize, Told, &str); 12] = [
-    (MessageRejected, 1, REFUSED, "the message is refused for what it is"),
-    (BadRequest, 1, REFUSED, "the request is not valid"),
-    (NotFound, 1, REFUSED, "the configuration set or the template does not exist"),
-    (AccountSuspended, 1, REFUSED, "the account may not send any more"),
-    (SendingPaused, 1, REFUSED, "sending is paused"),
-    (MailFromDomainNotVerified, 1, REFUSED, "the domain is not verified"),
+pub const FAULTS: [(SesFault, usize, Outcome, &str); 12] = [
+    (MessageRejected, 1, REJECTED, "the content of the message is rejected"),
+    (BadRequest, 1, REJECTED, "the request is not valid"),
+    (NotFound, 1, REJECTED, "the configuration set or the template does not exist"),
+    (AccountSuspended, 1, REJECTED, "the account may not send any more"),
+    (SendingPaused, 1, REJECTED, "sending is paused"),
+    (MailFromDomainNotVerified, 1, REJECTED, "the domain is not verified"),
     (TooManyRequests, 3, THROTTLED, "the sending rate"),
     (LimitExceeded, 3, THROTTLED, "the sending quota"),
     (Throttling, 3, THROTTLED, "the limit of requests"),
@@ -41,7 +40,7 @@ pub const FAULTS: [(SesFault, usize, Told, &str); 12] = [
     (UnrecognizedClient, 1, FAILED, "the function's credentials are none any more"),
 ];
 
-/// What leaves it unknown whether SES has taken a message, and whether it has.
+/// The faults after which it is unknown whether SES has accepted a message, and whether it has.
 #[rustfmt::skip]
 pub const LOST_ANSWERS: [(SesFault, bool, &str); 11] = [
     (InternalFailure, false, "a failure of unknown reach"),
@@ -63,29 +62,33 @@ pub const SHORT: Duration = Duration::from_secs(4);
 /// What an attempt may take, and as much again for a busy machine.
 const IN_TIME: Duration = Duration::from_secs(4);
 
-fn assert_told(answer: &Answer, (status, code, retry_after): Told, case: &str) {
+fn assert_outcome(answer: &Answer, (status, code, retry_after): Outcome, case: &str) {
     assert_eq!((answer.status, answer.code().as_str()), (status, code), "{case}: {answer:?}");
     assert_eq!(answer.headers.get("retry-after").map(String::as_str), retry_after, "{case}");
 }
 
-/// The rows, but for send windows that hold no sends any more.
-async fn rows_but_empty_windows(app: &TestApp) -> Vec<Value> {
+/// The rows, without those of rate limits that count no send.
+async fn rows_without_empty_rate_limits(app: &TestApp) -> Vec<Value> {
     let rows = app.rows().await;
     invariant::assert_holds(app, &rows, NOW);
     rows.into_iter().filter(|row| row["sends"] != json!([])).collect()
 }
 
-/// Makes a call that SES fails, and then again when it does not.
-async fn assert_rolled_back(app: &TestApp, call: Call, (fault, attempts, told, reason): (SesFault, usize, Told, &str)) {
+/// Makes a call with the fault of SES, and then again without it.
+async fn assert_rolled_back(
+    app: &TestApp,
+    call: Call,
+    (fault, attempts, outcome, reason): (SesFault, usize, Outcome, &str),
+) {
     let case = format!("{} {}, {fault:?}: {reason}", call.method, call.path);
-    let (before, calls, mails) = (rows_but_empty_windows(app).await, app.stack.ses.calls(), app.mails().len());
+    let (before, calls, mails) = (rows_without_empty_rate_limits(app).await, app.stack.ses.calls(), app.mails().len());
     (0..attempts).for_each(|_| app.stack.ses.fail_next(fault));
     let started = Instant::now();
-    let refused = app.call(call.clone()).await;
+    let failed = app.call(call.clone()).await;
     assert!(started.elapsed() < IN_TIME, "{case}: {:?}", started.elapsed());
-    assert_told(&refused, told, &case);
+    assert_outcome(&failed, outcome, &case);
     assert_eq!(app.stack.ses.calls() - calls, attempts, "{case}");
-    assert_eq!(rows_but_empty_windows(app).await, before, "{case}");
+    assert_eq!(rows_without_empty_rate_limits(app).await, before, "{case}");
     assert_eq!(app.mails().len(), mails, "{case}");
     let again = app.call(call).await;
     assert!(again.status == 201 || again.status == 204, "the send was released too, {case}: {again:?}");
@@ -93,7 +96,7 @@ async fn assert_rolled_back(app: &TestApp, call: Call, (fault, attempts, told, r
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invitation_whose_mail_ses_does_not_take_is_rolled_back_and_can_be_made_again() {
+async fn when_ses_rejects_a_creates_email_the_invitation_is_rolled_back() {
     for fault in FAULTS {
         let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await.with_time_limits();
         assert_rolled_back(&app, Call::create(&body_with_mail("grace@example.com")), fault).await;
@@ -101,7 +104,7 @@ async fn an_invitation_whose_mail_ses_does_not_take_is_rolled_back_and_can_be_ma
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invitation_that_ses_does_not_take_again_stays_and_its_send_is_released() {
+async fn when_ses_rejects_a_message_the_invitation_stays_and_the_send_is_released() {
     for fault in FAULTS {
         let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await.with_time_limits();
         let id = app.invite(&body("grace@example.com")).await;
@@ -110,18 +113,18 @@ async fn an_invitation_that_ses_does_not_take_again_stays_and_its_send_is_releas
 }
 
 #[tokio::test]
-async fn a_mail_service_that_cannot_be_reached_is_a_503_and_the_invitation_is_rolled_back() {
+async fn without_a_connection_to_ses_the_invitation_is_rolled_back_with_a_503() {
     let app = TestApp::start_without_mail_service().await;
     let id = app.invite(&body("ada@example.com")).await;
-    let before = rows_but_empty_windows(&app).await;
+    let before = rows_without_empty_rate_limits(&app).await;
     for call in [Call::create(&body_with_mail("grace@example.com")), Call::message(&id, &json!({}))] {
-        assert_told(&app.call(call).await, FAILED, "nobody listens");
-        assert_eq!(rows_but_empty_windows(&app).await, before);
+        assert_outcome(&app.call(call).await, FAILED, "nobody listens");
+        assert_eq!(rows_without_empty_rate_limits(&app).await, before);
     }
 }
 
 #[tokio::test]
-async fn a_message_that_was_throttled_once_is_sent_again() {
+async fn a_throttled_email_is_sent_again() {
     for fault in [TooManyRequests, LimitExceeded, Throttling] {
         let app = TestApp::start().await;
         app.stack.ses.fail_next(fault);
@@ -131,7 +134,7 @@ async fn a_message_that_was_throttled_once_is_sent_again() {
 }
 
 #[tokio::test]
-async fn without_the_time_to_write_and_to_send_nothing_is_written_and_nothing_sent() {
+async fn without_time_to_write_and_to_send_nothing_is_written_or_sent() {
     for (millis, has_time, reason) in
         [(2000, false, "a timeout of two seconds"), (3500, true, "of a bit more than three")]
     {
@@ -143,7 +146,7 @@ async fn without_the_time_to_write_and_to_send_nothing_is_written_and_nothing_se
             if has_time {
                 assert!(answer.status < 300, "{reason}: {answer:?}");
             } else {
-                assert_told(&answer, FAILED, reason);
+                assert_outcome(&answer, FAILED, reason);
             }
         }
         let expected = if has_time { 2 } else { 0 };
@@ -159,7 +162,7 @@ async fn counted(app: &TestApp, address: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invitation_whose_mail_ses_may_have_taken_stands_and_is_never_mailed_twice() {
+async fn when_ses_may_have_accepted_a_creates_email_the_invitation_stays_and_is_not_mailed_twice() {
     let each = LOST_ANSWERS.map(|(fault, is_taken, reason)| {
         tokio::spawn(async move {
             let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await.with_time_limits();
@@ -184,7 +187,7 @@ async fn an_invitation_whose_mail_ses_may_have_taken_stands_and_is_never_mailed_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_ses_may_have_taken_counts_as_sent() {
+async fn a_message_that_ses_may_have_accepted_counts_as_sent() {
     let each = LOST_ANSWERS.map(|(fault, is_taken, reason)| {
         tokio::spawn(async move {
             let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await.with_time_limits();
@@ -193,7 +196,7 @@ async fn a_message_that_ses_may_have_taken_counts_as_sent() {
             let message = Call::message(&id, &json!({}));
             let sent = app.call_within(SHORT, message.clone()).await;
             assert_eq!((sent.status, app.mails().len()), (204, usize::from(is_taken)), "{fault:?}: {reason}");
-            app.call(message).await.assert_refused(429, "request.message_rate_limited");
+            app.call(message).await.assert_error(429, "request.message_rate_limited");
             assert_eq!(counted(&app, "grace@example.com").await, 1, "{fault:?}: {reason}");
             invariant::check(&app, NOW).await;
         })
@@ -204,7 +207,7 @@ async fn a_message_that_ses_may_have_taken_counts_as_sent() {
 }
 
 #[tokio::test]
-async fn a_slow_ses_is_waited_for_and_gets_each_message_once() {
+async fn a_slow_ses_gets_each_email_once() {
     const SLOW: SesFault = Delay(Duration::from_millis(2500));
     let app = TestApp::start().await.with_time_limits();
     let create = Call::create(&body_with_mail("grace@example.com"));
@@ -223,7 +226,7 @@ async fn a_slow_ses_is_waited_for_and_gets_each_message_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_died_while_the_container_slept_carries_no_message() {
+async fn no_email_is_sent_on_a_connection_that_died_while_the_container_was_frozen() {
     const HOUR: i64 = 3_600_000;
     for death in [Death::Silent, Death::Closed] {
         let (app, relay) = TestApp::start_behind_relay(&[]).await;
@@ -242,7 +245,7 @@ async fn a_connection_that_died_while_the_container_slept_carries_no_message() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_just_used_is_not_asked_whether_it_lives() {
+async fn a_connection_that_was_just_used_is_not_proved_again() {
     let app = TestApp::start().await;
     let proxy = Proxy::start(&app.stack.ses_url).await;
     let app = app.behind_mail_proxy(proxy.url());
@@ -262,7 +265,7 @@ async fn a_connection_that_was_just_used_is_not_asked_whether_it_lives() {
 }
 
 #[tokio::test]
-async fn a_proof_from_before_the_container_slept_proves_nothing_afterwards() {
+async fn a_proof_of_the_connection_does_not_outlive_a_freeze() {
     const PATH: &str = "/v2/email/outbound-emails";
     for (later, requests, reason) in [
         (3_600_000, 2, "an hour later, the request proves the connection for itself"),
@@ -273,8 +276,8 @@ async fn a_proof_from_before_the_container_slept_proves_nothing_afterwards() {
         let app = app.behind_mail_proxy(proxy.url());
         app.invite(&body("ada@example.com")).await;
         proxy.next(PATH, Intervention::Delay(Duration::from_millis(300)));
-        let refused = app.create_at(NOW, &body_with_mail("ada@example.com")).await;
-        refused.assert_refused(422, "entity.unique_integrity_violation");
+        let failed = app.create_at(NOW, &body_with_mail("ada@example.com")).await;
+        failed.assert_error(422, "entity.unique_integrity_violation");
         while proxy.count(PATH) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use organization_invitations::domain::directory::{EmailConnector, EmailTemplate};
 
-/// A connector with the templates that come with the function, and nothing but what it has to have.
+/// A connector with the required attributes only, which uses the built-in mail.
 pub fn connector() -> EmailConnector {
     EmailConnector {
         from_email_address: "Tests <tests@acme.example>".to_owned(),

@@ -1,4 +1,4 @@
-//! The emulator that tests use instead of their own where `EMULATOR_URL` says where one listens, for a second opinion.
+//! Another emulator, which tests use instead of the embedded one where `EMULATOR_URL` is its address.
 
 use std::{
     collections::BTreeMap,

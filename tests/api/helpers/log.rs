@@ -6,20 +6,21 @@ use std::{
 };
 
 use organization_invitations::telemetry;
-use serde_json::Value;
 use tracing::{
     Dispatch,
     subscriber::{DefaultGuard, set_default},
 };
 
-/// What this thread logs for as long as it is kept. A test has a thread of its own, on which all that it starts runs.
+pub use crate::common::log::lines;
+
+/// The log of this thread, captured until it is dropped. A test has a thread of its own, on which all that it starts runs.
 pub struct Log {
     text: Text,
     _capturing: DefaultGuard,
 }
 
-/// With a single subscriber in the process, `tracing` asks whichever thread comes first to a line of code whether anybody
-/// listens there, and takes its answer for everybody's. So there is always another.
+/// A second subscriber. With a single one in the process, `tracing` caches the interest of the first thread that reaches a
+/// callsite for all threads.
 static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(telemetry::subscriber(None, sink)));
 
 #[derive(Clone, Default)]
@@ -36,17 +37,10 @@ impl Log {
         Self { text, _capturing: set_default(subscriber) }
     }
 
-    /// What has been logged since this was asked for last.
+    /// Takes what was logged since the last call.
     pub fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut *self.text.0.lock().unwrap())).unwrap()
     }
-}
-
-/// The lines of a log, each of which has to be a JSON object.
-pub fn lines(log: &str) -> Vec<Value> {
-    let line =
-        |line: &str| serde_json::from_str(line).ok().filter(Value::is_object).unwrap_or_else(|| panic!("{line}"));
-    log.lines().map(line).collect()
 }
 
 impl Write for Text {

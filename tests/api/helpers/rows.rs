@@ -1,5 +1,7 @@
-//! Rows of the table: what kind they are of, and how many are written at a time.
+//! Rows of the table: reading and writing them.
 
+use super::{FAR_FUTURE, tenant};
+pub use crate::common::rows::*;
 use aws_sdk_dynamodb::{
     Client,
     types::{PutRequest, WriteRequest},
@@ -13,19 +15,6 @@ use organization_invitations::{
     },
     store::Item,
 };
-use serde_json::Value;
-
-use super::{FAR_FUTURE, tenant};
-
-/// What a row, as JSON, is: what its sort key begins with.
-pub fn kind(row: &Value) -> &str {
-    row["sk"].as_str().unwrap().split('#').next().unwrap()
-}
-
-/// The rows of a kind.
-pub fn of_kind<'a>(rows: &'a [Value], wanted: &str) -> impl Iterator<Item = &'a Value> {
-    rows.iter().filter(move |row| kind(row) == wanted)
-}
 
 /// A pending invitation of the tenant `default`, by Ada and without roles, as it was created then, in milliseconds.
 pub fn pending_invitation(invitee: &str, created_at: i64) -> Invitation {

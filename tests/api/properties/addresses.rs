@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::cases;
 
-/// The contract's rule, spelled out character by character. Says nothing of the length.
+/// The contract's rule, character by character, without the length.
 fn fits(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
     let Some(at) = characters.iter().position(|c| *c == '@') else { return false };
@@ -40,7 +40,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2 * cases().cases, ..cases() })]
 
     #[test]
-    fn an_address_is_accepted_exactly_where_it_fits_the_rule(text in nearly()) {
+    fn an_address_is_accepted_exactly_when_it_matches_the_rule(text in nearly()) {
         let expected = match fits(&text) {
             false => Some(EmailAddressError::Malformed),
             true if text.len() > MAX_LENGTH => Some(EmailAddressError::TooLong),
@@ -50,18 +50,18 @@ proptest! {
     }
 
     #[test]
-    fn an_address_is_kept_as_typed_and_compared_without_case(text in nearly()) {
+    fn an_address_is_kept_as_typed_and_compared_normalized(text in nearly()) {
         let Ok(address) = EmailAddress::parse(&text) else { return Ok(()) };
         prop_assert_eq!(address.as_str(), &text);
-        let folded = address.normalized();
-        for other in [folded.clone(), text.to_ascii_uppercase(), text.to_uppercase()] {
-            prop_assert_eq!(&EmailAddress::parse(&other).unwrap().normalized(), &folded);
+        let normalized = address.normalized();
+        for other in [normalized.clone(), text.to_ascii_uppercase(), text.to_uppercase()] {
+            prop_assert_eq!(&EmailAddress::parse(&other).unwrap().normalized(), &normalized);
         }
-        prop_assert!(!folded.contains('#'), "a part of a key");
+        prop_assert!(!normalized.contains('#'), "a part of a key");
     }
 
     #[test]
-    fn what_is_no_address_is_refused_without_a_panic(text in super::text()) {
+    fn other_texts_are_an_error_without_a_panic(text in super::text()) {
         prop_assert_eq!(EmailAddress::parse(&text).is_ok(), fits(&text));
     }
 }

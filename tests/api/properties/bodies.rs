@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use super::cases;
 use crate::helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp};
 
-/// The create's keys, in the order in which violations are told.
+/// The keys of a create, in the order of its violations.
 const KEYS: [&str; 6] =
     ["inviterId", "invitee", "organizationId", "expiresAt", "organizationRoleIds", "messagePayload"];
 
@@ -52,12 +52,12 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_leniently_has_null_below_its_last_level(value in super::json(), levels in 0_u8..6) {
+    fn lenient_parsing_has_null_below_the_last_level(value in super::json(), levels in 0_u8..6) {
         prop_assert!(depth(&lenient(&raw(&value), levels)) <= usize::from(levels) + 1);
     }
 
     #[test]
-    fn a_body_is_taken_apart_into_what_it_was_made_of(body in hash_map(super::text(), super::json(), 0..6)) {
+    fn the_fields_of_a_body_are_those_it_was_made_of(body in hash_map(super::text(), super::json(), 0..6)) {
         let body = Value::Object(body.into_iter().collect());
         let event = event(body.to_string().as_bytes());
         let fields = fields(&event).unwrap();
@@ -78,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_body_or_the_callers_fault(bytes in prop_oneof![vec(any::<u8>(), 0..60), super::text().prop_map(String::into_bytes)]) {
+    fn any_bytes_are_a_body_or_a_client_error(bytes in prop_oneof![vec(any::<u8>(), 0..60), super::text().prop_map(String::into_bytes)]) {
         let event = event(&bytes);
         if let Err(error) = fields(&event) {
             prop_assert_eq!(error.status_and_code().0, 400);
@@ -125,7 +125,7 @@ fn create_body() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The function, which takes every reference on trust, so that what is well-formed is created.
+/// The function with trusted references, which creates every well-formed body.
 static APP: LazyLock<(Runtime, TestApp)> = LazyLock::new(|| {
     let runtime = Runtime::new().unwrap();
     let app = runtime.block_on(TestApp::start_with(&[("REFERENCE_CHECKS", "trust"), ("MESSAGE_RATE_LIMIT", "100")]));
@@ -141,7 +141,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn a_create_says_what_it_made_or_what_was_wrong_with_the_body(body in create_body()) {
+    fn a_create_is_a_201_or_a_400(body in create_body()) {
         let answer = create(&body);
         let said = answer.json();
         match answer.status {
@@ -170,7 +170,7 @@ proptest! {
     }
 
     #[test]
-    fn no_body_is_the_functions_fault(body in super::json()) {
+    fn no_body_is_a_server_error(body in super::json()) {
         let (runtime, app) = &*APP;
         for call in [Call::create(&body), Call::message("0mwshl16meeoe2l4w0lik", &body), Call::status("0mwshl16meeoe2l4w0lik", &body)] {
             let answer = runtime.block_on(app.call(call));

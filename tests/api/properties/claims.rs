@@ -70,7 +70,7 @@ fn read_authorizer(authorizer: &Value) -> Result<String, &'static str> {
     outcome.map(|caller| caller.tenant.to_string()).map_err(|error: RequestError| error.status_and_code().1)
 }
 
-/// Whether `claim` says one of `words` by itself, and not as a part of another word.
+/// `true` if `claim` contains one of `words` as a whole word.
 fn says(claims: &Map<String, Value>, claim: &str, words: &[&str]) -> bool {
     let is_part_of_a_word = |c: char| !c.is_whitespace() && !"[],".contains(c);
     let text_says = |text: &str| text.split(|c| !is_part_of_a_word(c)).any(|word| words.contains(&word));
@@ -85,21 +85,21 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2 * cases().cases, ..cases() })]
 
     #[test]
-    fn nobody_is_let_in_without_an_allowed_scope_or_group(claims in claims()) {
+    fn no_caller_is_admitted_without_an_allowed_scope_or_group(claims in claims()) {
         let may = ["scope", "scp"].iter().any(|claim| says(&claims, claim, &["all", "invite"]))
             || ["groups", "cognito:groups"].iter().any(|claim| says(&claims, claim, &["inviters"]));
         prop_assert!(may || read(&claims).is_err());
     }
 
     #[test]
-    fn whoever_has_an_allowed_scope_and_a_tenant_is_let_in(mut claims in claims(), before in vec("[b-z]{1,4}", 0..3)) {
+    fn a_caller_with_an_allowed_scope_and_a_tenant_is_admitted(mut claims in claims(), before in vec("[b-z]{1,4}", 0..3)) {
         claims.insert("tenant_id".to_owned(), "mine".into());
         claims.insert("scope".to_owned(), [before.join(" "), "all".to_owned()].join(" ").into());
         prop_assert_eq!(read(&claims), Ok("mine".to_owned()));
     }
 
     #[test]
-    fn the_tenant_is_what_the_first_claim_that_is_present_says(claims in claims()) {
+    fn the_tenant_is_the_first_claim_that_is_present(claims in claims()) {
         let first = ["tenant_id", "custom:tenant_id"].iter().find_map(|name| claims.get(*name));
         let named = first.map(|claim| claim.as_str().map_or_else(|| claim.to_string(), str::to_owned));
         if let Ok(tenant) = read(&claims) {
@@ -118,7 +118,7 @@ proptest! {
     }
 
     #[test]
-    fn every_authorizer_says_the_same_of_the_same_claims(claims in claims()) {
+    fn every_authorizer_gives_the_same_caller_for_the_same_claims(claims in claims()) {
         prop_assert_eq!(read_authorizer(&json!({ "claims": claims, "scopes": null })), read(&claims));
         let flat = read_authorizer(&json!(claims));
         for authorizer in [json!({ "lambda": claims }), json!({ "claims": claims })] {
@@ -132,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_an_authorizer_says_is_read_without_a_panic(authorizer in super::json()) {
+    fn any_authorizer_context_is_read_without_a_panic(authorizer in super::json()) {
         prop_assert!(read_authorizer(&authorizer).is_err(), "nobody is let in by chance");
     }
 }

@@ -15,7 +15,7 @@ fn id() -> impl Strategy<Value = InvitationId> {
     "[0-9a-z]{21}".prop_map(|id| InvitationId::parse(&id).unwrap())
 }
 
-/// Filters of few letters, so that two lists are often nearly the same.
+/// Filters of few letters: two lists are often nearly the same.
 fn filters() -> impl Strategy<Value = Filters> {
     let filter = || prop::option::of("[ab]{0,2}");
     (filter(), filter(), filter()).prop_map(|(organization_id, inviter_id, invitee)| Filters {
@@ -29,13 +29,13 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn a_cursor_opens_where_it_was_written(tenant in tenant(), filters in filters(), last in id()) {
+    fn a_cursor_can_be_read_by_its_own_list(tenant in tenant(), filters in filters(), last in id()) {
         let cursors = Cursors::new(&tenant, &filters);
         prop_assert_eq!(cursors.read(&cursors.write(&last)), Some(last));
     }
 
     #[test]
-    fn a_cursor_of_one_list_never_opens_another(
+    fn a_cursor_of_one_list_is_invalid_for_another(
         one in (tenant(), filters()), other in (tenant(), filters()), last in id()
     ) {
         let cursor = Cursors::new(&one.0, &one.1).write(&last);
@@ -44,7 +44,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_cursor_never_opens(
+    fn a_changed_cursor_is_invalid(
         filters in filters(), last in id(), at in any::<prop::sample::Index>(), with in any::<char>()
     ) {
         let cursors = Cursors::new(&TenantId::parse("t").unwrap(), &filters);
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn no_made_up_cursor_opens(cursor in prop_oneof![text(), "[A-Za-z0-9_-]{0,80}"]) {
+    fn a_made_up_cursor_is_invalid(cursor in prop_oneof![text(), "[A-Za-z0-9_-]{0,80}"]) {
         let cursors = Cursors::new(&TenantId::parse("t").unwrap(), &Filters::default());
         prop_assert_eq!(cursors.read(&cursor), None);
     }

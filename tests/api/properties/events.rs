@@ -84,7 +84,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn a_request_is_read_alike_whichever_api_it_came_through(request in request()) {
+    fn a_request_is_the_same_through_either_kind_of_api(request in request()) {
         for (event, form) in [(request.http_api(), EventForm::HttpApi), (request.rest_api(), EventForm::RestApi)] {
             let event = Event::read(&event.to_string());
             prop_assert_eq!(event.form, form);
@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn a_query_with_one_parameter_set_keeps_those_that_it_is_told_to(request in request(), value in super::text()) {
+    fn a_query_with_one_parameter_set_keeps_the_listed_others(request in request(), value in super::text()) {
         let query = Event::read(&request.http_api().to_string()).query;
         let kept: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).step_by(2).collect();
         let query = query.with("cursor", &value, &kept);
@@ -118,7 +118,7 @@ proptest! {
     }
 
     #[test]
-    fn what_spoils_one_part_of_an_event_leaves_the_authorizer_as_it_is(event in spoilt(), claims in super::json()) {
+    fn a_malformed_part_of_an_event_does_not_affect_the_authorizer(event in spoilt(), claims in super::json()) {
         let mut event = event;
         if let Some(Value::Object(context)) = event.get_mut("requestContext") {
             context.insert("authorizer".to_owned(), json!({ "claims": { "x": "y" }, "z": claims }));

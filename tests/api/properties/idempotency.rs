@@ -43,7 +43,7 @@ proptest! {
     }
 
     #[test]
-    fn a_body_written_otherwise_is_the_same_request(fields in hash_map(text(), json(), 0..6)) {
+    fn a_body_in_another_notation_is_the_same_request(fields in hash_map(text(), json(), 0..6)) {
         let body = Value::Object(fields.into_iter().collect::<Map<_, _>>());
         prop_assert_eq!(repeatable("s", "k", &otherwise(&body)), repeatable("s", "k", &body.to_string()));
     }
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn other_callers_and_other_keys_never_meet(
+    fn other_callers_and_other_keys_are_independent(
         one in (text(), "[!-~]{1,4}"), other in (text(), "[!-~]{1,4}")
     ) {
         let row = |(subject, key): &(String, String)| {

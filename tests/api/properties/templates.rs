@@ -137,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn values_stay_in_their_places(values in prop::array::uniform4("[^|]{0,12}")) {
+    fn values_do_not_leave_their_places(values in prop::array::uniform4("[^|]{0,12}")) {
         let [a, link, organization, inviter] = values;
         let template = "{{a}}|{{link}}|{{organization.name}}|{{inviter.name}}|{{invitation.invitee}}";
         let email = email(inline(template), json!({ "a": a, "link": link }), &organization, &inviter);
@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn what_goes_into_a_stored_template_is_json_without_anything_that_html_or_a_header_knows(
+    fn the_data_of_a_stored_template_has_no_characters_of_html_or_headers(
         payload in hash_map("[a-c]", super::json(), 0..4), name in text()
     ) {
         let template = EmailTemplate::Stored { name: "t".to_owned(), variables: Vec::new(), escape_html: true };
@@ -163,7 +163,7 @@ proptest! {
     }
 
     #[test]
-    fn a_payload_never_speaks_for_the_directory(forged in super::json()) {
+    fn a_payload_never_replaces_the_directorys_values(forged in super::json()) {
         let payload = json!({ "organization": forged, "inviter": forged, "invitation": forged });
         let email = email(inline("{{organization.name}} {{inviter.name}} {{invitation.invitee}}"), payload, "Acme", "Ada");
         let Content::Rendered { subject, .. } = email.content else { panic!("an inline template") };
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn a_template_that_is_given_all_that_it_misses_misses_nothing(template in template(), variables in hash_map("[a-d]", super::json(), 0..3)) {
+    fn a_template_with_all_missing_variables_given_misses_none(template in template(), variables in hash_map("[a-d]", super::json(), 0..3)) {
         let mut variables = Value::Object(variables.into_iter().collect());
         let Err(RenderFailure::Missing(names)) = render(&template, &template, &template, &variables) else { return Ok(()) };
         prop_assert!(!names.is_empty());

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 /// The collection's path.
 const PATH: &str = "/api/organization-invitations";
 
-/// A request. Unless it says otherwise, it is made in the tenant `default`.
+/// A request, by default in the tenant `default`.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub tenant: String,
@@ -70,11 +70,6 @@ impl Call {
     /// The same by a caller of that tenant.
     pub fn by(self, tenant: &str) -> Self {
         Self { tenant: tenant.to_owned(), ..self }
-    }
-
-    /// The same by that caller of the tenant.
-    pub fn by_subject(self, subject: &str) -> Self {
-        Self { subject: subject.to_owned(), ..self }
     }
 
     /// The same with an idempotency key.
@@ -149,4 +144,10 @@ impl Call {
         }
         headers
     }
+}
+
+/// The event of an HTTP API with a JWT authorizer, for a create.
+pub fn create_event(tenant: &str, content_type: Option<&str>, body: &str, is_base64: bool) -> Value {
+    let (content_type, body) = (content_type.map(str::to_owned), Some(body.to_owned()));
+    Call { content_type, body, is_base64, ..Call::new("POST", "").by(tenant) }.event()
 }

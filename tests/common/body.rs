@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::FAR_FUTURE;
+/// When the tests' invitations expire: 2100-01-01T00:00:00Z, in milliseconds.
+pub const FAR_FUTURE: i64 = 4_102_444_800_000;
 
 /// The body of a create without mail.
 pub fn body(invitee: &str) -> Value {

@@ -1,0 +1,45 @@
+//! The names of tests in documents and scripts.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A name with fewer words than these is a module, or a path of the code.
+const FEWEST_UNDERSCORES: usize = 3;
+
+#[test]
+fn documents_and_scripts_name_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources: String =
+        ["src", "tests"].iter().flat_map(|folder| files(&root.join(folder), "rs")).map(read).collect();
+    let documents = files(&root.join("docs"), "md").into_iter().chain(files(&root.join("tests"), "md"));
+    let scripts = [".ci/second-opinion", ".cargo/mutants.toml", "README.md"].map(|path| root.join(path));
+    let mut found = 0;
+    for path in documents.chain(scripts) {
+        let text = read(path.clone());
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
+        let names = words.filter_map(|word| word.rsplit_once("::")).map(|(_, name)| name);
+        for name in names.filter(|name| name.matches('_').count() >= FEWEST_UNDERSCORES) {
+            // The first words of a name select it as well.
+            assert!(sources.contains(&format!("fn {name}")), "{}: there is no test {name}", path.display());
+            found += 1;
+        }
+    }
+    assert!(found > 20, "{found}");
+}
+
+fn read(path: PathBuf) -> String {
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The files below a folder with this extension.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let nested = entries.map(|path| match path.is_dir() {
+        true => files(&path, extension),
+        false if path.extension().is_some_and(|found| found == extension) => vec![path],
+        false => Vec::new(),
+    });
+    nested.flatten().collect()
+}

@@ -1,0 +1,93 @@
+//! The one list of operations. Every test of what operations have in common iterates [`Operation::ALL`] or matches on the
+//! enum without a wildcard, so that a new operation is part of each or does not compile.
+
+use serde_json::json;
+
+use super::{
+    body::{body, body_with_mail},
+    call::Call,
+};
+
+/// The invitee of the invitation that [`Operation::call`] is about: the demo's user `ada`.
+pub const INVITEE: &str = "ada@example.com";
+
+/// An operation, once for each way of using it in which it makes other calls of AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    Create,
+    CreateWithKey,
+    CreateWithMail,
+    CreateWithMailAndKey,
+    List,
+    Get,
+    Message,
+    Accept,
+    Revoke,
+    Delete,
+}
+
+use Operation::{
+    Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, List, Message, Revoke,
+};
+
+impl Operation {
+    /// `operations.rs` compares it with `openapi.yaml`.
+    pub const ALL: [Self; 10] =
+        [Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, List, Get, Message, Accept, Revoke, Delete];
+
+    /// A request that succeeds where `id` is a pending invitation of [`INVITEE`], and nobody else is invited.
+    pub fn call(self, id: &str) -> Call {
+        const ANOTHER: &str = "grace@example.com";
+        // One key for each invitation, so that a table may outlive it.
+        let key = format!("key-{id}");
+        match self {
+            Create => Call::create(&body(ANOTHER)),
+            CreateWithKey => Call::create(&body(ANOTHER)).with_key(&key),
+            CreateWithMail => Call::create(&body_with_mail(ANOTHER)),
+            CreateWithMailAndKey => Call::create(&body_with_mail(ANOTHER)).with_key(&key),
+            List => Call::list(""),
+            Get => Call::get(id),
+            Message => Call::message(id, &json!({})),
+            Accept => Call::accept(id, "ada"),
+            Revoke => Call::revoke(id),
+            Delete => Call::delete(id),
+        }
+    }
+
+    /// Whether the request names an invitation by its identifier.
+    pub fn names_invitation(self) -> bool {
+        const ID: &str = "an-identifier";
+        self.call(ID).path.contains(ID)
+    }
+
+    /// The status of the response when it succeeds.
+    pub const fn success(self) -> u16 {
+        match self {
+            Create | CreateWithKey | CreateWithMail | CreateWithMailAndKey => 201,
+            List | Get | Accept | Revoke => 200,
+            Message | Delete => 204,
+        }
+    }
+
+    /// The number of mails that it sends when it succeeds.
+    pub const fn mails(self) -> usize {
+        match self {
+            CreateWithMail | CreateWithMailAndKey | Message => 1,
+            Create | CreateWithKey | List | Get | Accept | Revoke | Delete => 0,
+        }
+    }
+
+    /// The calls of AWS that it makes when it succeeds at once, in their order, with nothing cached.
+    pub const fn aws_calls(self) -> &'static [&'static str] {
+        match self {
+            Create | CreateWithKey => &["BatchGetItem", "TransactWriteItems"],
+            CreateWithMail => &["BatchGetItem", "TransactWriteItems", "SendEmail"],
+            CreateWithMailAndKey => &["BatchGetItem", "TransactWriteItems", "SendEmail", "UpdateItem"],
+            List => &["Query"],
+            Get => &["GetItem"],
+            Message => &["GetItem", "BatchGetItem", "TransactWriteItems", "SendEmail"],
+            Accept => &["GetItem", "BatchGetItem", "TransactWriteItems"],
+            Revoke | Delete => &["GetItem", "TransactWriteItems"],
+        }
+    }
+}
