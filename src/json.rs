@@ -18,6 +18,30 @@ pub type RawFields<'a> = BTreeMap<String, &'a RawValue>;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Json(pub Value);
 
+/// The JSON type of a raw value, by its first character.
+pub(crate) fn json_type(raw: &RawValue) -> &'static str {
+    match raw.get().as_bytes().first() {
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b'"') => "string",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        _ => "number",
+    }
+}
+
+/// The JSON type of a value.
+pub(crate) const fn value_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
 /// The fields of a raw value; empty if it is not an object.
 pub fn fields(raw: &RawValue) -> RawFields<'_> {
     serde_json::from_str(raw.get()).unwrap_or_default()
@@ -128,6 +152,9 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Value::Object(fields))
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

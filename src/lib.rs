@@ -25,8 +25,12 @@
 //! | `local` (feature `local`) | gateway, token issuer, DynamoDB emulator, SES stand-in, pages to look at |
 
 pub mod app;
+#[cfg(test)]
+mod arbitrary;
 pub mod clock;
 pub mod config;
+#[cfg(test)]
+mod debug_privacy;
 #[cfg(feature = "cli")]
 pub mod directory_command;
 pub mod domain;

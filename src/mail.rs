@@ -13,6 +13,8 @@
 pub mod built_in;
 pub mod compose;
 mod fence;
+#[cfg(test)]
+mod properties;
 pub mod render;
 pub mod ses;
 #[cfg(feature = "cli")]

@@ -73,6 +73,9 @@ fn digest(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
 

@@ -145,6 +145,9 @@ fn inside_brackets(text: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

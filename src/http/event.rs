@@ -239,6 +239,9 @@ fn body(event: &Fields<'_>) -> Result<Vec<u8>, BodyError> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 

@@ -22,7 +22,7 @@ pub async fn message(
     id: Option<&InvitationId>,
 ) -> Result<Response<Body>, RequestError> {
     let payload = MessagePayload(object(&fields(request.event)?)?);
-    let payload = validate(payload, &(), &TEXT_KEYS)?.into_inner();
+    let payload = validate(payload, &app.config, &TEXT_KEYS)?.into_inner();
     resend(app, InvitationKey::new(&request.caller.tenant, id)?, &payload, request.clock).await?;
     Ok(no_content())
 }

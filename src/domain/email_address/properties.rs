@@ -1,7 +1,9 @@
-use organization_invitations::domain::email_address::{EmailAddress, EmailAddressError, MAX_LENGTH};
+//! Properties of the parser of email addresses.
+
+use crate::domain::email_address::{EmailAddress, EmailAddressError, MAX_LENGTH};
 use proptest::prelude::*;
 
-use super::cases;
+use crate::arbitrary::{self, cases};
 
 /// The contract's rule, spelled out character by character. Says nothing of the length.
 fn fits(text: &str) -> bool {
@@ -61,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_without_a_panic(text in super::text()) {
+    fn what_is_no_address_is_refused_without_a_panic(text in arbitrary::text()) {
         prop_assert_eq!(EmailAddress::parse(&text).is_ok(), fits(&text));
     }
 }

@@ -1,10 +1,12 @@
+//! Properties of template choice and rendering.
+
 use std::collections::BTreeMap;
 
-use organization_invitations::{
+use crate::{
     domain::{
         directory::{EmailConnector, EmailTemplate, Organization, User},
         email_address::EmailAddress,
-        ids::InvitationId,
+        ids::{InvitationId, TenantId},
         invitation::{Invitation, Status},
         timestamp::Timestamp,
     },
@@ -20,8 +22,7 @@ use proptest::{
 };
 use serde_json::{Value, json};
 
-use super::{cases, text};
-use crate::helpers::{FAR_FUTURE, NOW, tenant};
+use crate::arbitrary::{self, cases, text};
 
 fn connector(template: EmailTemplate) -> EmailConnector {
     EmailConnector {
@@ -44,16 +45,16 @@ fn inline(part: &str) -> EmailTemplate {
 fn email(template: EmailTemplate, payload: Value, organization: &str, inviter: &str) -> Email {
     let Value::Object(payload) = payload else { panic!("a payload is an object") };
     let invitation = Invitation {
-        tenant: tenant("t"),
+        tenant: TenantId::parse("t").unwrap(),
         id: InvitationId::parse("0mwshl16meeoe2l4w0lik").unwrap(),
         inviter_id: Some("ada".to_owned()),
         invitee: EmailAddress::parse("b@example.com").unwrap(),
         accepted_user_id: None,
         organization_id: "acme".to_owned(),
         stored_status: Status::Pending,
-        created_at: Timestamp::from_millis(NOW),
-        updated_at: Timestamp::from_millis(NOW),
-        expires_at: Timestamp::from_millis(FAR_FUTURE),
+        created_at: Timestamp::from_millis(1_767_225_600_000),
+        updated_at: Timestamp::from_millis(1_767_225_600_000),
+        expires_at: Timestamp::from_millis(4_102_444_800_000),
         organization_roles: Vec::new(),
     };
     let organization = Organization { name: organization.to_owned(), ..Organization::unnamed("acme") };
@@ -153,7 +154,7 @@ proptest! {
 
     #[test]
     fn what_goes_into_a_stored_template_is_json_without_anything_that_html_or_a_header_knows(
-        payload in hash_map("[a-c]", super::json(), 0..4), name in text()
+        payload in hash_map("[a-c]", arbitrary::json(), 0..4), name in text()
     ) {
         let template = EmailTemplate::Stored { name: "t".to_owned(), variables: Vec::new(), escape_html: true };
         let payload = Value::Object(payload.into_iter().collect());
@@ -163,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn a_payload_never_speaks_for_the_directory(forged in super::json()) {
+    fn a_payload_never_speaks_for_the_directory(forged in arbitrary::json()) {
         let payload = json!({ "organization": forged, "inviter": forged, "invitation": forged });
         let email = email(inline("{{organization.name}} {{inviter.name}} {{invitation.invitee}}"), payload, "Acme", "Ada");
         let Content::Rendered { subject, .. } = email.content else { panic!("an inline template") };
@@ -171,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn a_template_that_is_given_all_that_it_misses_misses_nothing(template in template(), variables in hash_map("[a-d]", super::json(), 0..3)) {
+    fn a_template_that_is_given_all_that_it_misses_misses_nothing(template in template(), variables in hash_map("[a-d]", arbitrary::json(), 0..3)) {
         let mut variables = Value::Object(variables.into_iter().collect());
         let Err(RenderFailure::Missing(names)) = render(&template, &template, &template, &variables) else { return Ok(()) };
         prop_assert!(!names.is_empty());
@@ -183,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn no_template_and_no_payload_make_rendering_panic_or_grow_without_end(template in template(), variables in super::json()) {
+    fn no_template_and_no_payload_make_rendering_panic_or_grow_without_end(template in template(), variables in arbitrary::json()) {
         if let Ok(rendered) = render(&template, &template, &template, &variables) {
             prop_assert!(rendered.html.len() <= 1 << 20);
         }

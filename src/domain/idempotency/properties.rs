@@ -1,4 +1,6 @@
-use organization_invitations::{
+//! Properties of idempotency keys and request hashes.
+
+use crate::{
     domain::idempotency::{IdempotencyKey, IdempotentRequest},
     json::RawFields,
 };
@@ -8,7 +10,7 @@ use proptest::{
 };
 use serde_json::{Map, Value};
 
-use super::{cases, json, text};
+use crate::arbitrary::{cases, json, text};
 
 fn repeatable(subject: &str, key: &str, body: &str) -> IdempotentRequest {
     let fields: RawFields = serde_json::from_str(body).unwrap();
