@@ -32,7 +32,10 @@ pub enum Error {
     },
     /// `expiresAt` is not in the future.
     #[error("The expiration date must be in the future.")]
-    ExpiresInPast,
+    ExpiresInPast {
+        /// The number would be in the future if it were in seconds.
+        looks_like_seconds: bool,
+    },
     /// The invitee's address is longer than 256 characters.
     #[error("The e-mail address is longer than 256 characters.")]
     AddressTooLong,

@@ -95,7 +95,7 @@ impl NewInvitation {
     /// [`Error::ExpiresInPast`], then [`Error::AddressTooLong`].
     pub fn checked_invitee(&self, now: Timestamp) -> Result<EmailAddress, Error> {
         if self.expires_at <= now {
-            return Err(Error::ExpiresInPast);
+            return Err(Error::ExpiresInPast { looks_like_seconds: self.expires_at.looks_like_seconds(now) });
         }
         // The form was validated before, so that only the length can be wrong here.
         EmailAddress::parse(&self.invitee).map_err(|_| Error::AddressTooLong)

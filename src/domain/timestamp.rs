@@ -20,6 +20,13 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// Returns `true` if this number of milliseconds, read as seconds, is after `now` and before the year 2101.
+    pub fn looks_like_seconds(self, now: Self) -> bool {
+        /// 2101-01-01T00:00:00Z, in milliseconds.
+        const END: i64 = 4_133_980_800_000;
+        (now.0.saturating_add(1)..END).contains(&self.0.saturating_mul(1000))
+    }
+
     /// Reads the machine's clock. Called once per request.
     pub fn now() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

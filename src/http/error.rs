@@ -210,6 +210,9 @@ impl RequestError {
             Self::InvalidBody { issues } | Self::InvalidQuery { issues } => {
                 Some(issues.iter().map(Issue::line).collect::<Vec<_>>().join("\n"))
             }
+            Self::UseCase(Error::ExpiresInPast { looks_like_seconds: true }) => {
+                Some("expiresAt is in milliseconds since the epoch; the given number looks like seconds.".to_owned())
+            }
             _ => None,
         }
     }
@@ -220,7 +223,7 @@ const fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     use StatusCode as S;
     match error {
         Error::UnknownInvitation | Error::UnknownUser => (S::NOT_FOUND, "entity.not_found"),
-        Error::ExpiresInPast => (S::BAD_REQUEST, "request.invalid_input"),
+        Error::ExpiresInPast { .. } => (S::BAD_REQUEST, "request.invalid_input"),
         Error::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "request.idempotency_key_reused"),
         Error::StillRunning { .. } => (S::CONFLICT, "request.idempotency_in_progress"),
         Error::AddressTooLong | Error::RolesTooLong => (S::UNPROCESSABLE_ENTITY, "entity.value_too_long"),
