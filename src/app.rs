@@ -110,7 +110,7 @@ pub fn time_limits() -> TimeoutConfig {
 
 /// Turns the SDK's retries off: the SDK knows neither the remaining time of a request nor the calls that must not be
 /// repeated. The store and the mailer retry.
-pub fn retries() -> RetryConfig {
+pub(crate) fn retries() -> RetryConfig {
     RetryConfig::disabled()
 }
 

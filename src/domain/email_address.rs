@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The maximum length of an address, in characters (Logto's column width).
-pub const MAX_LENGTH: usize = 256;
+pub(crate) const MAX_LENGTH: usize = 256;
 
 /// An email address in the accepted form. It keeps its case, and comparisons ignore case.
 ///

@@ -68,7 +68,7 @@ pub(crate) fn fields(event: &Event) -> Result<RawFields<'_>, RequestError> {
 /// Parses all of `fields`.
 ///
 /// # Errors
-/// As [`field`].
+/// As [`field()`].
 pub(crate) fn object(fields: &RawFields<'_>) -> Result<Map<String, Value>, RequestError> {
     let read = |(key, raw): (&String, &&RawValue)| Ok((key.clone(), parse::<Json>(raw.get(), key)?.0));
     fields.iter().map(read).collect()
@@ -80,7 +80,7 @@ pub(crate) const TEXT_KEYS: [&str; 4] = ["code", "link", "locale", "uiLocales"];
 /// Parses `messagePayload`. `false` requests no email, as absence does.
 ///
 /// # Errors
-/// As [`field`].
+/// As [`field()`].
 pub(crate) fn message_payload(fields: &RawFields<'_>) -> Result<Field<MessagePayload>, RequestError> {
     let key = "messagePayload";
     let requested = fields.get(key).filter(|raw| raw.get() != "false");

@@ -26,7 +26,7 @@ use crate::{
 
 /// The outcome of a create that did not fail.
 #[derive(Debug)]
-pub enum CreateOutcome {
+pub(crate) enum CreateOutcome {
     /// The invitation exists, and its email was sent where one was asked for.
     Created(Invitation),
     /// The request was made before with the same idempotency key. Holds the invitation's entity as it was then, as JSON:
@@ -36,7 +36,7 @@ pub enum CreateOutcome {
 
 /// A create as it was asked for.
 #[derive(Debug)]
-pub struct CreateRequest<'a> {
+pub(crate) struct CreateRequest<'a> {
     /// The invitation.
     pub new: NewInvitation,
     /// The variables of its email, where one is wanted.
@@ -53,7 +53,7 @@ pub struct CreateRequest<'a> {
 ///
 /// # Errors
 /// In the order of the contract's "Outcomes".
-pub async fn create(app: &App, request: CreateRequest<'_>) -> Result<CreateOutcome, Error> {
+pub(crate) async fn create(app: &App, request: CreateRequest<'_>) -> Result<CreateOutcome, Error> {
     match attempt(app, &request).await? {
         Attempt::Created(invitation) => Ok(CreateOutcome::Created(invitation)),
         Attempt::Retried(record) if !request.idempotent.is_some_and(|idempotent| record.is_of(idempotent)) => {

@@ -19,7 +19,7 @@ use crate::{
 /// The email of an invitation that exists, from the directory as it is by now.
 ///
 /// # Errors
-/// Those of [`compose`], [`Error::NoConnector`] or [`Error::InvalidConnector`].
+/// Those of [`compose()`], [`Error::NoConnector`] or [`Error::InvalidConnector`].
 pub(super) async fn of_existing(
     app: &App,
     invitation: &Invitation,

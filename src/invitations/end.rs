@@ -16,7 +16,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::UnknownUser`] or [`Error::AnotherInvitee`].
-pub async fn accept(
+pub(crate) async fn accept(
     app: &App,
     key: InvitationKey<'_>,
     user_id: &str,
@@ -33,7 +33,7 @@ pub async fn accept(
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`] or [`Error::InvitationEnded`].
-pub async fn revoke(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
+pub(crate) async fn revoke(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
     let revoked = find::get(app, key, clock).await?.revoked(clock.now).map_err(|_| Error::InvitationEnded)?;
     let is_done = app.store.revoke(&revoked, clock).await?;
     if is_done { Ok(revoked) } else { Err(lost(app, key, clock).await) }
@@ -43,7 +43,7 @@ pub async fn revoke(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> R
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`] where the tenant has none.
-pub async fn delete(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<(), Error> {
+pub(crate) async fn delete(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<(), Error> {
     let was_there = app.store.delete_invitation(key.tenant, key.id, clock).await?;
     if was_there { Ok(()) } else { Err(Error::UnknownInvitation) }
 }

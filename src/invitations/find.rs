@@ -22,7 +22,7 @@ const MOST_QUERIES: usize = 10;
 
 /// The list that is asked for.
 #[derive(Debug)]
-pub struct ListRequest<'a> {
+pub(crate) struct ListRequest<'a> {
     /// The tenant of the caller.
     pub tenant: &'a TenantId,
     /// The filters, which combine.
@@ -35,7 +35,7 @@ pub struct ListRequest<'a> {
 
 /// A page of a list.
 #[derive(Debug)]
-pub struct PageRequest {
+pub(crate) struct PageRequest {
     /// The most invitations in it.
     pub size: usize,
     /// The invitation whose row was read last for the page before.
@@ -44,7 +44,7 @@ pub struct PageRequest {
 
 /// The end of the reading of a list.
 #[derive(Debug)]
-pub enum ListEnd {
+pub(crate) enum ListEnd {
     /// There are no more invitations.
     Complete,
     /// The next page comes after this invitation.
@@ -57,7 +57,7 @@ pub enum ListEnd {
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`] where the tenant has none.
-pub async fn get(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
+pub(crate) async fn get(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
     app.store.get(key.tenant, key.id, clock.deadline).await?.ok_or(Error::UnknownInvitation)
 }
 
@@ -65,7 +65,7 @@ pub async fn get(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Resu
 ///
 /// # Errors
 /// Those of the table. A row that cannot be read is left out, logged and counted.
-pub async fn list(
+pub(crate) async fn list(
     app: &App,
     request: ListRequest<'_>,
     take: impl FnMut(&Invitation) -> bool,

@@ -18,7 +18,7 @@ use crate::{
 /// # Errors
 /// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::MessageRateLimited`], and those of composing and
 /// sending an email. Where SES certainly did not take the message, the send does not count.
-pub async fn resend(
+pub(crate) async fn resend(
     app: &App,
     key: InvitationKey<'_>,
     payload: &MessagePayload,

@@ -57,7 +57,7 @@ pub struct Mailer {
 
 /// The outcome of sending, where SES has the email or may have it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Sent {
+pub(crate) enum Sent {
     /// SES has it.
     Accepted,
     /// SES may have it: the request was written on a live connection, and no readable answer came.
@@ -69,7 +69,7 @@ pub enum Sent {
 
 impl Sent {
     /// Notes for the request's line in the log that the message may not have been taken.
-    pub fn note(self) {
+    pub(crate) fn note(self) {
         if let Self::Unknown { cause } = self {
             statistics::mail_unknown(cause);
         }
@@ -79,7 +79,7 @@ impl Sent {
 /// The reason for which SES certainly did not take an email. Each holds SES's error code for the operator, and no
 /// address.
 #[derive(Debug, PartialEq, Eq)]
-pub enum SendError {
+pub(crate) enum SendError {
     /// SES will not accept it, however often it is sent.
     Rejected(String),
     /// SES accepts less than is being sent.
@@ -91,7 +91,7 @@ pub enum SendError {
 /// The proof that a connection to SES is alive, possibly still under way.
 #[derive(Debug)]
 #[must_use]
-pub struct ConnectionProof(Option<watch::Receiver<ProofResult>>);
+pub(crate) struct ConnectionProof(Option<watch::Receiver<ProofResult>>);
 
 /// A proof that was begun.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ struct LastAnswer(AtomicI64);
 impl Mailer {
     /// Access to SES as `sdk` describes it, but for the retries and the time limit of an attempt, which [`Mailer::send`]
     /// decides.
-    pub fn new(sdk: &SdkConfig) -> Self {
+    pub(crate) fn new(sdk: &SdkConfig) -> Self {
         let connect_timeout = sdk.timeout_config().and_then(TimeoutConfig::connect_timeout);
         let time_limits = TimeoutConfig::builder().disable_operation_attempt_timeout().disable_operation_timeout();
         let mut time_limits = time_limits.disable_read_timeout();
@@ -124,7 +124,7 @@ impl Mailer {
     }
 
     /// Opens the connection. If it fails, the first message opens one.
-    pub async fn warm_up(&self, now: Timestamp) {
+    pub(crate) async fn warm_up(&self, now: Timestamp) {
         if prove(&self.client).await.is_ok() {
             self.last_answer.note(now);
         }
@@ -135,7 +135,7 @@ impl Mailer {
     ///
     /// # Errors
     /// [`SendError::Unavailable`] where there is not enough time to write and to send.
-    pub fn prove_connection(&self, clock: RequestClock) -> Result<ConnectionProof, SendError> {
+    pub(crate) fn prove_connection(&self, clock: RequestClock) -> Result<ConnectionProof, SendError> {
         if !sending_deadline(clock).leaves(LEAST_TIME_TO_SEND) {
             return Err(no_time());
         }
@@ -179,7 +179,12 @@ impl Mailer {
     ///
     /// # Errors
     /// SES certainly did not take the message.
-    pub async fn send(&self, email: &Email, proof: ConnectionProof, clock: RequestClock) -> Result<Sent, SendError> {
+    pub(crate) async fn send(
+        &self,
+        email: &Email,
+        proof: ConnectionProof,
+        clock: RequestClock,
+    ) -> Result<Sent, SendError> {
         let deadline = sending_deadline(clock);
         let mut failure = match timeout_at(deadline.end, proof.outcome()).await {
             Ok(Ok(())) => no_time(),

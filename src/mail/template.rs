@@ -10,7 +10,7 @@ static BUILT_IN: EmailTemplate = EmailTemplate::BuiltIn;
 
 /// The template for `locale`, and the locale that it is kept under: that locale exactly, then its language, then the
 /// connector's default locale.
-pub fn choose<'a>(connector: &'a EmailConnector, locale: Option<&str>) -> Option<(&'a str, &'a EmailTemplate)> {
+pub(crate) fn choose<'a>(connector: &'a EmailConnector, locale: Option<&str>) -> Option<(&'a str, &'a EmailTemplate)> {
     let wanted = [locale, Some(connector.default_locale.as_str())].into_iter().flatten();
     wanted.flat_map(|locale| [locale, language(locale)]).find_map(|locale| find(&connector.templates, locale))
 }

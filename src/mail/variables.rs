@@ -18,7 +18,7 @@ type Path = Vec<String>;
 
 /// The kind of value that a needed variable has to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+pub(crate) enum Need {
     /// Anything that can be shown.
     Value,
     /// A list, or an object to go through.
@@ -26,7 +26,7 @@ pub enum Need {
 }
 
 /// The variables that any of `parts` needs, as dotted paths.
-pub fn needed<'a>(parts: impl IntoIterator<Item = &'a str>) -> Result<BTreeMap<String, Need>, RenderFailure> {
+pub(crate) fn needed<'a>(parts: impl IntoIterator<Item = &'a str>) -> Result<BTreeMap<String, Need>, RenderFailure> {
     let mut walk = Walk { scopes: vec![Some(Path::new())], ..Walk::default() };
     for part in parts {
         walk.template(&compile(part)?);

@@ -26,7 +26,7 @@ use crate::{
 
 /// A created invitation, with what its create wrote beside it: all that a roll-back removes.
 #[derive(Debug)]
-pub struct CreatedInvitation<'a> {
+pub(crate) struct CreatedInvitation<'a> {
     /// The invitation.
     pub invitation: &'a Invitation,
     /// The recipient's rate limit, if an email is sent: a send at `createdAt` is reserved in it.
@@ -37,7 +37,7 @@ pub struct CreatedInvitation<'a> {
 
 /// The outcome of writing a create.
 #[derive(Debug)]
-pub enum WriteOutcome<'a> {
+pub(crate) enum WriteOutcome<'a> {
     /// The invitation exists.
     Created(CreatedInvitation<'a>),
     /// Nothing was written, because of another row.
@@ -48,7 +48,7 @@ pub enum WriteOutcome<'a> {
 
 /// The reasons in the table against an invitation, in the order in which the contract decides them.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Conflict {
+pub(crate) enum Conflict {
     /// The invitee is a member already.
     AlreadyMember,
     /// The invitee has a pending invitation to this organization.
@@ -63,7 +63,7 @@ pub enum Conflict {
 impl Store {
     /// Creates `invitation`, with a reserved send if `rate` is given, and with `record` if it is given. If the outcome is
     /// unknown, rolls back, so that the caller can retry; unless `record` makes a retry safe without.
-    pub async fn create<'a>(
+    pub(crate) async fn create<'a>(
         &self,
         invitation: &'a Invitation,
         rate: Option<MessageRate>,
@@ -136,7 +136,7 @@ impl Store {
 
     /// Reads the conflicts of the invitation `new` of `invitee` with the table. Only for requests that fail anyway, to
     /// tell the caller first what the contract decides first.
-    pub async fn conflict(
+    pub(crate) async fn conflict(
         &self,
         new: &NewInvitation,
         invitee: &EmailAddress,
@@ -163,7 +163,11 @@ impl Store {
     /// reserved send and deletes the record. An invitation that was accepted or revoked since stays. An expired one is
     /// deleted, also if another has replaced it. If another attempt has taken over the lease of the record, everything
     /// stays.
-    pub async fn roll_back(&self, created: CreatedInvitation<'_>, clock: RequestClock) -> Result<(), StoreError> {
+    pub(crate) async fn roll_back(
+        &self,
+        created: CreatedInvitation<'_>,
+        clock: RequestClock,
+    ) -> Result<(), StoreError> {
         let CreatedInvitation { invitation, mut rate_limit, record } = created;
         let reserved_at = invitation.created_at;
         let (mut is_unchanged, mut standing) = (true, Some(self.free_invitee(invitation)));

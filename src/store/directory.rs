@@ -78,7 +78,7 @@ impl DirectorySnapshot {
     ///
     /// # Errors
     /// A permanent one for a row that exists and cannot be read.
-    pub fn organization(&self, id: &str) -> Result<Option<Organization>, StoreError> {
+    pub(crate) fn organization(&self, id: &str) -> Result<Option<Organization>, StoreError> {
         self.reference(id, &keys::organization(id), || Organization::unnamed(id))
     }
 
@@ -94,7 +94,7 @@ impl DirectorySnapshot {
     ///
     /// # Errors
     /// As of [`DirectorySnapshot::organization`].
-    pub fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
+    pub(crate) fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
         self.reference(id, &keys::user(id), || User::unnamed(id))
     }
 

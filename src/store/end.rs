@@ -58,7 +58,12 @@ impl Store {
     ///
     /// The first attempt assumes the usual rows: the standing is the invitation's own, and the roles of a membership are
     /// a set. If they are different, the failed condition returns them, and the next attempt is built from them.
-    pub async fn accept(&self, accepted: &Invitation, user_id: &str, clock: RequestClock) -> Result<bool, StoreError> {
+    pub(crate) async fn accept(
+        &self,
+        accepted: &Invitation,
+        user_id: &str,
+        clock: RequestClock,
+    ) -> Result<bool, StoreError> {
         let (mut standing, mut membership) = (None, None);
         loop {
             let parts = [
@@ -87,13 +92,13 @@ impl Store {
     }
 
     /// Writes that the invitation is revoked, which frees its invitee. Returns `false` if it is no longer pending.
-    pub async fn revoke(&self, revoked: &Invitation, clock: RequestClock) -> Result<bool, StoreError> {
+    pub(crate) async fn revoke(&self, revoked: &Invitation, clock: RequestClock) -> Result<bool, StoreError> {
         self.free_invitee_and(self.end_pending(revoked), EndState::Ended(revoked), clock).await
     }
 
     /// Deletes the invitation with that identifier, in any status, and frees its invitee if it is pending. Returns `false`
     /// if there is none.
-    pub async fn delete_invitation(
+    pub(crate) async fn delete_invitation(
         &self,
         tenant: &TenantId,
         id: &InvitationId,

@@ -32,7 +32,7 @@ const LEASE: &str = "runsUntil";
 
 /// The record of a create with an idempotency key.
 #[derive(Clone, Debug)]
-pub struct IdempotencyRecord {
+pub(crate) struct IdempotencyRecord {
     key: Item,
     request_hash: String,
     /// The invitation that was made.
@@ -46,7 +46,7 @@ pub struct IdempotencyRecord {
 
 /// The progress of a create with an idempotency key.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// The invitation is written, and its email is still to be sent.
     InProgress {
         /// The end of the lease: until then the attempt that holds it may be alive, and no other attempt goes on.
@@ -60,7 +60,7 @@ pub enum Progress {
 
 /// The outcome of taking over the lease of a record.
 #[derive(Debug)]
-pub enum TakeOverOutcome {
+pub(crate) enum TakeOverOutcome {
     /// This attempt holds the lease, in this record.
     TakenOver(IdempotencyRecord),
     /// Another attempt took the lease over, completed the record or rolled it back in the meantime.
@@ -71,7 +71,12 @@ pub enum TakeOverOutcome {
 
 impl IdempotencyRecord {
     /// The record of `request`, which makes `invitation`.
-    pub fn new(request: &IdempotentRequest, invitation: &Invitation, is_mailed: bool, clock: RequestClock) -> Self {
+    pub(crate) fn new(
+        request: &IdempotentRequest,
+        invitation: &Invitation,
+        is_mailed: bool,
+        clock: RequestClock,
+    ) -> Self {
         let progress =
             if is_mailed { Progress::InProgress { lease_expires_at: clock.end() } } else { Progress::Completed };
         Self {
@@ -85,12 +90,12 @@ impl IdempotencyRecord {
     }
 
     /// Tells the record of `request` from that of a different request with the same key.
-    pub fn is_of(&self, request: &IdempotentRequest) -> bool {
+    pub(crate) fn is_of(&self, request: &IdempotentRequest) -> bool {
         self.request_hash == request.request_hash
     }
 
     /// Tells that nothing is left to do.
-    pub fn is_completed(&self) -> bool {
+    pub(crate) fn is_completed(&self) -> bool {
         self.progress == Progress::Completed
     }
 
@@ -171,7 +176,7 @@ fn key(tenant: &TenantId, request: &IdempotentRequest) -> Item {
 
 impl Store {
     /// Reads the record of `request`.
-    pub async fn record(
+    pub(crate) async fn record(
         &self,
         tenant: &TenantId,
         request: &IdempotentRequest,
@@ -182,7 +187,7 @@ impl Store {
     }
 
     /// Takes over the expired lease of `record`, to mail `invitation`, if that is still pending.
-    pub async fn take_over(
+    pub(crate) async fn take_over(
         &self,
         record: &IdempotencyRecord,
         invitation: &Invitation,
@@ -209,7 +214,7 @@ impl Store {
     }
 
     /// Completes `record`. Changes nothing if another attempt has taken over its lease.
-    pub async fn complete(&self, record: &IdempotencyRecord, clock: RequestClock) -> Result<(), StoreError> {
+    pub(crate) async fn complete(&self, record: &IdempotencyRecord, clock: RequestClock) -> Result<(), StoreError> {
         if record.is_completed() {
             return Ok(());
         }

@@ -52,12 +52,12 @@ pub struct PersonRow {
 
 impl PersonRow {
     /// The sort key, which holds identifiers that no attribute has.
-    pub fn sort_key(&self) -> &str {
+    pub(crate) fn sort_key(&self) -> &str {
         text(&self.row, keys::SK).unwrap_or_default()
     }
 
     /// The attributes, without the keys of the table and of the indexes.
-    pub fn attributes(&self) -> Value {
+    pub(crate) fn attributes(&self) -> Value {
         const KEYS: [&str; 5] = [keys::PK, keys::SK, keys::ORGANIZATION_KEY, keys::INVITEE_KEY, keys::INVITER_KEY];
         let attributes = self.row.iter().filter(|(name, _)| !KEYS.contains(&name.as_str()));
         items::to_json(attributes.map(|(name, value)| (name.clone(), value.clone())).collect())

@@ -77,7 +77,7 @@ impl RecipientRateLimit {
     ///
     /// # Errors
     /// A permanent one for a row that cannot be read: it does not show that nothing was sent.
-    pub fn from_row(&self, row: &Item) -> Result<Self, StoreError> {
+    pub(crate) fn from_row(&self, row: &Item) -> Result<Self, StoreError> {
         if row.is_empty() {
             return Ok(Self { sends: Vec::new(), version: Version::Assumed, ..self.clone() });
         }
@@ -94,7 +94,7 @@ impl RecipientRateLimit {
     }
 
     /// The seconds until one more message may be sent; `None` if one may be sent now.
-    pub fn seconds_until_free(&self, now: Timestamp) -> Option<u64> {
+    pub(crate) fn seconds_until_free(&self, now: Timestamp) -> Option<u64> {
         let recent = self.sends_within(now);
         let blocking = recent.get(recent.len().checked_sub(self.rate.limit)?)?;
         let wait = blocking.plus(self.rate.window).as_millis() - now.as_millis();
@@ -103,7 +103,7 @@ impl RecipientRateLimit {
 
     /// The rate limit with one more send, at `now`. `version` must be new to the row.
     #[must_use]
-    pub fn reserve(&self, now: Timestamp, version: &str) -> Self {
+    pub(crate) fn reserve(&self, now: Timestamp, version: &str) -> Self {
         let mut sends = self.sends_within(now);
         sends.push(now);
         sends.sort_unstable();
@@ -112,7 +112,7 @@ impl RecipientRateLimit {
 
     /// The rate limit without the send that was reserved at `reserved_at`, because nothing was sent.
     #[must_use]
-    pub fn release(&self, reserved_at: Timestamp) -> Self {
+    pub(crate) fn release(&self, reserved_at: Timestamp) -> Self {
         let mut sends = self.sends.clone();
         if let Some(index) = sends.iter().position(|send| *send == reserved_at) {
             sends.remove(index);
@@ -122,7 +122,7 @@ impl RecipientRateLimit {
     }
 
     /// Tells that a send at that time is counted.
-    pub fn counts(&self, sent: Timestamp) -> bool {
+    pub(crate) fn counts(&self, sent: Timestamp) -> bool {
         self.sends.contains(&sent)
     }
 
@@ -203,7 +203,7 @@ impl Store {
     }
 
     /// Reads the seconds until one more message may be sent; `None` if one may be sent now.
-    pub async fn seconds_until_free(
+    pub(crate) async fn seconds_until_free(
         &self,
         rate_limit: &RecipientRateLimit,
         clock: RequestClock,
@@ -215,7 +215,7 @@ impl Store {
     }
 
     /// Releases the send that was reserved in `rate_limit` at `reserved_at`, because nothing was sent.
-    pub async fn release_send(
+    pub(crate) async fn release_send(
         &self,
         mut rate_limit: RecipientRateLimit,
         reserved_at: Timestamp,

@@ -27,7 +27,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Creates an invitation.
-pub async fn create(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
+pub(crate) async fn create(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
     let key = idempotency_key(&request.event.headers)?;
     let fields = fields(request.event)?;
     let idempotent = key.map(|key| IdempotentRequest::new(&request.caller.subject, &key, &fields));

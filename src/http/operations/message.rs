@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Mails the invitation with that identifier, if it is pending.
-pub async fn message(
+pub(crate) async fn message(
     app: &App,
     request: &Request<'_>,
     id: Option<&InvitationId>,

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Accepts or revokes the invitation with that identifier.
-pub async fn set_status(
+pub(crate) async fn set_status(
     app: &App,
     request: &Request<'_>,
     id: Option<&InvitationId>,
