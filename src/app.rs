@@ -103,7 +103,7 @@ fn check_default_locale(config: &Config) -> Result<(), ConfigError> {
     Err(ConfigError::Invalid { name: "DEFAULT_LOCALE", value, expected })
 }
 
-/// The timeouts of the SDK's clients. They leave time for a response whatever AWS does.
+/// The timeouts of the SDK's clients. They leave time for a response even if AWS does not respond.
 pub fn time_limits() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(LONGEST_ATTEMPT).build()
 }

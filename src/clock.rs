@@ -11,7 +11,7 @@ use crate::domain::timestamp::Timestamp;
 ///
 /// | stage | budget |
 /// |---|---|
-/// | any attempt at DynamoDB | [`budgets::LONGEST_ATTEMPT`], of which [`budgets::CONNECT_TIMEOUT`] for a new connection |
+/// | any attempt at DynamoDB | [`budgets::LONGEST_ATTEMPT`], including [`budgets::CONNECT_TIMEOUT`] for a new connection |
 /// | writing | begins while [`budgets::TIME_AFTER_WRITING`] is left behind its longest attempt |
 /// | proof of the connection to SES, while writing | [`budgets::PROOF_LIMITS`] |
 /// | sending | begins only with [`budgets::LEAST_TIME_TO_SEND`] or, once written, [`budgets::SHORTEST_SEND`] left |
@@ -31,7 +31,7 @@ pub(crate) mod budgets {
     /// that cannot be opened is a failure after which certainly nothing was done.
     pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-    /// The time to write a response once AWS has answered.
+    /// The time to write a response once AWS has responded.
     pub(crate) const RESPONDING: Duration = Duration::from_millis(200);
 
     /// The time left when a request begins to write an invitation that may be mailed: to learn the outcome if the response
@@ -73,7 +73,7 @@ pub struct RequestClock {
     pub lifetime: Duration,
 }
 
-/// The most that the clocks of two machines are assumed to differ by.
+/// The assumed maximum difference between the clocks of two machines.
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
 
 /// The deadline for calls of AWS. An attempt that writes can end late with an unknown outcome, so one does not begin
@@ -87,7 +87,7 @@ pub struct Deadline {
 }
 
 impl RequestClock {
-    /// The clock of a request that begins now and must be answered within `budget`.
+    /// The clock of a request that begins now and must be complete within `budget`.
     pub fn with_budget(budget: Duration) -> Self {
         Self { now: Timestamp::now(), deadline: Deadline::within(budget), lifetime: budget }
     }
@@ -104,7 +104,7 @@ impl RequestClock {
 }
 
 impl Deadline {
-    /// The deadline of a request that begins now and must be answered within `budget`. If the budget is too small for the
+    /// The deadline of a request that begins now and must be complete within `budget`. If the budget is too small for the
     /// longest attempt, the attempt gets a share of it.
     pub(crate) fn within(budget: Duration) -> Self {
         let end = Instant::now() + budget - RESPONDING.min(budget / 10);
@@ -118,12 +118,12 @@ impl Deadline {
         Self { begin_by: self.begin_by - rest, end: self.end - rest }
     }
 
-    /// Tells that something that begins now and takes `duration` ends in time.
+    /// Returns `true` if something that begins now and takes `duration` ends in time.
     pub(crate) fn leaves(self, duration: Duration) -> bool {
         Instant::now() + duration <= self.end
     }
 
-    /// Tells that an attempt that begins after `wait` would begin too late.
+    /// Returns `true` if an attempt that begins after `wait` would begin too late.
     pub(crate) fn has_passed_in(self, wait: Duration) -> bool {
         Instant::now() + wait >= self.begin_by
     }

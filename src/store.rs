@@ -3,7 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`keys`] | the keys |
-//! | [`items`] | the rows, as they are written and read |
+//! | [`items`] | writing and reading rows |
 //! | [`directory`] | the read of directory rows, its cache, and their writing |
 //! | `directory_rows`, `members` (feature `cli`) | the directory command's side of the directory |
 //! | `person` (feature `cli`) | one person's data, for the directory command |
@@ -13,7 +13,7 @@
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`standing`] | the standing of an address with an organization |
 //! | [`recipient_rate_limit`] | the sends to a recipient, reserved and released |
-//! | `transaction` | transactions of labelled parts, and why one was cancelled |
+//! | `transaction` | transactions of labelled parts, and the reasons of a cancellation |
 //! | `condition` | the condition that a row has not changed |
 //! | `call` | one call of DynamoDB: its attempts and their backoff |
 
@@ -59,7 +59,7 @@ pub struct Store {
     directory_cache: directory::Cache,
 }
 
-/// A failed access to the table, after all retries. The text names the kind of failure and nothing of the data.
+/// A failed access to the table, after all retries. The text names the kind of failure and contains no data.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct StoreError {

@@ -105,7 +105,7 @@ impl Validate for MessagePayload {
             match self.0.get(key) {
                 None | Some(Value::String(_)) => {}
                 Some(other) => {
-                    report.append(parent().join(key), violations::wrong_type("string", json::value_type(other)))
+                    report.append(parent().join(key), violations::wrong_type("string", json::value_type(other)));
                 }
             }
         }

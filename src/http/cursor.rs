@@ -1,6 +1,6 @@
 //! The opaque cursor of a paged list: the invitation whose row was read last, with a checksum over it and its list, so
 //! that a cursor which was changed, or made for another list, is told from one of ours. It needs no secret: a cursor is
-//! only a position, and leads nowhere but within the caller's own tenant.
+//! only a position within the caller's own tenant.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};

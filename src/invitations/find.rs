@@ -20,7 +20,7 @@ use crate::{
 /// index, and 256 without filters.
 const MOST_QUERIES: usize = 10;
 
-/// The list that is asked for.
+/// A request for a list.
 #[derive(Debug)]
 pub(crate) struct ListRequest<'a> {
     /// The tenant of the caller.
@@ -42,7 +42,7 @@ pub(crate) struct PageRequest {
     pub after: Option<InvitationId>,
 }
 
-/// The end of the reading of a list.
+/// The reason for which a list ended.
 #[derive(Debug)]
 pub(crate) enum ListEnd {
     /// There are no more invitations.
@@ -56,7 +56,7 @@ pub(crate) enum ListEnd {
 /// The invitation with that key.
 ///
 /// # Errors
-/// [`Error::UnknownInvitation`] where the tenant has none.
+/// [`Error::UnknownInvitation`] if the tenant has none.
 pub(crate) async fn get(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
     app.store.get(key.tenant, key.id, clock.deadline).await?.ok_or(Error::UnknownInvitation)
 }
@@ -98,9 +98,9 @@ async fn everything(
     Ok(ListEnd::Complete)
 }
 
-/// Reads a page. It is short, or empty, where the filters leave out nearly all of what [`MOST_QUERIES`] read, or half of
-/// the time is gone: then the next page goes on after the last row that was read. The other half is for the query that is
-/// under way.
+/// Reads a page. A page is short or empty if the filters exclude nearly all rows of [`MOST_QUERIES`] queries, or if half
+/// of the time has passed: the next page then starts after the last row that was read. The other half of the time is for
+/// the query in progress.
 async fn one_page(
     mut reader: ListReader<'_>,
     size: usize,
@@ -117,7 +117,7 @@ async fn one_page(
             (taken, last) = (taken + 1, Some(invitation.id));
         }
         if reader.queries() >= MOST_QUERIES || begin_by.has_passed_in(Duration::ZERO) {
-            // Where the last key is none of ours, the next query may end with one that is.
+            // The last key may be one that another program wrote; the next query may end with one of ours.
             if let Some(position) = reader.position() {
                 return Ok(ListEnd::After(position));
             }
@@ -126,7 +126,7 @@ async fn one_page(
     Ok(ListEnd::Complete)
 }
 
-/// Says whether an invitation can match the filters. An identifier that cannot exist is not looked up.
+/// Returns `true` if an invitation can match the filters. An identifier that cannot exist is not looked up.
 fn can_match(filters: &Filters, id_max_length: usize) -> bool {
     let id_can = |id: &Option<String>| id.as_ref().is_none_or(|id| could_exist(id, id_max_length));
     let invitee_can = filters.invitee.as_ref().is_none_or(|invitee| could_exist(invitee, MAX_LENGTH));

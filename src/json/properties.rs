@@ -10,7 +10,7 @@ fn raw(value: &Value) -> Box<RawValue> {
     RawValue::from_string(value.to_string()).unwrap()
 }
 
-/// How deep a value is nested; a scalar is one level.
+/// The nesting depth of a value; a scalar has one level.
 fn depth(value: &Value) -> usize {
     let below: Box<dyn Iterator<Item = &Value>> = match value {
         Value::Array(values) => Box::new(values.iter()),

@@ -2,7 +2,7 @@
 //! for reading instead of delivering it.
 //!
 //! It rejects what SES rejects, with SES's error types. Like SES, it does not HTML-escape values in templates, and
-//! accepts a message whose template data lacks a variable without ever delivering it, which is recorded as a
+//! accepts a message whose template data lacks a variable without delivering it, which is recorded as a
 //! [`RenderingFailure`]. Unlike SES, it treats every sender as verified and every configuration set as existing, and
 //! supports neither raw messages nor attachments.
 //!

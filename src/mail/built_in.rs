@@ -12,7 +12,7 @@ pub(crate) use self::phrases::Phrases;
 use self::phrases::{Inviter, LANGUAGES};
 use super::render::{MAX_PART_BYTES, RenderFailure, Rendered};
 
-/// The values that an email shows. None of them is escaped yet, and an empty text is given as `None`.
+/// The values that an email shows. They are not escaped yet. An empty text is `None`.
 #[derive(Debug)]
 pub(super) struct Values<'a> {
     /// The organization's name.

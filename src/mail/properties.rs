@@ -63,7 +63,7 @@ fn email(template: EmailTemplate, payload: Value, organization: &str, inviter: &
     compose(connector(template), &MessagePayload(payload), context).unwrap()
 }
 
-/// Whether no text in it means anything to HTML or to a header.
+/// Returns `true` if no text in the value has a meaning in HTML or a header.
 fn is_plain(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.contains(['<', '>', '"', '\'', '\r', '\n', '\u{202e}', '\u{2028}']),

@@ -1,4 +1,4 @@
-//! The templates that SES keeps, as the directory command reads them.
+//! Reads SES's stored templates, for the directory command.
 
 use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::operation::get_email_template::GetEmailTemplateError;
@@ -6,7 +6,7 @@ use aws_sdk_sesv2::operation::get_email_template::GetEmailTemplateError;
 use super::Mailer;
 use crate::sdk_error;
 
-/// The parts of a template. A part that it does not have is empty.
+/// The parts of a template. A missing part is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TemplateParts {
     /// The subject line.

@@ -1,8 +1,8 @@
 //! The variables that a template needs: all that it mentions, except those that it mentions only inside a condition on
 //! themselves, where they are known to exist.
 //!
-//! A variable inside a condition on another counts as needed. SES never delivers a message that lacks a variable, and
-//! says so to nobody, so the safe side is to ask for one that might have been done without.
+//! A variable inside a condition on another counts as needed. SES silently never delivers a message that lacks a
+//! variable, so it is safer to require one that may turn out unnecessary.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::render::{RenderFailure, compile};
 /// The path of a variable, from the outermost object on.
 type Path = Vec<String>;
 
-/// The kind of value that a needed variable has to have.
+/// The kind of value that a variable must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     /// Anything that can be shown.

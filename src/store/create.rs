@@ -1,7 +1,7 @@
-//! Creating an invitation in one transaction, and rolling one back whose email was certainly not sent.
+//! Creating an invitation in one transaction, and rolling it back if its email was certainly not sent.
 //!
 //! Every part of the transaction is keyed by this one invitee or idempotency key, so that different invitations never
-//! contend. There is no condition on the organization or a role on purpose: concurrent transactions on one shared row
+//! contend. There is deliberately no condition on the organization or a role: concurrent transactions on one shared row
 //! cancel each other, and inviting many people to one organization at once would fail.
 
 use super::{
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// A created invitation, with what its create wrote beside it: all that a roll-back removes.
+/// A created invitation with the other rows of its create: everything that a rollback removes.
 #[derive(Debug)]
 pub(crate) struct CreatedInvitation<'a> {
     /// The invitation.
@@ -46,7 +46,7 @@ pub(crate) enum WriteOutcome<'a> {
     Replay(IdempotencyRecord),
 }
 
-/// The reasons in the table against an invitation, in the order in which the contract decides them.
+/// The rows that prevent an invitation, in the order in which the contract decides them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Conflict {
     /// The invitee is a member already.
@@ -92,7 +92,7 @@ impl Store {
             let Some((rate_limit, row)) = rate_limit.zip(failed.row(PartRole::RecipientRateLimit)) else {
                 return Err(StoreError::nothing_done("DynamoDB: a new invitation's identifier is taken"));
             };
-            let rate_limit = rate_limit.from_row(row)?;
+            let rate_limit = rate_limit.with_row(row)?;
             if let Some(retry_after) = rate_limit.seconds_until_free(clock.now) {
                 return Ok(WriteOutcome::Conflict(Conflict::MessageRateLimited { retry_after }));
             }
@@ -155,7 +155,7 @@ impl Store {
             return Ok(Some(standing.into()));
         }
         let Some((rate, row)) = rate.zip(rate_limits.first()) else { return Ok(None) };
-        let rate_limit = RecipientRateLimit::assumed_empty(tenant, &invitee, rate).from_row(row)?;
+        let rate_limit = RecipientRateLimit::assumed_empty(tenant, &invitee, rate).with_row(row)?;
         Ok(rate_limit.seconds_until_free(clock.now).map(|retry_after| Conflict::MessageRateLimited { retry_after }))
     }
 
@@ -190,7 +190,7 @@ impl Store {
             }
             // A rate limit that cannot be read must not keep the invitation.
             if let (Some(limit), Some(row)) = (&rate_limit, failed.row(PartRole::RecipientRateLimit)) {
-                rate_limit = limit.from_row(row).ok().filter(|found| found.counts(reserved_at));
+                rate_limit = limit.with_row(row).ok().filter(|found| found.counts(reserved_at));
             }
             // The invitee has become a member, whose standing keeps the invitation; or the standing names another invitation.
             if let Some(row) = failed.row(PartRole::Standing) {

@@ -1,4 +1,4 @@
-//! The rows of the directory as its operators see them: read as they are, listed, deleted, and written in batches.
+//! The directory's rows for operators: read unchanged, listed, deleted, and written in batches.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// The most rows that one `BatchWriteItem` takes.
+/// The maximum number of rows in one `BatchWriteItem`.
 pub(crate) const BATCH: usize = 25;
 
 /// The name of a row of the directory.
@@ -188,7 +188,7 @@ impl Store {
     }
 }
 
-/// Tells that a later attempt may succeed. The SDK has made several attempts by then, but an import has more time.
+/// Returns `true` if a later attempt may succeed. The SDK has made several attempts by then, but an import has more time.
 fn may_pass(error: &SdkError<BatchWriteItemError>) -> bool {
     match error {
         SdkError::ServiceError(answer) => is_busy(error) || answer.raw().status().is_server_error(),

@@ -38,7 +38,7 @@ impl EndState<'_> {
         }
     }
 
-    /// Tells that the transaction has committed, from the invitation as it is `found` afterwards.
+    /// Returns `true` if the transaction has committed, judging by the invitation that was `found` afterwards.
     fn is_reached(self, found: Option<&Invitation>) -> bool {
         match self {
             Self::Deleted(_) => found.is_none(),
@@ -261,7 +261,7 @@ impl Store {
 const SET_MEMBERSHIP: &str = "SET organizationId = :organization, userId = :user, email = :email, \
                               joinedAt = if_not_exists(joinedAt, :now)";
 
-/// Sets the roles of the membership that was `found` to those that it has and `roles`, if it has not changed.
+/// Adds `roles` to the membership that was `found`, if it has not changed.
 fn set_roles(update: UpdateBuilder, found: &Item, roles: BTreeSet<String>) -> Result<UpdateBuilder, StoreError> {
     let all = items::role_ids(found)?.into_iter().chain(roles).collect::<BTreeSet<_>>();
     let update = Unchanged::of(found, &[items::ROLE_IDS]).update(update);
@@ -274,7 +274,7 @@ fn invitation_key(invitation: &Invitation) -> Item {
     Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id)))
 }
 
-/// Tells that the standing names another invitation, which has replaced this one.
+/// Returns `true` if the standing names another invitation, which has replaced this one.
 fn is_of_another(found: &Standing, invitation: &Invitation, now: Timestamp) -> bool {
     match found {
         Standing::Pending(pending) => pending.id != invitation.id,
@@ -287,7 +287,7 @@ fn is_of_another(found: &Standing, invitation: &Invitation, now: Timestamp) -> b
 /// The state of an invitation whose row failed a condition: deleted if the row is empty, else ended.
 ///
 /// # Errors
-/// A permanent one if the row cannot be read: it is neither.
+/// A permanent one if the row cannot be read.
 pub(super) fn gone_or_ended(tenant: &TenantId, found: &Item) -> Result<GoneOrEnded, StoreError> {
     if found.is_empty() {
         return Ok(GoneOrEnded::Gone);

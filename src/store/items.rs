@@ -1,4 +1,4 @@
-//! The rows: how they are written and read. Nothing here panics on a row that another program wrote.
+//! Writing and reading rows. A row that another program wrote causes no panic.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Number, Value};
@@ -15,7 +15,7 @@ use crate::domain::{
     timestamp::Timestamp,
 };
 
-/// The attribute that DynamoDB deletes by, in epoch **seconds**.
+/// DynamoDB's TTL attribute, in epoch **seconds**.
 pub(crate) const TTL: &str = "ttl";
 
 /// The row of an invitation. It is kept for `retention_seconds` after it expires.
@@ -51,7 +51,7 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     item
 }
 
-/// Tells that an invitation with these roles can be stored: a row of DynamoDB has at most 400 KB, including the names of
+/// Returns `true` if an invitation with these roles can be stored: a row of DynamoDB has at most 400 KB, including the names of
 /// its attributes. The invitation is stored twice: as its row, and as the JSON of the response in an idempotency record.
 pub(crate) fn fit_roles(roles: &[OrganizationRole]) -> bool {
     /// In bytes: a row's, less more than all other attributes take.
@@ -92,7 +92,7 @@ fn read_role(role: &AttributeValue) -> Option<OrganizationRole> {
 /// The attribute of a membership that lists its roles.
 pub(crate) const ROLE_IDS: &str = "organizationRoleIds";
 
-/// The roles of a membership: a set, or a list of texts if an application wrote it. A missing attribute is no roles.
+/// The roles of a membership: a set, or a list of texts if an application wrote it. A missing attribute means no roles.
 ///
 /// # Errors
 /// A permanent one for anything else.
@@ -128,7 +128,7 @@ pub(crate) fn ttl(time: Timestamp, seconds: i64) -> AttributeValue {
     number(time.as_secs_ceil().saturating_add(seconds))
 }
 
-/// Attributes with their names, as a row takes them.
+/// A row of named attributes.
 pub(super) fn named<const N: usize>(attributes: [(&str, AttributeValue); N]) -> [(String, AttributeValue); N] {
     attributes.map(|(name, value)| (name.to_owned(), value))
 }

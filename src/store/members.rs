@@ -1,4 +1,4 @@
-//! Members, as operators write them. Each is two rows that have to agree: the membership, and the standing of the
+//! Members, written by operators. Each is two rows that have to agree: the membership, and the standing of the
 //! member's address, which blocks an invitation of a member.
 
 use std::{
@@ -43,7 +43,7 @@ pub(crate) struct Member {
     pub joined_at: Option<Timestamp>,
 }
 
-/// The rows of members as they were found, by their sort keys.
+/// The rows of members that were found, by their sort keys.
 type Found = HashMap<String, Item>;
 
 impl Member {
@@ -52,7 +52,7 @@ impl Member {
         [self.sort_key(), self.standing_sort_key()]
     }
 
-    /// Tells that the member may have had another address: then the user has to leave the standing of that address.
+    /// Returns `true` if the member may have had another address: the user then has to leave the standing of that address.
     fn may_have_moved(&self, found: &Found) -> bool {
         found.get(&self.sort_key()).is_some_and(|row| self.has_moved(row))
     }

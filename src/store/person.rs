@@ -72,7 +72,7 @@ struct Person {
 }
 
 impl Person {
-    /// Tells that a row is about the person. Users and invitations have to come first: they add identifiers.
+    /// Returns `true` if a row is about the person. Users and invitations have to come first: they add identifiers.
     fn knows(&mut self, kind: Kind, row: &Item) -> bool {
         let is_address = |name| text(row, name).is_some_and(|text| text.eq_ignore_ascii_case(&self.normalized_address));
         let is_among = |name, ids: &HashSet<String>| text(row, name).is_some_and(|id| ids.contains(id));

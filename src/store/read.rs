@@ -19,11 +19,11 @@ use crate::{
     telemetry::statistics,
 };
 
-/// The most rows that one query reads. DynamoDB ends a query at 1 MB, which fewer rows of the usual size fill; this bounds
+/// The maximum number of rows that one query reads. DynamoDB ends a query at 1 MB, which fewer rows of the usual size fill; this bounds
 /// the memory that small rows take.
 pub(crate) const MOST_ROWS: usize = 1000;
 
-/// The most keys that one `BatchGetItem` takes (API reference, `BatchGetItem`).
+/// The maximum number of keys in one `BatchGetItem` (API reference, `BatchGetItem`).
 const BATCH_READ: usize = 100;
 
 /// The filters of a list, which combine. The `Debug` form leaves the address out.
@@ -172,7 +172,7 @@ impl<'a> ListReader<'a> {
     }
 }
 
-/// The most unreadable rows of a request that are logged one by one; the others are only counted.
+/// The maximum number of unreadable rows of a request that are logged one by one; the others are only counted.
 const MOST_LINES: u64 = 10;
 
 fn read_row(tenant: &TenantId, item: &Item) -> Option<Invitation> {
@@ -187,7 +187,7 @@ fn read_row(tenant: &TenantId, item: &Item) -> Option<Invitation> {
     invitation
 }
 
-/// The way to the invitations of a list: the table or an index, and the one key to query.
+/// The query of a list: the table or an index, and the partition key.
 #[derive(Debug)]
 struct Access {
     index: Option<&'static str>,

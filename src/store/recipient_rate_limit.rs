@@ -31,7 +31,7 @@ pub struct RecipientRateLimit {
     version: Version,
 }
 
-/// The version of the row that a [`RecipientRateLimit`] was read from, by which a write finds that it has changed.
+/// The version of the row that a [`RecipientRateLimit`] was read from. A write is conditioned on it.
 #[derive(Clone, Debug)]
 enum Version {
     /// The row was not read. It is assumed to have no send in the window, or not to exist.
@@ -73,15 +73,15 @@ impl RecipientRateLimit {
         Self { tenant, normalized_address, rate, sends: Vec::new(), version: Version::Assumed }
     }
 
-    /// The same recipient's rate limit as `row` has it. An empty row has no sends.
+    /// The same recipient's rate limit with the sends of `row`. An empty row has none.
     ///
     /// # Errors
-    /// A permanent one for a row that cannot be read: it does not show that nothing was sent.
-    pub(crate) fn from_row(&self, row: &Item) -> Result<Self, StoreError> {
+    /// A permanent one for a row that cannot be read.
+    pub(crate) fn with_row(&self, row: &Item) -> Result<Self, StoreError> {
         if row.is_empty() {
             return Ok(Self { sends: Vec::new(), version: Version::Assumed, ..self.clone() });
         }
-        let unreadable = |attribute| move || StoreError::unreadable("send window", attribute);
+        let unreadable = |attribute| move || StoreError::unreadable("recipient rate limit", attribute);
         let sends = row.get("sends").and_then(|list| list.as_l().ok());
         let sends = sends.and_then(|sends| sends.iter().map(millis).collect::<Option<Vec<Timestamp>>>());
         let mut sends = sends.ok_or_else(unreadable("sends"))?;
@@ -121,7 +121,7 @@ impl RecipientRateLimit {
         Self { sends, version: Version::Read(format!("{}-", self.version.as_str())), ..self.clone() }
     }
 
-    /// Tells that a send at that time is counted.
+    /// Returns `true` if a send at that time is counted.
     pub(crate) fn counts(&self, sent: Timestamp) -> bool {
         self.sends.contains(&sent)
     }
@@ -195,7 +195,7 @@ impl Store {
                     GoneOrEnded::Ended => ReserveOutcome::Ended,
                 });
             }
-            rate_limit = rate_limit.from_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?;
+            rate_limit = rate_limit.with_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?;
             if let Some(retry_after) = rate_limit.seconds_until_free(clock.now) {
                 return Ok(ReserveOutcome::RateLimited { retry_after });
             }
@@ -210,7 +210,7 @@ impl Store {
     ) -> Result<Option<u64>, StoreError> {
         let sk = keys::recipient_rate_limit(&rate_limit.normalized_address);
         let row = self.row(&rate_limit.tenant, &sk, clock.deadline).await?;
-        let found = row.map(|row| rate_limit.from_row(&row)).transpose()?;
+        let found = row.map(|row| rate_limit.with_row(&row)).transpose()?;
         Ok(found.and_then(|found| found.seconds_until_free(clock.now)))
     }
 
@@ -227,7 +227,7 @@ impl Store {
             rate_limit = match self.transact(&parts, clock.deadline).await? {
                 TransactionOutcome::Committed => return Ok(()),
                 TransactionOutcome::ConditionFailed(failed) => {
-                    rate_limit.from_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?
+                    rate_limit.with_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?
                 }
             };
         }

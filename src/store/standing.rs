@@ -89,23 +89,23 @@ impl Standing {
         }
     }
 
-    /// Tells that a row, readable or not, names this invitation as the pending one of its address.
+    /// Returns `true` if a row, readable or not, names this invitation as the pending one of its address.
     pub(crate) fn names_invitation(row: &Item, id: &InvitationId) -> bool {
         Self::names_pending(row, id) || text(row, PENDING_INVITATION_ID) == Some(id.as_str())
     }
 
-    /// Tells that a row is the pending standing of this invitation.
+    /// Returns `true` if a row is the pending standing of this invitation.
     pub(crate) fn names_pending(row: &Item, id: &InvitationId) -> bool {
         text(row, INVITATION_ID) == Some(id.as_str())
     }
 
-    /// Tells that a row, readable or not, names this user as a member.
+    /// Returns `true` if a row, readable or not, names this user as a member.
     pub(crate) fn names_user(row: &Item, user_id: &str) -> bool {
         let others = row.get(OTHER_USER_IDS).and_then(|value| value.as_ss().ok());
         text(row, USER_ID) == Some(user_id) || others.is_some_and(|others| others.iter().any(|id| id == user_id))
     }
 
-    /// Tells that it blocks a new invitation at `now`. An expired one does not, even if DynamoDB has not deleted it yet.
+    /// Returns `true` if it blocks a new invitation at `now`. An expired one does not, even if DynamoDB has not deleted it yet.
     pub(crate) fn blocks_invitation(&self, now: Timestamp) -> bool {
         match self {
             Self::Member { .. } => true,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{EmailConnector, EmailTemplate};
 
-/// A row that is no valid connector.
+/// The error of a row that is not a valid connector.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}")]
 pub struct UnusableConnector {

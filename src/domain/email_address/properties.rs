@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::arbitrary::{self, cases};
 
-/// The contract's rule, spelled out character by character. Says nothing of the length.
+/// The contract's rule, character by character, without the limit of the length.
 fn fits(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
     let Some(at) = characters.iter().position(|c| *c == '@') else { return false };
@@ -28,7 +28,7 @@ fn fits(text: &str) -> bool {
     !local.is_empty() && local_fits && labels.len() > 1 && labels.iter().all(label_fits) && (is_word || is_encoded)
 }
 
-/// Addresses, and what is nearly one.
+/// Addresses and near misses.
 fn nearly() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => "[A-Za-z0-9_'+.-]{0,8}@([A-Za-z0-9-]{0,4}\\.){0,3}([A-Za-z]{0,3}|[Xx][Nn]--[a-z0-9-]{0,3})",

@@ -17,7 +17,7 @@ fn repeatable(subject: &str, key: &str, body: &str) -> IdempotentRequest {
     IdempotentRequest::new(subject, &IdempotencyKey::parse(key.as_bytes()).unwrap(), &fields)
 }
 
-/// The same object written otherwise: keys in reverse, and white space wherever there may be some.
+/// The same object in another form: keys in reverse order, and white space everywhere.
 fn otherwise(value: &Value) -> String {
     let listed =
         |open: &str, elements: Vec<String>, close: &str| format!("{open}\n {}\t{close}", elements.join(" ,\r\n"));

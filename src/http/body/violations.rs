@@ -1,7 +1,7 @@
 //! The table from rules to violations: zod's code and message for each of garde's rules and of ours.
 //!
-//! An error of garde is only a text. A violation therefore travels as the code, a space and the message: [`text`] writes
-//! it and [`validate`] parses it, and no other code sees it.
+//! An error of garde is only a text. A violation is therefore passed through garde as its code, a space and its
+//! message: [`text`] writes that and [`validate`] parses it. No other code depends on the form.
 
 use std::{borrow::Cow, collections::BTreeSet, fmt::Display};
 
@@ -20,7 +20,7 @@ use crate::{
 /// The maximum number of violations in a response, which bounds its size.
 pub(super) const MAX_ISSUES: usize = 100;
 
-/// Rows for the rules about the form of a string, which zod tells apart by message only. No body has one yet.
+/// Rows for the rules about the form of a string, which have one code in zod. No body uses them yet.
 macro_rules! invalid_string {
     ($($rule:ident($($argument:ty)?)),*) => {
         $(fn $rule(&self $(, _: $argument)?) -> Cow<'static, str> {

@@ -19,13 +19,13 @@ fn config() -> Config {
     .unwrap()
 }
 
-/// What may let a caller in, what may not, and what is nearly one of the words that do.
+/// Allowed scopes and groups, other words, and near misses.
 fn word() -> impl Strategy<Value = String> {
     let words = ["all", "invite", "inviters", "ALL", "all:read", "al", "xall", "all,invite", "[all]", "inviters,x", ""];
     prop_oneof![4 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => arbitrary::text()]
 }
 
-/// A list, as any of the authorizers renders one, or whatever else.
+/// A list in the form of any authorizer, or any other value.
 fn list() -> impl Strategy<Value = Value> {
     prop_oneof![
         vec(word(), 0..4).prop_map(Value::from),
@@ -72,7 +72,7 @@ fn read_authorizer(authorizer: &Value) -> Result<String, &'static str> {
     outcome.map(|caller| caller.tenant.to_string()).map_err(|error: RequestError| error.status_and_code().1)
 }
 
-/// Whether `claim` says one of `words` by itself, and not as a part of another word.
+/// Returns `true` if `claim` contains one of `words` as a whole word.
 fn says(claims: &Map<String, Value>, claim: &str, words: &[&str]) -> bool {
     let is_part_of_a_word = |c: char| !c.is_whitespace() && !"[],".contains(c);
     let text_says = |text: &str| text.split(|c| !is_part_of_a_word(c)).any(|word| words.contains(&word));

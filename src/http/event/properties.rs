@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::arbitrary::{self, cases};
 
-/// A request, before an API makes an event of it.
+/// A request, before API Gateway turns it into an event.
 #[derive(Clone, Debug)]
 struct Request {
     method: String,
@@ -52,7 +52,7 @@ impl Request {
     }
 }
 
-/// The event of an API, of which some part is another value.
+/// An event in which one part has another value.
 fn spoilt() -> impl Strategy<Value = Value> {
     let places = [
         "",

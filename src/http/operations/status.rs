@@ -44,7 +44,7 @@ pub(crate) async fn set_status(
 struct StatusBody {
     #[garde(required, custom(typed), custom(either("Accepted", "Revoked")))]
     status: Field<String>,
-    /// The user of an acceptance. A revocation ignores the field, whatever its type.
+    /// The user of an acceptance. A revocation ignores the field, even a wrong type.
     #[garde(if(cond = !self.sets("Revoked"), custom(typed), length(utf16, max = config.id_max_length)))]
     accepted_user_id: Field<Option<String>>,
 }
