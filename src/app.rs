@@ -103,14 +103,14 @@ fn check_default_locale(config: &Config) -> Result<(), ConfigError> {
     Err(ConfigError::Invalid { name: "DEFAULT_LOCALE", value, expected })
 }
 
-/// The timeouts of the SDK's clients. They leave time for a response whatever AWS does.
+/// The timeouts of the SDK's clients. They leave time for a response even if AWS does not respond.
 pub fn time_limits() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(LONGEST_ATTEMPT).build()
 }
 
 /// Turns the SDK's retries off: the SDK knows neither the remaining time of a request nor the calls that must not be
 /// repeated. The store and the mailer retry.
-pub fn retries() -> RetryConfig {
+pub(crate) fn retries() -> RetryConfig {
     RetryConfig::disabled()
 }
 

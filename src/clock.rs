@@ -11,7 +11,7 @@ use crate::domain::timestamp::Timestamp;
 ///
 /// | stage | budget |
 /// |---|---|
-/// | any attempt at DynamoDB | [`budgets::LONGEST_ATTEMPT`], of which [`budgets::CONNECT_TIMEOUT`] for a new connection |
+/// | any attempt at DynamoDB | [`budgets::LONGEST_ATTEMPT`], including [`budgets::CONNECT_TIMEOUT`] for a new connection |
 /// | writing | begins while [`budgets::TIME_AFTER_WRITING`] is left behind its longest attempt |
 /// | proof of the connection to SES, while writing | [`budgets::PROOF_LIMITS`] |
 /// | sending | begins only with [`budgets::LEAST_TIME_TO_SEND`] or, once written, [`budgets::SHORTEST_SEND`] left |
@@ -20,46 +20,46 @@ use crate::domain::timestamp::Timestamp;
 ///
 /// [`Deadline`] leaves the last three to the stages before them. The test below adds them up against the function's
 /// `Timeout`.
-pub mod budgets {
+pub(crate) mod budgets {
     use std::time::Duration;
 
     /// The longest that one attempt may wait for a response from AWS. DynamoDB usually takes milliseconds; an attempt that
     /// may have committed must be followed by another before the deadline, so it is given up early.
-    pub const LONGEST_ATTEMPT: Duration = Duration::from_secs(2);
+    pub(crate) const LONGEST_ATTEMPT: Duration = Duration::from_secs(2);
 
     /// The longest that a connection may take to open, TLS handshake included. Less than an attempt, so that a connection
     /// that cannot be opened is a failure after which certainly nothing was done.
-    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+    pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-    /// The time to write a response once AWS has answered.
-    pub const RESPONDING: Duration = Duration::from_millis(200);
+    /// The time to write a response once AWS has responded.
+    pub(crate) const RESPONDING: Duration = Duration::from_millis(200);
 
     /// The time left when a request begins to write an invitation that may be mailed: to learn the outcome if the response
     /// is lost, to send the email, and to roll back.
-    pub const TIME_AFTER_WRITING: Duration = Duration::from_secs(7);
+    pub(crate) const TIME_AFTER_WRITING: Duration = Duration::from_secs(7);
 
     /// The time left when a request begins to end an invitation: to read the outcome if the response is lost.
-    pub const TIME_AFTER_ENDING: Duration = Duration::from_secs(3);
+    pub(crate) const TIME_AFTER_ENDING: Duration = Duration::from_secs(3);
 
     /// The time left behind the last attempt to send, so that completing or rolling back can begin in time and have a
     /// retry.
-    pub const TIME_AFTER_SENDING: Duration = Duration::from_secs(1);
+    pub(crate) const TIME_AFTER_SENDING: Duration = Duration::from_secs(1);
 
     /// The least time for an attempt to send. SES usually responds in a tenth of it.
-    pub const SHORTEST_SEND: Duration = Duration::from_millis(500);
+    pub(crate) const SHORTEST_SEND: Duration = Duration::from_millis(500);
 
     /// The least time for sending that a request must have when it begins to write: for the transaction, and for one
     /// attempt to send. A function whose timeout is 3 seconds has it, one with 2 seconds has not.
-    pub const LEAST_TIME_TO_SEND: Duration = Duration::from_millis(700);
+    pub(crate) const LEAST_TIME_TO_SEND: Duration = Duration::from_millis(700);
 
     /// The time limits of the attempts to prove a connection to SES alive. The first attempt may meet a dead connection: a
     /// response takes milliseconds, so the attempt is given up soon, which closes the connection. The others open a new
     /// one. The last may use the rest of the time for sending, which ends it.
-    pub const PROOF_LIMITS: [Duration; 3] =
+    pub(crate) const PROOF_LIMITS: [Duration; 3] =
         [Duration::from_millis(500), Duration::from_secs(5), Duration::from_secs(15)];
 
     /// The time for an operator's single read or write, retries included. No request waits for it.
-    pub const OPERATOR_CALL: Duration = Duration::from_mins(1);
+    pub(crate) const OPERATOR_CALL: Duration = Duration::from_mins(1);
 }
 
 /// The time of a request, and the time that is left for it. Made once, at the edge.
@@ -73,7 +73,7 @@ pub struct RequestClock {
     pub lifetime: Duration,
 }
 
-/// The most that the clocks of two machines are assumed to differ by.
+/// The assumed maximum difference between the clocks of two machines.
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
 
 /// The deadline for calls of AWS. An attempt that writes can end late with an unknown outcome, so one does not begin
@@ -87,44 +87,44 @@ pub struct Deadline {
 }
 
 impl RequestClock {
-    /// The clock of a request that begins now and must be answered within `budget`.
+    /// The clock of a request that begins now and must be complete within `budget`.
     pub fn with_budget(budget: Duration) -> Self {
         Self { now: Timestamp::now(), deadline: Deadline::within(budget), lifetime: budget }
     }
 
     /// The time from which on no attempt of this request can be alive, by the clock of any machine.
-    pub fn end(self) -> Timestamp {
+    pub(crate) fn end(self) -> Timestamp {
         self.now.plus(self.lifetime + CLOCK_SKEW)
     }
 
     /// The deadline of a stage that must leave `rest` of the time.
-    pub fn leaving(self, rest: Duration) -> Deadline {
+    pub(crate) fn leaving(self, rest: Duration) -> Deadline {
         self.deadline.leaving(rest)
     }
 }
 
 impl Deadline {
-    /// The deadline of a request that begins now and must be answered within `budget`. If the budget is too small for the
+    /// The deadline of a request that begins now and must be complete within `budget`. If the budget is too small for the
     /// longest attempt, the attempt gets a share of it.
-    pub fn within(budget: Duration) -> Self {
+    pub(crate) fn within(budget: Duration) -> Self {
         let end = Instant::now() + budget - RESPONDING.min(budget / 10);
         Self { begin_by: end - LONGEST_ATTEMPT.min(budget / 4), end }
     }
 
     /// An earlier deadline, which leaves `rest` of the time, or half of what is left if that is less.
     #[must_use]
-    pub fn leaving(self, rest: Duration) -> Self {
+    pub(crate) fn leaving(self, rest: Duration) -> Self {
         let rest = rest.min(self.begin_by.saturating_duration_since(Instant::now()) / 2);
         Self { begin_by: self.begin_by - rest, end: self.end - rest }
     }
 
-    /// Tells that something that begins now and takes `duration` ends in time.
-    pub fn leaves(self, duration: Duration) -> bool {
+    /// Returns `true` if something that begins now and takes `duration` ends in time.
+    pub(crate) fn leaves(self, duration: Duration) -> bool {
         Instant::now() + duration <= self.end
     }
 
-    /// Tells that an attempt that begins after `wait` would begin too late.
-    pub fn has_passed_in(self, wait: Duration) -> bool {
+    /// Returns `true` if an attempt that begins after `wait` would begin too late.
+    pub(crate) fn has_passed_in(self, wait: Duration) -> bool {
         Instant::now() + wait >= self.begin_by
     }
 }

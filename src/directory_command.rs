@@ -12,11 +12,11 @@
 //! Input and output are JSON in one form: `import` reads what `list` prints.
 
 pub mod cli;
-pub mod connector;
-pub mod entry;
-pub mod import;
-pub mod person;
-pub mod reader;
+pub(crate) mod connector;
+pub(crate) mod entry;
+pub(crate) mod import;
+pub(crate) mod person;
+pub(crate) mod reader;
 
 use std::{
     fs::File,

@@ -14,10 +14,10 @@
 
 pub mod directory;
 pub mod email_address;
-pub mod error;
-pub mod idempotency;
+pub(crate) mod error;
+pub(crate) mod idempotency;
 pub mod ids;
 pub mod invitation;
-pub mod message_payload;
-pub mod rate_limit;
+pub(crate) mod message_payload;
+pub(crate) mod rate_limit;
 pub mod timestamp;

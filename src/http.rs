@@ -12,12 +12,12 @@
 //! | [`cursor`] | the cursors of paged lists |
 //! | `response` | constructors of responses |
 
-pub mod body;
+pub(crate) mod body;
 pub mod caller;
-pub mod cursor;
+pub(crate) mod cursor;
 pub mod error;
 pub mod event;
-pub mod operations;
+pub(crate) mod operations;
 mod response;
 mod route;
 
@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// The path of the collection.
-pub const INVITATIONS_PATH: &str = "/api/organization-invitations";
+pub(crate) const INVITATIONS_PATH: &str = "/api/organization-invitations";
 
 /// Responds to one event, given as the JSON text that API Gateway sends.
 pub async fn handle(app: &App, event: &str, clock: RequestClock) -> ApiResponse {

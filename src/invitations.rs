@@ -10,21 +10,21 @@
 //! | [`find`] | reading one |
 //! | `email` | the email of an invitation, from the directory as it is by now |
 
-pub mod create;
+pub(crate) mod create;
 mod email;
-pub mod end;
-pub mod find;
+pub(crate) mod end;
+pub(crate) mod find;
 mod replay;
-pub mod resend;
+pub(crate) mod resend;
 
-pub use create::{CreateOutcome, create};
-pub use resend::resend;
+pub(crate) use create::{CreateOutcome, create};
+pub(crate) use resend::resend;
 
 use crate::domain::{error::Error, ids::InvitationId, ids::TenantId};
 
 /// The name of an invitation within its tenant.
 #[derive(Clone, Copy, Debug)]
-pub struct InvitationKey<'a> {
+pub(crate) struct InvitationKey<'a> {
     /// The tenant of the caller.
     pub tenant: &'a TenantId,
     /// The invitation's identifier.
@@ -36,7 +36,7 @@ impl<'a> InvitationKey<'a> {
     ///
     /// # Errors
     /// [`Error::UnknownInvitation`] where no invitation could have it.
-    pub fn new(tenant: &'a TenantId, id: Option<&'a InvitationId>) -> Result<Self, Error> {
+    pub(crate) fn new(tenant: &'a TenantId, id: Option<&'a InvitationId>) -> Result<Self, Error> {
         Ok(Self { tenant, id: id.ok_or(Error::UnknownInvitation)? })
     }
 }

@@ -12,19 +12,43 @@ use serde::{
 use serde_json::{Map, Value, value::RawValue};
 
 /// The fields of a JSON object as raw values. The last value of a repeated key wins, as in JavaScript.
-pub type RawFields<'a> = BTreeMap<String, &'a RawValue>;
+pub(crate) type RawFields<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Any JSON value. Deserialization fails beyond 127 levels of nesting.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Json(pub Value);
+pub(crate) struct Json(pub Value);
+
+/// The JSON type of a raw value, by its first character.
+pub(crate) fn json_type(raw: &RawValue) -> &'static str {
+    match raw.get().as_bytes().first() {
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b'"') => "string",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        _ => "number",
+    }
+}
+
+/// The JSON type of a value.
+pub(crate) const fn value_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
 
 /// The fields of a raw value; empty if it is not an object.
-pub fn fields(raw: &RawValue) -> RawFields<'_> {
+pub(crate) fn fields(raw: &RawValue) -> RawFields<'_> {
     serde_json::from_str(raw.get()).unwrap_or_default()
 }
 
 /// Reads a raw value as far as possible: an unreadable part, or one deeper than `levels`, becomes null.
-pub fn lenient(raw: &RawValue, levels: u8) -> Value {
+pub(crate) fn lenient(raw: &RawValue, levels: u8) -> Value {
     let Some(deeper) = levels.checked_sub(1) else { return Value::Null };
     match raw.get().as_bytes().first() {
         Some(b'{') => {
@@ -39,7 +63,7 @@ pub fn lenient(raw: &RawValue, levels: u8) -> Value {
 }
 
 /// The length of `text` within a JSON string as `serde_json` writes it, in bytes.
-pub fn escaped_length(text: &str) -> usize {
+pub(crate) fn escaped_length(text: &str) -> usize {
     let length = |byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => 2,
         0..0x20 => 6,
@@ -52,7 +76,7 @@ pub fn escaped_length(text: &str) -> usize {
 ///
 /// # Errors
 /// Those of the deserializer.
-pub fn null_is_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+pub(crate) fn null_is_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
@@ -62,7 +86,7 @@ pub fn null_is_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>
 ///
 /// # Errors
 /// Those of the deserializer.
-pub fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+pub(crate) fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     match Json::deserialize(deserializer)?.0 {
         Value::Object(fields) => Ok(fields),
         _ => Err(D::Error::custom("expected an object")),
@@ -128,6 +152,9 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Value::Object(fields))
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

@@ -24,19 +24,28 @@
 //! | `directory_command` (feature `cli`) | the operators' command, which fills and inspects the directory |
 //! | `local` (feature `local`) | gateway, token issuer, DynamoDB emulator, SES stand-in, pages to look at |
 
+#![cfg_attr(
+    not(all(feature = "cli", feature = "local")),
+    allow(dead_code, unused_imports, reason = "the function alone uses less of the crate than with its tools")
+)]
+
 pub mod app;
+#[cfg(test)]
+mod arbitrary;
 pub mod clock;
 pub mod config;
+#[cfg(test)]
+mod debug_privacy;
 #[cfg(feature = "cli")]
 pub mod directory_command;
 pub mod domain;
 pub mod http;
-pub mod invitations;
-pub mod json;
+pub(crate) mod invitations;
+pub(crate) mod json;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod mail;
-pub mod sdk_error;
+pub(crate) mod sdk_error;
 pub mod store;
 pub mod telemetry;
 pub mod trigger;

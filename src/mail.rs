@@ -10,22 +10,24 @@
 //! | [`ses`] | the call of SES, its retries and its errors |
 //! | `stored`, `variables` (feature `cli`) | the parts of a stored template, and the variables that it needs |
 
-pub mod built_in;
-pub mod compose;
+pub(crate) mod built_in;
+pub(crate) mod compose;
 mod fence;
+#[cfg(test)]
+mod properties;
 pub mod render;
-pub mod ses;
+pub(crate) mod ses;
 #[cfg(feature = "cli")]
-pub mod stored;
-pub mod template;
+pub(crate) mod stored;
+pub(crate) mod template;
 #[cfg(feature = "cli")]
-pub mod variables;
+pub(crate) mod variables;
 
 use std::fmt;
 
 pub use crate::domain::message_payload::MessagePayload;
 pub use compose::{EmailContext, compose};
-pub use ses::{ConnectionProof, Mailer, SendError, Sent};
+pub(crate) use ses::{ConnectionProof, Mailer};
 
 use crate::domain::{
     directory::EmailConnector,

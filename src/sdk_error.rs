@@ -8,7 +8,7 @@ use hyper_util::client::legacy::Error as ClientError;
 /// Describes `error` in one line for the log. A response of the service is described by its error code only, because
 /// its message may quote an item or an address. Without a response there is no data, and the chain of causes is
 /// included.
-pub fn describe<E>(service: &str, error: &SdkError<E>) -> String
+pub(crate) fn describe<E>(service: &str, error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -20,7 +20,7 @@ where
 }
 
 /// Returns `true` if a write certainly did not happen: the service rejected it or did not receive it.
-pub fn certainly_failed<E: Error + 'static>(error: &SdkError<E>) -> bool {
+pub(crate) fn certainly_failed<E: Error + 'static>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::ServiceError(response) => response.raw().status().is_client_error(),
         SdkError::ConstructionFailure(_) => true,
@@ -30,7 +30,7 @@ pub fn certainly_failed<E: Error + 'static>(error: &SdkError<E>) -> bool {
 
 /// Returns `true` if a request certainly did not reach the service, because no connection was established: a name that
 /// does not resolve, a refused connection, a failed or slow handshake.
-pub fn never_arrived<E: Error + 'static>(error: &SdkError<E>) -> bool {
+pub(crate) fn never_arrived<E: Error + 'static>(error: &SdkError<E>) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = match error {
         SdkError::DispatchFailure(failure) => failure.as_connector_error().and_then(Error::source),
         _ => None,

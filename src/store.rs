@@ -3,7 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`keys`] | the keys |
-//! | [`items`] | the rows, as they are written and read |
+//! | [`items`] | writing and reading rows |
 //! | [`directory`] | the read of directory rows, its cache, and their writing |
 //! | `directory_rows`, `members` (feature `cli`) | the directory command's side of the directory |
 //! | `person` (feature `cli`) | one person's data, for the directory command |
@@ -13,27 +13,27 @@
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`standing`] | the standing of an address with an organization |
 //! | [`recipient_rate_limit`] | the sends to a recipient, reserved and released |
-//! | `transaction` | transactions of labelled parts, and why one was cancelled |
+//! | `transaction` | transactions of labelled parts, and the reasons of a cancellation |
 //! | `condition` | the condition that a row has not changed |
 //! | `call` | one call of DynamoDB: its attempts and their backoff |
 
 mod call;
 mod condition;
-pub mod create;
+pub(crate) mod create;
 pub mod directory;
 #[cfg(feature = "cli")]
-pub mod directory_rows;
-pub mod end;
-pub mod idempotency;
+pub(crate) mod directory_rows;
+pub(crate) mod end;
+pub(crate) mod idempotency;
 pub mod items;
-pub mod keys;
+pub(crate) mod keys;
 #[cfg(feature = "cli")]
-pub mod members;
+pub(crate) mod members;
 #[cfg(feature = "cli")]
-pub mod person;
-pub mod read;
+pub(crate) mod person;
+pub(crate) mod read;
 pub mod recipient_rate_limit;
-pub mod standing;
+pub(crate) mod standing;
 mod transaction;
 
 use std::collections::HashMap;
@@ -59,7 +59,7 @@ pub struct Store {
     directory_cache: directory::Cache,
 }
 
-/// A failed access to the table, after all retries. The text names the kind of failure and nothing of the data.
+/// A failed access to the table, after all retries. The text names the kind of failure and contains no data.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct StoreError {
@@ -94,7 +94,7 @@ impl StoreError {
 
 impl Store {
     /// Access to the table of `config` through `client`.
-    pub fn new(client: Client, config: &Config) -> Self {
+    pub(crate) fn new(client: Client, config: &Config) -> Self {
         Self {
             client,
             table: config.table_name.clone(),
@@ -105,7 +105,7 @@ impl Store {
     }
 
     /// Opens the connection, by the same call that requests make first, for a row that does not exist.
-    pub async fn warm_up(&self) {
+    pub(crate) async fn warm_up(&self) {
         let nobody = TenantId::parse("-").expect("a tenant can be called so");
         let key = keys::primary(&nobody, keys::EMAIL_CONNECTOR.to_owned());
         let keys = KeysAndAttributes::builder().keys(key.into()).consistent_read(true).build().expect("keys are set");

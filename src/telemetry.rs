@@ -5,7 +5,7 @@
 //! contains no personal data: no address, no token, no link, no body.
 
 mod embedded;
-pub mod statistics;
+pub(crate) mod statistics;
 mod subscriber;
 
 use std::{
@@ -49,7 +49,7 @@ struct Metrics {
 
 /// The data about a request, after its response is known.
 #[derive(Debug)]
-pub struct Line<'a> {
+pub(crate) struct Line<'a> {
     /// The time at which the request arrived.
     pub at: Timestamp,
     /// API Gateway's request id, which the caller also gets.
@@ -70,7 +70,7 @@ pub struct Line<'a> {
 
 /// The outcome of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Outcome<'a> {
+pub(crate) struct Outcome<'a> {
     /// The status of the response.
     pub status: u16,
     /// The error code, if the request failed.
@@ -83,7 +83,7 @@ pub struct Outcome<'a> {
 
 impl Log {
     /// A log for people, through `tracing`.
-    pub fn readable() -> Self {
+    pub(crate) fn readable() -> Self {
         Self { metrics: None, has_responded: AtomicBool::new(false) }
     }
 
@@ -94,7 +94,7 @@ impl Log {
     }
 
     /// Writes the line of a request. A write error is ignored, so that the response is still sent.
-    pub fn write(&self, line: &Line<'_>) {
+    pub(crate) fn write(&self, line: &Line<'_>) {
         let cold_start = !self.has_responded.swap(true, Ordering::Relaxed);
         let Some(metrics) = &self.metrics else { return line.trace_event(cold_start) };
         let Ok(mut text) = serde_json::to_vec(&Embedded::new(line, &metrics.function, cold_start)) else { return };

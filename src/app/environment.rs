@@ -1,7 +1,7 @@
-//! The SDK configuration of a function: from environment variables only, most of which Lambda sets.
+//! The SDK configuration of a function: from environment variables only. Lambda sets most of them.
 //!
-//! `aws-config` also searches profiles, single sign-on, and the roles of containers and machines, none of which a
-//! function has. Without it the binary is smaller and starts sooner.
+//! `aws-config` also searches profiles, single sign-on, and the roles of containers and machines, which a function
+//! does not have. Without it the binary is smaller and starts sooner.
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_smithy_http_client::{

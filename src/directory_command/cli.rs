@@ -50,7 +50,7 @@ pub(super) enum Command {
     Connector(Verb<PutConnector, All, All>),
     /// The tenant's data about one person, found by an email address
     ///
-    /// Users, invitations, memberships, standings, send windows, and the idempotency records of requests that invited
+    /// Users, invitations, memberships, standings, rate limits, and the idempotency records of requests that invited
     /// the person.
     #[command(subcommand)]
     Person(PersonVerb),

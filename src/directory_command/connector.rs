@@ -42,7 +42,7 @@ pub enum ConnectorError {
 
 /// A connector that passed the check.
 #[derive(Debug)]
-pub struct Checked {
+pub(crate) struct Checked {
     /// The connector, with the variables that its stored templates need.
     pub connector: EmailConnector,
     /// The previews of its templates, ordered by locale.
@@ -52,7 +52,7 @@ pub struct Checked {
 /// A template rendered with sample data.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Preview {
+pub(crate) struct Preview {
     /// The locale of the template.
     pub locale: String,
     /// The variables that it needs, as dotted paths.
@@ -66,7 +66,7 @@ pub struct Preview {
 }
 
 /// Reads, parses and renders each of the connector's own templates.
-pub async fn check(mailer: &Mailer, mut connector: EmailConnector) -> Result<Checked, ConnectorError> {
+pub(crate) async fn check(mailer: &Mailer, mut connector: EmailConnector) -> Result<Checked, ConnectorError> {
     if choose(&connector, None).is_none() {
         return Err(ConnectorError::DefaultLocale(connector.default_locale));
     }

@@ -22,7 +22,7 @@ use crate::{
 /// The kind of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// An organization.
     Organization,
     /// A role that members can have.
@@ -37,7 +37,7 @@ pub enum Kind {
 
 /// A row that keeps the rules.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Entry {
+pub(crate) enum Entry {
     /// An organization.
     Organization(Organization),
     /// A role.
@@ -52,7 +52,7 @@ pub enum Entry {
 
 /// The rules, with the settings that they depend on.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// The longest identifier, in UTF-16 units.
     pub id_max_length: usize,
 }
@@ -95,7 +95,7 @@ struct MemberFields {
 
 impl Kind {
     /// The kind of the row `name`.
-    pub fn of(name: &RowName) -> Self {
+    pub(crate) fn of(name: &RowName) -> Self {
         match name {
             RowName::Organization(_) => Self::Organization,
             RowName::Role(_) => Self::Role,
@@ -106,7 +106,7 @@ impl Kind {
     }
 
     /// The kind of the rows in `set`.
-    pub fn of_all(set: &RowSet) -> Self {
+    pub(crate) fn of_all(set: &RowSet) -> Self {
         match set {
             RowSet::Organizations => Self::Organization,
             RowSet::Roles => Self::Role,
@@ -119,7 +119,7 @@ impl Kind {
 
 impl Entry {
     /// The name of the row.
-    pub fn name(&self) -> RowName {
+    pub(crate) fn name(&self) -> RowName {
         match self {
             Self::Organization(organization) => RowName::Organization(organization.id.clone()),
             Self::Role(role) => RowName::Role(role.id.clone()),
@@ -132,7 +132,7 @@ impl Entry {
 
 impl Rules {
     /// Reads a row with its `kind` as a field.
-    pub fn parse(self, json: &[u8]) -> Result<Entry, String> {
+    pub(crate) fn parse(self, json: &[u8]) -> Result<Entry, String> {
         let mut fields: Map<String, Value> = serde_json::from_slice(json).map_err(|error| describe(&error))?;
         let kind = fields.remove("kind").ok_or("missing field `kind`")?;
         let kind = Kind::deserialize(kind).map_err(|error| format!("kind: {}", describe(&error)))?;
@@ -140,7 +140,7 @@ impl Rules {
     }
 
     /// Reads the fields of a row of `kind`.
-    pub fn entry(self, kind: Kind, fields: Map<String, Value>) -> Result<Entry, String> {
+    pub(crate) fn entry(self, kind: Kind, fields: Map<String, Value>) -> Result<Entry, String> {
         match kind {
             Kind::Organization => self.organization(read(fields)?),
             Kind::Role => self.role(read(fields)?),
@@ -151,7 +151,7 @@ impl Rules {
     }
 
     /// Checks that `id` is a valid identifier; `field` is its name in the error.
-    pub fn id(self, field: &str, id: &str) -> Result<(), String> {
+    pub(crate) fn id(self, field: &str, id: &str) -> Result<(), String> {
         let Self { id_max_length: max } = self;
         let rule =
             || format!("{field}: has to be 1 to {max} characters without `#` and control characters (ID_MAX_LENGTH)");

@@ -35,7 +35,7 @@ use crate::{app::App, domain::ids::TenantId};
 
 /// The options of an import.
 #[derive(Clone, Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// A file of JSON objects, one per line (NDJSON) or in an array; `-` is the standard input
     pub file: PathBuf,
     /// Skip this many rows, which an import that ended early has written
@@ -48,7 +48,7 @@ pub struct Options {
 
 /// The destination of an import.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// The clients.
     pub app: Arc<App>,
     /// The tenant.
@@ -60,7 +60,7 @@ pub struct Target {
 /// The result of an import.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The number of imported rows, without the skipped ones.
     pub rows: u64,
     /// The number of imported rows of each kind.
@@ -107,7 +107,7 @@ struct Failed {
 }
 
 /// A progress bar on the standard error if that is a terminal, and none otherwise.
-pub fn progress(length: Option<u64>) -> ProgressBar {
+pub(crate) fn progress(length: Option<u64>) -> ProgressBar {
     let (bar, template) = match length {
         Some(length) => (ProgressBar::new(length), "{bar:40} {percent}% {msg} {elapsed} (left: {eta})"),
         None => (ProgressBar::new_spinner(), "{spinner} {msg} {elapsed}"),
@@ -118,7 +118,7 @@ pub fn progress(length: Option<u64>) -> ProgressBar {
 }
 
 /// Writes the rows of `source` until the end, an invalid row, a failed batch or Ctrl-C.
-pub async fn import(
+pub(crate) async fn import(
     target: Target,
     source: impl BufRead + Send + 'static,
     options: &Options,

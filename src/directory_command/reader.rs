@@ -3,11 +3,11 @@
 use std::io::{self, BufRead, Read};
 
 /// The maximum length of a row, in bytes: DynamoDB's limit of an item (400 KB).
-pub const MAX_ROW_BYTES: usize = 400 * 1024;
+pub(crate) const MAX_ROW_BYTES: usize = 400 * 1024;
 
 /// A row of the file, not parsed yet.
 #[derive(Debug, PartialEq, Eq)]
-pub struct RawRow {
+pub(crate) struct RawRow {
     /// The line of the file that it begins in, counted from 1.
     pub line: u64,
     /// Its JSON.
@@ -18,7 +18,7 @@ pub struct RawRow {
 
 /// An error in the file.
 #[derive(Debug, PartialEq, Eq)]
-pub struct BadRow {
+pub(crate) struct BadRow {
     /// The line, counted from 1.
     pub line: u64,
     /// The error.
@@ -27,7 +27,7 @@ pub struct BadRow {
 
 /// An iterator over rows. It ends after an error.
 #[derive(Debug)]
-pub struct RowReader<R> {
+pub(crate) struct RowReader<R> {
     source: R,
     line: u64,
     offset: u64,
@@ -55,7 +55,7 @@ struct Nesting {
 
 impl<R: BufRead> RowReader<R> {
     /// A reader of the rows in `source`.
-    pub fn new(source: R) -> Self {
+    pub(crate) fn new(source: R) -> Self {
         Self { source, line: 1, offset: 0, form: Form::Unknown }
     }
 

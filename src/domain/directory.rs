@@ -2,7 +2,7 @@
 //!
 //! The tenant's application writes these rows; the function only reads them.
 
-pub mod connector_row;
+pub(crate) mod connector_row;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -25,7 +25,7 @@ pub struct Organization {
 
 impl Organization {
     /// An organization without further data; its name is its identifier.
-    pub fn unnamed(id: &str) -> Self {
+    pub(crate) fn unnamed(id: &str) -> Self {
         Self { id: id.to_owned(), name: id.to_owned(), branding: Map::new() }
     }
 }
@@ -64,7 +64,7 @@ impl fmt::Debug for User {
 
 impl User {
     /// A user without further data.
-    pub fn unnamed(id: &str) -> Self {
+    pub(crate) fn unnamed(id: &str) -> Self {
         Self { id: id.to_owned(), name: None, primary_email: None, avatar: None }
     }
 }
@@ -144,17 +144,17 @@ pub enum ReferenceChecks {
 
 /// Returns `true` for an identifier that a row can have: not empty, at most `max_length` UTF-16 units, and without `#`
 /// (the separator in keys) and control characters. The row of any other identifier is not found.
-pub fn could_exist(id: &str, max_length: usize) -> bool {
+pub(crate) fn could_exist(id: &str, max_length: usize) -> bool {
     !id.is_empty() && utf16_length(id) <= max_length && !id.contains(|c: char| c == '#' || c.is_control())
 }
 
 /// A host that a link can lead to consists of ASCII letters, digits, dots and hyphens.
-pub fn is_host_name(host: &str) -> bool {
+pub(crate) fn is_host_name(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
 }
 
 /// The length in UTF-16 units, as in JavaScript, so that limits are the same as in a client.
-pub fn utf16_length(text: &str) -> usize {
+pub(crate) fn utf16_length(text: &str) -> usize {
     text.encode_utf16().count()
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The maximum length of an address, in characters (Logto's column width).
-pub const MAX_LENGTH: usize = 256;
+pub(crate) const MAX_LENGTH: usize = 256;
 
 /// An email address in the accepted form. It keeps its case, and comparisons ignore case.
 ///
@@ -78,6 +78,9 @@ fn is_top_level(label: &str) -> bool {
         label.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--")) && label.len() > 4 && is_label(label);
     is_word || is_punycode
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

@@ -32,7 +32,10 @@ pub enum Error {
     },
     /// `expiresAt` is not in the future.
     #[error("The expiration date must be in the future.")]
-    ExpiresInPast,
+    ExpiresInPast {
+        /// The number would be in the future if it were in seconds.
+        looks_like_seconds: bool,
+    },
     /// The invitee's address is longer than 256 characters.
     #[error("The e-mail address is longer than 256 characters.")]
     AddressTooLong,
@@ -146,7 +149,7 @@ pub struct UnknownReferences {
 
 impl UnknownReferences {
     /// Returns `true` if every reference exists.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self == &Self::default()
     }
 }
@@ -156,7 +159,7 @@ const RETRY_SOON: u64 = 1;
 
 impl Error {
     /// The operator's part of the failure. Contains no personal data.
-    pub fn cause(&self) -> Option<&str> {
+    pub(crate) fn cause(&self) -> Option<&str> {
         match self {
             Self::InvalidConnector { cause }
             | Self::InvalidTemplate { cause }
@@ -170,18 +173,13 @@ impl Error {
     }
 
     /// Returns `true` for a failure of the service, which leaves the request undecided.
-    pub const fn is_fault_of_service(&self) -> bool {
+    pub(crate) const fn is_fault_of_service(&self) -> bool {
         matches!(self, Self::StoreUnavailable { .. } | Self::Internal { .. })
-    }
-
-    /// Returns `true` if the same request may succeed later without any change.
-    pub const fn is_retryable(&self) -> bool {
-        self.retry_after().is_some()
     }
 
     /// Returns `true` for failures that the contract decides before the rate limit, although the rate limit can be
     /// known first.
-    pub const fn precedes_rate_limit(&self) -> bool {
+    pub(crate) const fn precedes_rate_limit(&self) -> bool {
         matches!(
             self,
             Self::UnknownReferences(_) | Self::RolesTooLong | Self::NoConnector | Self::InvalidConnector { .. }
@@ -189,7 +187,7 @@ impl Error {
     }
 
     /// Seconds after which the same request may succeed; `None` if a retry does not help.
-    pub const fn retry_after(&self) -> Option<u64> {
+    pub(crate) const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::MessageRateLimited { retry_after } | Self::StillRunning { retry_after } => Some(*retry_after),
             Self::MailThrottled { .. } | Self::MailUnavailable { .. } | Self::StoreUnavailable { .. } => {

@@ -8,15 +8,15 @@ use sha2::{Digest, Sha256};
 use crate::json::{Json, RawFields};
 
 /// The retention of an idempotency record, in **milliseconds**: 24 hours.
-pub const KEPT_MILLIS: i64 = 86_400_000;
+pub(crate) const KEPT_MILLIS: i64 = 86_400_000;
 
 /// A key that a caller chose: 1 to 255 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdempotencyKey(String);
+pub(crate) struct IdempotencyKey(String);
 
 impl IdempotencyKey {
     /// Parses the value of the header; `None` for an invalid key.
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let is_key = (1..=255).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
         is_key.then(|| String::from_utf8(value.to_vec()).ok().map(Self)).flatten()
     }
@@ -25,7 +25,7 @@ impl IdempotencyKey {
 /// A request with an idempotency key. It holds only digests, because subjects and keys have any length and are private
 /// to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdempotentRequest {
+pub(crate) struct IdempotentRequest {
     /// The digest of the caller's subject.
     pub caller: String,
     /// The digest of the key.
@@ -36,7 +36,7 @@ pub struct IdempotentRequest {
 
 impl IdempotentRequest {
     /// The request of the caller `subject` with `key` and the `fields` of the body.
-    pub fn new(subject: &str, key: &IdempotencyKey, fields: &RawFields<'_>) -> Self {
+    pub(crate) fn new(subject: &str, key: &IdempotencyKey, fields: &RawFields<'_>) -> Self {
         Self { caller: digest([subject]), key: digest([&key.0]), request_hash: request_hash(fields) }
     }
 }
@@ -71,6 +71,9 @@ fn digest(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     }
     BASE64_URL_SAFE_NO_PAD.encode(hash.finalize())
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,7 @@ impl TenantId {
     }
 
     /// The tenant's name.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

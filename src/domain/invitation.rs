@@ -25,7 +25,7 @@ pub enum Status {
 
 impl Status {
     /// The name of the status, in the API and in the table.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
             Self::Accepted => "Accepted",
@@ -35,14 +35,14 @@ impl Status {
     }
 
     /// The stored status of that name: any but [`Status::Expired`].
-    pub fn parse_stored(name: &str) -> Option<Self> {
+    pub(crate) fn parse_stored(name: &str) -> Option<Self> {
         [Self::Pending, Self::Accepted, Self::Revoked].into_iter().find(|status| status.as_str() == name)
     }
 }
 
 /// The error of changing an invitation that has ended: accepted, expired or revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended;
+pub(crate) struct Ended;
 
 /// An invitation of an e-mail address to an organization.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +73,7 @@ pub struct Invitation {
 
 /// The valid fields of a caller's request for an invitation.
 #[derive(Clone, Debug)]
-pub struct NewInvitation {
+pub(crate) struct NewInvitation {
     /// The caller's tenant.
     pub tenant: TenantId,
     /// The user who invites, if any.
@@ -93,9 +93,9 @@ impl NewInvitation {
     ///
     /// # Errors
     /// [`Error::ExpiresInPast`], then [`Error::AddressTooLong`].
-    pub fn checked_invitee(&self, now: Timestamp) -> Result<EmailAddress, Error> {
+    pub(crate) fn checked_invitee(&self, now: Timestamp) -> Result<EmailAddress, Error> {
         if self.expires_at <= now {
-            return Err(Error::ExpiresInPast);
+            return Err(Error::ExpiresInPast { looks_like_seconds: self.expires_at.looks_like_seconds(now) });
         }
         // The form was validated before, so that only the length can be wrong here.
         EmailAddress::parse(&self.invitee).map_err(|_| Error::AddressTooLong)
@@ -104,7 +104,7 @@ impl NewInvitation {
 
 impl Invitation {
     /// The pending invitation that `new` asks for, created at `now`, with its `roles` sorted by name.
-    pub fn pending(
+    pub(crate) fn pending(
         new: &NewInvitation,
         invitee: EmailAddress,
         mut roles: Vec<OrganizationRole>,
@@ -127,7 +127,7 @@ impl Invitation {
     }
 
     /// The status at `now`: a pending invitation is expired from the millisecond of `expires_at` on.
-    pub fn status(&self, now: Timestamp) -> Status {
+    pub(crate) fn status(&self, now: Timestamp) -> Status {
         match self.stored_status {
             Status::Pending if self.expires_at <= now => Status::Expired,
             stored => stored,
@@ -138,7 +138,7 @@ impl Invitation {
     ///
     /// # Errors
     /// The invitation has ended.
-    pub fn accepted(&self, user_id: &str, now: Timestamp) -> Result<Self, Ended> {
+    pub(crate) fn accepted(&self, user_id: &str, now: Timestamp) -> Result<Self, Ended> {
         let accepted_user_id = Some(user_id.to_owned());
         Ok(Self { accepted_user_id, ..self.with_status(Status::Accepted, now)? })
     }
@@ -147,7 +147,7 @@ impl Invitation {
     ///
     /// # Errors
     /// The invitation has ended.
-    pub fn revoked(&self, now: Timestamp) -> Result<Self, Ended> {
+    pub(crate) fn revoked(&self, now: Timestamp) -> Result<Self, Ended> {
         self.with_status(Status::Revoked, now)
     }
 

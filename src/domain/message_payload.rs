@@ -10,17 +10,17 @@ pub struct MessagePayload(pub Map<String, Value>);
 
 impl MessagePayload {
     /// The requested locale of the message.
-    pub fn locale(&self) -> Option<&str> {
+    pub(crate) fn locale(&self) -> Option<&str> {
         self.0.get("locale").and_then(Value::as_str)
     }
 
     /// The link for the invitee.
-    pub fn link(&self) -> Option<&str> {
+    pub(crate) fn link(&self) -> Option<&str> {
         self.0.get("link").and_then(Value::as_str)
     }
 
     /// The code that the invitee should enter.
-    pub fn code(&self) -> Option<&str> {
+    pub(crate) fn code(&self) -> Option<&str> {
         self.0.get("code").and_then(Value::as_str)
     }
 }

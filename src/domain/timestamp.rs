@@ -13,11 +13,18 @@ pub struct Timestamp(i64);
 
 impl Timestamp {
     /// The latest time that JavaScript's `Date` can hold, which is the largest `expiresAt` (ECMAScript, time values).
-    pub const MAX: Self = Self(8_640_000_000_000_000);
+    pub(crate) const MAX: Self = Self(8_640_000_000_000_000);
 
     /// A timestamp from milliseconds since the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
+    }
+
+    /// Returns `true` if this number of milliseconds, read as seconds, is after `now` and before the year 2101.
+    pub(crate) fn looks_like_seconds(self, now: Self) -> bool {
+        /// 2101-01-01T00:00:00Z, in milliseconds.
+        const END: i64 = 4_133_980_800_000;
+        (now.0.saturating_add(1)..END).contains(&self.0.saturating_mul(1000))
     }
 
     /// Reads the machine's clock. Called once per request.
@@ -32,19 +39,19 @@ impl Timestamp {
     }
 
     /// Seconds since the epoch, rounded up: the unit of a DynamoDB TTL. Rounding up prevents an early deletion.
-    pub const fn as_secs_ceil(self) -> i64 {
+    pub(crate) const fn as_secs_ceil(self) -> i64 {
         self.0.div_euclid(1000) + (self.0.rem_euclid(1000) != 0) as i64
     }
 
     /// Adds `duration`, to the millisecond. Saturates at the end of the range.
     #[must_use]
-    pub fn plus(self, duration: Duration) -> Self {
+    pub(crate) fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add_unsigned(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// Subtracts `duration`, to the millisecond. Saturates at the end of the range.
     #[must_use]
-    pub fn minus(self, duration: Duration) -> Self {
+    pub(crate) fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub_unsigned(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 

@@ -30,7 +30,7 @@ pub const GROUPS_NOTE: &str = "ALLOWED_GROUPS is set: an HTTP API's JWT authoriz
 
 /// The claims that identify the caller: the subject (RFC 7519), the client of a token without a subject, and the
 /// principal of a REST API's Lambda authorizer.
-pub const SUBJECT_CLAIMS: [&str; 4] = ["sub", "client_id", "azp", "principalId"];
+pub(crate) const SUBJECT_CLAIMS: [&str; 4] = ["sub", "client_id", "azp", "principalId"];
 
 /// An authorized caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +143,9 @@ fn words(text: &str) -> Vec<String> {
 fn inside_brackets(text: &str) -> Option<&str> {
     text.strip_prefix('[')?.strip_suffix(']')
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! The opaque cursor of a paged list: the invitation whose row was read last, with a checksum over it and its list, so
 //! that a cursor which was changed, or made for another list, is told from one of ours. It needs no secret: a cursor is
-//! only a position, and leads nowhere but within the caller's own tenant.
+//! only a position within the caller's own tenant.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -15,13 +15,13 @@ const CHECKSUM_BYTES: usize = 16;
 
 /// Writes and reads the cursors of one list: that of a tenant with some filters.
 #[derive(Clone, Debug)]
-pub struct Cursors {
+pub(crate) struct Cursors {
     list: Sha256,
 }
 
 impl Cursors {
     /// The cursors of the list of `tenant` narrowed to `filters`.
-    pub fn new(tenant: &TenantId, filters: &Filters) -> Self {
+    pub(crate) fn new(tenant: &TenantId, filters: &Filters) -> Self {
         let mut list = Sha256::new();
         let Filters { organization_id, inviter_id, invitee } = filters;
         let parts = [Some(tenant.as_str()), organization_id.as_deref(), inviter_id.as_deref(), invitee.as_deref()];
@@ -34,13 +34,13 @@ impl Cursors {
     }
 
     /// The cursor of the page after `last`.
-    pub fn write(&self, last: &InvitationId) -> String {
+    pub(crate) fn write(&self, last: &InvitationId) -> String {
         let last = last.as_str().as_bytes();
         BASE64_URL_SAFE_NO_PAD.encode([last, &self.checksum(last)].concat())
     }
 
     /// The invitation that the page of a cursor comes after; `None` where it is not a cursor of this list.
-    pub fn read(&self, cursor: &str) -> Option<InvitationId> {
+    pub(crate) fn read(&self, cursor: &str) -> Option<InvitationId> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (last, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
         InvitationId::parse(str::from_utf8(last).ok()?).filter(|_| checksum == self.checksum(last))
@@ -51,6 +51,9 @@ impl Cursors {
         std::array::from_fn(|position| digest[position])
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

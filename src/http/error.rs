@@ -98,7 +98,7 @@ pub enum IssueCode {
 
 impl IssueCode {
     /// The code in a response.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidType => "invalid_type",
             Self::InvalidString => "invalid_string",
@@ -110,7 +110,7 @@ impl IssueCode {
     }
 
     /// Parses a code. Every rule in this crate writes one of them.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         use IssueCode::{InvalidEnumValue, InvalidString, InvalidType, InvalidUnion, TooBig, TooSmall};
         let codes = [InvalidString, TooSmall, TooBig, InvalidEnumValue, InvalidUnion];
         codes.into_iter().find(|code| code.as_str() == text).unwrap_or(InvalidType)
@@ -129,7 +129,7 @@ pub enum PathSegment {
 
 /// The JSON of a failed request. Absent values have no key.
 #[derive(Debug, Serialize)]
-pub struct ErrorBody<'a> {
+pub(crate) struct ErrorBody<'a> {
     code: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,7 +170,7 @@ impl RequestError {
     }
 
     /// The failure of the use case, if it is one.
-    pub const fn use_case(&self) -> Option<&Error> {
+    pub(crate) const fn use_case(&self) -> Option<&Error> {
         match self {
             Self::UseCase(error) => Some(error),
             _ => None,
@@ -178,13 +178,13 @@ impl RequestError {
     }
 
     /// The body of the response.
-    pub fn body(&self) -> ErrorBody<'_> {
+    pub(crate) fn body(&self) -> ErrorBody<'_> {
         let code = self.status_and_code().1;
         ErrorBody { code, message: self.to_string(), data: self.data(), details: self.details() }
     }
 
     /// The additional header of the response, if any.
-    pub fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+    pub(crate) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Unauthorized => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Self::MethodNotAllowed { allow } => Some((header::ALLOW, HeaderValue::from_static(allow))),
@@ -210,6 +210,9 @@ impl RequestError {
             Self::InvalidBody { issues } | Self::InvalidQuery { issues } => {
                 Some(issues.iter().map(Issue::line).collect::<Vec<_>>().join("\n"))
             }
+            Self::UseCase(Error::ExpiresInPast { looks_like_seconds: true }) => {
+                Some("expiresAt is in milliseconds since the epoch; the given number looks like seconds.".to_owned())
+            }
             _ => None,
         }
     }
@@ -220,7 +223,7 @@ const fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     use StatusCode as S;
     match error {
         Error::UnknownInvitation | Error::UnknownUser => (S::NOT_FOUND, "entity.not_found"),
-        Error::ExpiresInPast => (S::BAD_REQUEST, "request.invalid_input"),
+        Error::ExpiresInPast { .. } => (S::BAD_REQUEST, "request.invalid_input"),
         Error::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "request.idempotency_key_reused"),
         Error::StillRunning { .. } => (S::CONFLICT, "request.idempotency_in_progress"),
         Error::AddressTooLong | Error::RolesTooLong => (S::UNPROCESSABLE_ENTITY, "entity.value_too_long"),

@@ -67,18 +67,18 @@ pub struct Query(Vec<(String, String)>);
 
 impl Query {
     /// The value of a parameter; the first of several.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The `names` that occur more than once.
-    pub fn repeated<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
+    pub(crate) fn repeated<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
         let count = |name: &str| self.0.iter().filter(|(key, _)| key == name).count();
         names.iter().copied().filter(|name| count(name) > 1).collect()
     }
 
     /// The query string with `name` set to `value` and the other parameters that `kept` names.
-    pub fn with(&self, name: &str, value: &str, kept: &[&str]) -> String {
+    pub(crate) fn with(&self, name: &str, value: &str, kept: &[&str]) -> String {
         let others = self.0.iter().filter(|(key, _)| key != name && kept.contains(&key.as_str()));
         form_urlencoded::Serializer::new(String::new()).extend_pairs(others).append_pair(name, value).finish()
     }
@@ -174,7 +174,7 @@ impl<'a> Fields<'a> {
 
 impl EventForm {
     /// Converts an HTTP response into this form.
-    pub fn respond(self, response: http::Response<Body>) -> ApiResponse {
+    pub(crate) fn respond(self, response: http::Response<Body>) -> ApiResponse {
         let (parts, body) = response.into_parts();
         let status_code = i64::from(parts.status.as_u16());
         let body = (!matches!(body, Body::Empty)).then_some(body);
@@ -237,6 +237,9 @@ fn body(event: &Fields<'_>) -> Result<Vec<u8>, BodyError> {
         _ => Ok(text.into_bytes()),
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

@@ -1,18 +1,18 @@
 //! The operations of the API, one file each: from HTTP to the use case and back.
 
-pub mod create;
-pub mod delete;
-pub mod get;
-pub mod list;
-pub mod message;
-pub mod status;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod message;
+pub(crate) mod status;
 
 use super::{caller::Caller, event::Event};
 use crate::clock::RequestClock;
 
 /// An authorized request.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// The caller.
     pub caller: Caller,
     /// The event from API Gateway.

@@ -1,7 +1,7 @@
 //! Creating an invitation, and mailing it when asked.
 //!
-//! All that can be decided without writing is decided before the one transaction; but what stands against the invitation
-//! in the table is told first, because the contract decides it first.
+//! All checks that need no write run before the one transaction. If one of them fails, a reason in the table that the
+//! contract decides earlier, such as an existing membership, is reported instead.
 
 use super::{email, replay};
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 
 /// The outcome of a create that did not fail.
 #[derive(Debug)]
-pub enum CreateOutcome {
+pub(crate) enum CreateOutcome {
     /// The invitation exists, and its email was sent where one was asked for.
     Created(Invitation),
     /// The request was made before with the same idempotency key. Holds the invitation's entity as it was then, as JSON:
@@ -34,9 +34,9 @@ pub enum CreateOutcome {
     Replayed(String),
 }
 
-/// A create as it was asked for.
+/// The request of a create.
 #[derive(Debug)]
-pub struct CreateRequest<'a> {
+pub(crate) struct CreateRequest<'a> {
     /// The invitation.
     pub new: NewInvitation,
     /// The variables of its email, where one is wanted.
@@ -47,13 +47,12 @@ pub struct CreateRequest<'a> {
     pub clock: RequestClock,
 }
 
-/// Creates an invitation. A request that was made before, with the same idempotency key, gets the outcome that it had
-/// then, whatever would be said to it now. That it was made before shows in the transaction, so that the usual request
-/// needs no read for it.
+/// Creates an invitation. A retry with the same idempotency key gets the first outcome again, even if the request would
+/// fail now. The transaction detects a retry, so that the first request needs no read for it.
 ///
 /// # Errors
 /// In the order of the contract's "Outcomes".
-pub async fn create(app: &App, request: CreateRequest<'_>) -> Result<CreateOutcome, Error> {
+pub(crate) async fn create(app: &App, request: CreateRequest<'_>) -> Result<CreateOutcome, Error> {
     match attempt(app, &request).await? {
         Attempt::Created(invitation) => Ok(CreateOutcome::Created(invitation)),
         Attempt::Retried(record) if !request.idempotent.is_some_and(|idempotent| record.is_of(idempotent)) => {
@@ -97,7 +96,7 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
     Ok(Attempt::Created(invitation))
 }
 
-/// An invitation that was written and still has to be mailed, with all that has to be completed or rolled back then.
+/// An invitation that is written but not mailed yet, with everything that is then completed or rolled back.
 pub(super) struct Unmailed<'a> {
     pub(super) app: &'a App,
     pub(super) created: CreatedInvitation<'a>,
@@ -139,7 +138,7 @@ impl Unmailed<'_> {
     }
 }
 
-/// The invitation that is asked for, and its email where one is wanted. Nothing is written.
+/// Prepares the requested invitation, and its email if one is requested. Writes nothing.
 async fn prepare(app: &App, request: &CreateRequest<'_>) -> Result<(Invitation, Option<Email>), Error> {
     let invitee = request.new.checked_invitee(request.clock.now)?;
     let lookup = DirectoryLookup {
@@ -155,7 +154,7 @@ async fn prepare(app: &App, request: &CreateRequest<'_>) -> Result<(Invitation, 
     }
 }
 
-/// The invitation with its roles, and its email where one is wanted.
+/// The invitation with its roles, and its email if one is requested.
 fn resolve(
     app: &App,
     request: &CreateRequest<'_>,
@@ -210,8 +209,8 @@ impl ResolvedReferences {
     }
 }
 
-/// The error to tell of an invitation that cannot be made because of `error`: that, unless something that the contract
-/// decides earlier stands against it in the table.
+/// The error of a create that failed with `error`: a reason in the table that the contract decides earlier, otherwise
+/// `error`.
 async fn first_error(
     app: &App,
     request: &CreateRequest<'_>,

@@ -16,10 +16,10 @@ use crate::{
     },
 };
 
-/// The email of an invitation that exists, from the directory as it is by now.
+/// Composes the email of an existing invitation from the current directory.
 ///
 /// # Errors
-/// Those of [`compose`], [`Error::NoConnector`] or [`Error::InvalidConnector`].
+/// Those of [`compose()`], [`Error::NoConnector`] or [`Error::InvalidConnector`].
 pub(super) async fn of_existing(
     app: &App,
     invitation: &Invitation,
@@ -34,7 +34,7 @@ pub(super) async fn of_existing(
     };
     let directory = app.store.directory(&invitation.tenant, lookup, clock).await?;
     let connector = connector(&directory, &app.config)?;
-    // What has left the directory since the invitation was made is known by its identifier alone.
+    // Organizations and users that were deleted from the directory since then appear by their identifier.
     let organization = directory.organization(&invitation.organization_id)?;
     let organization = organization.unwrap_or_else(|| Organization::unnamed(&invitation.organization_id));
     let inviter = invitation.inviter_id.as_deref();
@@ -43,7 +43,7 @@ pub(super) async fn of_existing(
     compose(connector, payload, EmailContext { invitation, organization: &organization, inviter: inviter.as_ref() })
 }
 
-/// The tenant's email connector, or else the stack's, with the configuration set that it is used with. A connector of
+/// The tenant's email connector, otherwise the stack's, with its configuration set. A connector of
 /// the tenant that cannot be used is an error: the stack's would send without the tenant's own rules.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::UnknownUser`] or [`Error::AnotherInvitee`].
-pub async fn accept(
+pub(crate) async fn accept(
     app: &App,
     key: InvitationKey<'_>,
     user_id: &str,
@@ -33,27 +33,27 @@ pub async fn accept(
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`] or [`Error::InvitationEnded`].
-pub async fn revoke(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
+pub(crate) async fn revoke(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
     let revoked = find::get(app, key, clock).await?.revoked(clock.now).map_err(|_| Error::InvitationEnded)?;
     let is_done = app.store.revoke(&revoked, clock).await?;
     if is_done { Ok(revoked) } else { Err(lost(app, key, clock).await) }
 }
 
-/// Deletes an invitation, in whatever status, which frees its invitee for another.
+/// Deletes an invitation in any status, which frees its invitee for another.
 ///
 /// # Errors
-/// [`Error::UnknownInvitation`] where the tenant has none.
-pub async fn delete(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<(), Error> {
+/// [`Error::UnknownInvitation`] if the tenant has none.
+pub(crate) async fn delete(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<(), Error> {
     let was_there = app.store.delete_invitation(key.tenant, key.id, clock).await?;
     if was_there { Ok(()) } else { Err(Error::UnknownInvitation) }
 }
 
-/// The failure of a request that came second: another has ended the invitation, or deleted it.
+/// The failure of a request after another request ended or deleted the invitation.
 async fn lost(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Error {
     find::get(app, key, clock).await.map_or_else(|error| error, |_| Error::InvitationEnded)
 }
 
-/// The user has to exist, and the invitation has to be theirs. Where references are trusted, so is that.
+/// Checks that the user exists and is the invitee. With trusted references, checks nothing.
 async fn check_user(app: &App, invitation: &Invitation, user_id: &str, clock: RequestClock) -> Result<(), Error> {
     let lookup = DirectoryLookup { user_id: Some(user_id), ..DirectoryLookup::default() };
     let directory = app.store.directory(&invitation.tenant, lookup, clock).await?;

@@ -20,9 +20,9 @@ use crate::{
 /// index, and 256 without filters.
 const MOST_QUERIES: usize = 10;
 
-/// The list that is asked for.
+/// A request for a list.
 #[derive(Debug)]
-pub struct ListRequest<'a> {
+pub(crate) struct ListRequest<'a> {
     /// The tenant of the caller.
     pub tenant: &'a TenantId,
     /// The filters, which combine.
@@ -35,16 +35,16 @@ pub struct ListRequest<'a> {
 
 /// A page of a list.
 #[derive(Debug)]
-pub struct PageRequest {
+pub(crate) struct PageRequest {
     /// The most invitations in it.
     pub size: usize,
     /// The invitation whose row was read last for the page before.
     pub after: Option<InvitationId>,
 }
 
-/// The end of the reading of a list.
+/// The reason for which a list ended.
 #[derive(Debug)]
-pub enum ListEnd {
+pub(crate) enum ListEnd {
     /// There are no more invitations.
     Complete,
     /// The next page comes after this invitation.
@@ -56,8 +56,8 @@ pub enum ListEnd {
 /// The invitation with that key.
 ///
 /// # Errors
-/// [`Error::UnknownInvitation`] where the tenant has none.
-pub async fn get(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
+/// [`Error::UnknownInvitation`] if the tenant has none.
+pub(crate) async fn get(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
     app.store.get(key.tenant, key.id, clock.deadline).await?.ok_or(Error::UnknownInvitation)
 }
 
@@ -65,7 +65,7 @@ pub async fn get(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Resu
 ///
 /// # Errors
 /// Those of the table. A row that cannot be read is left out, logged and counted.
-pub async fn list(
+pub(crate) async fn list(
     app: &App,
     request: ListRequest<'_>,
     take: impl FnMut(&Invitation) -> bool,
@@ -98,9 +98,9 @@ async fn everything(
     Ok(ListEnd::Complete)
 }
 
-/// Reads a page. It is short, or empty, where the filters leave out nearly all of what [`MOST_QUERIES`] read, or half of
-/// the time is gone: then the next page goes on after the last row that was read. The other half is for the query that is
-/// under way.
+/// Reads a page. A page is short or empty if the filters exclude nearly all rows of [`MOST_QUERIES`] queries, or if half
+/// of the time has passed: the next page then starts after the last row that was read. The other half of the time is for
+/// the query in progress.
 async fn one_page(
     mut reader: ListReader<'_>,
     size: usize,
@@ -117,7 +117,7 @@ async fn one_page(
             (taken, last) = (taken + 1, Some(invitation.id));
         }
         if reader.queries() >= MOST_QUERIES || begin_by.has_passed_in(Duration::ZERO) {
-            // Where the last key is none of ours, the next query may end with one that is.
+            // The last key may be one that another program wrote; the next query may end with one of ours.
             if let Some(position) = reader.position() {
                 return Ok(ListEnd::After(position));
             }
@@ -126,7 +126,7 @@ async fn one_page(
     Ok(ListEnd::Complete)
 }
 
-/// Says whether an invitation can match the filters. An identifier that cannot exist is not looked up.
+/// Returns `true` if an invitation can match the filters. An identifier that cannot exist is not looked up.
 fn can_match(filters: &Filters, id_max_length: usize) -> bool {
     let id_can = |id: &Option<String>| id.as_ref().is_none_or(|id| could_exist(id, id_max_length));
     let invitee_can = filters.invitee.as_ref().is_none_or(|invitee| could_exist(invitee, MAX_LENGTH));

@@ -1,5 +1,5 @@
-//! A create that is retried with its idempotency key: answered as it was, after doing what an attempt left undone whose
-//! lease has expired.
+//! The replay of a create by its idempotency key: it returns the first response, and completes an attempt whose lease
+//! has expired.
 
 use super::{
     create::{CreateRequest, Unmailed},
@@ -20,8 +20,8 @@ use crate::{
     telemetry::statistics,
 };
 
-/// Replays the create of `record`: gives the entity that the first attempt made, as JSON, after sending its email where
-/// that attempt died before.
+/// Replays the create of `record`: returns the entity of the first attempt as JSON, and sends its email first if that
+/// attempt died before.
 ///
 /// # Errors
 /// [`Error::StillRunning`] as long as another attempt holds the lease, and the errors of sending an email.
@@ -30,23 +30,22 @@ pub(super) async fn replay(app: &App, request: &CreateRequest<'_>, record: Idemp
     let now = request.clock.now;
     match record.progress {
         Progress::Completed => return Ok(record.response),
-        Progress::InProgress { lease_expires_at } if lease_expires_at > now => {
+        Progress::Leased { lease_expires_at } if lease_expires_at > now => {
             return Err(still_running(lease_expires_at, now));
         }
-        Progress::InProgress { .. } | Progress::UnreadableLease(_) => {}
+        Progress::Leased { .. } | Progress::UnreadableLease(_) => {}
     }
     if send_missing_email(app, request, &record).await? { Ok(record.response) } else { Err(still_running(now, now)) }
 }
 
-/// Sends the email that an earlier attempt may have left unsent. Whether it did cannot be known where it died after SES
-/// took the message: then it is sent twice, which is better than not at all. Gives `false` where another attempt has
-/// the lease.
+/// Sends the email of an attempt that died. If it died after SES took the message, the email is sent twice, which is
+/// better than not at all. Returns `false` if another attempt holds the lease.
 async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &IdempotencyRecord) -> Result<bool, Error> {
     let clock = request.clock;
     let invitation = app.store.get(&request.new.tenant, &record.invitation_id, clock.deadline).await?;
     let is_pending = |invitation: &Invitation| invitation.status(clock.now) == Status::Pending;
     let Some((invitation, payload)) = invitation.filter(is_pending).zip(request.payload) else {
-        // Nobody is left to mail.
+        // The invitation has ended, so there is no email to send.
         app.store.complete(record, clock).await?;
         return Ok(true);
     };
@@ -73,7 +72,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
             unmailed.mail(&email, proof).await?;
             Ok(true)
         }
-        // The connector or its templates have changed since: the call would be refused if it were made now.
+        // The connector or its templates have changed since, so that a new request would fail.
         Err(error) => {
             unmailed.roll_back().await;
             Err(error)

@@ -17,8 +17,8 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::MessageRateLimited`], and those of composing and
-/// sending an email. Where SES certainly did not take the message, the send does not count.
-pub async fn resend(
+/// sending an email. If SES certainly did not take the message, the send is released.
+pub(crate) async fn resend(
     app: &App,
     key: InvitationKey<'_>,
     payload: &MessagePayload,
@@ -36,7 +36,7 @@ pub async fn resend(
     let email = match email::of_existing(app, &invitation, payload, clock).await {
         Ok(email) => email,
         Err(error) if error.is_fault_of_service() || error.precedes_rate_limit() => return Err(error),
-        // That the recipient has had enough is told first, being decided first.
+        // The rate limit is reported first, because the contract decides it first.
         Err(error) => {
             let retry_after = app.store.seconds_until_free(&rate_limit, clock).await?;
             return Err(retry_after.map_or(error, |retry_after| Error::MessageRateLimited { retry_after }));
@@ -51,14 +51,14 @@ pub async fn resend(
         }
         Err(failure) => {
             if let Err(error) = app.store.release_send(reserved, clock.now, clock).await {
-                tracing::error!(%error, invitation_id = %invitation.id, "send of a message that was not sent not released");
+                tracing::error!(%error, invitation_id = %invitation.id, "reserved send not released after a failed send");
             }
             Err(failure.into())
         }
     }
 }
 
-/// Reserves the send in the recipient's rate limit, if the invitation still is pending.
+/// Reserves the send in the recipient's rate limit, if the invitation is still pending.
 async fn reserve(
     app: &App,
     invitation: &Invitation,

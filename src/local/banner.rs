@@ -18,7 +18,7 @@ pub const CLIENT: &str = "cargo-dev";
 
 /// The addresses of the stack.
 #[derive(Clone, Debug)]
-pub struct Addresses {
+pub(crate) struct Addresses {
     /// The URL of the gateway and the pages.
     pub gateway: String,
     /// The URL of DynamoDB.
@@ -32,7 +32,7 @@ pub struct Addresses {
 }
 
 /// The banner. `color` adds terminal colours.
-pub fn banner(addresses: &Addresses, now: Timestamp, color: bool) -> String {
+pub(crate) fn banner(addresses: &Addresses, now: Timestamp, color: bool) -> String {
     let (bold, dim, plain) = if color { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
     let Addresses { gateway, dynamodb, ses, table, storage } = addresses;
     let token = token(now);
@@ -70,7 +70,7 @@ export AWS_ENDPOINT_URL_DYNAMODB={dynamodb} AWS_ENDPOINT_URL_SESV2={ses} TABLE_N
 }
 
 /// A curl command that creates an invitation and mails it, for bash and zsh.
-pub fn curl(gateway: &str, now: Timestamp) -> String {
+pub(crate) fn curl(gateway: &str, now: Timestamp) -> String {
     let expires_at = now.plus_millis(LIFETIME_SECONDS * 1000).as_millis();
     let token = token(now);
     format!(

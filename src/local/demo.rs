@@ -21,12 +21,12 @@ use crate::{
 /// The tenant with a directory and an email connector.
 pub const TENANT: &str = "default";
 /// The tenant without an email connector.
-pub const TENANT_WITHOUT_MAIL: &str = "no-mail";
+pub(crate) const TENANT_WITHOUT_MAIL: &str = "no-mail";
 
 const STORED_TEMPLATE: &str = "acme-invitation";
 
 /// Writes the demo tenants' directory and the stored template. Repeating it changes nothing.
-pub async fn load(store: &Store, ses: &SesStandIn) -> Result<(), StoreError> {
+pub(crate) async fn load(store: &Store, ses: &SesStandIn) -> Result<(), StoreError> {
     let tenant = tenant(TENANT);
     store.put_organization(&tenant, &acme()).await?;
     store.put_role(&tenant, &role("admin", "Administrator")).await?;

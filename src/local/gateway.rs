@@ -26,7 +26,7 @@ const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(29);
 
 /// Routes requests to `pages`, and all others to the function.
-pub fn router(app: Arc<App>, pages: Router) -> Router {
+pub(crate) fn router(app: Arc<App>, pages: Router) -> Router {
     Router::new().merge(pages.with_state(())).fallback(forward).with_state(app)
 }
 

@@ -34,7 +34,7 @@ struct PageQuery {
 }
 
 /// The pages with the mail of `ses`. `gateway` is their base URL.
-pub fn router(ses: Arc<SesStandIn>, gateway: String) -> Router {
+pub(crate) fn router(ses: Arc<SesStandIn>, gateway: String) -> Router {
     let inbox = Arc::new(Inbox { ses, gateway });
     Router::new()
         .route("/inbox", get(list))

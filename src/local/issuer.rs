@@ -21,11 +21,11 @@ use sha2::Sha256;
 use crate::domain::{ids::TenantId, timestamp::Timestamp};
 
 /// The `iss` of every token. It has no port, so that a token stays valid when the port changes.
-pub const ISSUER: &str = "http://localhost/oidc";
+pub(crate) const ISSUER: &str = "http://localhost/oidc";
 /// The path of the token endpoint.
-pub const TOKEN_PATH: &str = "/oidc/token";
+pub(crate) const TOKEN_PATH: &str = "/oidc/token";
 /// The lifetime of a token from the endpoint, in seconds, as with Logto.
-pub const LIFETIME_SECONDS: i64 = 3600;
+pub(crate) const LIFETIME_SECONDS: i64 = 3600;
 
 const KEY: &[u8] = b"organization-invitations: a development key that protects nothing";
 /// `{"alg":"HS256","typ":"JWT"}`: the header of every token, and the only accepted one.
@@ -33,7 +33,7 @@ const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 const DEFAULT_SCOPE: &str = "all";
 
 /// The verified claims of a token.
-pub type Claims = Map<String, Value>;
+pub(crate) type Claims = Map<String, Value>;
 
 /// Issues a token of `tenant` for the client `client_id`.
 pub fn token(tenant: &TenantId, client_id: &str, scope: &str, now: Timestamp, lifetime_seconds: i64) -> String {
@@ -50,7 +50,7 @@ pub fn token(tenant: &TenantId, client_id: &str, scope: &str, now: Timestamp, li
 }
 
 /// Signs claims without checking them.
-pub fn sign(claims: &Value) -> String {
+pub(crate) fn sign(claims: &Value) -> String {
     let signed = format!("{HEADER}.{}", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
     let signature = BASE64_URL_SAFE_NO_PAD.encode(mac(&signed).finalize().into_bytes());
     format!("{signed}.{signature}")
@@ -61,7 +61,7 @@ pub fn sign(claims: &Value) -> String {
 ///
 /// # Errors
 /// The reason, as the `error_description` for the caller.
-pub fn verify(token: &str, now: Timestamp) -> Result<Claims, &'static str> {
+pub(crate) fn verify(token: &str, now: Timestamp) -> Result<Claims, &'static str> {
     let (signed, signature) = token.rsplit_once('.').ok_or("the token is not a JWT")?;
     let (header, payload) = signed.split_once('.').ok_or("the token is not a JWT")?;
     if header != HEADER {
@@ -76,7 +76,7 @@ pub fn verify(token: &str, now: Timestamp) -> Result<Claims, &'static str> {
 }
 
 /// The token endpoint.
-pub fn router() -> Router {
+pub(crate) fn router() -> Router {
     Router::new().route(TOKEN_PATH, routing::post(issue))
 }
 

@@ -44,7 +44,7 @@ struct PageQuery {
 }
 
 /// The page with the invitations of `app` and the mail of `ses`. `gateway` is its base URL.
-pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, gateway: String) -> Router {
+pub(crate) fn router(app: Arc<App>, ses: Arc<SesStandIn>, gateway: String) -> Router {
     Router::new().route("/invitations", get(show)).with_state(Arc::new(Overview { app, ses, gateway }))
 }
 

@@ -2,7 +2,7 @@
 //! for reading instead of delivering it.
 //!
 //! It rejects what SES rejects, with SES's error types. Like SES, it does not HTML-escape values in templates, and
-//! accepts a message whose template data lacks a variable without ever delivering it, which is recorded as a
+//! accepts a message whose template data lacks a variable without delivering it, which is recorded as a
 //! [`RenderingFailure`]. Unlike SES, it treats every sender as verified and every configuration set as existing, and
 //! supports neither raw messages nor attachments.
 //!
@@ -91,7 +91,7 @@ pub struct Mail {
 /// event of the configuration set.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RenderingFailure {
+pub(crate) struct RenderingFailure {
     /// SES's id of the message.
     pub id: String,
     /// The time of acceptance.
@@ -106,12 +106,12 @@ pub struct RenderingFailure {
 
 impl SesStandIn {
     /// A stand-in without mail and templates.
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::default()
     }
 
     /// The operations of SES v2 that the stand-in supports.
-    pub fn router(self: Arc<Self>) -> Router {
+    pub(crate) fn router(self: Arc<Self>) -> Router {
         let template = routing::get(templates::get).put(templates::update).delete(templates::delete);
         Router::new()
             .route(SEND_EMAIL, routing::post(send::send))
@@ -130,12 +130,12 @@ impl SesStandIn {
     }
 
     /// The mail with that id.
-    pub fn mail(&self, id: &str) -> Option<Mail> {
+    pub(crate) fn mail(&self, id: &str) -> Option<Mail> {
         self.account().mails.iter().find(|mail| mail.id == id).cloned()
     }
 
     /// The messages that were accepted but could not be rendered, newest first.
-    pub fn rendering_failures(&self) -> Vec<RenderingFailure> {
+    pub(crate) fn rendering_failures(&self) -> Vec<RenderingFailure> {
         self.account().rendering_failures.iter().cloned().collect()
     }
 

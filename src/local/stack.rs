@@ -125,7 +125,7 @@ impl Stack {
 
     /// Makes the function call the services inside the process where possible, which saves a sixth of the CPU time.
     /// Tests use the network, where more can fail.
-    pub fn call_services_in_process(&mut self) {
+    pub(crate) fn call_services_in_process(&mut self) {
         let services = Services {
             database: self.database.clone(),
             dynamodb_url: self.dynamodb_url.clone(),
@@ -150,7 +150,7 @@ impl Stack {
     }
 
     /// Deletes expired rows every `period`, which DynamoDB does within days.
-    pub fn sweep_every(&mut self, period: Duration) {
+    pub(crate) fn sweep_every(&mut self, period: Duration) {
         let database = self.database.clone();
         self.servers.spawn_until_shutdown(async move {
             let mut ticks = tokio::time::interval(period);

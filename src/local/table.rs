@@ -32,7 +32,7 @@ pub enum TableError {
 }
 
 /// Creates the table with the name `name`, unless it exists.
-pub async fn create(client: &Client, name: &str) -> Result<(), TableError> {
+pub(crate) async fn create(client: &Client, name: &str) -> Result<(), TableError> {
     let properties = properties(TEMPLATE)?;
     let time_to_live = properties.time_to_live_specification.clone();
     let created = properties.into_request(name)?.send_with(client).await;

@@ -8,11 +8,11 @@ use std::fmt::{self, Write};
 use askama::{Template, filters::Escaper};
 use handlebars::html_escape;
 
-pub use self::phrases::Phrases;
+pub(crate) use self::phrases::Phrases;
 use self::phrases::{Inviter, LANGUAGES};
 use super::render::{MAX_PART_BYTES, RenderFailure, Rendered};
 
-/// The values that an email shows. None of them is escaped yet, and an empty text is given as `None`.
+/// The values that an email shows. They are not escaped yet. An empty text is `None`.
 #[derive(Debug)]
 pub(super) struct Values<'a> {
     /// The organization's name.
@@ -34,13 +34,13 @@ pub(super) struct Values<'a> {
 }
 
 /// The phrases in the language of `locale`; its region and script are ignored.
-pub fn phrases(locale: &str) -> Option<&'static Phrases> {
+pub(crate) fn phrases(locale: &str) -> Option<&'static Phrases> {
     let language = locale.split(['-', '_']).next()?;
     LANGUAGES.into_iter().find(|phrases| phrases.locale.eq_ignore_ascii_case(language))
 }
 
 /// The locales that the function has phrases for.
-pub fn locales() -> impl Iterator<Item = &'static str> {
+pub(crate) fn locales() -> impl Iterator<Item = &'static str> {
     LANGUAGES.into_iter().map(|phrases| phrases.locale)
 }
 

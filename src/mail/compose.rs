@@ -28,7 +28,7 @@ const MAX_SUBJECT_LENGTH: usize = 998;
 /// The last time that RFC 3339 can write: the end of the year 9999.
 const LAST_WRITABLE: Timestamp = Timestamp::from_millis(253_402_300_799_000);
 
-/// An invitation, with the people and the organization that its email speaks of.
+/// An invitation, with the organization and the inviter that its email mentions.
 #[derive(Clone, Copy, Debug)]
 pub struct EmailContext<'a> {
     /// The invitation.
@@ -108,8 +108,8 @@ fn variables(payload: &MessagePayload, context: EmailContext<'_>) -> Value {
     harmless(Value::Object(variables))
 }
 
-/// Removes fields that are null, since a variable that is null counts as missing, and makes every text harmless. A key
-/// that is not harmless is removed: no template needs one.
+/// Removes null fields, since a null variable counts as missing, and makes every text harmless. Removes keys that are not
+/// harmless, which no template needs.
 fn harmless(value: Value) -> Value {
     match value {
         Value::String(text) => harmless_text(&text).into(),
@@ -123,8 +123,8 @@ fn harmless(value: Value) -> Value {
     }
 }
 
-/// Removes the characters that would act outside of a value's own place: control characters become spaces, and those
-/// that turn the direction of all that follows (Unicode Standard Annex #9) are left out.
+/// Removes the characters that affect the text around a value: control characters become spaces, and characters that
+/// change the direction of the following text (Unicode Standard Annex #9) are removed.
 fn harmless_text(text: &str) -> String {
     text.replace(turns_direction, "").replace(is_control, " ")
 }
@@ -134,13 +134,12 @@ fn is_control(c: char) -> bool {
     c.is_control() && !['\n', '\r', '\t'].contains(&c)
 }
 
-/// Embeddings, overrides and isolates. The marks that a text may need where it is written from right to left end with
-/// themselves, and stay.
+/// Embeddings, overrides and isolates. Right-to-left marks affect only their own position, and stay.
 fn turns_direction(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The two halves of a time as RFC 3339 writes it in UTC, to the second.
+/// Date and time of day in the format of RFC 3339, in UTC, to the second.
 fn date_and_time(clock: Timestamp) -> (String, String) {
     let seconds = clock.min(LAST_WRITABLE).as_millis().div_euclid(1000);
     let text = DateTime::from_secs(seconds).fmt(DateTimeFormat::DateTime).unwrap_or_default();
@@ -185,8 +184,8 @@ fn invalid(locale: &str, cause: &str) -> Error {
 }
 
 /// The data of a stored template. SES neither escapes values nor reports a missing one, and does not say which of them
-/// become headers: so missing variables are found here, every value is escaped unless the connector says otherwise, and
-/// each stays on one line.
+/// become headers. This therefore finds missing variables, escapes every value unless the connector says otherwise, and
+/// keeps each on one line.
 fn stored(name: &str, needed: &[String], escape_html: bool, variables: Value) -> Result<Content, Error> {
     let names: Vec<String> = needed.iter().filter(|path| !is_given(&variables, path)).cloned().collect();
     if !names.is_empty() {

@@ -1,14 +1,14 @@
 //! The checks of what a caller puts into an email: its link and its code.
 //!
-//! It covers `link` and `code`. It does not cover other keys of a payload, which mean something in a tenant's own
-//! templates alone, nor the names in the directory, which are the tenant's own.
+//! It does not cover other keys of a payload, which only a tenant's own templates use, nor the names in the directory,
+//! which are the tenant's own.
 
 use crate::domain::{
     directory::{is_host_name, utf16_length},
     error::Error,
 };
 
-/// The characters that RFC 3986 does not allow in an address: a reader of a text ends or begins a link there.
+/// The characters that RFC 3986 does not allow in a URL: mail programs end or begin a link there.
 const NEVER_IN_A_LINK: &[u8] = b"\"<>\\^`{|}";
 
 /// Schemes that run code (`javascript`, `vbscript`), carry their content along (`data`), or read what is on the reader's
@@ -16,7 +16,7 @@ const NEVER_IN_A_LINK: &[u8] = b"\"<>\\^`{|}";
 const FORBIDDEN_SCHEMES: [&str; 9] =
     ["about", "blob", "data", "file", "filesystem", "jar", "javascript", "vbscript", "view-source"];
 
-/// The longest code where link hosts are listed, in UTF-16 units.
+/// The maximum length of a code if link hosts are listed, in UTF-16 units.
 const MAX_CODE_LENGTH: usize = 64;
 
 /// Checks the payload's `link` and `code`. Without `hosts` a link may lead anywhere, and a code may be anything.
@@ -36,7 +36,7 @@ pub(super) fn check(link: Option<&str>, code: Option<&str>, hosts: &[String]) ->
 }
 
 /// Browsers drop control characters and spaces in front of a scheme, drop tabs and line ends anywhere in it, and ignore
-/// its case (WHATWG URL Standard, "URL parsing"). Here everything that is no visible ASCII character is ignored, which
+/// its case (WHATWG URL Standard, "URL parsing"). This ignores everything that is no visible ASCII character, which
 /// covers that and programs that drop more.
 fn has_forbidden_scheme(link: &str) -> bool {
     let Some((scheme, _)) = link.split_once(':') else { return false };
@@ -59,7 +59,8 @@ fn host(link: &str) -> Option<&str> {
     (is_host_name(host) && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(host)
 }
 
-/// One line, and without the characters of a scheme, a path or a mail address, of which a mail program would make a link.
+/// One line without the characters of a scheme, a path or a mail address, because a mail program would turn them into a
+/// link.
 fn is_plain_code(code: &str) -> bool {
     let is_forbidden = |c: char| c.is_control() || matches!(c, '/' | ':' | '@' | '\u{2028}' | '\u{2029}');
     utf16_length(code) <= MAX_CODE_LENGTH && !code.contains(is_forbidden)

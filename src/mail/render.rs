@@ -56,7 +56,7 @@ pub struct Rendered {
 /// Renders the parts of an inline template with the same variables.
 ///
 /// # Errors
-/// [`RenderFailure::Missing`] names what any of the parts lacks.
+/// [`RenderFailure::Missing`] names the missing variables of all parts.
 pub fn render(subject: &str, html: &str, text: &str, variables: &Value) -> Result<Rendered, RenderFailure> {
     static TEXT: LazyLock<Handlebars> = LazyLock::new(|| strict(no_escape));
     static HTML: LazyLock<Handlebars> = LazyLock::new(|| strict(html_escape));
@@ -119,8 +119,8 @@ fn render_part(
     Ok(String::new())
 }
 
-/// Compiles a template. It can use only what SES has too, so that it can move there, and no partials: they could include
-/// each other for ever, and an email does not need them.
+/// Compiles a template. It can use only the features of SES's Handlebars, and no partials: they could include
+/// each other endlessly, and an email does not need them.
 pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     let invalid = |reason: &str| RenderFailure::Invalid(reason.to_owned());
     bounds::check(template).map_err(invalid)?;
@@ -201,7 +201,7 @@ fn belongs_to_a_loop(name: &str) -> bool {
     name.starts_with('@')
 }
 
-/// Puts an empty text in the place of a variable. Returns `false` where that was not possible, or not new.
+/// Replaces a variable by an empty text. Returns `false` if that is impossible, or was done before.
 fn make_up(variables: &mut Value, path: &str) -> bool {
     let mut place = variables;
     for key in path.split('.') {

@@ -1,8 +1,8 @@
-//! The call of SES: the proof that its connection is alive, the attempts, and how each of them ended.
+//! The call of SES: the proof that its connection is alive, the attempts and their outcomes.
 //!
 //! SES has no request token, so a message must never be sent again once SES may have taken it. An attempt ends in one of
 //! three ways: SES *took* the message; SES *certainly did not* (no connection, throttled, rejected), so that it may be
-//! sent again or rolled back; or SES *may have* taken it (the request was written, and the answer is late, lost or
+//! sent again or rolled back; or SES *may have* taken it (the request was written, and the response is late, lost or
 //! unreadable). A message only goes out on a connection that was proved alive, so that the third way stays rare.
 
 use std::{
@@ -37,7 +37,7 @@ use crate::{
     telemetry::statistics::{self, CountCalls},
 };
 
-/// The waits before each attempt. A message is sent again where SES certainly has not taken it.
+/// The waits before each attempt. Only a message that SES certainly did not take is sent again.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];
 
 /// The time after SES's last response in which a connection counts as alive, in **milliseconds** of the wall clock:
@@ -55,12 +55,12 @@ pub struct Mailer {
     last_proof: Mutex<Option<Proof>>,
 }
 
-/// The outcome of sending, where SES has the email or may have it.
+/// The outcome of a send after which SES has the email or may have it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Sent {
+pub(crate) enum Sent {
     /// SES has it.
     Accepted,
-    /// SES may have it: the request was written on a live connection, and no readable answer came.
+    /// SES may have it: the request was written on a live connection, and no readable response came.
     Unknown {
         /// The failure, for the operator.
         cause: String,
@@ -69,17 +69,17 @@ pub enum Sent {
 
 impl Sent {
     /// Notes for the request's line in the log that the message may not have been taken.
-    pub fn note(self) {
+    pub(crate) fn note(self) {
         if let Self::Unknown { cause } = self {
             statistics::mail_unknown(cause);
         }
     }
 }
 
-/// The reason for which SES certainly did not take an email. Each holds SES's error code for the operator, and no
+/// The reason why SES certainly did not take an email. Each holds SES's error code for the operator, and no
 /// address.
 #[derive(Debug, PartialEq, Eq)]
-pub enum SendError {
+pub(crate) enum SendError {
     /// SES will not accept it, however often it is sent.
     Rejected(String),
     /// SES accepts less than is being sent.
@@ -91,9 +91,9 @@ pub enum SendError {
 /// The proof that a connection to SES is alive, possibly still under way.
 #[derive(Debug)]
 #[must_use]
-pub struct ConnectionProof(Option<watch::Receiver<ProofResult>>);
+pub(crate) struct ConnectionProof(Option<watch::Receiver<ProofResult>>);
 
-/// A proof that was begun.
+/// A proof that has begun.
 #[derive(Debug)]
 struct Proof {
     /// The time of the request that began it.
@@ -101,17 +101,17 @@ struct Proof {
     result: watch::Receiver<ProofResult>,
 }
 
-/// `None` while the proof is under way. The failure names nobody.
+/// `None` while the proof is under way. The failure contains no personal data.
 type ProofResult = Option<Result<(), String>>;
 
-/// The time of the request in which SES answered last, in milliseconds since the epoch; 0 where none is known.
+/// The time of the request in which SES last responded, in milliseconds since the epoch; 0 if unknown.
 #[derive(Debug, Default)]
 struct LastAnswer(AtomicI64);
 
 impl Mailer {
     /// Access to SES as `sdk` describes it, but for the retries and the time limit of an attempt, which [`Mailer::send`]
     /// decides.
-    pub fn new(sdk: &SdkConfig) -> Self {
+    pub(crate) fn new(sdk: &SdkConfig) -> Self {
         let connect_timeout = sdk.timeout_config().and_then(TimeoutConfig::connect_timeout);
         let time_limits = TimeoutConfig::builder().disable_operation_attempt_timeout().disable_operation_timeout();
         let mut time_limits = time_limits.disable_read_timeout();
@@ -124,7 +124,7 @@ impl Mailer {
     }
 
     /// Opens the connection. If it fails, the first message opens one.
-    pub async fn warm_up(&self, now: Timestamp) {
+    pub(crate) async fn warm_up(&self, now: Timestamp) {
         if prove(&self.client).await.is_ok() {
             self.last_answer.note(now);
         }
@@ -135,7 +135,7 @@ impl Mailer {
     ///
     /// # Errors
     /// [`SendError::Unavailable`] where there is not enough time to write and to send.
-    pub fn prove_connection(&self, clock: RequestClock) -> Result<ConnectionProof, SendError> {
+    pub(crate) fn prove_connection(&self, clock: RequestClock) -> Result<ConnectionProof, SendError> {
         if !sending_deadline(clock).leaves(LEAST_TIME_TO_SEND) {
             return Err(no_time());
         }
@@ -163,7 +163,7 @@ impl Mailer {
                         return;
                     }
                     Ok(Err(cause)) => failure = cause,
-                    Err(_) => "SES: no answer to the proof of a connection".clone_into(&mut failure),
+                    Err(_) => "SES: no response to the proof of a connection".clone_into(&mut failure),
                 }
             }
             sender.send_replace(Some(Err(failure)));
@@ -179,7 +179,12 @@ impl Mailer {
     ///
     /// # Errors
     /// SES certainly did not take the message.
-    pub async fn send(&self, email: &Email, proof: ConnectionProof, clock: RequestClock) -> Result<Sent, SendError> {
+    pub(crate) async fn send(
+        &self,
+        email: &Email,
+        proof: ConnectionProof,
+        clock: RequestClock,
+    ) -> Result<Sent, SendError> {
         let deadline = sending_deadline(clock);
         let mut failure = match timeout_at(deadline.end, proof.outcome()).await {
             Ok(Ok(())) => no_time(),
@@ -212,9 +217,9 @@ impl Mailer {
         let unknown = |cause: &str| Ok(Sent::Unknown { cause: cause.to_owned() });
         match timeout_at(deadline.end, self.request(email).send()).await {
             Ok(Ok(answer)) if answer.message_id().is_some_and(|id| !id.is_empty()) => Ok(Sent::Accepted),
-            Ok(Ok(_)) => unknown("SES: an answer without a MessageId"),
+            Ok(Ok(_)) => unknown("SES: a response without a MessageId"),
             Ok(Err(error)) => classify(&error),
-            Err(_) => unknown("SES: no answer in time"),
+            Err(_) => unknown("SES: no response in time"),
         }
     }
 
@@ -261,12 +266,12 @@ impl LastAnswer {
         self.0.store(now.as_millis(), Ordering::Relaxed);
     }
 
-    /// A connection on which an answer was lost may be dead.
+    /// A connection on which a response was lost may be dead.
     fn note_outcome(&self, sent: &Sent, now: Timestamp) {
         self.note(if *sent == Sent::Accepted { now } else { Timestamp::from_millis(0) });
     }
 
-    /// Also not when the answer came in what is now the future: a clock was set back.
+    /// A response in the future does not count either: the clock was set back.
     fn is_recent(&self, now: Timestamp) -> bool {
         let last = self.0.load(Ordering::Relaxed);
         last != 0 && (last..=last.saturating_add(ALIVE_MILLIS)).contains(&now.as_millis())
@@ -283,9 +288,9 @@ fn no_time() -> SendError {
     SendError::Unavailable("SES: no time left".to_owned())
 }
 
-/// Asks SES for something that is not there: `GET` where it only knows `POST`. Nothing can come of that, and it takes no
-/// permission. Any answer proves the connection alive, which then is the one that the next request goes out on: the pool
-/// takes the connection that was used last.
+/// Sends SES a `GET` to a path that supports only `POST`, which has no effect and needs no permission. Any response
+/// proves that the connection is alive. The next request uses the same connection, because the pool takes the one that
+/// was used last.
 async fn prove(client: &Client) -> Result<(), String> {
     let ask = client.send_email().customize().mutate_request(|request| {
         request.headers_mut().remove("content-length");
@@ -300,8 +305,8 @@ async fn prove(client: &Client) -> Result<(), String> {
     }
 }
 
-/// Classifies a failed attempt. A failure after which SES certainly does not have the email comes with `true` where the
-/// email may be sent again.
+/// Classifies a failed attempt. If SES certainly does not have the email, the error comes with `true` if the email may be
+/// sent again.
 fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)> {
     const REJECTED: [&str; 6] = [
         "AccountSuspendedException",

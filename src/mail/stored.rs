@@ -1,4 +1,4 @@
-//! The templates that SES keeps, as the directory command reads them.
+//! Reads SES's stored templates, for the directory command.
 
 use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::operation::get_email_template::GetEmailTemplateError;
@@ -6,9 +6,9 @@ use aws_sdk_sesv2::operation::get_email_template::GetEmailTemplateError;
 use super::Mailer;
 use crate::sdk_error;
 
-/// The parts of a template. A part that it does not have is empty.
+/// The parts of a template. A missing part is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemplateParts {
+pub(crate) struct TemplateParts {
     /// The subject line.
     pub subject: String,
     /// The HTML part.
@@ -22,7 +22,7 @@ impl Mailer {
     ///
     /// # Errors
     /// Returns the reason, in plain text, for which there is nothing to read.
-    pub async fn stored_template(&self, name: &str) -> Result<TemplateParts, String> {
+    pub(crate) async fn stored_template(&self, name: &str) -> Result<TemplateParts, String> {
         // Reading may be repeated, which the client by itself never does.
         let retries = aws_sdk_sesv2::config::Builder::new().retry_config(RetryConfig::standard());
         let request = self.client.get_email_template().template_name(name).customize().config_override(retries);

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use super::built_in;
 use crate::domain::directory::{EmailConnector, EmailTemplate};
 
-/// The only template of a connector that has none of its own.
+/// The template of a connector without templates.
 static BUILT_IN: EmailTemplate = EmailTemplate::BuiltIn;
 
 /// The template for `locale`, and the locale that it is kept under: that locale exactly, then its language, then the
 /// connector's default locale.
-pub fn choose<'a>(connector: &'a EmailConnector, locale: Option<&str>) -> Option<(&'a str, &'a EmailTemplate)> {
+pub(crate) fn choose<'a>(connector: &'a EmailConnector, locale: Option<&str>) -> Option<(&'a str, &'a EmailTemplate)> {
     let wanted = [locale, Some(connector.default_locale.as_str())].into_iter().flatten();
     wanted.flat_map(|locale| [locale, language(locale)]).find_map(|locale| find(&connector.templates, locale))
 }
 
-/// The template that is kept under `locale`, or the built-in one where the connector has no templates at all.
+/// The template for `locale`, or the built-in one if the connector has no templates.
 fn find<'a>(templates: &'a BTreeMap<String, EmailTemplate>, locale: &str) -> Option<(&'a str, &'a EmailTemplate)> {
     if templates.is_empty() {
         let is_built_in = |built_in: &&str| is_same(built_in, locale);

@@ -1,8 +1,8 @@
 //! The variables that a template needs: all that it mentions, except those that it mentions only inside a condition on
 //! themselves, where they are known to exist.
 //!
-//! A variable inside a condition on another counts as needed. SES never delivers a message that lacks a variable, and
-//! says so to nobody, so the safe side is to ask for one that might have been done without.
+//! A variable inside a condition on another counts as needed. SES silently never delivers a message that lacks a
+//! variable, so it is safer to require one that may turn out unnecessary.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,9 @@ use super::render::{RenderFailure, compile};
 /// The path of a variable, from the outermost object on.
 type Path = Vec<String>;
 
-/// The kind of value that a needed variable has to have.
+/// The kind of value that a variable must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+pub(crate) enum Need {
     /// Anything that can be shown.
     Value,
     /// A list, or an object to go through.
@@ -26,7 +26,7 @@ pub enum Need {
 }
 
 /// The variables that any of `parts` needs, as dotted paths.
-pub fn needed<'a>(parts: impl IntoIterator<Item = &'a str>) -> Result<BTreeMap<String, Need>, RenderFailure> {
+pub(crate) fn needed<'a>(parts: impl IntoIterator<Item = &'a str>) -> Result<BTreeMap<String, Need>, RenderFailure> {
     let mut walk = Walk { scopes: vec![Some(Path::new())], ..Walk::default() };
     for part in parts {
         walk.template(&compile(part)?);

@@ -8,10 +8,10 @@ use tokio::time::{sleep, timeout_at};
 use super::StoreError;
 use crate::{clock::Deadline, telemetry::statistics};
 
-/// The most failures of a call. Throttling and conflicts do not count: they are retried as long as there is time.
+/// The maximum number of failures of a call. Throttling and conflicts do not count: they are retried as long as there is time.
 const MOST_FAILURES: u32 = 3;
 
-/// Makes a call by `attempt`, and retries failures that may pass. No attempt begins after the `deadline`. The call must be
+/// Calls `attempt`, and retries transient failures. No attempt begins after the `deadline`. The call must be
 /// safe to retry: a read, or a write with a request token or a condition.
 pub(super) async fn call<T, E, A>(deadline: Deadline, attempt: impl Fn() -> A) -> Result<T, StoreError>
 where
@@ -30,7 +30,7 @@ where
                 let may_pass = may_pass(&error) && failures < MOST_FAILURES;
                 (StoreError::from(error), may_pass)
             }
-            Err(_) => (StoreError::unknown("DynamoDB: no answer in time"), false),
+            Err(_) => (StoreError::unknown("DynamoDB: no response in time"), false),
         };
         // A later attempt that certainly failed does not undo what an earlier one may have done.
         may_be_done |= failure.may_be_done;
@@ -75,10 +75,10 @@ fn jittered(wait: Duration) -> Duration {
     wait * u32::from(fraction) / u32::from(u8::MAX)
 }
 
-/// Tells that DynamoDB throttles, or that a transaction conflicts. `TransactionInProgressException` means this very
+/// Returns `true` if DynamoDB throttles or a transaction conflicts. `TransactionInProgressException` is about the same
 /// transaction: the response to an earlier attempt was lost, and DynamoDB may take some seconds to repeat it.
 ///
-/// `TransactionConflictException` answers a single-row request; a transaction is cancelled with the reason
+/// `TransactionConflictException` is the error of a single-row request; a transaction is cancelled with the reason
 /// `TransactionConflict` instead. `ReplicatedWriteConflictException` is its counterpart of global tables (API reference,
 /// `UpdateItem`, "Errors").
 pub(super) fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
@@ -94,7 +94,7 @@ pub(super) fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| BUSY.contains(&code))
 }
 
-/// Tells that a later attempt may succeed. It cannot if DynamoDB rejects the request as invalid or forbidden.
+/// Returns `true` if a later attempt may succeed. It cannot if DynamoDB rejects the request as invalid or forbidden.
 fn may_pass<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::ServiceError(answer) => is_busy(error) || !answer.raw().status().is_client_error(),

@@ -1,7 +1,7 @@
-//! Creating an invitation in one transaction, and rolling one back whose email was certainly not sent.
+//! Creating an invitation in one transaction, and rolling it back if its email was certainly not sent.
 //!
 //! Every part of the transaction is keyed by this one invitee or idempotency key, so that different invitations never
-//! contend. There is no condition on the organization or a role on purpose: concurrent transactions on one shared row
+//! contend. There is deliberately no condition on the organization or a role: concurrent transactions on one shared row
 //! cancel each other, and inviting many people to one organization at once would fail.
 
 use super::{
@@ -24,9 +24,9 @@ use crate::{
     },
 };
 
-/// A created invitation, with what its create wrote beside it: all that a roll-back removes.
+/// A created invitation with the other rows of its create: everything that a rollback removes.
 #[derive(Debug)]
-pub struct CreatedInvitation<'a> {
+pub(crate) struct CreatedInvitation<'a> {
     /// The invitation.
     pub invitation: &'a Invitation,
     /// The recipient's rate limit, if an email is sent: a send at `createdAt` is reserved in it.
@@ -37,7 +37,7 @@ pub struct CreatedInvitation<'a> {
 
 /// The outcome of writing a create.
 #[derive(Debug)]
-pub enum WriteOutcome<'a> {
+pub(crate) enum WriteOutcome<'a> {
     /// The invitation exists.
     Created(CreatedInvitation<'a>),
     /// Nothing was written, because of another row.
@@ -46,9 +46,9 @@ pub enum WriteOutcome<'a> {
     Replay(IdempotencyRecord),
 }
 
-/// The reasons in the table against an invitation, in the order in which the contract decides them.
+/// The rows that prevent an invitation, in the order in which the contract decides them.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Conflict {
+pub(crate) enum Conflict {
     /// The invitee is a member already.
     AlreadyMember,
     /// The invitee has a pending invitation to this organization.
@@ -63,7 +63,7 @@ pub enum Conflict {
 impl Store {
     /// Creates `invitation`, with a reserved send if `rate` is given, and with `record` if it is given. If the outcome is
     /// unknown, rolls back, so that the caller can retry; unless `record` makes a retry safe without.
-    pub async fn create<'a>(
+    pub(crate) async fn create<'a>(
         &self,
         invitation: &'a Invitation,
         rate: Option<MessageRate>,
@@ -92,7 +92,7 @@ impl Store {
             let Some((rate_limit, row)) = rate_limit.zip(failed.row(PartRole::RecipientRateLimit)) else {
                 return Err(StoreError::nothing_done("DynamoDB: a new invitation's identifier is taken"));
             };
-            let rate_limit = rate_limit.from_row(row)?;
+            let rate_limit = rate_limit.with_row(row)?;
             if let Some(retry_after) = rate_limit.seconds_until_free(clock.now) {
                 return Ok(WriteOutcome::Conflict(Conflict::MessageRateLimited { retry_after }));
             }
@@ -136,7 +136,7 @@ impl Store {
 
     /// Reads the conflicts of the invitation `new` of `invitee` with the table. Only for requests that fail anyway, to
     /// tell the caller first what the contract decides first.
-    pub async fn conflict(
+    pub(crate) async fn conflict(
         &self,
         new: &NewInvitation,
         invitee: &EmailAddress,
@@ -155,7 +155,7 @@ impl Store {
             return Ok(Some(standing.into()));
         }
         let Some((rate, row)) = rate.zip(rate_limits.first()) else { return Ok(None) };
-        let rate_limit = RecipientRateLimit::assumed_empty(tenant, &invitee, rate).from_row(row)?;
+        let rate_limit = RecipientRateLimit::assumed_empty(tenant, &invitee, rate).with_row(row)?;
         Ok(rate_limit.seconds_until_free(clock.now).map(|retry_after| Conflict::MessageRateLimited { retry_after }))
     }
 
@@ -163,7 +163,11 @@ impl Store {
     /// reserved send and deletes the record. An invitation that was accepted or revoked since stays. An expired one is
     /// deleted, also if another has replaced it. If another attempt has taken over the lease of the record, everything
     /// stays.
-    pub async fn roll_back(&self, created: CreatedInvitation<'_>, clock: RequestClock) -> Result<(), StoreError> {
+    pub(crate) async fn roll_back(
+        &self,
+        created: CreatedInvitation<'_>,
+        clock: RequestClock,
+    ) -> Result<(), StoreError> {
         let CreatedInvitation { invitation, mut rate_limit, record } = created;
         let reserved_at = invitation.created_at;
         let (mut is_unchanged, mut standing) = (true, Some(self.free_invitee(invitation)));
@@ -186,7 +190,7 @@ impl Store {
             }
             // A rate limit that cannot be read must not keep the invitation.
             if let (Some(limit), Some(row)) = (&rate_limit, failed.row(PartRole::RecipientRateLimit)) {
-                rate_limit = limit.from_row(row).ok().filter(|found| found.counts(reserved_at));
+                rate_limit = limit.with_row(row).ok().filter(|found| found.counts(reserved_at));
             }
             // The invitee has become a member, whose standing keeps the invitation; or the standing names another invitation.
             if let Some(row) = failed.row(PartRole::Standing) {

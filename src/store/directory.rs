@@ -1,5 +1,5 @@
-//! The read of directory rows: all that a request needs in one strongly consistent `BatchGetItem`, except rows that a
-//! warm function has cached. Only rows that were found are cached, for a short, set time: a row that is missing now may be
+//! Reads the directory rows of a request in one strongly consistent `BatchGetItem`, except rows that a warm function has
+//! cached. Only rows that were found are cached, for a short, set time: a row that is missing now may be
 //! written soon, and a bulk invitation should not fail for it.
 
 use std::{
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// The most cached rows, and the most bytes that they take as [`row_bytes`] estimates them: the connector of one tenant
+/// The maximum number of cached rows, and of their bytes as [`row_bytes`] estimates them: the connector of one tenant
 /// may have 400 KB, and a function of 128 MB serves any number of tenants.
 const CACHE_CAPACITY: usize = 1_000;
 const CACHE_BYTES: usize = 8 << 20;
@@ -44,7 +44,7 @@ pub struct DirectoryLookup<'a> {
     pub connector: bool,
 }
 
-/// The directory rows of a request, as they were read or cached.
+/// The directory rows of a request, read or cached.
 #[derive(Debug)]
 pub struct DirectorySnapshot {
     rows: HashMap<String, Arc<Value>>,
@@ -78,7 +78,7 @@ impl DirectorySnapshot {
     ///
     /// # Errors
     /// A permanent one for a row that exists and cannot be read.
-    pub fn organization(&self, id: &str) -> Result<Option<Organization>, StoreError> {
+    pub(crate) fn organization(&self, id: &str) -> Result<Option<Organization>, StoreError> {
         self.reference(id, &keys::organization(id), || Organization::unnamed(id))
     }
 
@@ -94,7 +94,7 @@ impl DirectorySnapshot {
     ///
     /// # Errors
     /// As of [`DirectorySnapshot::organization`].
-    pub fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
+    pub(crate) fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
         self.reference(id, &keys::user(id), || User::unnamed(id))
     }
 
@@ -265,7 +265,7 @@ fn row_bytes(row: &Value) -> usize {
     }
 }
 
-/// The kind of row, which a sort key begins with.
+/// The kind of a row: the prefix of its sort key.
 fn kind(sk: &str) -> &str {
     sk.split('#').next().unwrap_or_default()
 }

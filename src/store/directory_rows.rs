@@ -1,4 +1,4 @@
-//! The rows of the directory as its operators see them: read as they are, listed, deleted, and written in batches.
+//! The directory's rows for operators: read unchanged, listed, deleted, and written in batches.
 
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ use crate::{
     },
 };
 
-/// The most rows that one `BatchWriteItem` takes.
-pub const BATCH: usize = 25;
+/// The maximum number of rows in one `BatchWriteItem`.
+pub(crate) const BATCH: usize = 25;
 
 /// The name of a row of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RowName {
+pub(crate) enum RowName {
     /// An organization, by its identifier.
     Organization(String),
     /// A role, by its identifier.
@@ -44,7 +44,7 @@ pub enum RowName {
 
 /// The rows of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RowSet {
+pub(crate) enum RowSet {
     /// All organizations.
     Organizations,
     /// All roles.
@@ -59,7 +59,7 @@ pub enum RowSet {
 
 /// A page of rows, in the order of their keys.
 #[derive(Debug)]
-pub struct RowPage {
+pub(crate) struct RowPage {
     /// The rows as JSON, without their keys.
     pub rows: Vec<Value>,
     /// The start of the next page; `None` after the last.
@@ -68,7 +68,7 @@ pub struct RowPage {
 
 impl RowName {
     /// The sort key of the row.
-    pub fn sort_key(&self) -> String {
+    pub(crate) fn sort_key(&self) -> String {
         match self {
             Self::Organization(id) => keys::organization(id),
             Self::Role(id) => keys::role(id),
@@ -93,33 +93,33 @@ impl RowSet {
 }
 
 /// The row of an organization, to be written in a batch.
-pub fn organization(tenant: &TenantId, organization: &Organization) -> Result<Item, StoreError> {
+pub(crate) fn organization(tenant: &TenantId, organization: &Organization) -> Result<Item, StoreError> {
     directory::to_item(tenant, &keys::organization(&organization.id), organization)
 }
 
 /// The row of a role, to be written in a batch.
-pub fn role(tenant: &TenantId, role: &OrganizationRole) -> Result<Item, StoreError> {
+pub(crate) fn role(tenant: &TenantId, role: &OrganizationRole) -> Result<Item, StoreError> {
     directory::to_item(tenant, &keys::role(&role.id), role)
 }
 
 /// The row of a user, to be written in a batch.
-pub fn user(tenant: &TenantId, user: &User) -> Result<Item, StoreError> {
+pub(crate) fn user(tenant: &TenantId, user: &User) -> Result<Item, StoreError> {
     directory::to_item(tenant, &keys::user(&user.id), user)
 }
 
 /// The row of the email connector, to be written in a batch.
-pub fn connector(tenant: &TenantId, connector: &EmailConnector) -> Result<Item, StoreError> {
+pub(crate) fn connector(tenant: &TenantId, connector: &EmailConnector) -> Result<Item, StoreError> {
     directory::to_item(tenant, keys::EMAIL_CONNECTOR, connector)
 }
 
 impl Store {
     /// Reads the row of that name as JSON, without its keys.
-    pub async fn directory_row(&self, tenant: &TenantId, name: &RowName) -> Result<Option<Value>, StoreError> {
+    pub(crate) async fn directory_row(&self, tenant: &TenantId, name: &RowName) -> Result<Option<Value>, StoreError> {
         Ok(self.row(tenant, &name.sort_key(), Deadline::within(OPERATOR_CALL)).await?.map(without_keys))
     }
 
     /// Reads a page of rows, strongly consistent: the first, or the one after `start`.
-    pub async fn directory_rows(
+    pub(crate) async fn directory_rows(
         &self,
         tenant: &TenantId,
         set: &RowSet,
@@ -131,7 +131,7 @@ impl Store {
     }
 
     /// Deletes the row of that name, and nothing else. Returns `false` if there was none.
-    pub async fn delete_directory_row(&self, tenant: &TenantId, name: &RowName) -> Result<bool, StoreError> {
+    pub(crate) async fn delete_directory_row(&self, tenant: &TenantId, name: &RowName) -> Result<bool, StoreError> {
         let key = Item::from(keys::primary(tenant, name.sort_key()));
         let request = self.client.delete_item().table_name(&self.table).set_key(Some(key));
         let request = request.return_values(ReturnValue::AllOld);
@@ -141,7 +141,7 @@ impl Store {
 
     /// Writes up to [`BATCH`] rows of different keys. Rows that DynamoDB leaves unprocessed or throttles are sent again,
     /// with backoff, as long as some of them are written at least every `patience`.
-    pub async fn write_rows(&self, rows: Vec<Item>, patience: Duration) -> Result<(), StoreError> {
+    pub(crate) async fn write_rows(&self, rows: Vec<Item>, patience: Duration) -> Result<(), StoreError> {
         let put = |row| PutRequest::builder().set_item(Some(row)).build().expect("item is set");
         let mut rest: Vec<_> =
             rows.into_iter().map(|row| WriteRequest::builder().put_request(put(row)).build()).collect();
@@ -188,7 +188,7 @@ impl Store {
     }
 }
 
-/// Tells that a later attempt may succeed. The SDK has made several attempts by then, but an import has more time.
+/// Returns `true` if a later attempt may succeed. The SDK has made several attempts by then, but an import has more time.
 fn may_pass(error: &SdkError<BatchWriteItemError>) -> bool {
     match error {
         SdkError::ServiceError(answer) => is_busy(error) || answer.raw().status().is_server_error(),

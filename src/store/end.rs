@@ -38,7 +38,7 @@ impl EndState<'_> {
         }
     }
 
-    /// Tells that the transaction has committed, from the invitation as it is `found` afterwards.
+    /// Returns `true` if the transaction has committed, judging by the invitation that was `found` afterwards.
     fn is_reached(self, found: Option<&Invitation>) -> bool {
         match self {
             Self::Deleted(_) => found.is_none(),
@@ -58,7 +58,12 @@ impl Store {
     ///
     /// The first attempt assumes the usual rows: the standing is the invitation's own, and the roles of a membership are
     /// a set. If they are different, the failed condition returns them, and the next attempt is built from them.
-    pub async fn accept(&self, accepted: &Invitation, user_id: &str, clock: RequestClock) -> Result<bool, StoreError> {
+    pub(crate) async fn accept(
+        &self,
+        accepted: &Invitation,
+        user_id: &str,
+        clock: RequestClock,
+    ) -> Result<bool, StoreError> {
         let (mut standing, mut membership) = (None, None);
         loop {
             let parts = [
@@ -87,13 +92,13 @@ impl Store {
     }
 
     /// Writes that the invitation is revoked, which frees its invitee. Returns `false` if it is no longer pending.
-    pub async fn revoke(&self, revoked: &Invitation, clock: RequestClock) -> Result<bool, StoreError> {
+    pub(crate) async fn revoke(&self, revoked: &Invitation, clock: RequestClock) -> Result<bool, StoreError> {
         self.free_invitee_and(self.end_pending(revoked), EndState::Ended(revoked), clock).await
     }
 
     /// Deletes the invitation with that identifier, in any status, and frees its invitee if it is pending. Returns `false`
     /// if there is none.
-    pub async fn delete_invitation(
+    pub(crate) async fn delete_invitation(
         &self,
         tenant: &TenantId,
         id: &InvitationId,
@@ -256,7 +261,7 @@ impl Store {
 const SET_MEMBERSHIP: &str = "SET organizationId = :organization, userId = :user, email = :email, \
                               joinedAt = if_not_exists(joinedAt, :now)";
 
-/// Sets the roles of the membership that was `found` to those that it has and `roles`, if it has not changed.
+/// Adds `roles` to the membership that was `found`, if it has not changed.
 fn set_roles(update: UpdateBuilder, found: &Item, roles: BTreeSet<String>) -> Result<UpdateBuilder, StoreError> {
     let all = items::role_ids(found)?.into_iter().chain(roles).collect::<BTreeSet<_>>();
     let update = Unchanged::of(found, &[items::ROLE_IDS]).update(update);
@@ -269,7 +274,7 @@ fn invitation_key(invitation: &Invitation) -> Item {
     Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id)))
 }
 
-/// Tells that the standing names another invitation, which has replaced this one.
+/// Returns `true` if the standing names another invitation, which has replaced this one.
 fn is_of_another(found: &Standing, invitation: &Invitation, now: Timestamp) -> bool {
     match found {
         Standing::Pending(pending) => pending.id != invitation.id,
@@ -282,7 +287,7 @@ fn is_of_another(found: &Standing, invitation: &Invitation, now: Timestamp) -> b
 /// The state of an invitation whose row failed a condition: deleted if the row is empty, else ended.
 ///
 /// # Errors
-/// A permanent one if the row cannot be read: it is neither.
+/// A permanent one if the row cannot be read.
 pub(super) fn gone_or_ended(tenant: &TenantId, found: &Item) -> Result<GoneOrEnded, StoreError> {
     if found.is_empty() {
         return Ok(GoneOrEnded::Gone);

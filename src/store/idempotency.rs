@@ -1,8 +1,8 @@
-//! The idempotency record of a create: which request it was, the invitation that it made, and the response.
+//! The idempotency record of a create: the request's hash, the invitation and the response.
 //!
-//! The record is written in the create's own transaction. A create without email is completed by that. A create with
-//! email is then in progress: its attempt holds a lease until it cannot be alive any more, and completes the record once
-//! the email is sent. A retry that finds an expired lease takes it over.
+//! The record is written in the create's own transaction. For a create without email it is then complete. A create
+//! with email is in progress: its attempt holds a lease for as long as it can be alive, and completes the record once the
+//! email is sent. A retry that finds an expired lease takes it over.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ const LEASE: &str = "runsUntil";
 
 /// The record of a create with an idempotency key.
 #[derive(Clone, Debug)]
-pub struct IdempotencyRecord {
+pub(crate) struct IdempotencyRecord {
     key: Item,
     request_hash: String,
     /// The invitation that was made.
@@ -46,21 +46,21 @@ pub struct IdempotencyRecord {
 
 /// The progress of a create with an idempotency key.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Progress {
-    /// The invitation is written, and its email is still to be sent.
-    InProgress {
-        /// The end of the lease: until then the attempt that holds it may be alive, and no other attempt goes on.
+pub(crate) enum Progress {
+    /// The invitation is written but not mailed yet. An attempt holds the lease.
+    Leased {
+        /// The end of the lease: until then the attempt that holds it may be alive, and no other attempt continues.
         lease_expires_at: Timestamp,
     },
-    /// In progress under a lease that is missing or unreadable, which counts as expired. Holds the attribute as stored.
+    /// As [`Progress::Leased`], under a lease that is missing or unreadable, which counts as expired. Holds the attribute as stored.
     UnreadableLease(Option<AttributeValue>),
-    /// Nothing is left to do.
+    /// The create is complete.
     Completed,
 }
 
 /// The outcome of taking over the lease of a record.
 #[derive(Debug)]
-pub enum TakeOverOutcome {
+pub(crate) enum TakeOverOutcome {
     /// This attempt holds the lease, in this record.
     TakenOver(IdempotencyRecord),
     /// Another attempt took the lease over, completed the record or rolled it back in the meantime.
@@ -71,9 +71,13 @@ pub enum TakeOverOutcome {
 
 impl IdempotencyRecord {
     /// The record of `request`, which makes `invitation`.
-    pub fn new(request: &IdempotentRequest, invitation: &Invitation, is_mailed: bool, clock: RequestClock) -> Self {
-        let progress =
-            if is_mailed { Progress::InProgress { lease_expires_at: clock.end() } } else { Progress::Completed };
+    pub(crate) fn new(
+        request: &IdempotentRequest,
+        invitation: &Invitation,
+        is_mailed: bool,
+        clock: RequestClock,
+    ) -> Self {
+        let progress = if is_mailed { Progress::Leased { lease_expires_at: clock.end() } } else { Progress::Completed };
         Self {
             key: key(&invitation.tenant, request),
             request_hash: request.request_hash.clone(),
@@ -84,13 +88,13 @@ impl IdempotencyRecord {
         }
     }
 
-    /// Tells the record of `request` from that of a different request with the same key.
-    pub fn is_of(&self, request: &IdempotentRequest) -> bool {
+    /// Returns `true` for the record of `request`, and `false` for that of a different request with the same key.
+    pub(crate) fn is_of(&self, request: &IdempotentRequest) -> bool {
         self.request_hash == request.request_hash
     }
 
-    /// Tells that nothing is left to do.
-    pub fn is_completed(&self) -> bool {
+    /// Returns `true` if the create is complete.
+    pub(crate) fn is_completed(&self) -> bool {
         self.progress == Progress::Completed
     }
 
@@ -107,7 +111,7 @@ impl IdempotencyRecord {
         }
         let progress = match (text(row, "state"), time(row, LEASE)) {
             (Some(COMPLETED), _) => Progress::Completed,
-            (Some(IN_PROGRESS), Some(lease_expires_at)) => Progress::InProgress { lease_expires_at },
+            (Some(IN_PROGRESS), Some(lease_expires_at)) => Progress::Leased { lease_expires_at },
             (Some(IN_PROGRESS), None) => Progress::UnreadableLease(row.get(LEASE).cloned()),
             _ => return Err(unreadable("state")()),
         };
@@ -140,7 +144,7 @@ impl IdempotencyRecord {
     /// The lease as it is stored.
     fn lease(&self) -> Option<AttributeValue> {
         match &self.progress {
-            Progress::InProgress { lease_expires_at } => Some(number(lease_expires_at.as_millis())),
+            Progress::Leased { lease_expires_at } => Some(number(lease_expires_at.as_millis())),
             Progress::UnreadableLease(stored) => stored.clone(),
             Progress::Completed => None,
         }
@@ -171,7 +175,7 @@ fn key(tenant: &TenantId, request: &IdempotentRequest) -> Item {
 
 impl Store {
     /// Reads the record of `request`.
-    pub async fn record(
+    pub(crate) async fn record(
         &self,
         tenant: &TenantId,
         request: &IdempotentRequest,
@@ -181,14 +185,14 @@ impl Store {
         Ok(row.map(|row| IdempotencyRecord::read(&row, clock.now)).transpose()?.flatten())
     }
 
-    /// Takes over the expired lease of `record`, to mail `invitation`, if that is still pending.
-    pub async fn take_over(
+    /// Takes over the expired lease of `record` to mail `invitation`, if the invitation is still pending.
+    pub(crate) async fn take_over(
         &self,
         record: &IdempotencyRecord,
         invitation: &Invitation,
         clock: RequestClock,
     ) -> Result<TakeOverOutcome, StoreError> {
-        let progress = Progress::InProgress { lease_expires_at: clock.end() };
+        let progress = Progress::Leased { lease_expires_at: clock.end() };
         let ours = IdempotencyRecord { progress, ..record.clone() };
         let (condition, values) = record.lease_condition();
         let put = self
@@ -209,7 +213,7 @@ impl Store {
     }
 
     /// Completes `record`. Changes nothing if another attempt has taken over its lease.
-    pub async fn complete(&self, record: &IdempotencyRecord, clock: RequestClock) -> Result<(), StoreError> {
+    pub(crate) async fn complete(&self, record: &IdempotencyRecord, clock: RequestClock) -> Result<(), StoreError> {
         if record.is_completed() {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! The rows: how they are written and read. Nothing here panics on a row that another program wrote.
+//! Writing and reading rows. A row that another program wrote causes no panic.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Number, Value};
@@ -15,8 +15,8 @@ use crate::domain::{
     timestamp::Timestamp,
 };
 
-/// The attribute that DynamoDB deletes by, in epoch **seconds**.
-pub const TTL: &str = "ttl";
+/// DynamoDB's TTL attribute, in epoch **seconds**.
+pub(crate) const TTL: &str = "ttl";
 
 /// The row of an invitation. It is kept for `retention_seconds` after it expires.
 pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
@@ -51,9 +51,9 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     item
 }
 
-/// Tells that an invitation with these roles can be stored: a row of DynamoDB has at most 400 KB, including the names of
+/// Returns `true` if an invitation with these roles can be stored: a row of DynamoDB has at most 400 KB, including the names of
 /// its attributes. The invitation is stored twice: as its row, and as the JSON of the response in an idempotency record.
-pub fn fit_roles(roles: &[OrganizationRole]) -> bool {
+pub(crate) fn fit_roles(roles: &[OrganizationRole]) -> bool {
     /// In bytes: a row's, less more than all other attributes take.
     const MOST: usize = 400 * 1024 - 16 * 1024;
     /// The names `id` and `name`, and what DynamoDB adds to a map, its values, and an element of a list.
@@ -66,7 +66,7 @@ pub fn fit_roles(roles: &[OrganizationRole]) -> bool {
 }
 
 /// Reads the row of an invitation; `None` if it cannot be read.
-pub fn read_invitation(tenant: &TenantId, item: &Item) -> Option<Invitation> {
+pub(crate) fn read_invitation(tenant: &TenantId, item: &Item) -> Option<Invitation> {
     let owned = |name| text(item, name).map(str::to_owned);
     let roles = item.get("organizationRoles")?.as_l().ok()?.iter().map(read_role);
     Some(Invitation {
@@ -90,13 +90,13 @@ fn read_role(role: &AttributeValue) -> Option<OrganizationRole> {
 }
 
 /// The attribute of a membership that lists its roles.
-pub const ROLE_IDS: &str = "organizationRoleIds";
+pub(crate) const ROLE_IDS: &str = "organizationRoleIds";
 
-/// The roles of a membership: a set, or a list of texts if an application wrote it. A missing attribute is no roles.
+/// The roles of a membership: a set, or a list of texts if an application wrote it. A missing attribute means no roles.
 ///
 /// # Errors
 /// A permanent one for anything else.
-pub fn role_ids(membership: &Item) -> Result<Vec<String>, StoreError> {
+pub(crate) fn role_ids(membership: &Item) -> Result<Vec<String>, StoreError> {
     let ids = match membership.get(ROLE_IDS) {
         None | Some(AttributeValue::Null(_)) => Some(Vec::new()),
         Some(AttributeValue::Ss(ids)) => Some(ids.clone()),
@@ -107,7 +107,7 @@ pub fn role_ids(membership: &Item) -> Result<Vec<String>, StoreError> {
 }
 
 /// The key of the standing of an invitation's invitee.
-pub fn standing_key(invitation: &Invitation) -> Item {
+pub(crate) fn standing_key(invitation: &Invitation) -> Item {
     let sk = keys::standing(&invitation.organization_id, &invitation.invitee.normalized());
     Item::from(keys::primary(&invitation.tenant, sk))
 }
@@ -124,37 +124,37 @@ pub(super) fn key_of(row: &Item) -> Item {
 }
 
 /// The time of deletion: `seconds` after `time`, in epoch seconds.
-pub fn ttl(time: Timestamp, seconds: i64) -> AttributeValue {
+pub(crate) fn ttl(time: Timestamp, seconds: i64) -> AttributeValue {
     number(time.as_secs_ceil().saturating_add(seconds))
 }
 
-/// Attributes with their names, as a row takes them.
+/// A row of named attributes.
 pub(super) fn named<const N: usize>(attributes: [(&str, AttributeValue); N]) -> [(String, AttributeValue); N] {
     attributes.map(|(name, value)| (name.to_owned(), value))
 }
 
 /// A string attribute.
-pub fn string(text: &str) -> AttributeValue {
+pub(crate) fn string(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
 /// A number attribute.
-pub fn number(number: i64) -> AttributeValue {
+pub(crate) fn number(number: i64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
 /// The text of the attribute `name`.
-pub fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
 }
 
 /// The timestamp in the attribute `name`, a number of milliseconds.
-pub fn time(item: &Item, name: &str) -> Option<Timestamp> {
+pub(crate) fn time(item: &Item, name: &str) -> Option<Timestamp> {
     item.get(name).and_then(millis)
 }
 
 /// The timestamp that a number attribute holds, in milliseconds.
-pub fn millis(value: &AttributeValue) -> Option<Timestamp> {
+pub(crate) fn millis(value: &AttributeValue) -> Option<Timestamp> {
     value.as_n().ok()?.parse().ok().map(Timestamp::from_millis)
 }
 

@@ -12,115 +12,115 @@ use crate::domain::{
 };
 
 /// The table's partition key.
-pub const PK: &str = "pk";
+pub(crate) const PK: &str = "pk";
 /// The sort key of the table and of the indexes.
-pub const SK: &str = "sk";
+pub(crate) const SK: &str = "sk";
 /// Partition key of the index by organization.
-pub const ORGANIZATION_KEY: &str = "organizationKey";
+pub(crate) const ORGANIZATION_KEY: &str = "organizationKey";
 /// Partition key of the index by invitee.
-pub const INVITEE_KEY: &str = "inviteeKey";
+pub(crate) const INVITEE_KEY: &str = "inviteeKey";
 /// Partition key of the index by inviter.
-pub const INVITER_KEY: &str = "inviterKey";
+pub(crate) const INVITER_KEY: &str = "inviterKey";
 
 /// The sort key of the tenant's email connector.
-pub const EMAIL_CONNECTOR: &str = "CONNECTOR#Email";
+pub(crate) const EMAIL_CONNECTOR: &str = "CONNECTOR#Email";
 
 /// The prefix of the sort keys of all invitations; the rest sorts by time.
-pub const INVITATIONS: &str = "INVITATION#";
+pub(crate) const INVITATIONS: &str = "INVITATION#";
 /// The prefix of the sort keys of a tenant's organizations.
-pub const ORGANIZATIONS: &str = "ORGANIZATION#";
+pub(crate) const ORGANIZATIONS: &str = "ORGANIZATION#";
 /// The prefix of the sort keys of a tenant's roles.
-pub const ROLES: &str = "ROLE#";
+pub(crate) const ROLES: &str = "ROLE#";
 /// The prefix of the sort keys of a tenant's users.
-pub const USERS: &str = "USER#";
+pub(crate) const USERS: &str = "USER#";
 /// The prefix of the sort keys of all memberships.
-pub const MEMBERSHIPS: &str = "MEMBER#";
+pub(crate) const MEMBERSHIPS: &str = "MEMBER#";
 /// The prefix of the sort keys of all standings.
-pub const STANDINGS: &str = "ORG#";
+pub(crate) const STANDINGS: &str = "ORG#";
 /// The prefix of the sort keys of all idempotency records.
-pub const IDEMPOTENCY: &str = "IDEMPOTENCY#";
+pub(crate) const IDEMPOTENCY: &str = "IDEMPOTENCY#";
 
 /// The partition of everything that belongs to a tenant.
-pub fn tenant(tenant: &TenantId) -> String {
+pub(crate) fn tenant(tenant: &TenantId) -> String {
     format!("TENANT#{tenant}")
 }
 
 /// The sort key of an invitation.
-pub fn invitation(id: &InvitationId) -> String {
+pub(crate) fn invitation(id: &InvitationId) -> String {
     format!("{INVITATIONS}{id}")
 }
 
 /// The sort key of the standing of an address with an organization.
-pub fn standing(organization_id: &str, normalized_address: &str) -> String {
+pub(crate) fn standing(organization_id: &str, normalized_address: &str) -> String {
     format!("{}{normalized_address}", standings(organization_id))
 }
 
 /// The prefix of the sort keys of an organization's standings.
-pub fn standings(organization_id: &str) -> String {
+pub(crate) fn standings(organization_id: &str) -> String {
     format!("{STANDINGS}{organization_id}#INVITEE#")
 }
 
 /// The suffix of the sort keys of an address's standings.
-pub fn standing_of(normalized_address: &str) -> String {
+pub(crate) fn standing_of(normalized_address: &str) -> String {
     format!("#INVITEE#{normalized_address}")
 }
 
 /// The rate limit of a recipient.
-pub fn recipient_rate_limit(normalized_address: &str) -> String {
+pub(crate) fn recipient_rate_limit(normalized_address: &str) -> String {
     format!("SENDS#{normalized_address}")
 }
 
 /// The idempotency record of a request.
-pub fn idempotency(request: &IdempotentRequest) -> String {
+pub(crate) fn idempotency(request: &IdempotentRequest) -> String {
     format!("{IDEMPOTENCY}{}#{}", request.caller, request.key)
 }
 
 /// An organization of the directory.
-pub fn organization(id: &str) -> String {
+pub(crate) fn organization(id: &str) -> String {
     format!("{ORGANIZATIONS}{id}")
 }
 
 /// A role of the directory.
-pub fn role(id: &str) -> String {
+pub(crate) fn role(id: &str) -> String {
     format!("{ROLES}{id}")
 }
 
 /// A user of the directory.
-pub fn user(id: &str) -> String {
+pub(crate) fn user(id: &str) -> String {
     format!("{USERS}{id}")
 }
 
 /// The identifier of the organization, role or user with that sort key.
-pub fn directory_id(sk: &str) -> Option<&str> {
+pub(crate) fn directory_id(sk: &str) -> Option<&str> {
     [ORGANIZATIONS, ROLES, USERS].into_iter().find_map(|prefix| sk.strip_prefix(prefix))
 }
 
 /// The prefix of the sort keys of an organization's memberships.
-pub fn memberships(organization_id: &str) -> String {
+pub(crate) fn memberships(organization_id: &str) -> String {
     format!("{MEMBERSHIPS}{organization_id}#")
 }
 
 /// The membership of a user in an organization.
-pub fn membership(organization_id: &str, user_id: &str) -> String {
+pub(crate) fn membership(organization_id: &str, user_id: &str) -> String {
     format!("{}{user_id}", memberships(organization_id))
 }
 
 /// Index partition: the invitations to an organization.
-pub fn by_organization(tenant: &TenantId, organization_id: &str) -> String {
+pub(crate) fn by_organization(tenant: &TenantId, organization_id: &str) -> String {
     format!("TENANT#{tenant}#ORG#{organization_id}")
 }
 
 /// Index partition: the invitations of an address.
-pub fn by_invitee(tenant: &TenantId, normalized_address: &str) -> String {
+pub(crate) fn by_invitee(tenant: &TenantId, normalized_address: &str) -> String {
     format!("TENANT#{tenant}#INVITEE#{normalized_address}")
 }
 
 /// Index partition: the invitations by an inviter.
-pub fn by_inviter(tenant: &TenantId, inviter_id: &str) -> String {
+pub(crate) fn by_inviter(tenant: &TenantId, inviter_id: &str) -> String {
     format!("TENANT#{tenant}#INVITER#{inviter_id}")
 }
 
 /// The primary key of a row.
-pub fn primary(tenant_id: &TenantId, sk: impl Display) -> [(String, AttributeValue); 2] {
+pub(crate) fn primary(tenant_id: &TenantId, sk: impl Display) -> [(String, AttributeValue); 2] {
     [(PK.to_owned(), AttributeValue::S(tenant(tenant_id))), (SK.to_owned(), AttributeValue::S(sk.to_string()))]
 }

@@ -1,4 +1,4 @@
-//! Members, as operators write them. Each is two rows that have to agree: the membership, and the standing of the
+//! Members, written by operators. Each is two rows that have to agree: the membership, and the standing of the
 //! member's address, which blocks an invitation of a member.
 
 use std::{
@@ -30,7 +30,7 @@ const ATTRIBUTES: [&str; 5] = ["organizationId", "userId", EMAIL, JOINED_AT, ite
 
 /// A user who is to be a member of an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub(crate) struct Member {
     /// The organization.
     pub organization_id: String,
     /// The user.
@@ -43,16 +43,16 @@ pub struct Member {
     pub joined_at: Option<Timestamp>,
 }
 
-/// The rows of members as they were found, by their sort keys.
+/// The rows of members that were found, by their sort keys.
 type Found = HashMap<String, Item>;
 
 impl Member {
     /// The sort keys of the rows.
-    pub fn sort_keys(&self) -> [String; 2] {
+    pub(crate) fn sort_keys(&self) -> [String; 2] {
         [self.sort_key(), self.standing_sort_key()]
     }
 
-    /// Tells that the member may have had another address: then the user has to leave the standing of that address.
+    /// Returns `true` if the member may have had another address: the user then has to leave the standing of that address.
     fn may_have_moved(&self, found: &Found) -> bool {
         found.get(&self.sort_key()).is_some_and(|row| self.has_moved(row))
     }
@@ -92,7 +92,7 @@ impl Member {
 impl Store {
     /// Makes users members, as [`Store::put_member`] does, the usual ones together. At most as many as fit one batch.
     /// All of them together, and then each that has to be written alone, may take as long as `patience`.
-    pub async fn put_members(
+    pub(crate) async fn put_members(
         &self,
         tenant: &TenantId,
         members: &[&Member],
@@ -118,7 +118,12 @@ impl Store {
 
     /// Makes a user a member, or gives a member these roles and this address instead of what they had. A pending
     /// invitation of the address stays, and can be accepted or revoked; the member's standing keeps it.
-    pub async fn put_member(&self, tenant: &TenantId, member: &Member, clock: RequestClock) -> Result<(), StoreError> {
+    pub(crate) async fn put_member(
+        &self,
+        tenant: &TenantId,
+        member: &Member,
+        clock: RequestClock,
+    ) -> Result<(), StoreError> {
         loop {
             let found = self.found_rows(tenant, &[member], clock.deadline).await?;
             let mut former = if member.may_have_moved(&found) {
@@ -138,7 +143,7 @@ impl Store {
     /// Ends a membership: deletes it, and removes the user from the standings of their addresses. An address without
     /// another member can be invited again, or is pending again under the invitation that it had before. Returns `false`
     /// if there was nothing to delete.
-    pub async fn delete_member(
+    pub(crate) async fn delete_member(
         &self,
         tenant: &TenantId,
         organization_id: &str,

@@ -52,12 +52,12 @@ pub struct PersonRow {
 
 impl PersonRow {
     /// The sort key, which holds identifiers that no attribute has.
-    pub fn sort_key(&self) -> &str {
+    pub(crate) fn sort_key(&self) -> &str {
         text(&self.row, keys::SK).unwrap_or_default()
     }
 
     /// The attributes, without the keys of the table and of the indexes.
-    pub fn attributes(&self) -> Value {
+    pub(crate) fn attributes(&self) -> Value {
         const KEYS: [&str; 5] = [keys::PK, keys::SK, keys::ORGANIZATION_KEY, keys::INVITEE_KEY, keys::INVITER_KEY];
         let attributes = self.row.iter().filter(|(name, _)| !KEYS.contains(&name.as_str()));
         items::to_json(attributes.map(|(name, value)| (name.clone(), value.clone())).collect())
@@ -72,7 +72,7 @@ struct Person {
 }
 
 impl Person {
-    /// Tells that a row is about the person. Users and invitations have to come first: they add identifiers.
+    /// Returns `true` if a row is about the person. Users and invitations have to come first: they add identifiers.
     fn knows(&mut self, kind: Kind, row: &Item) -> bool {
         let is_address = |name| text(row, name).is_some_and(|text| text.eq_ignore_ascii_case(&self.normalized_address));
         let is_among = |name, ids: &HashSet<String>| text(row, name).is_some_and(|id| ids.contains(id));

@@ -19,16 +19,16 @@ use crate::{
     telemetry::statistics,
 };
 
-/// The most rows that one query reads. DynamoDB ends a query at 1 MB, which fewer rows of the usual size fill; this bounds
+/// The maximum number of rows that one query reads. DynamoDB ends a query at 1 MB, which fewer rows of the usual size fill; this bounds
 /// the memory that small rows take.
-pub const MOST_ROWS: usize = 1000;
+pub(crate) const MOST_ROWS: usize = 1000;
 
-/// The most keys that one `BatchGetItem` takes (API reference, `BatchGetItem`).
+/// The maximum number of keys in one `BatchGetItem` (API reference, `BatchGetItem`).
 const BATCH_READ: usize = 100;
 
 /// The filters of a list, which combine. The `Debug` form leaves the address out.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Filters {
+pub(crate) struct Filters {
     /// Invitations to this organization.
     pub organization_id: Option<String>,
     /// Invitations by this inviter.
@@ -47,7 +47,7 @@ impl fmt::Debug for Filters {
 
 /// Reads a list, newest first, one query at a time, so that a long list is never in memory as a whole.
 #[derive(Debug)]
-pub struct ListReader<'a> {
+pub(crate) struct ListReader<'a> {
     store: &'a Store,
     tenant: &'a TenantId,
     filters: &'a Filters,
@@ -81,7 +81,7 @@ impl Store {
 
     /// Begins to read the invitations that match `filters`, after `after` if it is given. The first query reads at most
     /// `rows` rows. Without filters the list is strongly consistent; the indexes that the filters use lag.
-    pub fn list<'a>(
+    pub(crate) fn list<'a>(
         &'a self,
         tenant: &'a TenantId,
         filters: &'a Filters,
@@ -138,7 +138,7 @@ impl Store {
 impl<'a> ListReader<'a> {
     /// The invitations of the next query, which may be none; `None` if the list has ended. A row that cannot be read is
     /// left out, logged and counted.
-    pub async fn next(
+    pub(crate) async fn next(
         &mut self,
         deadline: Deadline,
     ) -> Result<Option<impl Iterator<Item = Invitation> + use<'a>>, StoreError> {
@@ -161,18 +161,18 @@ impl<'a> ListReader<'a> {
 
     /// The invitation whose row was read last, also if the filters leave it out; `None` before the first, after the last,
     /// and if the row's key is not an invitation's.
-    pub fn position(&self) -> Option<InvitationId> {
+    pub(crate) fn position(&self) -> Option<InvitationId> {
         let sk = items::text(self.start.as_ref()?, keys::SK)?;
         InvitationId::parse(sk.strip_prefix(keys::INVITATIONS)?)
     }
 
     /// The number of queries so far.
-    pub const fn queries(&self) -> usize {
+    pub(crate) const fn queries(&self) -> usize {
         self.queries
     }
 }
 
-/// The most unreadable rows of a request that are logged one by one; the others are only counted.
+/// The maximum number of unreadable rows of a request that are logged one by one; the others are only counted.
 const MOST_LINES: u64 = 10;
 
 fn read_row(tenant: &TenantId, item: &Item) -> Option<Invitation> {
@@ -187,7 +187,7 @@ fn read_row(tenant: &TenantId, item: &Item) -> Option<Invitation> {
     invitation
 }
 
-/// The way to the invitations of a list: the table or an index, and the one key to query.
+/// The query of a list: the table or an index, and the partition key.
 #[derive(Debug)]
 struct Access {
     index: Option<&'static str>,

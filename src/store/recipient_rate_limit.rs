@@ -31,7 +31,7 @@ pub struct RecipientRateLimit {
     version: Version,
 }
 
-/// The version of the row that a [`RecipientRateLimit`] was read from, by which a write finds that it has changed.
+/// The version of the row that a [`RecipientRateLimit`] was read from. A write is conditioned on it.
 #[derive(Clone, Debug)]
 enum Version {
     /// The row was not read. It is assumed to have no send in the window, or not to exist.
@@ -73,15 +73,15 @@ impl RecipientRateLimit {
         Self { tenant, normalized_address, rate, sends: Vec::new(), version: Version::Assumed }
     }
 
-    /// The same recipient's rate limit as `row` has it. An empty row has no sends.
+    /// The same recipient's rate limit with the sends of `row`. An empty row has none.
     ///
     /// # Errors
-    /// A permanent one for a row that cannot be read: it does not show that nothing was sent.
-    pub fn from_row(&self, row: &Item) -> Result<Self, StoreError> {
+    /// A permanent one for a row that cannot be read.
+    pub(crate) fn with_row(&self, row: &Item) -> Result<Self, StoreError> {
         if row.is_empty() {
             return Ok(Self { sends: Vec::new(), version: Version::Assumed, ..self.clone() });
         }
-        let unreadable = |attribute| move || StoreError::unreadable("send window", attribute);
+        let unreadable = |attribute| move || StoreError::unreadable("recipient rate limit", attribute);
         let sends = row.get("sends").and_then(|list| list.as_l().ok());
         let sends = sends.and_then(|sends| sends.iter().map(millis).collect::<Option<Vec<Timestamp>>>());
         let mut sends = sends.ok_or_else(unreadable("sends"))?;
@@ -94,7 +94,7 @@ impl RecipientRateLimit {
     }
 
     /// The seconds until one more message may be sent; `None` if one may be sent now.
-    pub fn seconds_until_free(&self, now: Timestamp) -> Option<u64> {
+    pub(crate) fn seconds_until_free(&self, now: Timestamp) -> Option<u64> {
         let recent = self.sends_within(now);
         let blocking = recent.get(recent.len().checked_sub(self.rate.limit)?)?;
         let wait = blocking.plus(self.rate.window).as_millis() - now.as_millis();
@@ -103,7 +103,7 @@ impl RecipientRateLimit {
 
     /// The rate limit with one more send, at `now`. `version` must be new to the row.
     #[must_use]
-    pub fn reserve(&self, now: Timestamp, version: &str) -> Self {
+    pub(crate) fn reserve(&self, now: Timestamp, version: &str) -> Self {
         let mut sends = self.sends_within(now);
         sends.push(now);
         sends.sort_unstable();
@@ -112,7 +112,7 @@ impl RecipientRateLimit {
 
     /// The rate limit without the send that was reserved at `reserved_at`, because nothing was sent.
     #[must_use]
-    pub fn release(&self, reserved_at: Timestamp) -> Self {
+    pub(crate) fn release(&self, reserved_at: Timestamp) -> Self {
         let mut sends = self.sends.clone();
         if let Some(index) = sends.iter().position(|send| *send == reserved_at) {
             sends.remove(index);
@@ -121,8 +121,8 @@ impl RecipientRateLimit {
         Self { sends, version: Version::Read(format!("{}-", self.version.as_str())), ..self.clone() }
     }
 
-    /// Tells that a send at that time is counted.
-    pub fn counts(&self, sent: Timestamp) -> bool {
+    /// Returns `true` if a send at that time is counted.
+    pub(crate) fn counts(&self, sent: Timestamp) -> bool {
         self.sends.contains(&sent)
     }
 
@@ -195,7 +195,7 @@ impl Store {
                     GoneOrEnded::Ended => ReserveOutcome::Ended,
                 });
             }
-            rate_limit = rate_limit.from_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?;
+            rate_limit = rate_limit.with_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?;
             if let Some(retry_after) = rate_limit.seconds_until_free(clock.now) {
                 return Ok(ReserveOutcome::RateLimited { retry_after });
             }
@@ -203,19 +203,19 @@ impl Store {
     }
 
     /// Reads the seconds until one more message may be sent; `None` if one may be sent now.
-    pub async fn seconds_until_free(
+    pub(crate) async fn seconds_until_free(
         &self,
         rate_limit: &RecipientRateLimit,
         clock: RequestClock,
     ) -> Result<Option<u64>, StoreError> {
         let sk = keys::recipient_rate_limit(&rate_limit.normalized_address);
         let row = self.row(&rate_limit.tenant, &sk, clock.deadline).await?;
-        let found = row.map(|row| rate_limit.from_row(&row)).transpose()?;
+        let found = row.map(|row| rate_limit.with_row(&row)).transpose()?;
         Ok(found.and_then(|found| found.seconds_until_free(clock.now)))
     }
 
     /// Releases the send that was reserved in `rate_limit` at `reserved_at`, because nothing was sent.
-    pub async fn release_send(
+    pub(crate) async fn release_send(
         &self,
         mut rate_limit: RecipientRateLimit,
         reserved_at: Timestamp,
@@ -227,7 +227,7 @@ impl Store {
             rate_limit = match self.transact(&parts, clock.deadline).await? {
                 TransactionOutcome::Committed => return Ok(()),
                 TransactionOutcome::ConditionFailed(failed) => {
-                    rate_limit.from_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?
+                    rate_limit.with_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?
                 }
             };
         }

@@ -35,7 +35,7 @@ const ATTRIBUTES: [&str; 8] =
 
 /// The standing of an address with an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// Invited.
     Pending(PendingInvitation),
     /// A member, or several who share the address.
@@ -49,7 +49,7 @@ pub enum Standing {
 
 /// The pending invitation of an address to an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingInvitation {
+pub(crate) struct PendingInvitation {
     /// The invitation.
     pub id: InvitationId,
     /// The time from which on it no longer blocks another.
@@ -68,15 +68,15 @@ impl PendingInvitation {
 
 impl Standing {
     /// The `state` of a pending standing.
-    pub const PENDING: &str = "pending";
+    pub(crate) const PENDING: &str = "pending";
     /// The `state` of a member's standing.
-    pub const MEMBER: &str = "member";
+    pub(crate) const MEMBER: &str = "member";
 
     /// Reads a standing.
     ///
     /// # Errors
     /// A permanent one for a row of neither form: the address must then count as neither free, nor invited, nor a member.
-    pub fn read(row: &Item) -> Result<Self, StoreError> {
+    pub(crate) fn read(row: &Item) -> Result<Self, StoreError> {
         match text(row, STATE) {
             Some(Self::PENDING) => Ok(Self::Pending(PendingInvitation::read(row, INVITATION_ID, EXPIRES_AT)?)),
             Some(Self::MEMBER) => {
@@ -89,24 +89,24 @@ impl Standing {
         }
     }
 
-    /// Tells that a row, readable or not, names this invitation as the pending one of its address.
-    pub fn names_invitation(row: &Item, id: &InvitationId) -> bool {
+    /// Returns `true` if a row, readable or not, names this invitation as the pending one of its address.
+    pub(crate) fn names_invitation(row: &Item, id: &InvitationId) -> bool {
         Self::names_pending(row, id) || text(row, PENDING_INVITATION_ID) == Some(id.as_str())
     }
 
-    /// Tells that a row is the pending standing of this invitation.
-    pub fn names_pending(row: &Item, id: &InvitationId) -> bool {
+    /// Returns `true` if a row is the pending standing of this invitation.
+    pub(crate) fn names_pending(row: &Item, id: &InvitationId) -> bool {
         text(row, INVITATION_ID) == Some(id.as_str())
     }
 
-    /// Tells that a row, readable or not, names this user as a member.
-    pub fn names_user(row: &Item, user_id: &str) -> bool {
+    /// Returns `true` if a row, readable or not, names this user as a member.
+    pub(crate) fn names_user(row: &Item, user_id: &str) -> bool {
         let others = row.get(OTHER_USER_IDS).and_then(|value| value.as_ss().ok());
         text(row, USER_ID) == Some(user_id) || others.is_some_and(|others| others.iter().any(|id| id == user_id))
     }
 
-    /// Tells that it blocks a new invitation at `now`. An expired one does not, even if DynamoDB has not deleted it yet.
-    pub fn blocks_invitation(&self, now: Timestamp) -> bool {
+    /// Returns `true` if it blocks a new invitation at `now`. An expired one does not, even if DynamoDB has not deleted it yet.
+    pub(crate) fn blocks_invitation(&self, now: Timestamp) -> bool {
         match self {
             Self::Member { .. } => true,
             Self::Pending(pending) => pending.expires_at > now,
@@ -114,7 +114,7 @@ impl Standing {
     }
 
     /// The invitation that is pending, or was when the address became a member's.
-    pub fn invitation(&self) -> Option<&PendingInvitation> {
+    pub(crate) fn invitation(&self) -> Option<&PendingInvitation> {
         match self {
             Self::Pending(pending) => Some(pending),
             Self::Member { pending, .. } => pending.as_ref(),
@@ -123,7 +123,7 @@ impl Standing {
 
     /// The standing after a user has become a member under the address.
     #[must_use]
-    pub fn joined(found: Option<Self>, user_id: &str) -> Self {
+    pub(crate) fn joined(found: Option<Self>, user_id: &str) -> Self {
         let (mut user_ids, pending) = match found {
             None => (BTreeSet::new(), None),
             Some(Self::Pending(pending)) => (BTreeSet::new(), Some(pending)),
@@ -136,7 +136,7 @@ impl Standing {
     /// The standing after these users have left. When the last one leaves, the address is pending again if the standing
     /// keeps an invitation that has not expired.
     #[must_use]
-    pub fn left(self, is_leaving: impl Fn(&str) -> bool, now: Timestamp) -> Option<Self> {
+    pub(crate) fn left(self, is_leaving: impl Fn(&str) -> bool, now: Timestamp) -> Option<Self> {
         let Self::Member { mut user_ids, pending } = self else { return Some(self) };
         user_ids.retain(|id| !is_leaving(id));
         if user_ids.is_empty() {
@@ -147,7 +147,7 @@ impl Standing {
 
     /// The standing after that invitation has ended.
     #[must_use]
-    pub fn without_invitation(self, id: &InvitationId) -> Option<Self> {
+    pub(crate) fn without_invitation(self, id: &InvitationId) -> Option<Self> {
         match self {
             Self::Pending(pending) if pending.id == *id => None,
             Self::Member { user_ids, pending } => {
@@ -158,7 +158,7 @@ impl Standing {
     }
 
     /// The row of the standing, built on the row that was there, or on its key. Attributes of other programs stay.
-    pub fn row(&self, mut row: Item) -> Item {
+    pub(crate) fn row(&self, mut row: Item) -> Item {
         row.retain(|name, _| !ATTRIBUTES.contains(&name.as_str()));
         match self {
             Self::Pending(PendingInvitation { id, expires_at }) => row.extend(named([

@@ -1,4 +1,4 @@
-//! Transactions: their labelled parts, their retries, and the one place that reads why one was cancelled.
+//! Transactions: their labelled parts, their retries, and the reader of cancellation reasons.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -78,7 +78,7 @@ pub(super) enum TransactionOutcome {
 }
 
 impl TransactionOutcome {
-    /// Tells a commit from failed conditions, for callers that do not look at the rows.
+    /// Returns `true` for a commit and `false` for failed conditions, for callers that ignore the rows.
     pub(super) const fn is_committed(&self) -> bool {
         matches!(self, Self::Committed)
     }
@@ -196,13 +196,13 @@ fn failed_conditions(parts: &[TransactionPart], cancelled: &TransactionCanceledE
     (!failed.is_empty()).then_some(FailedConditions(failed))
 }
 
-/// Tells that a later attempt may succeed.
+/// Returns `true` if a later attempt may succeed.
 fn is_passing(codes: &[&str]) -> bool {
     const PASSING: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
     codes.iter().any(|code| PASSING.contains(code))
 }
 
-/// Tells that DynamoDB can never accept a part, such as a row of more than 400 KB.
+/// Returns `true` if DynamoDB can never accept a part, such as a row of more than 400 KB.
 fn is_permanent(codes: &[&str]) -> bool {
     const PERMANENT: [&str; 2] = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
     codes.iter().any(|code| PERMANENT.contains(code))

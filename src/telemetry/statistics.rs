@@ -16,7 +16,7 @@ use crate::domain::ids::InvitationId;
 
 /// The statistics of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RequestStatistics {
+pub(crate) struct RequestStatistics {
     /// The calls of DynamoDB.
     pub dynamodb: Tally,
     /// The calls of SES.
@@ -33,7 +33,7 @@ pub struct RequestStatistics {
 
 /// The calls of one service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// The number of calls. Every attempt is one call, because the SDK does not retry.
     pub calls: u64,
     /// The total time of the calls, without the pauses between them.
@@ -45,7 +45,7 @@ tokio::task_local! {
 }
 
 /// Runs `work`, and returns its result and its statistics.
-pub async fn of<T>(work: impl Future<Output = T>) -> (T, RequestStatistics) {
+pub(crate) async fn of<T>(work: impl Future<Output = T>) -> (T, RequestStatistics) {
     let recorded = async {
         let done = work.await;
         (done, STATISTICS.with(RefCell::take))
@@ -54,22 +54,22 @@ pub async fn of<T>(work: impl Future<Output = T>) -> (T, RequestStatistics) {
 }
 
 /// Records the invitation of the request.
-pub fn invitation(id: &InvitationId) {
+pub(crate) fn invitation(id: &InvitationId) {
     record(|statistics| statistics.invitation_id = Some(id.clone()));
 }
 
 /// Records that SES may have accepted the message; `cause` is the failure.
-pub fn mail_unknown(cause: String) {
+pub(crate) fn mail_unknown(cause: String) {
     record(|statistics| statistics.mail_unknown = Some(cause));
 }
 
 /// Counts a retry.
-pub fn retry() {
+pub(crate) fn retry() {
     record(|statistics| statistics.retries += 1);
 }
 
 /// Counts an unreadable row. Returns the count of the request so far; 0 outside of a request.
-pub fn unreadable_row() -> u64 {
+pub(crate) fn unreadable_row() -> u64 {
     record(|statistics| statistics.unreadable_rows += 1);
     STATISTICS.try_with(|statistics| statistics.borrow().unreadable_rows).unwrap_or_default()
 }
@@ -81,7 +81,7 @@ fn record(update: impl FnOnce(&mut RequestStatistics)) {
 
 /// An interceptor that counts the calls of an SDK client.
 #[derive(Clone, Copy, Debug)]
-pub enum CountCalls {
+pub(crate) enum CountCalls {
     /// The client is DynamoDB's.
     DynamoDb,
     /// The client is SES's.

@@ -1,4 +1,4 @@
-//! The subscriber of the log: one JSON object per line, without personal data whatever `RUST_LOG` is.
+//! The subscriber of the log: one JSON object per line, without personal data for any `RUST_LOG`.
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{

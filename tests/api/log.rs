@@ -256,7 +256,7 @@ async fn a_message_that_ses_may_have_accepted_has_its_own_outcome_with_the_cause
     assert_eq!(created.status, 201, "{created:?}");
     let line = logged.last();
     let told = ["outcome", "level", "cause", "status", "code"].map(|name| line[name].clone());
-    let expected = [json!("mail_unknown"), json!("WARN"), json!("SES: no answer in time"), json!(201), json!(null)];
+    let expected = [json!("mail_unknown"), json!("WARN"), json!("SES: no response in time"), json!(201), json!(null)];
     assert_eq!(told, expected, "{line}");
     assert_eq!(counts(&line)[1], 1);
     assert!(line["SesDuration"].as_f64().is_some_and(|millis| millis >= 1000.0), "{line}");

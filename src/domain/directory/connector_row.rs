@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{EmailConnector, EmailTemplate};
 
-/// A row that is no valid connector.
+/// The error of a row that is not a valid connector.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}")]
 pub struct UnusableConnector {
@@ -23,7 +23,7 @@ const REQUIRED_STORED: [&str; 1] = ["name"];
 ///
 /// # Errors
 /// The first invalid attribute.
-pub fn read(row: &Value) -> Result<EmailConnector, UnusableConnector> {
+pub(crate) fn read(row: &Value) -> Result<EmailConnector, UnusableConnector> {
     let unusable = |cause| UnusableConnector { cause };
     let connector = EmailConnector::deserialize(row).map_err(|_| unusable(fault(row)))?;
     for (name, text) in REQUIRED.into_iter().zip([&connector.from_email_address, &connector.default_locale]) {
@@ -35,7 +35,7 @@ pub fn read(row: &Value) -> Result<EmailConnector, UnusableConnector> {
 }
 
 /// A locale for the log. A text that does not look like a locale is not shown, because it may be anything.
-pub fn nameable(locale: &str) -> &str {
+pub(crate) fn nameable(locale: &str) -> &str {
     let is_locale = locale.len() <= 35 && locale.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     if is_locale { locale } else { "(another locale)" }
 }

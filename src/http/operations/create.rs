@@ -27,14 +27,13 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Creates an invitation.
-pub async fn create(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
+pub(crate) async fn create(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
     let key = idempotency_key(&request.event.headers)?;
     let fields = fields(request.event)?;
     let idempotent = key.map(|key| IdempotentRequest::new(&request.caller.subject, &key, &fields));
-    let mut body = validate(CreateBody::read(&fields)?, &app.config, &CreateBody::KEYS)?.into_inner();
-    let payload = body.message_payload.take();
+    let body = validate(CreateBody::read(&fields)?, &app.config, &CreateBody::KEYS)?.into_inner();
+    let (new, payload) = body.into_parts(&request.caller.tenant);
     let clock = request.clock;
-    let new = body.into_new_invitation(&request.caller.tenant);
     let create = CreateRequest { new, payload: payload.as_ref(), idempotent: idempotent.as_ref(), clock };
     match invitations::create(app, create).await? {
         CreateOutcome::Created(invitation) => Ok(json_response(StatusCode::CREATED, &invitation.entity(clock.now))),

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Deletes the invitation with that identifier, so that its invitee can be invited again.
-pub async fn delete(
+pub(crate) async fn delete(
     app: &App,
     request: &Request<'_>,
     id: Option<&InvitationId>,

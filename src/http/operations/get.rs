@@ -14,7 +14,11 @@ use crate::{
 };
 
 /// Reads the invitation with that identifier.
-pub async fn get(app: &App, request: &Request<'_>, id: Option<&InvitationId>) -> Result<Response<Body>, RequestError> {
+pub(crate) async fn get(
+    app: &App,
+    request: &Request<'_>,
+    id: Option<&InvitationId>,
+) -> Result<Response<Body>, RequestError> {
     let key = InvitationKey::new(&request.caller.tenant, id)?;
     let invitation = find::get(app, key, request.clock).await?;
     Ok(json_response(StatusCode::OK, &invitation.entity(request.clock.now)))

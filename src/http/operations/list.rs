@@ -31,7 +31,7 @@ const MAX_PAGE_SIZE: usize = 100;
 const MAX_LIST_BYTES: usize = 4 << 20;
 
 /// Lists all invitations that match the filters, or one page of them with `page_size`.
-pub async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
+pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
     let query = &request.event.query;
     check_single(query)?;
     let (tenant, filters, clock) = (&request.caller.tenant, filters(query), request.clock);

@@ -16,13 +16,13 @@ use crate::{
 };
 
 /// Mails the invitation with that identifier, if it is pending.
-pub async fn message(
+pub(crate) async fn message(
     app: &App,
     request: &Request<'_>,
     id: Option<&InvitationId>,
 ) -> Result<Response<Body>, RequestError> {
     let payload = MessagePayload(object(&fields(request.event)?)?);
-    let payload = validate(payload, &(), &TEXT_KEYS)?.into_inner();
+    let payload = validate(payload, &app.config, &TEXT_KEYS)?.into_inner();
     resend(app, InvitationKey::new(&request.caller.tenant, id)?, &payload, request.clock).await?;
     Ok(no_content())
 }

@@ -12,8 +12,8 @@ use crate::{
     config::Config,
     domain::ids::InvitationId,
     http::{
-        body::{Field, check_length, field, fields, validate, violation},
-        error::{IssueCode, RequestError},
+        body::{Field, either, field, fields, typed, validate},
+        error::RequestError,
         response::json_response,
     },
     invitations::{InvitationKey, end},
@@ -21,15 +21,15 @@ use crate::{
 };
 
 /// Accepts or revokes the invitation with that identifier.
-pub async fn set_status(
+pub(crate) async fn set_status(
     app: &App,
     request: &Request<'_>,
     id: Option<&InvitationId>,
 ) -> Result<Response<Body>, RequestError> {
     let body = validate(StatusBody::read(&fields(request.event)?)?, &app.config, &StatusBody::KEYS)?.into_inner();
     let (tenant, clock) = (&request.caller.tenant, request.clock);
-    let changed = if body.accepts() {
-        let user_id = body.accepted_user_id.into_value().filter(|id| !id.is_empty());
+    let changed = if body.sets("Accepted") {
+        let user_id = body.accepted_user_id.into_value().flatten().filter(|id| !id.is_empty());
         let user_id = user_id.ok_or(RequestError::NoAcceptingUser)?;
         end::accept(app, InvitationKey::new(tenant, id)?, &user_id, clock).await?
     } else {
@@ -40,42 +40,23 @@ pub async fn set_status(
 
 /// The body with its fields, valid or not.
 #[derive(Debug, Validate)]
-#[garde(context(Config))]
+#[garde(context(Config as config))]
 struct StatusBody {
-    #[garde(custom(is_settable))]
+    #[garde(required, custom(typed), custom(either("Accepted", "Revoked")))]
     status: Field<String>,
-    #[garde(custom(is_user_where_needed(&self.status)))]
-    accepted_user_id: Field<String>,
+    /// The user of an acceptance. A revocation ignores the field, even a wrong type.
+    #[garde(if(cond = !self.sets("Revoked"), custom(typed), length(utf16, max = config.id_max_length)))]
+    accepted_user_id: Field<Option<String>>,
 }
 
 impl StatusBody {
     const KEYS: [&str; 2] = ["status", "acceptedUserId"];
 
     fn read(fields: &RawFields<'_>) -> Result<Self, RequestError> {
-        Ok(Self {
-            status: field(fields, "status", "string")?,
-            accepted_user_id: field(fields, "acceptedUserId", "string")?,
-        })
+        Ok(Self { status: field(fields, "status")?, accepted_user_id: field(fields, "acceptedUserId")? })
     }
 
-    fn accepts(&self) -> bool {
-        matches!(&self.status, Field::Present(status) if status == "Accepted")
-    }
-}
-
-fn is_settable(status: &Field<String>, _: &Config) -> garde::Result {
-    match status.required("string")?.as_str() {
-        "Accepted" | "Revoked" => Ok(()),
-        _ => Err(violation(IssueCode::InvalidEnumValue, "Expected 'Accepted' or 'Revoked'")),
-    }
-}
-
-/// Validates the user of an acceptance. A revocation ignores the field, whatever its type.
-fn is_user_where_needed(status: &Field<String>) -> impl FnOnce(&Field<String>, &Config) -> garde::Result {
-    let revokes = matches!(status, Field::Present(status) if status == "Revoked");
-    move |user_id, config| match user_id {
-        Field::Absent | Field::Mistyped("null") => Ok(()),
-        _ if revokes => Ok(()),
-        given => check_length(given.required("string")?, config.id_max_length),
+    fn sets(&self, status: &str) -> bool {
+        self.status.value().is_some_and(|value| value == status)
     }
 }

@@ -49,7 +49,7 @@ pub enum SesFault {
     CutOff,
     /// SES accepts the mail, and sends this response.
     Garbled(&'static str),
-    /// No response is ever sent.
+    /// No response is sent.
     Silence {
         /// `true` if SES accepts the mail nevertheless.
         accepts: bool,
@@ -59,7 +59,7 @@ pub enum SesFault {
 }
 
 impl SesFault {
-    /// Returns `true` if the mail is accepted, whatever the response is.
+    /// Returns `true` if the mail is accepted, for any response.
     pub(super) const fn accepts(self) -> bool {
         match self {
             Self::Disconnect { accepts } | Self::Silence { accepts } => accepts,

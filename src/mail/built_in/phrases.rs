@@ -15,7 +15,7 @@ pub(super) static LANGUAGES: [&Phrases; 8] =
 
 /// The phrases of one language.
 #[derive(Debug)]
-pub struct Phrases {
+pub(crate) struct Phrases {
     /// The language, as a BCP 47 tag.
     pub locale: &'static str,
     pub(super) direction: Direction,

@@ -1,4 +1,4 @@
-//! The bounds of a template, which keep small what it costs to parse, to keep and to render.
+//! The bounds of a template. They limit the cost of parsing, caching and rendering it.
 //!
 //! The library's parser goes through all of a template in front of a tag, several times, to find the tag's line and
 //! column, so its time grows with the product of length and tags; and each tag takes some hundred bytes once it is parsed.
@@ -12,7 +12,7 @@ pub const MAX_TAGS: usize = 500;
 /// The most that a part's bytes times its tags can be: parsing then takes about 60 ms of a whole core.
 const MAX_BYTES_TIMES_TAGS: usize = 10_000_000;
 
-/// The longest tag, in bytes, but for comments: what a tag holds literally may be copied each time that it is rendered.
+/// The maximum length of a tag other than a comment, in bytes: rendering may copy the literals of a tag each time.
 const MAX_TAG_BYTES: usize = 1_024;
 
 /// The most branches of a template, and the most brackets in one of its tags: each may be one level deeper for whoever

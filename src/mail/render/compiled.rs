@@ -21,7 +21,7 @@ const MAX_KEPT_BYTES: usize = 8 << 20;
 /// The most that one of them may take.
 const MAX_ENTRY_BYTES: usize = MAX_KEPT_BYTES / 4;
 
-/// An allocation's own cost: its header, and what it is rounded up by.
+/// The overhead of an allocation, in bytes: its header and the rounding.
 const ALLOCATION: usize = 24;
 
 /// The templates that are kept, by their text.

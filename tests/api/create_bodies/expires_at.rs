@@ -5,10 +5,31 @@ use super::{
     check,
     row::{INVALID_TYPE, NOT_IN_FUTURE, Row, TOO_BIG, error, guard, ok, unreadable, wrong_kinds},
 };
+use crate::helpers::TestApp;
 
 #[tokio::test]
 async fn an_expiry_is_a_future_time_in_milliseconds() {
     check(rows()).await;
+}
+
+#[tokio::test]
+async fn an_expiry_in_seconds_is_answered_with_a_hint_at_milliseconds() {
+    let app = TestApp::start().await;
+    for (reason, number, has_hint) in [
+        ("2100 in seconds", "4102444800", true),
+        ("the next second", "1767225601", true),
+        ("now in seconds, which is no future either", "1767225600", false),
+        ("the last second of 2100", "4133980799", true),
+        ("2101 in seconds, which nobody means", "4133980800", false),
+        ("a time in milliseconds, just past", "1767225600000", false),
+        ("nought", "0", false),
+        ("a negative number", "-4102444800", false),
+    ] {
+        let answer = app.create_bytes(Some("application/json"), with("expiresAt", number).to_string().as_bytes()).await;
+        answer.assert_refused(400, "request.invalid_input");
+        let details = answer.json()["details"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(details.contains("milliseconds"), has_hint, "{reason}: {details:?}");
+    }
 }
 
 #[rustfmt::skip]

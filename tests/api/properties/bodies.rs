@@ -1,115 +1,24 @@
 use std::sync::LazyLock;
 
-use organization_invitations::{
-    domain::timestamp::Timestamp,
-    http::{
-        body::{Field, Number, element, fields, json_type, object},
-        event::Event,
-    },
-    json::{Json, lenient},
-};
-use proptest::{
-    collection::{btree_set, hash_map, vec},
-    prelude::*,
-};
-use serde_json::{Value, json, value::RawValue};
+use proptest::{collection::btree_set, prelude::*};
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::cases;
+use super::arbitrary::{self, cases};
 use crate::helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp};
 
 /// The keys of a create, in the order of its violations.
 const KEYS: [&str; 6] =
     ["inviterId", "invitee", "organizationId", "expiresAt", "organizationRoleIds", "messagePayload"];
 
-fn raw(value: &Value) -> Box<RawValue> {
-    RawValue::from_string(value.to_string()).unwrap()
-}
-
-/// How deep a value is nested; a scalar is one level.
-fn depth(value: &Value) -> usize {
-    let below: Box<dyn Iterator<Item = &Value>> = match value {
-        Value::Array(values) => Box::new(values.iter()),
-        Value::Object(fields) => Box::new(fields.values()),
-        _ => return 1,
-    };
-    1 + below.map(depth).max().unwrap_or_default()
-}
-
-fn event(body: &[u8]) -> Event {
-    use base64::{Engine, prelude::BASE64_STANDARD};
-    let body = Some(BASE64_STANDARD.encode(body));
-    Event::read(&Call { body, is_base64: true, ..Call::new("POST", "") }.event().to_string())
-}
-
-proptest! {
-    #![proptest_config(cases())]
-
-    #[test]
-    fn json_is_read_as_it_was_written(value in super::json()) {
-        prop_assert_eq!(&serde_json::from_str::<Json>(&value.to_string()).unwrap().0, &value);
-        prop_assert_eq!(&lenient(&raw(&value), u8::MAX), &value);
-    }
-
-    #[test]
-    fn lenient_parsing_has_null_below_the_last_level(value in super::json(), levels in 0_u8..6) {
-        prop_assert!(depth(&lenient(&raw(&value), levels)) <= usize::from(levels) + 1);
-    }
-
-    #[test]
-    fn the_fields_of_a_body_are_those_it_was_made_of(body in hash_map(super::text(), super::json(), 0..6)) {
-        let body = Value::Object(body.into_iter().collect());
-        let event = event(body.to_string().as_bytes());
-        let fields = fields(&event).unwrap();
-        prop_assert_eq!(&Value::Object(object(&fields).unwrap()), &body);
-        for (key, raw) in fields {
-            let expected = match &body[&key] {
-                Value::Null => "null",
-                Value::Bool(_) => "boolean",
-                Value::Number(_) => "number",
-                Value::String(_) => "string",
-                Value::Array(_) => "array",
-                Value::Object(_) => "object",
-            };
-            prop_assert_eq!(json_type(raw), expected);
-            let text = element::<String>(raw, &key, "string").unwrap().into_value();
-            prop_assert_eq!(text.as_deref(), body[&key].as_str());
-        }
-    }
-
-    #[test]
-    fn any_bytes_are_a_body_or_a_client_error(bytes in prop_oneof![vec(any::<u8>(), 0..60), super::text().prop_map(String::into_bytes)]) {
-        let event = event(&bytes);
-        if let Err(error) = fields(&event) {
-            prop_assert_eq!(error.status_and_code().0, 400);
-        }
-    }
-
-    #[test]
-    fn a_number_is_its_whole_milliseconds(millis in -8_640_000_000_000_000_i64..=8_640_000_000_000_000, fraction in "(\\.[0-9]{1,20})?") {
-        let number = RawValue::from_string(format!("{millis}{fraction}")).unwrap();
-        let Field::Present(number) = element::<Number>(&number, "n", "number").unwrap() else { panic!("a number") };
-        let read = number.to_timestamp().as_millis();
-        // Beyond 2^53 / 1000 milliseconds an f64 has no exact fraction, and may round to the next integer.
-        prop_assert!((read - millis).abs() <= i64::from(!fraction.is_empty()), "{} {}: {}", millis, fraction, read);
-    }
-
-    #[test]
-    fn a_number_of_any_size_is_read(digits in "-?[1-9][0-9]{0,400}([eE][+-]?[0-9]{1,9})?") {
-        let number = RawValue::from_string(digits).unwrap();
-        let number = element::<Number>(&number, "n", "number").unwrap().into_value();
-        prop_assert!(number.is_some_and(|number| number.to_timestamp() >= Timestamp::from_millis(i64::MIN)));
-    }
-}
-
 /// A field of the right kind, most of the time.
 fn nearly(right: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Option<Value>> {
-    prop_oneof![12 => right.prop_map(Some), 1 => super::json().prop_map(Some), 1 => Just(None)].boxed()
+    prop_oneof![12 => right.prop_map(Some), 1 => arbitrary::json().prop_map(Some), 1 => Just(None)].boxed()
 }
 
 fn create_body() -> impl Strategy<Value = Value> {
-    let id = || prop_oneof![2 => "[a-z]{1,21}".boxed(), 1 => super::text().boxed()];
-    let payload = prop_oneof![Just(json!(false)), super::json().prop_map(|x| json!({ "x": x, "locale": "en" }))];
+    let id = || prop_oneof![2 => "[a-z]{1,21}".boxed(), 1 => arbitrary::text().boxed()];
+    let payload = prop_oneof![Just(json!(false)), arbitrary::json().prop_map(|x| json!({ "x": x, "locale": "en" }))];
     let clock = prop_oneof![4 => (NOW + 1..=FAR_FUTURE).boxed(), 1 => any::<i64>().boxed()];
     let strategies = [
         nearly(id().prop_map(Value::from)),
@@ -170,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn no_body_is_a_server_error(body in super::json()) {
+    fn no_body_is_a_server_error(body in arbitrary::json()) {
         let (runtime, app) = &*APP;
         for call in [Call::create(&body), Call::message("0mwshl16meeoe2l4w0lik", &body), Call::status("0mwshl16meeoe2l4w0lik", &body)] {
             let answer = runtime.block_on(app.call(call));

@@ -1,4 +1,6 @@
-use organization_invitations::{
+//! Properties of idempotency keys and request hashes.
+
+use crate::{
     domain::idempotency::{IdempotencyKey, IdempotentRequest},
     json::RawFields,
 };
@@ -8,14 +10,14 @@ use proptest::{
 };
 use serde_json::{Map, Value};
 
-use super::{cases, json, text};
+use crate::arbitrary::{cases, json, text};
 
 fn repeatable(subject: &str, key: &str, body: &str) -> IdempotentRequest {
     let fields: RawFields = serde_json::from_str(body).unwrap();
     IdempotentRequest::new(subject, &IdempotencyKey::parse(key.as_bytes()).unwrap(), &fields)
 }
 
-/// The same object written otherwise: keys in reverse, and white space wherever there may be some.
+/// The same object in another form: keys in reverse order, and white space everywhere.
 fn otherwise(value: &Value) -> String {
     let listed =
         |open: &str, elements: Vec<String>, close: &str| format!("{open}\n {}\t{close}", elements.join(" ,\r\n"));

@@ -1,7 +1,9 @@
-use organization_invitations::domain::email_address::{EmailAddress, EmailAddressError, MAX_LENGTH};
+//! Properties of the parser of email addresses.
+
+use crate::domain::email_address::{EmailAddress, EmailAddressError, MAX_LENGTH};
 use proptest::prelude::*;
 
-use super::cases;
+use crate::arbitrary::{self, cases};
 
 /// The contract's rule, character by character, without the length.
 fn fits(text: &str) -> bool {
@@ -26,7 +28,7 @@ fn fits(text: &str) -> bool {
     !local.is_empty() && local_fits && labels.len() > 1 && labels.iter().all(label_fits) && (is_word || is_encoded)
 }
 
-/// Addresses, and what is nearly one.
+/// Addresses and near misses.
 fn nearly() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => "[A-Za-z0-9_'+.-]{0,8}@([A-Za-z0-9-]{0,4}\\.){0,3}([A-Za-z]{0,3}|[Xx][Nn]--[a-z0-9-]{0,3})",
@@ -61,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn other_texts_are_an_error_without_a_panic(text in super::text()) {
+    fn other_texts_are_an_error_without_a_panic(text in arbitrary::text()) {
         prop_assert_eq!(EmailAddress::parse(&text).is_ok(), fits(&text));
     }
 }

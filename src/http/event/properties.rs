@@ -1,14 +1,16 @@
+//! Properties of the parser of events.
+
+use crate::http::event::{Event, EventForm};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use organization_invitations::http::event::{Event, EventForm};
 use proptest::{
     collection::{hash_map, vec},
     prelude::*,
 };
 use serde_json::{Map, Value, json};
 
-use super::cases;
+use crate::arbitrary::{self, cases};
 
-/// A request, before an API makes an event of it.
+/// A request, before API Gateway turns it into an event.
 #[derive(Clone, Debug)]
 struct Request {
     method: String,
@@ -19,9 +21,9 @@ struct Request {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let query = vec(("[a-c]{1,2}", super::text()), 0..4);
+    let query = vec(("[a-c]{1,2}", arbitrary::text()), 0..4);
     let headers = hash_map("[a-z-]{1,8}", "[ -~]{0,8}".prop_map(Value::from), 0..4);
-    let bytes = prop_oneof![super::text().prop_map(String::into_bytes), vec(any::<u8>(), 0..20)];
+    let bytes = prop_oneof![arbitrary::text().prop_map(String::into_bytes), vec(any::<u8>(), 0..20)];
     ("[A-Z]{1,7}", "/[a-z/%0-9]{0,12}", query, headers, bytes).prop_map(|(method, path, query, headers, body)| {
         Request { method, path, query, headers: headers.into_iter().collect(), body }
     })
@@ -50,7 +52,7 @@ impl Request {
     }
 }
 
-/// The event of an API, of which some part is another value.
+/// An event in which one part has another value.
 fn spoilt() -> impl Strategy<Value = Value> {
     let places = [
         "",
@@ -68,7 +70,7 @@ fn spoilt() -> impl Strategy<Value = Value> {
         "path",
         "httpMethod",
     ];
-    (request(), any::<bool>(), prop::sample::select(places.to_vec()), super::json()).prop_map(
+    (request(), any::<bool>(), prop::sample::select(places.to_vec()), arbitrary::json()).prop_map(
         |(request, is_http, place, value)| {
             let mut event = if is_http { request.http_api() } else { request.rest_api() };
             let pointer = if place.is_empty() { String::new() } else { format!("/{place}") };
@@ -103,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn a_query_with_one_parameter_set_keeps_the_listed_others(request in request(), value in super::text()) {
+    fn a_query_with_one_parameter_set_keeps_the_listed_others(request in request(), value in arbitrary::text()) {
         let query = Event::read(&request.http_api().to_string()).query;
         let kept: Vec<&str> = request.query.iter().map(|(name, _)| name.as_str()).step_by(2).collect();
         let query = query.with("cursor", &value, &kept);
@@ -118,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn a_malformed_part_of_an_event_does_not_affect_the_authorizer(event in spoilt(), claims in super::json()) {
+    fn a_malformed_part_of_an_event_does_not_affect_the_authorizer(event in spoilt(), claims in arbitrary::json()) {
         let mut event = event;
         if let Some(Value::Object(context)) = event.get_mut("requestContext") {
             context.insert("authorizer".to_owned(), json!({ "claims": { "x": "y" }, "z": claims }));
@@ -130,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_without_a_panic(text in super::text(), bytes in vec(any::<u8>(), 0..200)) {
+    fn any_text_is_read_without_a_panic(text in arbitrary::text(), bytes in vec(any::<u8>(), 0..200)) {
         prop_assert!(Event::read(&text).authorizer.is_null());
         prop_assert!(Event::read(&String::from_utf8_lossy(&bytes)).authorizer.is_null());
     }

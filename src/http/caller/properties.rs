@@ -1,11 +1,13 @@
-use organization_invitations::{
+//! Properties of the authorization by claims.
+
+use crate::{
     config::Config,
     http::{caller::Caller, error::RequestError},
 };
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value, json};
 
-use super::cases;
+use crate::arbitrary::{self, cases};
 
 fn config() -> Config {
     Config::from_lookup(|name| match name {
@@ -17,20 +19,20 @@ fn config() -> Config {
     .unwrap()
 }
 
-/// What may let a caller in, what may not, and what is nearly one of the words that do.
+/// Allowed scopes and groups, other words, and near misses.
 fn word() -> impl Strategy<Value = String> {
     let words = ["all", "invite", "inviters", "ALL", "all:read", "al", "xall", "all,invite", "[all]", "inviters,x", ""];
-    prop_oneof![4 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => super::text()]
+    prop_oneof![4 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => arbitrary::text()]
 }
 
-/// A list, as any of the authorizers renders one, or whatever else.
+/// A list in the form of any authorizer, or any other value.
 fn list() -> impl Strategy<Value = Value> {
     prop_oneof![
         vec(word(), 0..4).prop_map(Value::from),
         vec(word(), 0..4).prop_map(|words| words.join(" ").into()),
         vec(word(), 0..4).prop_map(|words| words.join(",").into()),
         vec(word(), 0..4).prop_map(|words| format!("[{}]", words.join(" ")).into()),
-        super::json(),
+        arbitrary::json(),
     ]
 }
 
@@ -39,7 +41,7 @@ fn tenant() -> impl Strategy<Value = Value> {
         3 => "[A-Za-z0-9_-]{1,5}".prop_map(Value::from),
         1 => any::<u32>().prop_map(Value::from),
         1 => Just(Value::Null),
-        1 => super::json(),
+        1 => arbitrary::json(),
     ]
 }
 
@@ -109,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn no_other_claim_changes_the_tenant(claims in claims(), name in super::text(), other in super::json()) {
+    fn no_other_claim_changes_the_tenant(claims in claims(), name in arbitrary::text(), other in arbitrary::json()) {
         let known = ["tenant_id", "custom:tenant_id", "scope", "scp", "groups", "cognito:groups"];
         prop_assume!(!known.contains(&name.as_str()) && !claims.is_empty());
         let mut more = claims.clone();
@@ -132,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn any_authorizer_context_is_read_without_a_panic(authorizer in super::json()) {
+    fn any_authorizer_context_is_read_without_a_panic(authorizer in arbitrary::json()) {
         prop_assert!(read_authorizer(&authorizer).is_err(), "nobody is let in by chance");
     }
 }

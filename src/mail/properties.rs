@@ -1,10 +1,12 @@
+//! Properties of template choice and rendering.
+
 use std::collections::BTreeMap;
 
-use organization_invitations::{
+use crate::{
     domain::{
         directory::{EmailConnector, EmailTemplate, Organization, User},
         email_address::EmailAddress,
-        ids::InvitationId,
+        ids::{InvitationId, TenantId},
         invitation::{Invitation, Status},
         timestamp::Timestamp,
     },
@@ -20,8 +22,7 @@ use proptest::{
 };
 use serde_json::{Value, json};
 
-use super::{cases, text};
-use crate::helpers::{FAR_FUTURE, NOW, tenant};
+use crate::arbitrary::{self, cases, text};
 
 fn connector(template: EmailTemplate) -> EmailConnector {
     EmailConnector {
@@ -44,16 +45,16 @@ fn inline(part: &str) -> EmailTemplate {
 fn email(template: EmailTemplate, payload: Value, organization: &str, inviter: &str) -> Email {
     let Value::Object(payload) = payload else { panic!("a payload is an object") };
     let invitation = Invitation {
-        tenant: tenant("t"),
+        tenant: TenantId::parse("t").unwrap(),
         id: InvitationId::parse("0mwshl16meeoe2l4w0lik").unwrap(),
         inviter_id: Some("ada".to_owned()),
         invitee: EmailAddress::parse("b@example.com").unwrap(),
         accepted_user_id: None,
         organization_id: "acme".to_owned(),
         stored_status: Status::Pending,
-        created_at: Timestamp::from_millis(NOW),
-        updated_at: Timestamp::from_millis(NOW),
-        expires_at: Timestamp::from_millis(FAR_FUTURE),
+        created_at: Timestamp::from_millis(1_767_225_600_000),
+        updated_at: Timestamp::from_millis(1_767_225_600_000),
+        expires_at: Timestamp::from_millis(4_102_444_800_000),
         organization_roles: Vec::new(),
     };
     let organization = Organization { name: organization.to_owned(), ..Organization::unnamed("acme") };
@@ -62,7 +63,7 @@ fn email(template: EmailTemplate, payload: Value, organization: &str, inviter: &
     compose(connector(template), &MessagePayload(payload), context).unwrap()
 }
 
-/// Whether no text in it means anything to HTML or to a header.
+/// Returns `true` if no text in the value has a meaning in HTML or a header.
 fn is_plain(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.contains(['<', '>', '"', '\'', '\r', '\n', '\u{202e}', '\u{2028}']),
@@ -153,7 +154,7 @@ proptest! {
 
     #[test]
     fn the_data_of_a_stored_template_has_no_characters_of_html_or_headers(
-        payload in hash_map("[a-c]", super::json(), 0..4), name in text()
+        payload in hash_map("[a-c]", arbitrary::json(), 0..4), name in text()
     ) {
         let template = EmailTemplate::Stored { name: "t".to_owned(), variables: Vec::new(), escape_html: true };
         let payload = Value::Object(payload.into_iter().collect());
@@ -163,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn a_payload_never_replaces_the_directorys_values(forged in super::json()) {
+    fn a_payload_never_replaces_the_directorys_values(forged in arbitrary::json()) {
         let payload = json!({ "organization": forged, "inviter": forged, "invitation": forged });
         let email = email(inline("{{organization.name}} {{inviter.name}} {{invitation.invitee}}"), payload, "Acme", "Ada");
         let Content::Rendered { subject, .. } = email.content else { panic!("an inline template") };
@@ -171,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn a_template_with_all_missing_variables_given_misses_none(template in template(), variables in hash_map("[a-d]", super::json(), 0..3)) {
+    fn a_template_with_all_missing_variables_given_misses_none(template in template(), variables in hash_map("[a-d]", arbitrary::json(), 0..3)) {
         let mut variables = Value::Object(variables.into_iter().collect());
         let Err(RenderFailure::Missing(names)) = render(&template, &template, &template, &variables) else { return Ok(()) };
         prop_assert!(!names.is_empty());
@@ -183,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn no_template_and_no_payload_make_rendering_panic_or_grow_without_end(template in template(), variables in super::json()) {
+    fn no_template_and_no_payload_make_rendering_panic_or_grow_without_end(template in template(), variables in arbitrary::json()) {
         if let Ok(rendered) = render(&template, &template, &template, &variables) {
             prop_assert!(rendered.html.len() <= 1 << 20);
         }

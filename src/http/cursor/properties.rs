@@ -1,11 +1,13 @@
-use organization_invitations::{
+//! Properties of cursors.
+
+use crate::{
     domain::ids::{InvitationId, TenantId},
     http::cursor::Cursors,
     store::read::Filters,
 };
 use proptest::prelude::*;
 
-use super::{cases, text};
+use crate::arbitrary::{cases, text};
 
 fn tenant() -> impl Strategy<Value = TenantId> {
     "[ab]{1,2}".prop_map(|name| TenantId::parse(&name).unwrap())

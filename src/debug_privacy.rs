@@ -1,0 +1,52 @@
+//! A test of all `Debug` implementations that omit personal data and secrets.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    domain::{
+        directory::User, email_address::EmailAddress, ids::TenantId, message_payload::MessagePayload,
+        rate_limit::MessageRate,
+    },
+    http::{body::Field, event::Event},
+    mail::Content,
+    store::{read::Filters, recipient_rate_limit::RecipientRateLimit},
+};
+
+#[test]
+fn debug_output_contains_no_addresses_texts_or_tokens() {
+    let address = "secret@example.com";
+    let event = json!({
+        "version": "2.0",
+        "rawPath": "/api/organization-invitations",
+        "rawQueryString": "invitee=secret",
+        "headers": { "authorization": "Bearer secret" },
+        "requestContext": { "http": { "method": "POST" }, "authorizer": { "jwt": { "claims": { "email": address } } } },
+        "body": json!({ "invitee": address }).to_string(),
+    });
+    let tenant = TenantId::parse("t").unwrap();
+    let user = User {
+        id: "u".into(),
+        name: Some("secret".into()),
+        primary_email: Some(address.into()),
+        avatar: Some("secret".into()),
+    };
+    let payload = MessagePayload([("code".to_owned(), "secret".into())].into_iter().collect());
+    let rate = MessageRate { limit: 1, window: Duration::from_millis(1) };
+    let filters = Filters { invitee: Some(address.into()), ..Filters::default() };
+    let rendered = Content::Rendered { subject: "secret".into(), html: "secret".into(), text: "secret".into() };
+    for printed in [
+        format!("{:?}", Event::read(&event.to_string())),
+        format!("{:?}", EmailAddress::parse(address)),
+        format!("{user:?}"),
+        format!("{payload:?}"),
+        format!("{filters:?}"),
+        format!("{:?}", RecipientRateLimit::assumed_empty(&tenant, address, rate)),
+        format!("{rendered:?}"),
+        format!("{:?}", Content::Stored { template: "t".into(), data: "secret".into() }),
+        format!("{:?}", Field::Present(address)),
+    ] {
+        assert!(!printed.contains("secret"), "{printed}");
+    }
+}
