@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// The path of the collection.
-pub(crate) const INVITATIONS_PATH: &str = "/api/organization-invitations";
+pub const INVITATIONS_PATH: &str = "/api/organization-invitations";
 
 /// Responds to one event, given as the JSON text that API Gateway sends.
 pub async fn handle(app: &App, event: &str, clock: RequestClock) -> ApiResponse {

@@ -1,7 +1,5 @@
 //! The log has no personal data: no address, token, link, subject, name or text of a body, whatever fails.
 
-use std::time::Duration;
-
 use axum::{Router, body::Bytes, http::StatusCode};
 use organization_invitations::{
     app::App,
@@ -10,7 +8,7 @@ use organization_invitations::{
         stack::{self, sdk_config},
     },
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -23,7 +21,7 @@ use crate::{
         },
     },
     create_bodies, faults,
-    helpers::{Call, TestApp, body, log::Log, rows, tenant, with},
+    helpers::{Call, TestApp, body, log::Log, rows, with},
     proxy::Intervention,
 };
 

@@ -1,11 +1,13 @@
 //! `expiresAt`: notations of numbers, and past and future times.
 
+use serde_json::Value;
+
 use super::{
     body::{with, without},
     check,
     row::{INVALID_TYPE, NOT_IN_FUTURE, Row, TOO_BIG, error, guard, ok, unreadable, wrong_kinds},
 };
-use crate::helpers::TestApp;
+use crate::helpers::{NOW, TestApp};
 
 #[tokio::test]
 async fn an_expiry_is_a_future_time_in_milliseconds() {
@@ -25,8 +27,9 @@ async fn an_expiry_in_seconds_is_answered_with_a_hint_at_milliseconds() {
         ("nought", "0", false),
         ("a negative number", "-4102444800", false),
     ] {
-        let answer = app.create_bytes(Some("application/json"), with("expiresAt", number).to_string().as_bytes()).await;
-        answer.assert_refused(400, "request.invalid_input");
+        let body: Value = serde_json::from_str(&with("expiresAt", number).to_string()).unwrap();
+        let answer = app.create_at(NOW, &body).await;
+        answer.assert_error(400, "request.invalid_input");
         let details = answer.json()["details"].as_str().unwrap_or_default().to_owned();
         assert_eq!(details.contains("milliseconds"), has_hint, "{reason}: {details:?}");
     }
