@@ -36,10 +36,12 @@ fn read(path: PathBuf) -> String {
 /// The files below a folder with this extension.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let nested = entries.map(|path| match path.is_dir() {
-        true => files(&path, extension),
-        false if path.extension().is_some_and(|found| found == extension) => vec![path],
-        false => Vec::new(),
+    let nested = entries.map(|path| {
+        if path.is_dir() {
+            files(&path, extension)
+        } else {
+            Vec::from_iter(path.extension().is_some_and(|found| found == extension).then_some(path))
+        }
     });
     nested.flatten().collect()
 }

@@ -82,14 +82,13 @@ struct Scenario {
 const fn ends(operation: Operation) -> &'static [(End, End)] {
     const UNCHANGED: (End, End) = (AsUsual, AsUsual);
     match operation {
-        Create => &[UNCHANGED, (AsUsual, Is(422, 0))],
         CreateWithKey => &[UNCHANGED, UNCHANGED],
         CreateWithMail => &[UNCHANGED, (AsUsual, Is(422, 0)), (Is(422, 0), Is(422, 1))],
         CreateWithMailAndKey => &[UNCHANGED, UNCHANGED, (AsUsual, Is(201, 2)), (Is(201, 2), AsUsual)],
         List | Get => &[UNCHANGED],
         Message => &[UNCHANGED, UNCHANGED, UNCHANGED, (AsUsual, Is(204, 2))],
         Accept => &[UNCHANGED, UNCHANGED, (AsUsual, Is(422, 0))],
-        Revoke => &[UNCHANGED, (AsUsual, Is(422, 0))],
+        Create | Revoke => &[UNCHANGED, (AsUsual, Is(422, 0))],
         Delete => &[UNCHANGED, (AsUsual, Is(404, 0))],
     }
 }
