@@ -14,6 +14,7 @@
 //! | [`inbox`] | the page with the mail |
 //! | [`overview`] | the page with a tenant's invitations |
 //! | `pages` | the common parts of the pages |
+//! | [`log`] | the lines of the log |
 //! | [`serve`], [`invoke`] | the commands `cargo dev` and `cargo dev invoke` |
 //! | [`banner`] | the output of `cargo dev` at its start |
 
@@ -25,6 +26,7 @@ mod guard;
 pub mod inbox;
 pub mod invoke;
 pub mod issuer;
+pub mod log;
 pub mod overview;
 mod pages;
 mod relay;

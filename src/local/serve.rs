@@ -42,8 +42,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
     };
     stack.serve(listener, router(app, Arc::clone(&stack.ses), gateway));
     stack.sweep_every(SWEEP_PERIOD);
-    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    println!("{}", banner(&addresses, Timestamp::now(), color));
+    println!("{}", banner(&addresses, Timestamp::now(), is_colored(&std::io::stdout())));
     interrupted().await;
     stack.stop().await;
     println!("\nGoodbye.");
@@ -55,6 +54,11 @@ pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, url: String) -> Router {
     let inbox = inbox::router(Arc::clone(&ses), url.clone());
     let overview = overview::router(Arc::clone(&app), ses, url);
     gateway::router(app, issuer::router().merge(pages::router()).merge(inbox).merge(overview))
+}
+
+/// `true` for a terminal whose reader has not asked for plain text (<https://no-color.org>).
+pub fn is_colored(output: &impl IsTerminal) -> bool {
+    output.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn storage(persist: Option<&PathBuf>) -> String {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use organization_invitations::telemetry;
+use organization_invitations::{local::log, telemetry};
 use serde_json::Value;
 use tracing::{
     Dispatch,
@@ -33,6 +33,15 @@ impl Log {
         let writer = text.clone();
         let directives = format!("{directives},dynoxide=off,organization_invitations::local=off");
         let subscriber = telemetry::subscriber(Some(&directives), move || writer.clone());
+        Self { text, _capturing: set_default(subscriber) }
+    }
+
+    /// As `cargo dev` logs.
+    pub fn capture_for_people(color: bool) -> Self {
+        LazyLock::force(&ANOTHER);
+        let text = Text::default();
+        let writer = text.clone();
+        let subscriber = log::subscriber(None, color, move || writer.clone());
         Self { text, _capturing: set_default(subscriber) }
     }
 
