@@ -13,6 +13,7 @@
 //! | [`gateway`] | HTTP request → event → handler → HTTP response |
 //! | [`inbox`] | the page with the mail |
 //! | [`overview`] | the page with a tenant's invitations |
+//! | `reference` | the page with the API reference |
 //! | `pages` | the common parts of the pages |
 //! | [`log`] | the lines of the log |
 //! | [`serve`], [`invoke`] | the commands `cargo dev` and `cargo dev invoke` |
@@ -29,6 +30,7 @@ pub mod issuer;
 pub mod log;
 pub mod overview;
 mod pages;
+mod reference;
 mod relay;
 pub mod serve;
 pub mod ses;

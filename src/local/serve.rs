@@ -6,7 +6,7 @@ use axum::Router;
 
 use super::{
     banner::{Addresses, banner},
-    gateway, inbox, issuer, overview, pages,
+    gateway, inbox, issuer, overview, pages, reference,
     ses::SesStandIn,
     stack::{Stack, StackError, StackOptions, listen},
 };
@@ -49,11 +49,12 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
     Ok(())
 }
 
-/// The gateway at `url` with its pages: the overview, the inbox and the token endpoint.
+/// The gateway at `url` with its pages: the overview, the inbox, the API reference and the token endpoint.
 pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, url: String) -> Router {
     let inbox = inbox::router(Arc::clone(&ses), url.clone());
     let overview = overview::router(Arc::clone(&app), ses, url);
-    gateway::router(app, issuer::router().merge(pages::router()).merge(inbox).merge(overview))
+    let pages = pages::router().merge(inbox).merge(overview).merge(reference::router());
+    gateway::router(app, issuer::router().merge(pages))
 }
 
 /// `true` for a terminal whose reader has not asked for plain text (<https://no-color.org>).
