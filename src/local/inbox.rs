@@ -75,10 +75,12 @@ async fn list(State(inbox): State<Arc<Inbox>>, Query(PageQuery { invitation, sea
     response(page::about(&id, &page::Listed { mails: found, failures: Vec::new(), read, unread }))
 }
 
-/// `true` if a mail contains `text`, in upper or lower case.
+/// `true` if a mail contains `text`, in upper or lower case. The HTML part counts only where there is no other, because
+/// its markup has many words that no reader sees.
 fn contains(mail: &Mail, text: &str) -> bool {
     let text = text.to_lowercase();
-    let parts = [&mail.to, &mail.from, &mail.subject, &mail.text, &mail.html];
+    let body = if mail.text.is_empty() { &mail.html } else { &mail.text };
+    let parts = [&mail.to, &mail.from, &mail.subject, body];
     parts.into_iter().chain(mail.tags.values()).any(|part| part.to_lowercase().contains(&text))
 }
 

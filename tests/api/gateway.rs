@@ -235,6 +235,7 @@ async fn a_search_finds_the_mails_that_contain_a_text_and_unread_ones_are_counte
         ("alan%40example", false, true, "a part of one"),
         ("Acme+Corporation", true, true, "a subject"),
         ("app.example.com", true, true, "a body"),
+        ("font-family", false, false, "markup of a body"),
         ("tenant", false, false, "names of tags are not searched"),
         ("%3Cb%3E", false, false, "markup"),
     ] {

@@ -5,24 +5,14 @@ use serde_yaml_ng::Value;
 
 use super::{
     document::{Document, entries, field, inline_json, items, text},
-    text::{blocks, inline},
+    text::blocks,
 };
 
 /// The depth to which nested objects are shown.
 const DEPTH: usize = 4;
 
-/// The constraints of a schema that are shown: keyword and words before its value.
-const LIMITS: [(&str, &str); 9] = [
-    ("const", ""),
-    ("minLength", "at least "),
-    ("maxLength", "at most "),
-    ("minimum", "from "),
-    ("maximum", "up to "),
-    ("minItems", "at least "),
-    ("maxItems", "at most "),
-    ("pattern", "pattern "),
-    ("default", "default "),
-];
+/// A longer pattern is shown on request.
+const LONGEST_PATTERN: usize = 40;
 
 /// A row of a table.
 struct Property<'a> {
@@ -137,26 +127,73 @@ fn names(kinds: &Value) -> String {
     }
 }
 
+/// The constraints of a schema.
 fn limits(schema: &Value) -> Markup {
-    let unit = |key: &str| match key {
-        "minLength" | "maxLength" => " characters",
-        "minItems" | "maxItems" => " items",
-        _ => "",
-    };
-    let found = LIMITS.into_iter().map(|(key, words)| (key, words, field(schema, key)));
-    let found: Vec<_> = found.filter(|(_, _, value)| !value.is_null()).collect();
+    let ranges = [
+        range(schema, "minLength", "maxLength", "character"),
+        range(schema, "minimum", "maximum", ""),
+        range(schema, "minItems", "maxItems", "item"),
+    ];
+    let ranges: Vec<String> = ranges.into_iter().flatten().collect();
+    let (constant, default, pattern) = (field(schema, "const"), field(schema, "default"), text(schema, "pattern"));
     html! {
-        @if !found.is_empty() {
-            ul.limits {
-                @for (key, words, value) in found {
-                    li {
-                        @match value.as_str() {
-                            Some(value) => { (words) code { (value) } },
-                            None => { (inline(&format!("{words}{}{}", inline_json(value), unit(key)))) },
-                        }
-                    }
-                }
-            }
+        @if !constant.is_null() { code { (inline_json(constant)) } }
+        @for range in &ranges { p.limit { (range) } }
+        @if !default.is_null() { p.limit { "default " code { (inline_json(default)) } } }
+        @if pattern.len() > LONGEST_PATTERN { details { summary { "Pattern" } code { (pattern) } } }
+        @else if !pattern.is_empty() { p.limit { "pattern " code { (pattern) } } }
+    }
+}
+
+/// The words for a lower and an upper bound: `1 to 255 characters`.
+fn range(schema: &Value, least: &str, most: &str, unit: &str) -> Option<String> {
+    let bound = |key: &str| field(schema, key).as_i64();
+    let (words, last) = match (bound(least), bound(most)) {
+        (None, None) => return None,
+        (Some(least), None) => (format!("at least {least}"), least),
+        (None, Some(most)) => (format!("at most {most}"), most),
+        (Some(least), Some(most)) => (format!("{least} to {most}"), most),
+    };
+    let plural = if last == 1 { "" } else { "s" };
+    Some(if unit.is_empty() { words } else { format!("{words} {unit}{plural}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_are_in_words() {
+        for (schema, expected) in [
+            ("{ minLength: 1, maxLength: 255 }", r#"<p class="limit">1 to 255 characters</p>"#),
+            ("{ minItems: 1 }", r#"<p class="limit">at least 1 item</p>"#),
+            ("{ maximum: 8640000000000000 }", r#"<p class="limit">at most 8640000000000000</p>"#),
+            ("{ pattern: ^a$ }", r#"<p class="limit">pattern <code>^a$</code></p>"#),
+            ("{ const: false }", "<code>false</code>"),
+            ("{ type: string }", ""),
+        ] {
+            let schema: Value = serde_yaml_ng::from_str(schema).unwrap();
+            assert_eq!(limits(&schema).into_string(), expected);
+        }
+    }
+
+    #[test]
+    fn types_are_in_words_with_links_to_named_schemas() {
+        let document = Document::parse("components: { schemas: { A: { type: object } } }");
+        let link = r##"<a href="#schema-A">A</a>"##;
+        for (schema, expected) in [
+            ("{ type: [string, 'null'] }", "string or null".to_owned()),
+            ("{ type: integer, format: int64 }", "integer (int64)".to_owned()),
+            ("{ type: array, items: { $ref: '#/components/schemas/A' } }", format!("array of {link}")),
+            ("{ oneOf: [{ type: boolean }, { $ref: '#/components/schemas/A' }] }", format!("boolean or {link}")),
+            (
+                "{ type: string, enum: [a, b] }",
+                "string: <code>&quot;a&quot;</code>, <code>&quot;b&quot;</code>".to_owned(),
+            ),
+            ("{ $ref: '#/components/schemas/A' }", link.to_owned()),
+        ] {
+            let schema: Value = serde_yaml_ng::from_str(schema).unwrap();
+            assert_eq!(kind(&document, &schema).into_string(), expected);
         }
     }
 }
