@@ -14,7 +14,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// An operation of the API.
 struct Operation<'a> {
-    method: &'static str,
+    method: &'a str,
     path: &'a str,
     /// The path item, whose parameters are those of all its operations.
     item: &'a Value,
@@ -35,6 +35,7 @@ pub(super) fn page(document: &Document) -> Markup {
                 @for operation in &operations {
                     a href={ "#" (operation.id()) } {
                         (method(operation.method)) span { (text(operation.value, "summary")) }
+                        code { (operation.path) }
                     }
                 }
                 a href="#schemas" { span { "Schemas" } }
@@ -58,9 +59,10 @@ pub(super) fn page(document: &Document) -> Markup {
 fn operations(document: &Document) -> Vec<Operation<'_>> {
     let paths = entries(document.at(&["paths"]));
     let operations = paths.flat_map(|(path, item)| {
-        METHODS.into_iter().map(move |method| Operation { method, path, item, value: field(item, method) })
+        let methods = entries(item).filter(|(key, _)| METHODS.contains(key));
+        methods.map(move |(method, value)| Operation { method, path, item, value })
     });
-    operations.filter(|operation| !operation.value.is_null()).collect()
+    operations.collect()
 }
 
 impl Operation<'_> {

@@ -148,13 +148,13 @@ fn limits(schema: &Value) -> Markup {
 /// The words for a lower and an upper bound: `1 to 255 characters`.
 fn range(schema: &Value, least: &str, most: &str, unit: &str) -> Option<String> {
     let bound = |key: &str| field(schema, key).as_i64();
-    let (words, last) = match (bound(least), bound(most)) {
+    let (words, number) = match (bound(least), bound(most)) {
         (None, None) => return None,
         (Some(least), None) => (format!("at least {least}"), least),
         (None, Some(most)) => (format!("at most {most}"), most),
         (Some(least), Some(most)) => (format!("{least} to {most}"), most),
     };
-    let plural = if last == 1 { "" } else { "s" };
+    let plural = if number == 1 { "" } else { "s" };
     Some(if unit.is_empty() { words } else { format!("{words} {unit}{plural}") })
 }
 
