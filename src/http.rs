@@ -54,6 +54,7 @@ pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, t
     let route = Route::find(&event.method, &event.path);
     let tenant = caller.as_ref().ok().map(|caller| caller.tenant.clone());
     let operation = route.as_ref().map_or("unknown", Route::operation);
+    let endpoint = route.as_ref().ok().map(Route::endpoint);
     let admitted = caller.and_then(|caller| Ok((caller, route?)));
     // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
     let (result, statistics) = statistics::of(Box::pin(respond(app, &event, admitted, clock))).await;
@@ -63,6 +64,7 @@ pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, t
         trace,
         tenant: tenant.as_ref(),
         operation,
+        endpoint,
         outcome: outcome(&result),
         duration: started.elapsed(),
         statistics,

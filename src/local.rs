@@ -13,7 +13,9 @@
 //! | [`gateway`] | HTTP request → event → handler → HTTP response |
 //! | [`inbox`] | the page with the mail |
 //! | [`overview`] | the page with a tenant's invitations |
+//! | `reference` | the page with the API reference |
 //! | `pages` | the common parts of the pages |
+//! | [`log`] | the lines of the log |
 //! | [`serve`], [`invoke`] | the commands `cargo dev` and `cargo dev invoke` |
 //! | [`banner`] | the output of `cargo dev` at its start |
 
@@ -25,8 +27,10 @@ mod guard;
 pub(crate) mod inbox;
 pub mod invoke;
 pub mod issuer;
+pub mod log;
 pub(crate) mod overview;
 mod pages;
+mod reference;
 mod relay;
 pub mod serve;
 pub mod ses;

@@ -5,6 +5,7 @@
 //! contains no personal data: no address, no token, no link, no body.
 
 mod embedded;
+mod readable;
 pub(crate) mod statistics;
 mod subscriber;
 
@@ -20,10 +21,7 @@ use std::{
 
 use tracing::Level;
 
-use self::{
-    embedded::Embedded,
-    statistics::{RequestStatistics, Tally},
-};
+use self::{embedded::Embedded, statistics::RequestStatistics};
 pub use self::{
     embedded::NAMESPACE,
     subscriber::{filter, subscriber},
@@ -60,6 +58,9 @@ pub(crate) struct Line<'a> {
     pub tenant: Option<&'a TenantId>,
     /// The operation; `unknown` for an unknown path or method.
     pub operation: &'static str,
+    /// The method and the path of the operation, with `{id}` for the invitation's id. `None` for an unknown one, because
+    /// a path of the caller's may hold anything.
+    pub endpoint: Option<(&'static str, &'static str)>,
     /// The outcome.
     pub outcome: Outcome<'a>,
     /// The time from the event to the response.
@@ -96,7 +97,7 @@ impl Log {
     /// Writes the line of a request. A write error is ignored, so that the response is still sent.
     pub(crate) fn write(&self, line: &Line<'_>) {
         let cold_start = !self.has_responded.swap(true, Ordering::Relaxed);
-        let Some(metrics) = &self.metrics else { return line.trace_event(cold_start) };
+        let Some(metrics) = &self.metrics else { return line.trace_event() };
         let Ok(mut text) = serde_json::to_vec(&Embedded::new(line, &metrics.function, cold_start)) else { return };
         text.push(b'\n');
         let _ = metrics.out.lock().unwrap_or_else(PoisonError::into_inner).write_all(&text);
@@ -163,19 +164,13 @@ impl Line<'_> {
         self.trace?.split(';').find_map(|part| part.trim().strip_prefix("Root="))
     }
 
-    fn trace_event(&self, cold_start: bool) {
-        let Self { request_id, operation, duration, .. } = self;
-        let RequestStatistics { dynamodb, ses, retries, .. } = &self.statistics;
-        let tenant = self.tenant.map(TenantId::as_str);
-        let (code, cause) = (self.outcome.code, self.cause());
-        let invitation_id = self.invitation_id().map(InvitationId::as_str);
+    /// Writes the line for people as an event, whose fields the subscriber puts together.
+    fn trace_event(&self) {
+        let (code, cause, status) = (self.outcome.code, self.cause(), self.outcome.status);
+        let (request, timing) = (readable::Request(self), readable::Timing(self));
         macro_rules! event {
             ($level:expr) => {
-                tracing::event!(
-                    $level, request_id, tenant, operation, outcome = self.outcome(),
-                    status = self.outcome.status, code, cause, invitation_id, ?duration,
-                    dynamodb = %dynamodb, ses = %ses, retries, cold_start
-                )
+                tracing::event!($level, %request, status, code, %timing, cause)
             };
         }
         match self.level() {
@@ -183,11 +178,5 @@ impl Line<'_> {
             Level::WARN => event!(Level::WARN),
             _ => event!(Level::INFO),
         }
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x, {:?}", self.calls, self.time)
     }
 }

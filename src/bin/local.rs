@@ -10,14 +10,13 @@ use organization_invitations::{
         banner::{CLIENT, LIFETIME_SECONDS},
         demo,
         invoke::invoke,
-        issuer,
-        serve::{ServeOptions, serve},
+        issuer, log,
+        serve::{self, ServeOptions, serve},
         stack::StackOptions,
     },
-    telemetry,
 };
 use tokio::runtime::Builder;
-use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The AWS SDK and the emulator allocate much: the system's allocator would take a fifth of the CPU time.
 #[global_allocator]
@@ -76,10 +75,8 @@ fn main() -> ExitCode {
 }
 
 async fn start() -> ExitCode {
-    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
     let directives = std::env::var("RUST_LOG").ok();
-    let filter = telemetry::filter(directives.as_deref(), "warn,organization_invitations=info");
-    tracing_subscriber::registry().with(lines).with(filter).init();
+    log::subscriber(directives.as_deref(), serve::is_colored(&std::io::stderr()), std::io::stderr).init();
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {

@@ -57,6 +57,18 @@ impl Route {
         }
     }
 
+    /// The method and the path of the operation, with `{id}` for the invitation's id.
+    pub(super) const fn endpoint(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Create => ("POST", "/api/organization-invitations"),
+            Self::List => ("GET", "/api/organization-invitations"),
+            Self::Get(_) => ("GET", "/api/organization-invitations/{id}"),
+            Self::Delete(_) => ("DELETE", "/api/organization-invitations/{id}"),
+            Self::Message(_) => ("POST", "/api/organization-invitations/{id}/message"),
+            Self::SetStatus(_) => ("PUT", "/api/organization-invitations/{id}/status"),
+        }
+    }
+
     pub(super) const fn invitation_id(&self) -> Option<&InvitationId> {
         match self {
             Self::Create | Self::List => None,
@@ -100,6 +112,17 @@ mod tests {
         ] {
             let found = Route::find(&method.parse().unwrap(), &format!("{INVITATIONS_PATH}{path}"));
             assert_eq!(found.map_err(|error| error.status_and_code().1), route, "{method} {path}");
+        }
+        for route in [
+            Route::Create,
+            Route::List,
+            Route::Get(None),
+            Route::Delete(None),
+            Route::Message(None),
+            Route::SetStatus(None),
+        ] {
+            let (method, path) = route.endpoint();
+            assert_eq!(Route::find(&method.parse().unwrap(), path).ok(), Some(route), "{method} {path}");
         }
         for path in ["", "/", "/api", "/api/organization-invitation", "/API/organization-invitations"] {
             assert!(matches!(Route::find(&Method::GET, path), Err(RequestError::UnknownPath)), "{path}");

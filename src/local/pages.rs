@@ -18,14 +18,14 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      img-src * data:; font-src *; form-action 'self'; frame-ancestors 'none'",
 );
 
-/// The pages in the navigation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Invitations,
-    Inbox,
-    /// A page that is not in the navigation, such as a mail.
-    Elsewhere,
-}
+/// The product's name, in the navigation and in the titles.
+const PRODUCT: &str = "Organization invitations";
+
+/// The pages in the navigation: path and name. A page that is added here is in the navigation of all.
+const PAGES: [(&str, &str); 3] = [("/invitations", "Invitations"), ("/inbox", "Inbox"), ("/docs", "API reference")];
+
+/// The place of a page that is not in the navigation, such as a mail.
+pub(super) const ELSEWHERE: &str = "";
 
 /// The redirect to the first page, and the assets of all pages.
 pub(super) fn router() -> Router {
@@ -40,13 +40,14 @@ pub(super) fn response(page: Markup) -> Response {
     let headers = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        // Nothing for other sites. To this one a form has to name its origin, which the guard asks for.
+        (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     ];
     (headers, Html(page.into_string())).into_response()
 }
 
-/// A page with `body` below the navigation.
-pub(super) fn frame(title: &str, place: Place, body: &Markup) -> Markup {
+/// A page with `body` below the navigation. `place` is its path in [`PAGES`], or [`ELSEWHERE`].
+pub(super) fn frame(title: &str, place: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -54,18 +55,30 @@ pub(super) fn frame(title: &str, place: Place, body: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) }
+                title { (title) " · " (PRODUCT) }
                 link rel="icon" href="data:,";
                 link rel="stylesheet" href="/pages.css";
                 script src="/pages.js" defer {}
             }
             body {
-                nav.pages aria-label="Pages" {
-                    (entry("/invitations", "Invitations", place == Place::Invitations))
-                    (entry("/inbox", "Inbox", place == Place::Inbox))
+                a.skip href="#main" { "Skip to the content" }
+                header.pages {
+                    a.product href="/" { (PRODUCT) }
+                    nav aria-label="Pages" { @for (path, name) in PAGES { (entry(path, name, path == place)) } }
                 }
-                main { (body) }
+                main #main tabindex="-1" { (body) }
             }
+        }
+    }
+}
+
+/// A command for a terminal, with a button that copies it. `label` says what the command does.
+pub(super) fn command(label: &str, text: &str) -> Markup {
+    html! {
+        div.command {
+            pre tabindex="0" role="group" aria-label=(label) { code { (text) } }
+            // The script shows the button.
+            button.copy type="button" hidden { "Copy" }
         }
     }
 }

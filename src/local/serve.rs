@@ -6,7 +6,7 @@ use axum::Router;
 
 use super::{
     banner::{Addresses, banner},
-    gateway, inbox, issuer, overview, pages,
+    gateway, inbox, issuer, overview, pages, reference,
     ses::SesStandIn,
     stack::{Stack, StackError, StackOptions, listen},
 };
@@ -42,19 +42,24 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
     };
     stack.serve(listener, router(app, Arc::clone(&stack.ses), gateway));
     stack.sweep_every(SWEEP_PERIOD);
-    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    println!("{}", banner(&addresses, Timestamp::now(), color));
+    println!("{}", banner(&addresses, Timestamp::now(), is_colored(&std::io::stdout())));
     interrupted().await;
     stack.stop().await;
     println!("\nGoodbye.");
     Ok(())
 }
 
-/// The gateway at `url` with its pages: the overview, the inbox and the token endpoint.
+/// The gateway at `url` with its pages: the overview, the inbox, the API reference and the token endpoint.
 pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, url: String) -> Router {
     let inbox = inbox::router(Arc::clone(&ses), url.clone());
     let overview = overview::router(Arc::clone(&app), ses, url);
-    gateway::router(app, issuer::router().merge(pages::router()).merge(inbox).merge(overview))
+    let pages = pages::router().merge(inbox).merge(overview).merge(reference::router());
+    gateway::router(app, issuer::router().merge(pages))
+}
+
+/// `true` for a terminal whose reader has not asked for plain text (<https://no-color.org>).
+pub fn is_colored(output: &impl IsTerminal) -> bool {
+    output.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn storage(persist: Option<&PathBuf>) -> String {

@@ -139,6 +139,13 @@ impl SesStandIn {
         self.account().rendering_failures.iter().cloned().collect()
     }
 
+    /// Deletes all mail and all rendering failures.
+    pub fn clear(&self) {
+        let mut account = self.account();
+        account.mails.clear();
+        account.rendering_failures.clear();
+    }
+
     /// Stores a template, replacing one with the same name.
     pub fn put_template(&self, name: &str, subject: &str, html: &str, text: &str) {
         self.account().templates.insert(name.to_owned(), StoredTemplate::new(subject, html, text));

@@ -201,16 +201,97 @@ async fn the_overview_shows_the_latest_two_hundred_newest_first() {
 #[tokio::test]
 async fn the_pages_link_to_each_other_and_have_a_stylesheet_and_a_script() {
     let gateway = Gateway::start().await;
-    for (path, other) in [("/invitations", "/inbox"), ("/inbox", "/invitations")] {
-        let (_, page) = gateway.page(path).await;
-        assert!(page.contains(&format!(r#"<a href="{path}" aria-current="page">"#)), "{page}");
-        assert!(page.contains(&format!(r#"<a href="{other}">"#)), "{page}");
+    let (_, page) = gateway.page("/inbox").await;
+    let (_, rest) = page.split_once(r#"<nav aria-label="Pages">"#).unwrap();
+    let links = rest.split_once("</nav>").unwrap().0.split(r#"<a href=""#).skip(1);
+    let pages: Vec<&str> = links.map(|link| link.split_once('"').unwrap().0).collect();
+    assert!(pages.starts_with(&["/invitations", "/inbox"]) && pages.contains(&"/docs"), "{pages:?}");
+    for current in &pages {
+        let (status, page) = gateway.page(current).await;
+        assert_eq!(status, StatusCode::OK, "{current}");
+        assert!(page.contains(" · Organization invitations</title>"), "{page}");
+        for path in &pages {
+            let mark = if path == current { r#" aria-current="page""# } else { "" };
+            assert!(page.contains(&format!(r#"<a href="{path}"{mark}>"#)), "{path} in {page}");
+        }
     }
     for (path, content_type) in [("/pages.css", "text/css"), ("/pages.js", "text/javascript")] {
         let response = gateway.client.get(format!("{}{path}", gateway.url)).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert!(response.headers()["content-type"].to_str().unwrap().starts_with(content_type), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_search_finds_the_mails_that_contain_a_text_and_unread_ones_are_counted_in_the_title() {
+    let gateway = Gateway::start().await;
+    let token = gateway.default_token().await;
+    for invitee in ["grace@example.com", "alan@example.com"] {
+        assert_eq!(gateway.create(Some(&token), &body_with_mail(invitee)).await.status(), StatusCode::CREATED);
+    }
+    for (search, grace, alan, reason) in [
+        ("", true, true, "no text"),
+        ("GRACE", true, false, "a recipient, in any case"),
+        ("alan%40example", false, true, "a part of one"),
+        ("Acme+Corporation", true, true, "a subject"),
+        ("app.example.com", true, true, "a body"),
+        ("font-family", false, false, "markup of a body"),
+        ("tenant", false, false, "names of tags are not searched"),
+        ("%3Cb%3E", false, false, "markup"),
+    ] {
+        let (status, page) = gateway.page(&format!("/inbox?search={search}")).await;
+        let found = |invitee: &str| page.contains(&format!("{invitee}@example.com</span>"));
+        assert_eq!((status, found("grace"), found("alan")), (StatusCode::OK, grace, alan), "{reason}: {page}");
+        assert!(page.contains("<title>(2) Inbox · ") && !page.contains("<b>"), "{reason}: {page}");
+    }
+    let id = gateway.stack.ses.mails()[0].id.clone();
+    gateway.page(&format!("/inbox/{id}")).await;
+    let (_, page) = gateway.page("/inbox").await;
+    assert!(page.contains("<title>(1) Inbox · ") && page.matches("row unread").count() == 1, "{page}");
+}
+
+#[tokio::test]
+async fn the_source_of_a_mail_is_a_message_that_mail_programs_read() {
+    let gateway = Gateway::start().await;
+    gateway.create(Some(&gateway.default_token().await), &body_with_mail("grace@example.com")).await;
+    let mail = gateway.stack.ses.mails().remove(0);
+    let get = |id: &str| gateway.client.get(format!("{}/inbox/{id}/source", gateway.url)).send();
+    let response = get(&mail.id).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "message/rfc822");
+    let source = response.text().await.unwrap();
+    for part in ["To: grace@example.com\r\n", "multipart/alternative", mail.html.lines().last().unwrap()] {
+        assert!(source.contains(part), "{part} in {source}");
+    }
+    assert_eq!(get("unknown").await.unwrap().status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_inbox_is_cleared_by_a_page_of_this_machine_and_by_no_other() {
+    let gateway = Gateway::start().await;
+    gateway.create(Some(&gateway.default_token().await), &body_with_mail("grace@example.com")).await;
+    let clear = || gateway.client.post(format!("{}/inbox/clear", gateway.url));
+    for (origin, status, left) in [
+        ("https://evil.example", StatusCode::FORBIDDEN, 1),
+        ("null", StatusCode::FORBIDDEN, 1),
+        (gateway.url.as_str(), StatusCode::OK, 0),
+    ] {
+        let response = clear().header("origin", origin).send().await.unwrap();
+        assert_eq!((response.status(), gateway.stack.ses.mails().len()), (status, left), "{origin}");
+    }
+    assert_eq!(gateway.client.get(format!("{}/inbox/clear", gateway.url)).send().await.unwrap().status(), 405);
+    let (_, page) = gateway.page("/inbox").await;
+    assert!(page.contains("No mail yet") && page.contains("<title>Inbox · "), "{page}");
+}
+
+#[tokio::test]
+async fn the_reference_is_the_description_of_the_api() {
+    let gateway = Gateway::start().await;
+    let file = gateway.client.get(format!("{}/openapi.yaml", gateway.url)).send().await.unwrap();
+    assert_eq!(file.headers()["content-type"], "application/yaml; charset=utf-8");
+    assert_eq!(file.text().await.unwrap(), std::fs::read_to_string("openapi.yaml").unwrap());
+    let (status, page) = gateway.page("/docs").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains(r#"id="createOrganizationInvitation""#), "{page}");
 }
 
 #[tokio::test]

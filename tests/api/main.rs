@@ -36,6 +36,7 @@ mod list;
 mod list_limits;
 mod load;
 mod log;
+mod log_for_people;
 mod log_privacy;
 mod long_lists;
 mod mail;

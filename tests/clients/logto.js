@@ -1,4 +1,5 @@
-// Logto's own client, unchanged: leads invitations through their life at the address that is given, as often as it is run.
+// Logto's own client, unchanged: leads invitations through their life at the address that is given, as often as it is run,
+// also after a run that stopped halfway: its addresses are new each time, and Ada's invitation is not.
 // With a token in ACCESS_TOKEN, as a client of a deployed stack; without, as one of `cargo dev`, which issues tokens itself
 // and shows the mails.
 import assert from 'node:assert/strict';
@@ -77,9 +78,14 @@ if (!token) {
   assert.notEqual(second.subject, first.subject);
 }
 
-// Of two runs, only the first can make Ada a member.
+// Of two runs, only the first can make Ada a member. A run that stopped before that left her invitation pending.
 refused(await setStatus(id, { status: 'Accepted', acceptedUserId: 'ada' }), 422, 'request.invalid_input');
-const ada = await create({ ...invitation, inviterId: null, invitee: 'Ada@Example.com', messagePayload: false });
+const invitationOfAda = { ...invitation, inviterId: null, invitee: 'Ada@Example.com', messagePayload: false };
+let ada = await create(invitationOfAda);
+if (ada.error?.code === 'entity.unique_integrity_violation') {
+  assert.equal((await remove(ada.error.data.invitationId)).response.status, 204);
+  ada = await create(invitationOfAda);
+}
 if (ada.response.status === 201) {
   const accepted = await setStatus(ada.data.id, { status: 'Accepted', acceptedUserId: 'ada' });
   assert.equal(accepted.response.status, 200, JSON.stringify(accepted.error));

@@ -1,44 +1,75 @@
 //! The markup of the inbox. `maud` escapes all values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
+
+use super::source::source;
 
 use crate::{
     domain::ids::{InvitationId, TenantId},
     local::{
-        pages::{Place, count, frame, time},
+        pages::{ELSEWHERE, command, count, frame, time},
         ses::{Mail, RenderingFailure},
     },
 };
 
-/// The list of all mail, newest first, and of rendering failures. An empty list shows the command `example`.
-pub(super) fn list(mails: &[Mail], failures: &[RenderingFailure], example: &str) -> Markup {
-    let body = html! {
-        header.bar { h1 { "Inbox" } p.count role="status" { (summary(mails.len(), failures.len())) } }
-        // The script replaces this element after a change.
-        div #news {
-            @if !failures.is_empty() { (failed(failures)) }
-            @if mails.is_empty() && failures.is_empty() { (empty(example)) }
-            (rows(mails))
-        }
-    };
-    frame("Inbox", Place::Inbox, &body)
+/// The mails of a list, newest first.
+pub(super) struct Listed {
+    pub(super) mails: Vec<Mail>,
+    pub(super) failures: Vec<RenderingFailure>,
+    /// The ids of the mails that have been read.
+    pub(super) read: BTreeSet<String>,
+    /// The number of unread mails, in the list or not.
+    pub(super) unread: usize,
 }
 
-/// The mail of one invitation, newest first.
-pub(super) fn about(id: &InvitationId, mails: &[Mail]) -> Markup {
+/// The list of the mails that contain the text `search`, and of rendering failures. An empty list shows the command
+/// `example`.
+pub(super) fn list(listed: &Listed, search: &str, example: &str) -> Markup {
+    let Listed { mails, failures, .. } = listed;
+    let is_empty = mails.is_empty() && failures.is_empty() && search.is_empty();
+    let body = html! {
+        header.bar { h1 { "Inbox" } p.count role="status" { (summary(mails.len(), failures.len())) } }
+        div.tools hidden[is_empty] {
+            form role="search" action="/inbox" {
+                label.unseen for="search" { "Search the mail" }
+                input #search type="search" name="search" value=(search) placeholder="Search" autocomplete="off";
+            }
+            form method="post" action="/inbox/clear" { button { "Clear" span.unseen { " the inbox" } } }
+        }
+        // The script replaces this element after a change.
+        div #news data-in-background {
+            @if !failures.is_empty() { (failed(failures)) }
+            @if is_empty { (empty(example)) }
+            @if mails.is_empty() && !search.is_empty() {
+                div.empty { h2 { "No mail contains “" bdi { (search) } "”" } p { a href="/inbox" { "All mail" } } }
+            }
+            (rows(listed))
+        }
+    };
+    frame(&title(listed.unread), "/inbox", &body)
+}
+
+/// The mail of one invitation.
+pub(super) fn about(id: &InvitationId, listed: &Listed) -> Markup {
+    let mails = &listed.mails;
     let body = html! {
         header.bar { h1 { "Inbox" } p.count role="status" { (summary(mails.len(), 0)) } }
         p.note { "Only mail of the invitation " code { (id) } ". " a href="/inbox" { "All mail" } }
-        div #news {
+        div #news data-in-background {
             @if mails.is_empty() {
                 div.empty { h2 { "No mail of this invitation" } p { "Mail is kept until the server stops." } }
             }
-            (rows(mails))
+            (rows(listed))
         }
     };
-    frame("Inbox", Place::Inbox, &body)
+    frame(&title(listed.unread), "/inbox", &body)
+}
+
+/// The title of the inbox, with the number of unread mails, such as `(2) Inbox`.
+fn title(unread: usize) -> String {
+    if unread == 0 { "Inbox".to_owned() } else { format!("({unread}) Inbox") }
 }
 
 /// The page of one mail: HTML part, text part and headers.
@@ -57,14 +88,16 @@ pub(super) fn mail(mail: &Mail) -> Markup {
             }
             fieldset.tabs {
                 legend.unseen { "Show" }
-                (tab("html", "HTML", true)) (tab("text", "Text", false)) (tab("headers", "Headers", false))
+                (choice("show", "html", "HTML", true)) (choice("show", "text", "Text", false))
+                (choice("show", "headers", "Headers", false)) (choice("show", "source", "Source", false))
                 section.html aria-label="HTML part" { (html_part(mail)) }
                 section.text aria-label="Text part" { (text_part(mail)) }
                 section.headers aria-label="Headers" { (headers(mail)) }
+                section.source aria-label="Source" { (source_part(mail)) }
             }
         }
     };
-    frame(subject(&mail.subject), Place::Elsewhere, &body)
+    frame(subject(&mail.subject), ELSEWHERE, &body)
 }
 
 /// The page for an unknown mail.
@@ -75,17 +108,21 @@ pub(super) fn missing() -> Markup {
             p { "Mail is kept until the server stops. " a href="/inbox" { "Back to the inbox" } }
         }
     };
-    frame("No such mail", Place::Elsewhere, &body)
+    frame("No such mail", ELSEWHERE, &body)
 }
 
-fn rows(mails: &[Mail]) -> Markup {
-    html! { @if !mails.is_empty() { ol.sheet role="list" { @for mail in mails { li { (row(mail)) } } } } }
-}
-
-fn row(mail: &Mail) -> Markup {
+fn rows(Listed { mails, read, .. }: &Listed) -> Markup {
     html! {
-        a.row id={ "mail-" (mail.id) } href={ "/inbox/" (mail.id) } {
-            span.to { (mail.to) }
+        @if !mails.is_empty() {
+            ol.sheet role="list" { @for mail in mails { li { (row(mail, read.contains(&mail.id))) } } }
+        }
+    }
+}
+
+fn row(mail: &Mail, is_read: bool) -> Markup {
+    html! {
+        a.row.unread[!is_read] id={ "mail-" (mail.id) } href={ "/inbox/" (mail.id) } {
+            span.to { @if !is_read { span.unseen { "Unread: " } } (mail.to) }
             span.subject { bdi { (subject(&mail.subject)) } }
             (time(mail.at))
             @if !mail.tags.is_empty() { (tags(&mail.tags)) }
@@ -119,15 +156,16 @@ fn empty(example: &str) -> Markup {
         div.empty {
             h2 { "No mail yet" }
             p { "Paste this into a terminal. The invitation’s mail appears here by itself." }
-            pre tabindex="0" aria-label="Command that sends an invitation" { code { (example) } }
+            (command("Command that sends an invitation", example))
         }
     }
 }
 
-fn tab(name: &str, label: &str, checked: bool) -> Markup {
+/// A radio button of the group `group` that looks like a tab.
+fn choice(group: &str, name: &str, label: &str, checked: bool) -> Markup {
     html! {
-        input type="radio" name="part" id={ "show-" (name) } checked[checked];
-        label for={ "show-" (name) } { (label) }
+        input type="radio" name=(group) id={ (group) "-" (name) } checked[checked];
+        label for={ (group) "-" (name) } { (label) }
     }
 }
 
@@ -135,6 +173,10 @@ fn html_part(mail: &Mail) -> Markup {
     html! {
         @if mail.html.is_empty() { p.none { "This mail has no HTML part." } }
         @else {
+            fieldset.widths {
+                legend { "Width" }
+                (choice("width", "desktop", "Desktop", true)) (choice("width", "phone", "Phone", false))
+            }
             // Without `allow-scripts` the mail cannot run scripts; `allow-same-origin` lets the page measure it.
             iframe title={ "HTML part of: " (mail.subject) } srcdoc=(in_new_tabs(&mail.html))
                 sandbox="allow-same-origin allow-popups allow-popups-to-escape-sandbox" {}
@@ -146,6 +188,16 @@ fn text_part(mail: &Mail) -> Markup {
     html! {
         @if mail.text.is_empty() { p.none { "This mail has no text part." } }
         @else { pre tabindex="0" dir="auto" { (mail.text) } }
+    }
+}
+
+fn source_part(mail: &Mail) -> Markup {
+    html! {
+        p.note {
+            "The message as SES would send it, without the headers that servers add. "
+            a href={ "/inbox/" (mail.id) "/source" } download={ (mail.id) ".eml" } { "Save as a file" }
+        }
+        pre tabindex="0" dir="auto" { (source(mail)) }
     }
 }
 
@@ -226,7 +278,10 @@ mod tests {
             template: "<script>".to_owned(),
             reason: "<script>".to_owned(),
         };
-        let pages = [mail(&hostile()), list(&[hostile()], &[failure], "<script>"), list(&[], &[], "<script>")];
+        let listed = |mails, failures| Listed { mails, failures, read: BTreeSet::new(), unread: 1 };
+        let (full, none) = (listed(vec![hostile()], vec![failure]), listed(vec![], vec![]));
+        let pages =
+            [mail(&hostile()), list(&full, "", "<script>"), list(&none, "", "<script>"), list(&none, "<script>", "")];
         for page in pages.map(Markup::into_string) {
             assert_eq!(page.matches("<script").count(), 1, "only the page's own: {page}");
         }

@@ -13,7 +13,7 @@ use crate::{
     },
     local::{
         demo,
-        pages::{Place, count, entry, frame, relative, time},
+        pages::{ELSEWHERE, command, count, entry, frame, relative, time},
         ses::Mail,
     },
     store::StoreError,
@@ -56,7 +56,7 @@ pub(super) fn list(
             @if *has_more { p.note { "These are the latest " (invitations.len()) ". The API lists the others." } }
         }
     };
-    frame("Invitations", Place::Invitations, &body)
+    frame("Invitations", "/invitations", &body)
 }
 
 /// The page for an invalid tenant name.
@@ -68,7 +68,7 @@ pub(super) fn invalid_tenant(name: &str) -> Markup {
                 a href="/invitations" { "Back to the tenant " (demo::TENANT) } }
         }
     };
-    frame("No such tenant", Place::Elsewhere, &body)
+    frame("No such tenant", ELSEWHERE, &body)
 }
 
 /// The page for a failed read of DynamoDB.
@@ -78,7 +78,7 @@ pub(super) fn failed(tenant: &TenantId, error: &StoreError) -> Markup {
         (tenants(tenant))
         div #news { div.empty { h2 { "The invitations cannot be read" } p { (error) } } }
     };
-    frame("Invitations", Place::Invitations, &body)
+    frame("Invitations", "/invitations", &body)
 }
 
 /// The navigation to other tenants: the demo tenants, and any by its name.
@@ -157,12 +157,10 @@ fn empty(tenant: &TenantId, example: Option<&str>) -> Markup {
             h2 { "No invitations yet" }
             @if let Some(example) = example {
                 p { "Paste this into a terminal. The invitation appears here by itself." }
-                pre tabindex="0" aria-label="Command that creates an invitation" { code { (example) } }
+                (command("Command that creates an invitation", example))
             } @else {
                 p { "This tenant has none. Its invitations appear here by themselves, when they are created with a token for it:" }
-                pre tabindex="0" aria-label="Command that prints a token" {
-                    code { "cargo dev token --tenant " (tenant) }
-                }
+                (command("Command that prints a token", &format!("cargo dev token --tenant {tenant}")))
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use organization_invitations::telemetry;
+use organization_invitations::{local::log, telemetry};
 use tracing::{
     Dispatch,
     subscriber::{DefaultGuard, set_default},
@@ -34,6 +34,15 @@ impl Log {
         let writer = text.clone();
         let directives = format!("{directives},dynoxide=off,organization_invitations::local=off");
         let subscriber = telemetry::subscriber(Some(&directives), move || writer.clone());
+        Self { text, _capturing: set_default(subscriber) }
+    }
+
+    /// Captures the log in the form of `cargo dev`.
+    pub fn capture_for_people(color: bool) -> Self {
+        LazyLock::force(&ANOTHER);
+        let text = Text::default();
+        let writer = text.clone();
+        let subscriber = log::subscriber(None, color, move || writer.clone());
         Self { text, _capturing: set_default(subscriber) }
     }
 

@@ -1,0 +1,232 @@
+// The pages of `cargo dev` in a browser: what they do, and that axe finds nothing to complain of, in light and dark, on a
+// desktop and on a phone. Starts with an empty inbox, at the address that is given.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import axe from 'axe-core';
+import { baseUrl, inbox, invite, launch, setStatus } from './driver.js';
+
+const DESKTOP = { width: 1280, height: 900 };
+const PHONE = { width: 390, height: 844 };
+const NAVIGATION = ['/invitations', '/inbox', '/docs'];
+const browser = await launch();
+
+// A page whose errors, and whose requests to other places, fail the test.
+const open = async (options) => {
+  const context = await browser.newContext({ baseURL: baseUrl, locale: 'en-GB', ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(String(error)));
+  page.on('console', (message) => {
+    // A page that tells of what is not there is a 404, which the browser reports.
+    const isAnswer = message.text().startsWith('Failed to load resource') && message.location().url === page.url();
+    if (message.type() === 'error' && !isAnswer) page.problems.push(message.text());
+  });
+  page.on('request', (request) => {
+    if (!/^(data|about|blob):/.test(request.url()) && new URL(request.url()).origin !== new URL(baseUrl).origin) {
+      page.problems.push(`a request to ${request.url()}`);
+    }
+  });
+  return page;
+};
+
+// The text of an element that is there once.
+const text = (page, selector) => page.locator(selector).textContent();
+
+const tests = {
+  async 'a command is copied, and the mail that it causes appears by itself'() {
+    const page = await open({ viewport: DESKTOP, permissions: ['clipboard-read', 'clipboard-write'] });
+    for (const path of ['/invitations', '/invitations?tenant=no-mail', '/inbox']) {
+      await page.goto(path);
+      const command = await text(page, '.command code');
+      assert.match(command, /^(curl|cargo dev token)/);
+      await page.getByRole('button', { name: 'Copy' }).click();
+      await page.getByRole('button', { name: 'Copied' }).waitFor();
+      assert.equal(await page.evaluate(() => navigator.clipboard.readText()), command, path);
+    }
+    assert.equal(await page.title(), 'Inbox · Organization invitations');
+    assert.ok(!(await page.locator('.tools').isVisible()), 'nothing to search');
+    await invite('grace@example.com');
+    await page.getByRole('link', { name: 'grace@example.com' }).waitFor();
+    assert.equal(await page.title(), '(1) Inbox · Organization invitations');
+    assert.ok(await page.locator('.tools').isVisible());
+    await invite('alan@example.com');
+    await page.waitForFunction(() => document.title.startsWith('(2)'));
+    assert.equal(await text(page, '.count'), '2 mails');
+    return page;
+  },
+
+  async 'an opened mail is read'() {
+    const page = await open({ viewport: DESKTOP });
+    await page.goto('/inbox');
+    await page.getByRole('link', { name: /Unread: grace/ }).click();
+    await page.waitForURL('**/inbox/*');
+    await page.goBack();
+    await page.waitForFunction(() => document.title.startsWith('(1)'));
+    assert.equal(await page.locator('.unread').count(), 1);
+    assert.match(await text(page, '.unread'), /alan@example.com/);
+    return page;
+  },
+
+  async 'a search finds mail while it is typed'() {
+    const page = await open({ viewport: DESKTOP });
+    await page.goto('/inbox');
+    const field = page.getByRole('searchbox', { name: 'Search the mail' });
+    await field.pressSequentially('GRACE');
+    await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
+    assert.match(await text(page, '.row'), /grace@example.com/);
+    assert.equal(new URL(page.url()).search, '?search=GRACE');
+    assert.ok(await field.evaluate((element) => element === document.activeElement), 'it keeps the focus');
+    await field.fill('nobody');
+    await page.getByRole('heading', { name: 'No mail contains “nobody”' }).waitFor();
+    await field.fill('');
+    await page.waitForFunction(() => document.querySelectorAll('.row').length === 2);
+    assert.equal(new URL(page.url()).search, '');
+    return page;
+  },
+
+  async 'a mail has a width, and a source that is saved as a file'() {
+    const page = await open({ viewport: DESKTOP });
+    await page.goto(`/inbox/${(await inbox())[0].id}`);
+    const frame = page.locator('iframe');
+    const size = () => frame.evaluate(({ clientWidth, clientHeight }) => [clientWidth, clientHeight]);
+    const [wide, low] = await size();
+    await page.getByText('Phone', { exact: true }).click();
+    const [narrow, high] = await size();
+    assert.ok(wide > 600 && narrow <= 390 && high > low, `${wide} by ${low}, ${narrow} by ${high}`);
+    await page.getByText('Desktop', { exact: true }).click();
+    assert.deepEqual(await size(), [wide, low]);
+    await page.getByText('Source', { exact: true }).click();
+    const source = await text(page, '.source pre');
+    assert.match(source, /^(?:.+\r?\n)*Content-Type: multipart\/alternative/);
+    assert.ok(!(await frame.isVisible()));
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Save as a file' }).click(),
+    ]);
+    assert.match(download.suggestedFilename(), /\.eml$/);
+    const saved = await readFile(await download.path(), 'utf8');
+    assert.equal(saved.replaceAll('\r\n', '\n'), source.replaceAll('\r\n', '\n'));
+    return page;
+  },
+
+  async 'dates are short on a phone'() {
+    const [wide, narrow] = [await open({ viewport: DESKTOP }), await open({ viewport: PHONE })];
+    const expiry = async (page) => {
+      await page.goto('/invitations');
+      return page.locator('.invitation time').nth(1).textContent();
+    };
+    const [long, short] = [await expiry(wide), await expiry(narrow)];
+    assert.match(long, /^\d+ [A-Z][a-z]+ \d{4}, \d+:\d+:\d+$/);
+    assert.match(short, /^\d+\/\d+\/\d{4}, \d+:\d+$/);
+    await narrow.setViewportSize(DESKTOP);
+    await narrow.waitForFunction((long) => document.querySelectorAll('.invitation time')[1].textContent === long, long);
+    await wide.context().close();
+    return narrow;
+  },
+
+  async 'the reference leads to its parts'() {
+    const page = await open({ viewport: DESKTOP });
+    await page.goto('/inbox');
+    await page.getByRole('link', { name: 'API reference' }).click();
+    await page.getByRole('link', { name: /Create an invitation/ }).click();
+    assert.equal(new URL(page.url()).hash, '#createOrganizationInvitation');
+    const section = page.locator('#createOrganizationInvitation');
+    assert.ok(await section.evaluate((element) => Math.abs(element.getBoundingClientRect().top) < 100), 'it is scrolled to');
+    await section.getByRole('link', { name: 'MessagePayload' }).first().click();
+    assert.equal(new URL(page.url()).hash, '#schema-MessagePayload');
+    return page;
+  },
+
+  async 'axe finds nothing, and no page is wider than its window'() {
+    const [mail] = await inbox();
+    const revoked = await invite('linus@example.com', false);
+    await setStatus(revoked.id, { status: 'Revoked' });
+    const paths = [
+      '/invitations',
+      '/invitations?tenant=no-mail',
+      '/invitations?tenant=%3Cb%3E',
+      '/inbox',
+      '/inbox?search=nobody',
+      `/inbox?invitation=${revoked.id}`,
+      '/inbox/unknown',
+      ...['html', 'text', 'headers', 'source'].map((part) => `/inbox/${mail.id}#${part}`),
+      '/docs',
+    ];
+    for (const [colorScheme, viewport] of [['light', DESKTOP], ['dark', DESKTOP], ['light', PHONE]]) {
+      const page = await open({ colorScheme, viewport });
+      for (const path of paths) {
+        await page.goto(path);
+        const part = path.split('#')[1];
+        if (part) await page.locator(`[for=show-${part}]`).click();
+        if (NAVIGATION.includes(path)) {
+          const current = page.locator('nav[aria-label=Pages] [aria-current=page]');
+          assert.equal(await current.getAttribute('href'), path);
+        }
+        await check(page, `${path}, ${colorScheme}, ${viewport.width} pixels wide`, colorScheme === 'dark' ? COLORS : {});
+      }
+      await page.goto('about:blank');
+      await page.setContent(mail.html);
+      await check(page, `the mail, ${colorScheme}, ${viewport.width} pixels wide`, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] });
+      assert.deepEqual(page.problems, []);
+      await page.context().close();
+    }
+  },
+
+  async 'without scripts, mail is found and cleared all the same'() {
+    const page = await open({ viewport: PHONE, javaScriptEnabled: false });
+    await page.goto('/inbox');
+    await page.getByRole('searchbox').fill('alan');
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/inbox?search=alan');
+    assert.equal(await page.locator('.row').count(), 1);
+    assert.ok(!(await page.locator('.copy').first().isVisible()));
+    await page.getByRole('button', { name: 'Clear the inbox' }).click();
+    await page.waitForURL('**/inbox');
+    assert.equal(await page.locator('.row').count(), 0);
+    return page;
+  },
+
+  async 'an inbox that is cleared is empty, also in another tab'() {
+    await invite('barbara@example.com');
+    const [page, other] = [await open({ viewport: DESKTOP }), await open({ viewport: DESKTOP })];
+    await other.goto('/inbox');
+    await page.goto('/inbox');
+    await page.getByRole('button', { name: 'Clear the inbox' }).click();
+    await page.getByRole('heading', { name: 'No mail yet' }).waitFor();
+    await other.getByRole('heading', { name: 'No mail yet' }).waitFor();
+    assert.equal(await other.title(), 'Inbox · Organization invitations');
+    assert.ok(await other.getByRole('button', { name: 'Copy' }).isVisible());
+    assert.ok(!(await other.locator('.tools').isVisible()));
+    await other.context().close();
+    return page;
+  },
+};
+
+// A mail runs no scripts, so that axe cannot look into its frame: it is checked on its own. In the dark only colours differ.
+const COLORS = { runOnly: ['color-contrast', 'link-in-text-block'] };
+const check = async (page, what, rules) => {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate((rules) => axe.run({ iframes: false, ...rules }), rules);
+  const found = violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => ({ id, html, failureSummary })));
+  page.problems.push(...found.map((violation) => ({ what, ...violation })));
+  const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  if (content > width) page.problems.push(`${what}: ${content} pixels of content`);
+};
+
+try {
+  for (const [name, test] of Object.entries(tests)) {
+    const started = Date.now();
+    try {
+      const page = await test();
+      assert.deepEqual(page?.problems ?? [], []);
+      await page?.context().close();
+    } catch (error) {
+      error.message = `${name}: ${error.message}`;
+      throw error;
+    }
+    console.log(`ok: ${name} (${Date.now() - started} ms)`);
+  }
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,31 @@
+// Takes the pictures of the documents, into the directory that is given, from an empty `cargo dev`.
+import { inbox, invite, launch, setStatus, baseUrl } from './driver.js';
+
+const directory = process.argv[3];
+const browser = await launch();
+
+const take = async (name, path, viewport, options = {}) => {
+  const page = await browser.newPage({ baseURL: baseUrl, locale: 'en-GB', colorScheme: 'light', viewport, deviceScaleFactor: 1.5 });
+  await page.goto(path);
+  const fullPage = options.fullPage ?? true;
+  await page.screenshot({ path: `${directory}/${name}.png`, fullPage });
+  await page.close();
+};
+
+try {
+  await invite('grace@example.com');
+  const alan = await invite('alan@example.com');
+  await setStatus(alan.id, { status: 'Revoked' });
+  const ada = await invite('ada@example.com', false);
+  await setStatus(ada.id, { status: 'Accepted', acceptedUserId: 'ada' });
+  const mail = (await inbox()).find(({ to }) => to === 'grace@example.com');
+
+  const wide = { width: 880, height: 300 };
+  await take('mail-wide', `/inbox/${mail.id}`, wide);
+  await take('mail-narrow', `/inbox/${mail.id}`, { width: 400, height: 300 });
+  await take('inbox', '/inbox', wide);
+  await take('invitations', '/invitations', wide);
+  await take('reference', '/docs#createOrganizationInvitation', { width: 880, height: 900 }, { fullPage: false });
+} finally {
+  await browser.close();
+}
