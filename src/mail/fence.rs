@@ -1,7 +1,8 @@
 //! The checks of what a caller puts into an email: its link and its code.
 //!
 //! It covers `link` and `code`. It does not cover other keys of a payload, which mean something in a tenant's own
-//! templates alone, nor the names in the directory, which are the tenant's own.
+//! templates alone, nor the names in the directory, which are the tenant's own. The built-in mail's logo, from the
+//! directory as well, has to be a plain address like a link whose host is listed.
 
 use crate::domain::{
     directory::{is_host_name, utf16_length},
@@ -48,8 +49,16 @@ fn has_forbidden_scheme(link: &str) -> bool {
 /// different programs.
 fn leads_to_one_of(link: &str, hosts: &[String]) -> bool {
     let is_listed = |host: &str| hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host));
-    let is_one_link = link.bytes().all(|byte| byte.is_ascii_graphic() && !NEVER_IN_A_LINK.contains(&byte));
-    is_one_link && host(link).is_some_and(is_listed)
+    is_plain(link) && host(link).is_some_and(is_listed)
+}
+
+/// Accepts `https` addresses in the plainest form.
+pub(super) fn is_plain_https(link: &str) -> bool {
+    link.starts_with("https://") && is_plain(link) && host(link).is_some()
+}
+
+fn is_plain(link: &str) -> bool {
+    link.bytes().all(|byte| byte.is_ascii_graphic() && !NEVER_IN_A_LINK.contains(&byte))
 }
 
 fn host(link: &str) -> Option<&str> {
