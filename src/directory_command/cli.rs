@@ -2,6 +2,7 @@
 
 mod action;
 mod examples;
+mod usage;
 
 use std::{env, ffi::OsString, path::PathBuf};
 
@@ -114,9 +115,18 @@ fn program() -> &'static str {
     if env::var_os("CARGO").is_some() { "cargo directory" } else { NAME }
 }
 
-/// The command line's grammar, with examples in its help.
+/// The command line's grammar, with usage and examples in the help of each subcommand.
 fn command(program: &'static str) -> clap::Command {
-    examples::add(Cli::command().bin_name(program), &mut Vec::new(), program)
+    with_help(Cli::command().bin_name(program), &[], program)
+}
+
+fn with_help(command: clap::Command, path: &[String], program: &str) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
+    let command = usage::add(examples::add(command, path, program), path, program);
+    names.into_iter().fold(command, |command, name| {
+        let path = [path, std::slice::from_ref(&name)].concat();
+        command.mut_subcommand(name, |subcommand| with_help(subcommand, &path, program))
+    })
 }
 
 /// An operation on the rows of one kind, with the types of its arguments.

@@ -397,6 +397,10 @@ async fn usage_names_the_program_as_it_was_called_and_what_it_requires() {
             let usage = format!("Usage: {called} ");
             let text = if shown.is_empty() { error } else { shown };
             let line = text.lines().find(|line| line.starts_with(&usage)).unwrap_or_else(|| panic!("{text}"));
+            assert!(
+                !arguments.contains(&"organization") || line.ends_with("put <ID> --name <NAME> [OPTIONS]"),
+                "{text}"
+            );
             assert!(line.contains("--tenant <TENANT>") && line.contains("--table <TABLE>"), "{arguments:?}: {text}");
         }
     }

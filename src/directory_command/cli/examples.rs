@@ -38,26 +38,17 @@ const EXAMPLES: [(&[&str], &[&str]); 24] = [
     (&["completions"], &["bash > ~/.local/share/bash-completion/completions/directory"]),
 ];
 
-/// Adds its examples to the help of `command`, which is found at `path`, and to its subcommands. Those of the program
-/// as a whole are one of each kind.
-pub(super) fn add(command: clap::Command, path: &mut Vec<String>, program: &str) -> clap::Command {
-    let of_path = EXAMPLES.iter().filter(|(names, _)| names.iter().zip(&*path).all(|(name, part)| name == part));
+/// Adds its examples to the help of the command that is found at `path`. Those of the program as a whole are one of each
+/// kind.
+pub(super) fn add(command: clap::Command, path: &[String], program: &str) -> clap::Command {
+    let of_path = EXAMPLES.iter().filter(|(names, _)| names.iter().zip(path).all(|(name, part)| name == part));
     let lines: Vec<String> = if path.is_empty() {
-        let firsts = EXAMPLES.iter().filter(|(names, _)| !matches!(names, [_, "get" | "list" | "delete"]));
+        let firsts = of_path.filter(|(names, _)| !matches!(names, [_, "get" | "list" | "delete"]));
         firsts.map(|(names, examples)| line(program, names, examples[0])).collect()
     } else {
         of_path.flat_map(|(names, examples)| examples.iter().map(|example| line(program, names, example))).collect()
     };
-    let subcommands: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
-    let command = command.after_help(format!("Examples, with TABLE_NAME set:\n{}", lines.join("\n")));
-    subcommands.into_iter().fold(command, |command, name| {
-        command.mut_subcommand(name.clone(), |subcommand| {
-            path.push(name);
-            let subcommand = add(subcommand, path, program);
-            path.pop();
-            subcommand
-        })
-    })
+    command.after_help(format!("Examples, with TABLE_NAME set:\n{}", lines.join("\n")))
 }
 
 fn line(program: &str, names: &[&str], example: &str) -> String {

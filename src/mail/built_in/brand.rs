@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    fn brand(branding: Value) -> Brand {
+    fn brand(branding: &Value) -> Brand {
         Brand::of(branding.as_object().unwrap())
     }
 
@@ -153,9 +153,9 @@ mod tests {
             (json!(["#0a7"]), "#14573f", "no text"),
             (json!(null), "#14573f", "null"),
         ] {
-            assert_eq!(brand(json!({ "primaryColor": given })).button.to_string(), button, "{reason}: {given}");
+            assert_eq!(brand(&json!({ "primaryColor": given })).button.to_string(), button, "{reason}: {given}");
         }
-        assert_eq!(brand(json!({})).button, DEFAULT);
+        assert_eq!(brand(&json!({})).button, DEFAULT);
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn every_text_can_be_read_whatever_the_colour() {
         for channels in 0..16_u16.pow(3) {
-            let brand = brand(json!({ "primaryColor": format!("#{channels:03x}") }));
+            let brand = brand(&json!({ "primaryColor": format!("#{channels:03x}") }));
             for (ink, background, reason) in [
                 (brand.button_ink, brand.button, "the button"),
                 (brand.accent, CARD, "a link"),
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_colour_that_can_be_read_stays_as_it_is() {
         let accents = |colour| {
-            let brand = brand(json!({ "primaryColor": colour }));
+            let brand = brand(&json!({ "primaryColor": colour }));
             [brand.accent, brand.dark_accent].map(|accent| accent.to_string())
         };
         assert_eq!(accents("#14573f")[0], "#14573f");
@@ -219,11 +219,11 @@ mod tests {
             ("https://acme.example/a\nb", false, "a line end"),
             (" https://acme.example/a", false, "a space before it"),
         ] {
-            assert_eq!(brand(json!({ "logoUrl": url })).logo_url.is_some(), accepted, "{reason}: {url}");
+            assert_eq!(brand(&json!({ "logoUrl": url })).logo_url.is_some(), accepted, "{reason}: {url}");
         }
         let of_length = |length: usize| format!("https://acme.example/{}", "x".repeat(length - 21));
         assert!(is_logo_url(&of_length(MAX_LOGO_URL)));
         assert!(!is_logo_url(&of_length(MAX_LOGO_URL + 1)));
-        assert_eq!(brand(json!({ "logoUrl": { "url": "https://acme.example/l.png" } })).logo_url, None);
+        assert_eq!(brand(&json!({ "logoUrl": { "url": "https://acme.example/l.png" } })).logo_url, None);
     }
 }

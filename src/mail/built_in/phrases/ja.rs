@@ -16,10 +16,7 @@ pub(super) static PHRASES: Phrases = Phrases {
         Inviter::Address(inviter) => format!("{inviter} さんから、{organization}に{with_roles}招待されました。"),
         Inviter::Unknown => format!("{organization}に{with_roles}招待されました。"),
     },
-    with_roles: |roles| {
-        let quoted: String = roles.iter().map(|role| format!("「{role}」")).collect();
-        format!("{quoted}のロールで")
-    },
+    with_roles: |roles| format!("「{}」のロールで", roles.join("」「")),
     time: |it| format!("{}年{}月{}日 {} UTC", it.year(), it.month(), it.day(), it.time()),
     button: "招待を受ける",
     code_label: "招待コード",
