@@ -6,15 +6,19 @@
 //! | [`entry`] | one row as operators write it, and its rules |
 //! | [`reader`] | the rows of a file |
 //! | [`import`] | writing a file of rows to the table |
+//! | `member` | the address and the references of a member |
 //! | [`person`] | showing and deleting one person's data |
 //! | [`connector`] | the check and the preview of an email connector's templates |
+//! | `failure` | failures of DynamoDB, as operators are told of them |
 //!
 //! Input and output are JSON in one form: `import` reads what `list` prints.
 
 pub mod cli;
 pub(crate) mod connector;
 pub(crate) mod entry;
+mod failure;
 pub(crate) mod import;
+mod member;
 pub(crate) mod person;
 pub(crate) mod reader;
 
@@ -30,7 +34,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use self::{
-    cli::{Action, Cli},
+    cli::{Action, Cli, PutRow},
     entry::{Entry, Kind, Rules},
 };
 use crate::{
@@ -73,9 +77,18 @@ pub enum CommandError {
     /// Other writers add rows about a person as fast as they are deleted.
     #[error("another program keeps writing rows about this person: stop it, and delete again")]
     StillWritten,
+    /// The operator did not confirm a deletion.
+    #[error("nothing is deleted")]
+    NotConfirmed,
+    /// There is nobody to confirm a deletion.
+    #[error("person delete: there is no terminal to ask at: confirm with --yes, or look first with --dry-run")]
+    NobodyToAsk,
     /// DynamoDB rejected the request or could not be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The same, with the table and the region.
+    #[error("{0}")]
+    Table(String),
     /// A file cannot be read.
     #[error("{name}: {reason}")]
     File {
@@ -89,12 +102,29 @@ pub enum CommandError {
     Output(#[from] io::Error),
 }
 
-/// One run of the command: the tenant's directory, the rules and the output.
+/// The streams that the command works with.
+pub struct Streams<'a> {
+    /// The output.
+    pub out: &'a mut (dyn Write + Send),
+    /// The operator, if there is one at a terminal.
+    pub operator: Option<Operator<'a>>,
+}
+
+/// An operator who can be asked.
+pub struct Operator<'a> {
+    /// The stream that questions are written to.
+    pub questions: &'a mut (dyn Write + Send),
+    /// The stream that answers are read from, a line each.
+    pub answers: &'a mut (dyn BufRead + Send),
+}
+
+/// One run of the command: the tenant's directory, the rules and the streams.
 struct Session<'a> {
     app: &'a Arc<App>,
     tenant: TenantId,
     rules: Rules,
     out: &'a mut (dyn Write + Send),
+    operator: Option<Operator<'a>>,
 }
 
 /// A row in the output.
@@ -114,24 +144,65 @@ pub fn config(cli: &Cli) -> Result<Config, ConfigError> {
     })
 }
 
-/// Runs the command line and writes its result to `out`.
-pub async fn run(app: &Arc<App>, cli: Cli, out: &mut (dyn Write + Send)) -> Result<(), CommandError> {
+/// Builds the clients and checks that DynamoDB can be reached.
+pub async fn connect(cli: &Cli) -> Result<Arc<App>, CommandError> {
+    let app = App::connect_patiently(config(cli)?).await?;
+    app.store.check_connection().await.map_err(|error| located(&app, error.into()))?;
+    Ok(Arc::new(app))
+}
+
+/// Runs the command line and writes its result to the output.
+pub async fn run<'a>(app: &'a Arc<App>, cli: Cli, streams: Streams<'a>) -> Result<(), CommandError> {
     let rules = Rules { id_max_length: app.config.id_max_length };
     let action = cli.command.into_action(rules)?;
-    let mut session = Session { app, tenant: cli.tenant, rules, out };
-    match action {
-        Action::Put(kind, fields) => session.put(kind, fields).await,
-        Action::Get(name) => session.get(&name).await,
-        Action::List(set) => session.list(&set).await,
-        Action::Delete(name) => session.delete(name).await,
-        Action::Import(options) => session.import(options).await,
-        Action::GetPerson(address) => session.get_person(&address).await,
-        Action::DeletePerson(address) => session.delete_person(&address).await,
+    let Streams { out, operator } = streams;
+    let session = Session { app, tenant: cli.tenant, rules, out, operator };
+    session.run(action).await.map_err(|error| located(app, error))
+}
+
+/// Adds the table and the region to a failure of DynamoDB.
+fn located(app: &App, error: CommandError) -> CommandError {
+    match error {
+        CommandError::Store(error) => CommandError::Table(failure::describe(app, &error)),
+        other => other,
     }
 }
 
 impl Session<'_> {
-    async fn put(&mut self, kind: Kind, mut fields: Map<String, Value>) -> Result<(), CommandError> {
+    async fn run(mut self, action: Action) -> Result<(), CommandError> {
+        let session = &mut self;
+        match action {
+            Action::Put(kind, row) => session.put(kind, row).await,
+            Action::Get(name) => session.get(&name).await,
+            Action::List(set) => session.list(&set).await,
+            Action::Delete(name) => session.delete(name).await,
+            Action::Import(options) => session.import(options).await,
+            Action::GetPerson(address) => session.get_person(&address).await,
+            Action::DeletePerson { address, is_confirmed } => session.delete_person(&address, is_confirmed).await,
+            Action::Completions(shell) => Ok(session.out.write_all(&cli::completions(shell))?),
+        }
+    }
+
+    async fn put(&mut self, kind: Kind, row: PutRow) -> Result<(), CommandError> {
+        let PutRow { fields, source, skips_check } = row;
+        let put = self.put_fields(kind, fields, skips_check).await;
+        let name = put.map_err(|error| match error {
+            CommandError::Input(reason) => CommandError::Input(source.blame(&reason)),
+            CommandError::Connector(error) => CommandError::Input(source.blame(&error.to_string())),
+            other => other,
+        })?;
+        self.get(&name).await
+    }
+
+    async fn put_fields(
+        &mut self,
+        kind: Kind,
+        mut fields: Map<String, Value>,
+        skips_check: bool,
+    ) -> Result<RowName, CommandError> {
+        if kind == Kind::Member && !skips_check {
+            self.check_references(&fields).await?;
+        }
         if kind == Kind::Member && !fields.contains_key("email") {
             fields.extend(self.email_of(&fields).await?.map(|email| ("email".to_owned(), email)));
         }
@@ -145,17 +216,7 @@ impl Session<'_> {
             Entry::Member(member) => store.put_member(tenant, &member, RequestClock::with_budget(BUDGET)).await?,
             Entry::Connector(connector) => self.put_connector(*connector).await?,
         }
-        self.get(&name).await
-    }
-
-    /// The address in the user's row, for a member without an `email` field.
-    async fn email_of(&self, member: &Map<String, Value>) -> Result<Option<Value>, CommandError> {
-        let Some(user_id) = member.get("userId").and_then(Value::as_str) else { return Ok(None) };
-        self.rules.id("userId", user_id).map_err(CommandError::Input)?;
-        let user = self.app.store.directory_row(&self.tenant, &RowName::User(user_id.to_owned())).await?;
-        let email = user.as_ref().and_then(|user| user.get("primaryEmail")).filter(|email| email.is_string());
-        let reason = || format!("user `{user_id}` has no address in the directory: give one with --email");
-        email.cloned().map(Some).ok_or_else(|| CommandError::Input(reason()))
+        Ok(name)
     }
 
     async fn put_connector(&mut self, connector: EmailConnector) -> Result<(), CommandError> {
@@ -231,7 +292,7 @@ fn open(path: &Path) -> Result<Source, CommandError> {
     if path == Path::new("-") {
         return Ok(Source { reader: Box::new(BufReader::new(io::stdin())), length: None });
     }
-    let failed = |reason| CommandError::File { name: path.display().to_string(), reason };
+    let failed = |reason| CommandError::File { name: display_name(path), reason };
     let file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     Ok(Source { reader: Box::new(BufReader::with_capacity(1 << 16, file)), length: Some(length) })
@@ -241,8 +302,13 @@ fn open(path: &Path) -> Result<Source, CommandError> {
 fn read(path: &Path) -> Result<String, CommandError> {
     let mut text = String::new();
     let read = open(path)?.reader.take(reader::MAX_ROW_BYTES as u64).read_to_string(&mut text);
-    read.map_err(|reason| CommandError::File { name: path.display().to_string(), reason })?;
+    read.map_err(|reason| CommandError::File { name: display_name(path), reason })?;
     Ok(text)
+}
+
+/// The name of a file in an error.
+fn display_name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 /// Writes one line of JSON.

@@ -7,6 +7,7 @@
 //! | [`built_in`] | the mail that comes with the function |
 //! | `fence` | the links and codes that a caller may put into an email |
 //! | [`render`] | Handlebars, for tenants' inline templates |
+//! | `utc` | times as an email writes them |
 //! | [`ses`] | the call of SES, its retries and its errors |
 //! | `stored`, `variables` (feature `cli`) | the parts of a stored template, and the variables that it needs |
 
@@ -20,6 +21,7 @@ pub(crate) mod ses;
 #[cfg(feature = "cli")]
 pub(crate) mod stored;
 pub(crate) mod template;
+mod utc;
 #[cfg(feature = "cli")]
 pub(crate) mod variables;
 

@@ -2,12 +2,11 @@
 
 use std::error::Error;
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use hyper_util::client::legacy::Error as ClientError;
 
 /// Describes `error` in one line for the log. A response of the service is described by its error code only, because
-/// its message may quote an item or an address. Without a response there is no data, and the chain of causes is
-/// included.
+/// its message may quote an item or an address. Without a response, the description is the chain of causes.
 pub(crate) fn describe<E>(service: &str, error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -15,8 +14,19 @@ where
     match error {
         SdkError::ServiceError(response) => format!("{service}: {}", response.err().code().unwrap_or("unknown error")),
         SdkError::ResponseError(_) => format!("{service}: unreadable response"),
-        without_response => format!("{service}: {}", DisplayErrorContext(without_response)),
+        without_response => format!("{service}: {}", causes(without_response)),
     }
+}
+
+/// The texts of an error and of its causes, in one line. Of an endpoint that cannot be used, the SDK quotes the whole
+/// request as well: that is left out.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    const REQUEST: &str = " to request `";
+    let chain =
+        std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source()).map(ToString::to_string);
+    let texts = chain
+        .map(|text| text.split(REQUEST).next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" "));
+    texts.collect::<Vec<_>>().join(": ")
 }
 
 /// Returns `true` if a write certainly did not happen: the service rejected it or did not receive it.

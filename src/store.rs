@@ -104,6 +104,31 @@ impl Store {
         }
     }
 
+    /// The region of the table.
+    #[cfg(feature = "cli")]
+    pub fn region(&self) -> Option<&str> {
+        self.client.config().region().map(AsRef::as_ref)
+    }
+
+    /// Reads a row that does not exist, once, so that missing credentials or an endpoint that is not there are found
+    /// out before the patient retries of the calls that follow.
+    ///
+    /// # Errors
+    /// A failure without a response of DynamoDB. What DynamoDB itself answers is left to the calls that follow, which
+    /// may need other rights.
+    #[cfg(feature = "cli")]
+    pub async fn check_connection(&self) -> Result<(), StoreError> {
+        let once = aws_sdk_dynamodb::config::Builder::new()
+            .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::standard().with_max_attempts(1));
+        let nobody = TenantId::parse("-").expect("a tenant can be called so");
+        let key = keys::primary(&nobody, keys::EMAIL_CONNECTOR.to_owned());
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key.into()));
+        match request.customize().config_override(once).send().await {
+            Ok(_) | Err(SdkError::ServiceError(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Opens the connection, by the same call that requests make first, for a row that does not exist.
     pub(crate) async fn warm_up(&self) {
         let nobody = TenantId::parse("-").expect("a tenant can be called so");

@@ -1,14 +1,17 @@
 //! The command line.
 
 mod action;
+mod examples;
+mod usage;
 
-use std::path::PathBuf;
+use std::{env, ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, builder::NonEmptyStringValueParser};
+use clap_complete::Shell;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub(super) use self::action::Action;
+pub(super) use self::action::{Action, PutRow};
 use super::import;
 use crate::domain::ids::TenantId;
 
@@ -44,14 +47,14 @@ pub(super) enum Command {
     User(Verb<Put<UserFields>, Id, All>),
     /// Members of organizations
     #[command(subcommand)]
-    Member(Verb<Put<MemberFields>, MemberName, OfOrganization>),
+    Member(Verb<PutMember, MemberName, OfOrganization>),
     /// The email connector
     #[command(subcommand)]
     Connector(Verb<PutConnector, All, All>),
     /// The tenant's data about one person, found by an email address
     ///
-    /// Users, invitations, memberships, standings, rate limits, and the idempotency records of requests that invited
-    /// the person.
+    /// Users, invitations, memberships, standings, the recipient's rate limit, and the idempotency records of requests
+    /// that invited the person.
     #[command(subcommand)]
     Person(PersonVerb),
     /// Write a file of rows, each a JSON object with a `kind` and the fields that `list` shows
@@ -59,6 +62,71 @@ pub(super) enum Command {
     /// An invalid row ends the import; rows before it are written, rows after it are not. Importing a file again
     /// changes nothing, so that a corrected file can be imported from its beginning.
     Import(import::Options),
+    /// Write a shell's completions of this command to the standard output
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+/// A command line that was understood.
+#[derive(Debug)]
+pub enum Invocation {
+    /// The completions of a shell, which need no tenant and no table.
+    Completions(Shell),
+    /// Anything else.
+    Run(Box<Cli>),
+}
+
+const COMPLETIONS: &str = "completions";
+
+/// Understands a command line, which begins with the program's name.
+///
+/// # Errors
+/// A command line that is not valid, or that asks for help.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut command = command(program());
+    if arguments.get(1).is_some_and(|argument| argument == COMPLETIONS) {
+        command = command.mut_args(|argument| argument.required(false));
+    }
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    if let Some(completions) = matches.subcommand_matches(COMPLETIONS) {
+        return Ok(Invocation::Completions(Completions::from_arg_matches(completions)?.shell));
+    }
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok(Invocation::Run(Box::new(cli)))
+}
+
+/// The script that makes `shell` complete the command.
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    script
+}
+
+const NAME: &str = "directory";
+
+/// The program as the operator called it: by itself, or through cargo, which names itself to the programs that it runs.
+fn program() -> &'static str {
+    if env::var_os("CARGO").is_some() { "cargo directory" } else { NAME }
+}
+
+/// The command line's grammar, with usage and examples in the help of each subcommand.
+fn command(program: &'static str) -> clap::Command {
+    with_help(Cli::command().bin_name(program), &[], program)
+}
+
+fn with_help(command: clap::Command, path: &[String], program: &str) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
+    let command = usage::add(examples::add(command, path, program), path, program);
+    names.into_iter().fold(command, |command, name| {
+        let path = [path, std::slice::from_ref(&name)].concat();
+        command.mut_subcommand(name, |subcommand| with_help(subcommand, &path, program))
+    })
 }
 
 /// An operation on the rows of one kind, with the types of its arguments.
@@ -80,7 +148,19 @@ pub(super) enum PersonVerb {
     /// Show the data, each row with its kind and its sort key
     Get(Address),
     /// Delete all rows that `get` shows
-    Delete(Address),
+    Delete(DeletePerson),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeletePerson {
+    #[command(flatten)]
+    person: Address,
+    /// Delete without asking
+    #[arg(long)]
+    yes: bool,
+    /// Show what would be deleted, as `get` does, and delete nothing
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
 }
 
 /// A row from its fields, a JSON object, or both. The fields override the object.
@@ -97,6 +177,15 @@ pub(super) struct Put<F: Args> {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct PutMember {
+    #[command(flatten)]
+    row: Put<MemberFields>,
+    /// Write the member even if the organization, the user or a role is not in the directory
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct PutConnector {
     /// A file with the connector as a JSON object; `-` is the standard input
     #[arg(required_unless_present = "json")]
@@ -109,13 +198,14 @@ pub(super) struct PutConnector {
 #[derive(Debug, Args, Serialize)]
 pub(super) struct OrganizationFields {
     /// Its identifier
+    #[arg(required_unless_present_any = ["json", "file"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     /// Its display name
-    #[arg(long)]
+    #[arg(long, required_unless_present_any = ["json", "file"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// A JSON object for the templates: logo URLs, colours
+    /// A JSON object: `primaryColor` (`#rrggbb`) and `logoUrl` (`https`) for the built-in mail, and what templates need
     #[arg(long, value_name = "OBJECT", value_parser = object)]
     #[serde(skip_serializing_if = "Option::is_none")]
     branding: Option<Value>,
@@ -124,10 +214,11 @@ pub(super) struct OrganizationFields {
 #[derive(Debug, Args, Serialize)]
 pub(super) struct RoleFields {
     /// Its identifier
+    #[arg(required_unless_present_any = ["json", "file"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     /// Its display name
-    #[arg(long)]
+    #[arg(long, required_unless_present_any = ["json", "file"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
@@ -136,6 +227,7 @@ pub(super) struct RoleFields {
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserFields {
     /// Their identifier
+    #[arg(required_unless_present_any = ["json", "file"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     /// Their display name
@@ -156,11 +248,11 @@ pub(super) struct UserFields {
 #[serde(rename_all = "camelCase")]
 pub(super) struct MemberFields {
     /// The organization
-    #[arg(value_name = "ORGANIZATION")]
+    #[arg(value_name = "ORGANIZATION", required_unless_present_any = ["json", "file"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     organization_id: Option<String>,
     /// The user
-    #[arg(value_name = "USER")]
+    #[arg(value_name = "USER", required_unless_present_any = ["json", "file"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
     /// The member's address, if it differs from the one in the user's row

@@ -27,7 +27,7 @@ use self::{
     read_ahead::{Row, read_ahead},
 };
 use super::{
-    connector,
+    connector, display_name,
     entry::{Entry, Kind, Rules},
     reader::BadRow,
 };
@@ -138,7 +138,7 @@ pub(crate) async fn import(
     };
     let mut summary = import.run(&mut rows).await.map_err(|Failed { reason, before }| {
         progress.abandon();
-        ImportError { reason, written: before }
+        ImportError { reason: format!("{}: {reason}", display_name(&options.file)), written: before }
     })?;
     progress.finish_and_clear();
     summary.seconds = begun.elapsed().as_secs_f64();

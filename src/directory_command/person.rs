@@ -1,11 +1,11 @@
 //! Shows and deletes one person's data.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{CommandError, Session, show};
+use super::{CommandError, Operator, Session, show};
 use crate::store::person::{Kind, PersonRow};
 
 /// The maximum number of rounds of reading and deleting, while other programs write more rows.
@@ -35,8 +35,29 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Deletes what is about the person, if the operator has confirmed it or does so when asked.
+    pub(super) async fn delete_person(&mut self, address: &str, is_confirmed: bool) -> Result<(), CommandError> {
+        if !is_confirmed {
+            self.confirm(address).await?;
+        }
+        self.delete_person_rows(address).await
+    }
+
+    async fn confirm(&mut self, address: &str) -> Result<(), CommandError> {
+        let Some(operator) = &mut self.operator else { return Err(CommandError::NobodyToAsk) };
+        let rows = self.app.store.person_rows(&self.tenant, address).await?;
+        let mut by_kind = BTreeMap::new();
+        for row in &rows {
+            *by_kind.entry(row.kind).or_insert(0_usize) += 1;
+        }
+        let by_kind = serde_json::to_string(&by_kind).map_err(io::Error::from)?;
+        let (count, tenant) = (rows.len(), &self.tenant);
+        let question = format!("Delete {count} rows about `{address}` of tenant `{tenant}`, {by_kind}? [y/N] ");
+        if rows.is_empty() || operator.agrees_to(&question)? { Ok(()) } else { Err(CommandError::NotConfirmed) }
+    }
+
     /// Deletes in rounds until no rows are left: rows that changed or were added since they were read are read again.
-    pub(super) async fn delete_person(&mut self, address: &str) -> Result<(), CommandError> {
+    async fn delete_person_rows(&mut self, address: &str) -> Result<(), CommandError> {
         let mut summary = Summary { deleted_rows: 0, deleted_rows_by_kind: BTreeMap::new() };
         for _ in 0..ROUNDS {
             let mut rows = self.app.store.person_rows(&self.tenant, address).await?;
@@ -59,5 +80,16 @@ impl Session<'_> {
             *summary.deleted_rows_by_kind.entry(row.kind).or_default() += 1;
         }
         Ok(())
+    }
+}
+
+impl Operator<'_> {
+    /// Asks the question. Everything but `y` and `yes` is a no.
+    fn agrees_to(&mut self, question: &str) -> io::Result<bool> {
+        self.questions.write_all(question.as_bytes())?;
+        self.questions.flush()?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
     }
 }

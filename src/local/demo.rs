@@ -50,7 +50,8 @@ fn tenant(name: &str) -> TenantId {
 }
 
 fn acme() -> Organization {
-    Organization { id: "acme".to_owned(), name: "Acme Corporation".to_owned(), branding: Map::new() }
+    let branding = Map::from_iter([("primaryColor".to_owned(), "#4338ca".into())]);
+    Organization { id: "acme".to_owned(), name: "Acme Corporation".to_owned(), branding }
 }
 
 fn role(id: &str, name: &str) -> OrganizationRole {

@@ -1,6 +1,7 @@
 //! The mail that comes with the function: one layout (`built_in/layout.html`, `built_in/layout.txt`), which is compiled
 //! into it, and the phrases of each language.
 
+mod brand;
 mod phrases;
 
 use std::fmt::{self, Write};
@@ -8,15 +9,24 @@ use std::fmt::{self, Write};
 use askama::{Template, filters::Escaper};
 use handlebars::html_escape;
 
+pub(super) use self::brand::Brand;
 pub(crate) use self::phrases::Phrases;
 use self::phrases::{Inviter, LANGUAGES};
-use super::render::{MAX_PART_BYTES, RenderFailure, Rendered};
+use super::{
+    render::{MAX_PART_BYTES, RenderFailure, Rendered},
+    utc::UtcTime,
+};
+
+/// The most roles that the first sentence names. More of them are in the list of the details alone.
+const MAX_NAMED_ROLES: usize = 3;
 
 /// The values that an email shows. They are not escaped yet. An empty text is `None`.
 #[derive(Debug)]
 pub(super) struct Values<'a> {
     /// The organization's name.
     pub organization: String,
+    /// The organization's look.
+    pub brand: Brand,
     /// The inviter's name.
     pub inviter_name: Option<String>,
     /// The inviter's email address.
@@ -26,7 +36,7 @@ pub(super) struct Values<'a> {
     /// The names of the roles.
     pub roles: Vec<String>,
     /// The time until which the invitation is valid.
-    pub expires_on: String,
+    pub expires_at: UtcTime,
     /// The address behind the button.
     pub link: Option<&'a str>,
     /// The code to enter.
@@ -55,11 +65,17 @@ pub(super) fn render(phrases: &Phrases, values: &Values<'_>) -> Result<Rendered,
         (None, Some(address)) => Inviter::Address(address),
         (None, None) => Inviter::Unknown,
     };
+    let expires_on = (phrases.time)(&values.expires_at);
+    let with_roles = match values.roles.len() {
+        1..=MAX_NAMED_ROLES => (phrases.with_roles)(&values.roles),
+        _ => String::new(),
+    };
     let sentences = Sentences {
-        preheader: (phrases.preheader)(organization, &values.expires_on),
+        preheader: (phrases.preheader)(organization, &expires_on),
         heading: (phrases.heading)(organization),
-        intro: (phrases.intro)(introduced, organization),
+        intro: (phrases.intro)(introduced, organization, &with_roles),
         sent_to: (phrases.sent_to)(values.invitee),
+        expires_on,
     };
     Ok(Rendered {
         subject: (phrases.subject)(inviter, organization),
@@ -74,6 +90,7 @@ struct Sentences {
     heading: String,
     intro: String,
     sent_to: String,
+    expires_on: String,
 }
 
 #[derive(Template)]
@@ -124,16 +141,20 @@ impl Escaper for Html {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, json};
+
     use super::*;
+    use crate::domain::timestamp::Timestamp;
 
     fn with_link(link: &str) -> Values<'_> {
         Values {
             organization: "Acme".to_owned(),
+            brand: Brand::of(&Map::new()),
             inviter_name: None,
             inviter_address: None,
             invitee: "someone@example.com",
             roles: Vec::new(),
-            expires_on: "2100-01-01 00:00 UTC".to_owned(),
+            expires_at: UtcTime::of(Timestamp::from_millis(4_102_444_800_000)),
             link: Some(link),
             code: None,
         }
@@ -144,11 +165,12 @@ mod tests {
         const HOSTILE: &str = "<b>\"O'Neil\" & `co`={{x}}</b>";
         let values = Values {
             organization: HOSTILE.to_owned(),
+            brand: Brand::of(&Map::new()),
             inviter_name: Some(HOSTILE.to_owned()),
             inviter_address: Some(HOSTILE.to_owned()),
             invitee: HOSTILE,
             roles: vec![HOSTILE.to_owned()],
-            expires_on: HOSTILE.to_owned(),
+            expires_at: UtcTime::of(Timestamp::from_millis(4_102_444_800_000)),
             link: Some(HOSTILE),
             code: Some(HOSTILE),
         };
@@ -159,6 +181,51 @@ mod tests {
             assert_eq!(rendered.text.matches(HOSTILE).count(), 10, "{}", phrases.locale);
             assert_eq!(rendered.subject.matches(HOSTILE).count(), 2, "{}", phrases.locale);
         }
+    }
+
+    #[test]
+    fn the_first_sentence_names_up_to_three_roles_and_none_where_there_are_more() {
+        let english = phrases("en").unwrap();
+        for (roles, sentence) in [
+            (&[][..], "You have been invited to join Acme."),
+            (&["Admin"], "You have been invited to join Acme with the role Admin."),
+            (&["A", "B"], "You have been invited to join Acme with the roles A and B."),
+            (&["A", "B", "C"], "You have been invited to join Acme with the roles A, B and C."),
+            (&["A", "B", "C", "D"], "You have been invited to join Acme."),
+        ] {
+            let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+            let rendered = render(english, &Values { roles: roles.clone(), ..with_link("x") }).unwrap();
+            for part in [&rendered.html, &rendered.text] {
+                assert!(part.contains(sentence), "{sentence}");
+            }
+            assert!(roles.iter().all(|role| rendered.text.contains(&format!("\n- {role}\n"))), "the list has all");
+        }
+    }
+
+    #[test]
+    fn a_logo_takes_the_place_of_the_name_and_only_an_organization_with_one_loads_an_image() {
+        let render = |branding: serde_json::Value| {
+            let brand = Brand::of(branding.as_object().unwrap());
+            let values = Values { brand, organization: "A \"&\" B".to_owned(), ..with_link("x") };
+            render(phrases("en").unwrap(), &values).unwrap().html
+        };
+        let with_logo = render(json!({ "logoUrl": "https://cdn.acme.example/l.png?a=1&b=2" }));
+        let image = "<img class=\"logo\" src=\"https://cdn.acme.example/l.png?a&#x3D;1&amp;b&#x3D;2\" \
+                     alt=\"A &quot;&amp;&quot; B\" height=\"40\"";
+        assert!(with_logo.contains(image), "{with_logo}");
+        let plain = render(json!({ "logoUrl": "http://cdn.acme.example/l.png" }));
+        assert!(!plain.contains("<img") && !plain.contains("cdn.acme.example"), "{plain}");
+        assert!(plain.contains(">A &quot;&amp;&quot; B</p>"), "{plain}");
+    }
+
+    #[test]
+    fn an_organizations_colour_is_that_of_the_button_and_of_the_links() {
+        let brand = Brand::of(json!({ "primaryColor": "#fd0" }).as_object().unwrap());
+        let html = render(phrases("en").unwrap(), &Values { brand, ..with_link("x") }).unwrap().html;
+        assert!(html.contains("background-color:#ffdd00;border-radius:11px;color:#000000;"), "{html}");
+        assert!(html.contains("border:1px solid #877500"), "the edge can be seen on white");
+        assert!(html.contains(".link { color: #ffdd00 !important; }"), "{html}");
+        assert!(!html.contains("#14573f"), "{html}");
     }
 
     #[test]

@@ -1,21 +1,20 @@
 //! The composition of an email: the variables, the checks that come before anything is written, the rendering.
 
-use aws_sdk_sesv2::primitives::{DateTime, DateTimeFormat};
 use serde_json::{Map, Value, json};
 
 use super::{
     Content, Email, MessagePayload,
-    built_in::{self, Values},
+    built_in::{self, Brand, Values},
     fence,
     render::{RenderFailure, Rendered, render},
     template::choose,
+    utc::UtcTime,
 };
 use crate::domain::{
     directory::{EmailConnector, EmailTemplate, Organization, User, connector_row::nameable},
     error::Error,
     ids::InvitationId,
     invitation::Invitation,
-    timestamp::Timestamp,
 };
 
 /// The part of a `link` that is replaced by the new invitation's identifier.
@@ -24,9 +23,6 @@ const INVITATION_ID_PLACEHOLDER: &str = "{invitationId}";
 /// The longest subject line, in characters: as many as a line of an email can have (RFC 5322, section 2.1.1), and many
 /// more than mail programs show.
 const MAX_SUBJECT_LENGTH: usize = 998;
-
-/// The last time that RFC 3339 can write: the end of the year 9999.
-const LAST_WRITABLE: Timestamp = Timestamp::from_millis(253_402_300_799_000);
 
 /// An invitation, with the organization and the inviter that its email mentions.
 #[derive(Clone, Copy, Debug)]
@@ -74,11 +70,12 @@ fn values<'a>(context: EmailContext<'a>, link: Option<&'a str>, code: Option<&'a
     let shown = |text: &String| Some(harmless_text(text)).filter(|text| !text.is_empty());
     Values {
         organization: harmless_text(&organization.name),
+        brand: Brand::of(&organization.branding),
         inviter_name: inviter.and_then(|inviter| inviter.name.as_ref()).and_then(shown),
         inviter_address: inviter.and_then(|inviter| inviter.primary_email.as_ref()).and_then(shown),
         invitee: invitation.invitee.as_str(),
-        roles: invitation.organization_roles.iter().map(|role| harmless_text(&role.name)).collect(),
-        expires_on: expires_on(invitation),
+        roles: invitation.organization_roles.iter().filter_map(|role| shown(&role.name)).collect(),
+        expires_at: UtcTime::of(invitation.expires_at),
         link: link.filter(|link| !link.is_empty()),
         code: code.filter(|code| !code.is_empty()),
     }
@@ -92,7 +89,7 @@ fn variables(payload: &MessagePayload, context: EmailContext<'_>) -> Value {
     if let Some(link) = link(payload, &invitation.id) {
         variables.insert("link".to_owned(), Value::String(link));
     }
-    let (date, time) = date_and_time(invitation.expires_at);
+    let expires_at = UtcTime::of(invitation.expires_at);
     variables.insert("organization".to_owned(), json!(organization));
     variables.insert("inviter".to_owned(), inviter.map_or_else(|| json!({}), |inviter| json!(inviter)));
     variables.insert(
@@ -100,8 +97,8 @@ fn variables(payload: &MessagePayload, context: EmailContext<'_>) -> Value {
         json!({
             "id": invitation.id,
             "invitee": invitation.invitee.as_str(),
-            "expiresAt": format!("{date}T{time}Z"),
-            "expiresOn": expires_on(invitation),
+            "expiresAt": expires_at.rfc3339(),
+            "expiresOn": expires_at.to_the_minute(),
             "organizationRoles": invitation.organization_roles,
         }),
     );
@@ -137,20 +134,6 @@ fn is_control(c: char) -> bool {
 /// Embeddings, overrides and isolates. Right-to-left marks affect only their own position, and stay.
 fn turns_direction(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Date and time of day in the format of RFC 3339, in UTC, to the second.
-fn date_and_time(clock: Timestamp) -> (String, String) {
-    let seconds = clock.min(LAST_WRITABLE).as_millis().div_euclid(1000);
-    let text = DateTime::from_secs(seconds).fmt(DateTimeFormat::DateTime).unwrap_or_default();
-    let (date, time) = text.trim_end_matches('Z').split_once('T').unwrap_or_default();
-    (date.to_owned(), time.to_owned())
-}
-
-/// The time of an invitation's expiry as people read it, to the minute.
-fn expires_on(invitation: &Invitation) -> String {
-    let (date, time) = date_and_time(invitation.expires_at);
-    format!("{date} {} UTC", time.get(..5).unwrap_or(&time))
 }
 
 fn built_in(locale: &str, values: &Values<'_>) -> Result<Content, Error> {
@@ -250,17 +233,6 @@ mod tests {
             assert_eq!(harmless(given), expected, "{reason}");
         }
         assert_eq!(one_line("a\r\nb\u{2028}c\u{2029}d"), "a  b c d");
-    }
-
-    #[test]
-    fn times_are_written_to_the_second_and_end_with_the_year_9999() {
-        for (millis, date, time) in [
-            (4_102_444_800_999, "2100-01-01", "00:00:00"),
-            (1_000, "1970-01-01", "00:00:01"),
-            (Timestamp::MAX.as_millis(), "9999-12-31", "23:59:59"),
-        ] {
-            assert_eq!(date_and_time(Timestamp::from_millis(millis)), (date.to_owned(), time.to_owned()));
-        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! It does not cover other keys of a payload, which only a tenant's own templates use, nor the names in the directory,
 //! which are the tenant's own.
+//! The logo of the built-in mail comes from the directory too, and has to be a plain address like a link whose host is
+//! listed.
 
 use crate::domain::{
     directory::{is_host_name, utf16_length},
@@ -48,8 +50,16 @@ fn has_forbidden_scheme(link: &str) -> bool {
 /// different programs.
 fn leads_to_one_of(link: &str, hosts: &[String]) -> bool {
     let is_listed = |host: &str| hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host));
-    let is_one_link = link.bytes().all(|byte| byte.is_ascii_graphic() && !NEVER_IN_A_LINK.contains(&byte));
-    is_one_link && host(link).is_some_and(is_listed)
+    is_plain(link) && host(link).is_some_and(is_listed)
+}
+
+/// Accepts `https` addresses in the plainest form.
+pub(super) fn is_plain_https(link: &str) -> bool {
+    link.starts_with("https://") && is_plain(link) && host(link).is_some()
+}
+
+fn is_plain(link: &str) -> bool {
+    link.bytes().all(|byte| byte.is_ascii_graphic() && !NEVER_IN_A_LINK.contains(&byte))
 }
 
 fn host(link: &str) -> Option<&str> {

@@ -1,29 +1,46 @@
 //! The directory command, row by row: the function reads what it writes.
 
-use std::{process::Stdio, sync::Arc};
+use std::{io::Cursor, process::Stdio, sync::Arc, time::Instant};
 
 use clap::Parser;
 use organization_invitations::{
     app::App,
-    directory_command::{self, cli::Cli},
+    directory_command::{self, Operator, Streams, cli::Cli},
     local::stack,
 };
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::helpers::{NOW, TestApp, body, create_event, with};
+use crate::{
+    helpers::{NOW, TestApp, body, create_event, with},
+    proxy::Intervention::Fail,
+};
 
-/// Runs the command for the tenant `default`, and returns its output or its error.
+/// Runs the command for the tenant `default` without a terminal, and returns its output or its error.
 pub async fn directory(app: &TestApp, arguments: &[&str]) -> Result<Vec<Value>, String> {
+    run(app, arguments, None).await.0
+}
+
+/// The command at a terminal, with an operator who answers `answer`: what it shows or says went wrong, and what it asked.
+pub async fn answering(app: &TestApp, arguments: &[&str], answer: &str) -> (Result<Vec<Value>, String>, String) {
+    run(app, arguments, Some(answer)).await
+}
+
+async fn run(app: &TestApp, arguments: &[&str], answer: Option<&str>) -> (Result<Vec<Value>, String>, String) {
     let url = app.behind_proxy().unwrap_or(&app.stack.dynamodb_url);
-    let app = App::new(app.app.config.clone(), &stack::sdk_config(url, &app.stack.ses_url)).unwrap();
+    let app = Arc::new(App::new(app.app.config.clone(), &stack::sdk_config(url, &app.stack.ses_url)).unwrap());
     let start = ["directory", "--tenant", "default", "--table", &app.config.table_name];
-    let cli = Cli::try_parse_from(start.iter().chain(arguments)).map_err(|error| error.to_string())?;
-    let mut out = Vec::new();
-    let done = directory_command::run(&Arc::new(app), cli, &mut out).await;
-    done.map_err(|error| error.to_string())?;
+    let cli = match Cli::try_parse_from(start.iter().chain(arguments)) {
+        Ok(cli) => cli,
+        Err(error) => return (Err(error.to_string()), String::new()),
+    };
+    let (mut out, mut questions) = (Vec::new(), Vec::new());
+    let mut answers = answer.map(|answer| Cursor::new(answer.to_owned()));
+    let operator = answers.as_mut().map(|answers| Operator { questions: &mut questions, answers });
+    let done = directory_command::run(&app, cli, Streams { out: &mut out, operator }).await;
     let lines = String::from_utf8(out).unwrap();
-    Ok(lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    let shown = done.map(|()| lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect());
+    (shown.map_err(|error| error.to_string()), String::from_utf8(questions).unwrap())
 }
 
 /// Changes the status of an invitation of the tenant `default`.
@@ -57,7 +74,7 @@ async fn every_kind_is_put_shown_listed_and_deleted() {
         (
             "member",
             vec!["acme", "u"],
-            vec!["--role", "r", "--role", "admin", "--joined-at", "5", "--email", "M@example.com"],
+            vec!["--role", "r", "--role", "admin", "--joined-at", "5", "--email", "M@example.com", "--force"],
             json!({ "organizationId": "acme", "userId": "u", "email": "m@example.com", "joinedAt": 5, "organizationRoleIds": ["admin", "r"] }),
         ),
     ] {
@@ -82,19 +99,27 @@ async fn an_invalid_row_is_an_error_that_states_the_rule() {
     let app = TestApp::start().await;
     let before = app.rows().await;
     for (arguments, says) in [
-        (vec!["organization", "put", "a#b", "--name", "x"], "id: has to be 1 to 21 characters"),
-        (vec!["organization", "get", "a\u{1}"], "id: has to be 1 to 21 characters"),
-        (vec!["organization", "put", "a"], "missing field `name`"),
-        (vec!["organization", "put", "a", "--name", " "], "name: is empty"),
-        (vec!["organization", "put", "--json", r#"{"id":"a","name":"b","nmae":"c"}"#], "unknown field `nmae`"),
+        (vec!["organization", "put", "a#b", "--name", "x"], "<ID>: has to be 1 to 21 characters"),
+        (vec!["organization", "get", "a\u{1}"], "<ID>: has to be 1 to 21 characters"),
+        (vec!["organization", "put", "a"], "--name <NAME>"),
+        (vec!["organization", "put"], "--name <NAME>\n  <ID>"),
+        (vec!["member", "put", "acme"], "<USER>"),
+        (vec!["organization", "put", "a", "--name", " "], "--name: is empty"),
+        (vec!["organization", "put", "--json", r#"{"id":"a","name":" "}"#], "--json: name: is empty"),
+        (vec!["organization", "put", "b#", "--json", r#"{"id":"a","name":"b"}"#], "<ID>: has to be"),
+        (vec!["organization", "put", "--json", r#"{"id":"a"}"#], "--json: missing field `name`"),
+        (vec!["organization", "put", "--json", r#"{"id":"a","name":"b","nmae":"c"}"#], "--json: unknown field `nmae`"),
         (vec!["organization", "put", "--json", r#"{"kind":"role","id":"a","name":"b"}"#], "of kind \"role\""),
         (vec!["role", "put", "--json", "[]"], "not a JSON object"),
-        (vec!["user", "put", "u", "--email", "u@"], "primaryEmail: `u@` is not an e-mail address"),
+        (vec!["user", "put", "u", "--email", "u@"], "--primary-email: `u@` is not an e-mail address"),
         (vec!["user", "put", "--file", "/nowhere.json"], "/nowhere.json: "),
-        (vec!["member", "put", "acme", "nobody"], "user `nobody` has no address in the directory"),
-        (vec!["member", "put", "acme", "ada", "--role", "a#b"], "organizationRoleIds: "),
-        (vec!["member", "put", "acme", "ada", "--joined-at=-1"], "joinedAt: "),
-        (vec!["member", "list", "--organization", ""], "organization: "),
+        (
+            vec!["member", "put", "acme", "nobody"],
+            "tenant `default` has no user `nobody`: put what is missing first, or skip this check with --force",
+        ),
+        (vec!["member", "put", "acme", "ada", "--role", "a#b"], "--role: has to be"),
+        (vec!["member", "put", "acme", "ada", "--joined-at=-1"], "--joined-at: "),
+        (vec!["member", "list", "--organization", ""], "--organization: "),
         (vec!["--tenant", "a#b", "role", "list"], "--tenant"),
     ] {
         let error = directory(&app, &arguments).await.unwrap_err();
@@ -128,7 +153,7 @@ async fn an_invitation_of_a_new_member_can_still_be_ended() {
     let member = directory(&app, &["member", "get", "acme", "ada"]).await.unwrap();
     assert_eq!(member[0]["organizationRoleIds"], json!(["admin", "member"]));
     let other = app.create_at(NOW, &body("bob@example.com")).await.json();
-    directory(&app, &["member", "put", "acme", "bob", "--email", "bob@example.com"]).await.unwrap();
+    directory(&app, &["member", "put", "acme", "bob", "--email", "bob@example.com", "--force"]).await.unwrap();
     assert_eq!(set_status(&app, other["id"].as_str().unwrap(), json!({ "status": "Revoked" })).await, 200);
     app.create_at(NOW, &body("bob@example.com")).await.assert_error(422, "request.invalid_input");
 }
@@ -144,7 +169,7 @@ async fn a_member_is_one_membership_and_one_standing_for_every_writer() {
     assert!(app.row("default", "ORG#acme#INVITEE#ada@example.com").await.is_none());
     assert_eq!(app.row("default", "ORG#acme#INVITEE#new@example.com").await.unwrap()["userId"], "ada");
     // The address becomes another member's: it is not ada's to give up.
-    directory(&app, &["member", "put", "acme", "bob", "--email", "new@example.com"]).await.unwrap();
+    directory(&app, &["member", "put", "acme", "bob", "--email", "new@example.com", "--force"]).await.unwrap();
     directory(&app, &["member", "delete", "acme", "ada"]).await.unwrap();
     assert_eq!(app.row("default", "ORG#acme#INVITEE#new@example.com").await.unwrap()["userId"], "bob");
 }
@@ -238,22 +263,63 @@ async fn an_unusable_connector_is_not_written() {
 }
 
 #[tokio::test]
+async fn a_member_is_put_only_where_organization_user_and_roles_exist() {
+    let app = TestApp::start().await;
+    app.add_organization("other").await;
+    let before = app.rows().await;
+    for (arguments, missing) in [
+        (&["nowhere", "ada"][..], "organization `nowhere`"),
+        (&["acme", "nobody"], "user `nobody`"),
+        (&["acme", "ada", "--role", "admin", "--role", "none"], "role `none`"),
+        (&["nowhere", "nobody", "--role", "none"], "organization `nowhere`, user `nobody`, role `none`"),
+    ] {
+        let put = [&["member", "put"], arguments].concat();
+        let error = directory(&app, &put).await.unwrap_err();
+        assert!(error.starts_with(&format!("tenant `default` has no {missing}: ")), "{error}");
+    }
+    assert_eq!(app.rows().await, before);
+    // Another tenant has an organization `acme` and a role `member` too, and no user `ada`.
+    let mut command = program(&app);
+    command.args(["--tenant", "no-mail", "member", "put", "acme", "ada", "--role", "member", "--role", "admin"]);
+    let (_, _, error) = outcome(command, "").await;
+    assert!(error.starts_with("error: tenant `no-mail` has no user `ada`, role `admin`: "), "{error}");
+    let forced = ["member", "put", "nowhere", "nobody", "--role", "none", "--email", "n@example.com", "--force"];
+    assert_eq!(directory(&app, &forced).await.unwrap()[0]["organizationRoleIds"], json!(["none"]));
+    let without_address = ["member", "put", "acme", "nobody", "--force"];
+    assert!(directory(&app, &without_address).await.unwrap_err().contains("give one with --email"));
+    let put = ["member", "put", "other", "ada", "--role", "admin"];
+    assert_eq!(directory(&app, &put).await.unwrap()[0]["organizationRoleIds"], json!(["admin"]));
+}
+
+/// The program with only these variables, and what it needs to find the services of `app`.
+fn program(app: &TestApp) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_directory"));
+    command.env_clear().env("TABLE_NAME", &app.app.config.table_name).env("AWS_REGION", stack::REGION);
+    command.env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local");
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("AWS_ENDPOINT_URL_DYNAMODB", app.behind_proxy().unwrap_or(&app.stack.dynamodb_url));
+    command.env("AWS_ENDPOINT_URL_SESV2", &app.stack.ses_url);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// What the program does with `input`: its status, its output, and its errors.
+async fn outcome(mut command: Command, input: &str) -> (Option<i32>, String, String) {
+    let mut child = command.spawn().unwrap();
+    // A program that does not read its input may have ended by now.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
+    let output = child.wait_with_output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
 async fn the_command_uses_the_endpoint_variables_of_aws() {
     let app = TestApp::start().await;
-    let run = |arguments: &'static [&'static str], input: &'static str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_directory"));
-        command.args(["--tenant", "default"]).args(arguments).env_clear();
-        command.env("TABLE_NAME", &app.app.config.table_name).env("AWS_REGION", stack::REGION);
-        command.env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local");
-        command.env("AWS_ENDPOINT_URL_DYNAMODB", &app.stack.dynamodb_url);
-        command.env("AWS_ENDPOINT_URL_SESV2", &app.stack.ses_url);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        async move {
-            child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
-            let output = child.wait_with_output().await.unwrap();
-            let text = |bytes| String::from_utf8(bytes).unwrap();
-            (output.status.code(), text(output.stdout), text(output.stderr))
-        }
+    let run = |arguments: &[&str], input: &'static str| {
+        let mut command = program(&app);
+        command.args(["--tenant", "default"]).args(arguments);
+        outcome(command, input)
     };
     let (status, shown, _) = run(&["import", "-"], r#"{"kind":"role","id":"r","name":"R"}"#).await;
     assert_eq!(status, Some(0));
@@ -264,4 +330,95 @@ async fn the_command_uses_the_endpoint_variables_of_aws() {
     );
     let (status, shown, error) = run(&["role", "get", "none"], "").await;
     assert_eq!((status, &*shown, &*error), (Some(1), "", "error: tenant `default` has no role `none`\n"));
+    let (status, shown, error) = run(&["person", "delete", "ada@example.com"], "y\n").await;
+    assert_eq!((status, &*shown), (Some(1), ""), "a pipe is no terminal");
+    assert!(error.contains("--yes"), "{error}");
+    let (status, _, error) = run(&["import", "-"], "{}").await;
+    assert_eq!(status, Some(1));
+    assert!(error.starts_with("error: standard input: line 1: missing field `kind`"), "{error}");
+}
+
+/// A port that nothing listens at.
+async fn closed_port() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn a_failure_of_aws_is_told_by_table_region_and_endpoint_with_advice_and_without_internals() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    let (closed, proxy) = (closed_port().await, app.behind_proxy().unwrap().to_owned());
+    for (change, value, code, says) in [
+        ("TABLE_NAME", Some("nope"), None, format!("table `nope` in us-east-1 at {proxy}: there is no such table")),
+        ("AWS_ENDPOINT_URL_DYNAMODB", Some(closed.as_str()), None, format!("at {closed}: cannot reach DynamoDB (")),
+        (
+            "AWS_ENDPOINT_URL_DYNAMODB",
+            Some("localhost:8000"),
+            None,
+            "localhost:8000: the endpoint is not a URL".to_owned(),
+        ),
+        ("AWS_ACCESS_KEY_ID", None, None, format!("in us-east-1 at {proxy}: no credentials were found")),
+        ("AWS_REGION", None, None, "no region is set: set AWS_REGION".to_owned()),
+        ("X", None, Some("AccessDeniedException"), "these credentials have no right".to_owned()),
+        ("X", None, Some("UnrecognizedClientException"), "AWS does not accept these credentials".to_owned()),
+        ("X", None, Some("ExpiredTokenException"), "the credentials have expired".to_owned()),
+        ("X", None, Some("ValidationException"), "in us-east-1 at".to_owned()),
+    ] {
+        app.proxy().relent();
+        if let Some(code) = code {
+            app.proxy().next("Query", Fail(400, code));
+        }
+        let mut command = program(&app);
+        command.args(["--tenant", "default", "role", "list"]);
+        // Without an endpoint, the SDK needs a region to find one.
+        match value {
+            Some(value) => command.env(change, value),
+            None if change == "AWS_REGION" => command.env_remove(change).env_remove("AWS_ENDPOINT_URL_DYNAMODB"),
+            None => command.env_remove(change),
+        };
+        let begun = Instant::now();
+        let (status, shown, error) = outcome(command, "").await;
+        assert_eq!((status, shown.as_str()), (Some(1), ""), "{says}: {error}");
+        assert!(error.starts_with("error: table `") && error.contains(&says), "{says}: {error}");
+        assert!(code.is_none_or(|code| error.contains(code)), "{error}");
+        assert!(!error.contains(" { ") && !error.contains("Failure(") && error.lines().count() == 1, "{error}");
+        assert!(begun.elapsed().as_secs() < 30, "{says}: it is not tried for a minute");
+    }
+}
+
+#[tokio::test]
+async fn usage_names_the_program_as_it_was_called_and_what_it_requires() {
+    let app = TestApp::start().await;
+    for (cargo, called) in [(None, "directory"), (Some("/usr/bin/cargo"), "cargo directory")] {
+        for arguments in [&["--help"][..], &["organization", "put", "--help"], &["person", "delete"]] {
+            let mut command = program(&app);
+            command.args(arguments).envs(cargo.map(|path| ("CARGO", path)));
+            let (_, shown, error) = outcome(command, "").await;
+            let usage = format!("Usage: {called} ");
+            let text = if shown.is_empty() { error } else { shown };
+            let line = text.lines().find(|line| line.starts_with(&usage)).unwrap_or_else(|| panic!("{text}"));
+            assert!(
+                !arguments.contains(&"organization") || line.ends_with("put <ID> --name <NAME> [OPTIONS]"),
+                "{text}"
+            );
+            assert!(line.contains("--tenant <TENANT>") && line.contains("--table <TABLE>"), "{arguments:?}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_shell_gets_its_completions_without_a_tenant_and_a_table() {
+    let app = TestApp::start().await;
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let mut command = program(&app);
+        command.args(["completions", shell]).env_remove("TABLE_NAME");
+        let (status, shown, error) = outcome(command, "").await;
+        assert_eq!((status, error.as_str()), (Some(0), ""), "{shell}");
+        for part in ["organization", "connector", "dry-run"] {
+            assert!(shown.contains(part), "{shell} lacks {part}");
+        }
+    }
+    let mut command = program(&app);
+    command.args(["completions", "cmd"]);
+    assert_eq!(outcome(command, "").await.0, Some(2));
 }

@@ -25,7 +25,7 @@ const COMMANDS: &[&[&str]] = &[
     &["person", "get", "u@example.com"],
     &["member", "delete", "o", "u"],
     &["organization", "delete", "o"],
-    &["person", "delete", "u@example.com"],
+    &["person", "delete", "u@example.com", "--yes"],
 ];
 
 /// What every command shows, and then the whole table.
@@ -91,7 +91,8 @@ async fn an_error_that_no_retry_helps_is_reported_at_once() {
     ] {
         app.proxy().next(operation, Fail(400, "ValidationException"));
         let error = directory(&app, command).await.unwrap_err();
-        assert_eq!(error, "DynamoDB: ValidationException", "{command:?}");
+        let table = &app.app.config.table_name;
+        assert_eq!(error, format!("table `{table}` in us-east-1: DynamoDB: ValidationException"), "{command:?}");
     }
     assert_eq!(app.rows().await, before);
 }

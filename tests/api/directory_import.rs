@@ -119,7 +119,7 @@ async fn an_invalid_row_is_reported_with_its_line_and_ends_the_import() {
         let roles = |ids: std::ops::Range<usize>| lines(&ids.map(role).collect::<Vec<_>>());
         let file = TestFile::new(&format!("{}{bad}\n{}", roles(0..30), roles(30..60)));
         let error = directory(&app, &["import", file.path()]).await.unwrap_err();
-        assert!(error.starts_with(says), "{error}");
+        assert!(error.starts_with(&format!("{}: {says}", file.path())), "{error}");
         assert!(error.contains("The first 30 rows are written.") && error.contains("--skip 30"), "{error}");
         assert!(app.row("default", "ROLE#r29").await.is_some());
         assert!(app.row("default", "ROLE#r30").await.is_none());
@@ -177,10 +177,10 @@ async fn an_import_that_cannot_write_reports_what_is_written() {
     app.proxy().next("BatchWriteItem", Intervention::Fail(400, "AccessDeniedException"));
     let file = TestFile::lines(&rows);
     let error = directory(&app, &["import", file.path(), "--concurrency", "1"]).await.unwrap_err();
-    assert!(
-        error.starts_with("lines 26 to 50: DynamoDB: AccessDeniedException\nThe first 25 rows are written."),
-        "{error}"
-    );
+    let (path, table) = (file.path(), &app.app.config.table_name);
+    let says = format!("{path}: lines 26 to 50: table `{table}` in us-east-1: these credentials have no right");
+    assert!(error.starts_with(&says), "{error}");
+    assert!(error.contains("(DynamoDB: AccessDeniedException)\nThe first 25 rows are written."), "{error}");
     assert!(app.row("default", "ROLE#r50").await.is_none(), "nothing was sent after it");
 }
 

@@ -4,7 +4,7 @@ use organization_invitations::store::items;
 use serde_json::{Value, json};
 
 use crate::{
-    directory_command::directory,
+    directory_command::{answering, directory},
     helpers::{Call, FAR_FUTURE, NOW, TestApp, body, with},
     invariant,
 };
@@ -107,7 +107,7 @@ async fn all_data_of_a_person_is_deleted_and_nothing_else() {
     let theirs: Vec<&str> = shown.iter().map(|row| row["key"].as_str().unwrap()).collect();
     let (mut expected, others) = (app.rows_of("default").await, app.rows_of("no-mail").await);
     expected.retain(|row| !theirs.contains(&row["sk"].as_str().unwrap()));
-    let summary = directory(&app, &["person", "delete", "Ada@example.com"]).await.unwrap();
+    let summary = directory(&app, &["person", "delete", "Ada@example.com", "--yes"]).await.unwrap();
     let by_kind = json!({ "user": 1, "invitation": 3, "member": 2, "standing": 3, "sendWindow": 1, "idempotency": 2 });
     assert_eq!(summary, [json!({ "deletedRows": 12, "deletedRowsByKind": by_kind })]);
     assert_eq!(app.rows_of("default").await, expected);
@@ -119,10 +119,10 @@ async fn all_data_of_a_person_is_deleted_and_nothing_else() {
 #[tokio::test]
 async fn deleting_a_person_again_or_an_unknown_person_is_no_error() {
     let app = start().await;
-    directory(&app, &["person", "delete", "ada@example.com"]).await.unwrap();
+    directory(&app, &["person", "delete", "ada@example.com", "--yes"]).await.unwrap();
     let before = app.rows().await;
     for address in ["ada@example.com", "nobody@example.com", "#", "example.com", "@"] {
-        let summary = directory(&app, &["person", "delete", address]).await.unwrap();
+        let summary = directory(&app, &["person", "delete", address, "--yes"]).await.unwrap();
         assert_eq!(summary, [json!({ "deletedRows": 0, "deletedRowsByKind": {} })], "{address}");
     }
     assert!(directory(&app, &["person", "delete", ""]).await.unwrap_err().contains("ADDRESS"));
@@ -135,7 +135,7 @@ async fn a_deleted_person_can_be_invited_and_their_sent_invitations_remain() {
     let rows = app.rows_of("default").await;
     let theirs = rows.iter().find(|row| row["invitee"] == "nada@example.com").unwrap();
     let id = theirs["id"].as_str().unwrap();
-    directory(&app, &["person", "delete", "ada@example.com"]).await.unwrap();
+    directory(&app, &["person", "delete", "ada@example.com", "--yes"]).await.unwrap();
     let invitation = app.call(Call::get(id)).await.json();
     assert_eq!(invitation["inviterId"], "ada", "an identifier that leads to nobody any more");
     app.call(Call::message(id, &json!({}))).await;
@@ -158,6 +158,41 @@ async fn rows_that_change_while_a_person_is_deleted_are_read_again() {
     }
     let expected = [("invitation", false), ("standing", false), ("sendWindow", true)];
     assert_eq!(deleted, expected.map(|(kind, is_deleted)| (json!(kind), is_deleted)));
-    let summary = directory(&app, &["person", "delete", "eve@example.com"]).await.unwrap();
+    let summary = directory(&app, &["person", "delete", "eve@example.com", "--yes"]).await.unwrap();
     assert_eq!(summary[0]["deletedRowsByKind"], json!({ "invitation": 1 }));
+}
+
+#[tokio::test]
+async fn a_deletion_asks_at_a_terminal_and_only_yes_is_a_yes() {
+    let app = start().await;
+    let before = app.rows().await;
+    for answer in ["", "\n", "n\n", "no\n", "delete\n", "yess\n"] {
+        let (done, asked) = answering(&app, &["person", "delete", "ada@example.com"], answer).await;
+        assert_eq!(done, Err("nothing is deleted".to_owned()), "{answer:?}");
+        let question = "Delete 12 rows about `ada@example.com` of tenant `default`, {\"user\":1,\"invitation\":3,";
+        assert!(asked.starts_with(question) && asked.ends_with("? [y/N] "), "{asked}");
+        assert_eq!(app.rows().await, before, "{answer:?}");
+    }
+    let (done, _) = answering(&app, &["person", "delete", "ada@example.com"], "Y\n").await;
+    assert_eq!(done.unwrap()[0]["deletedRows"], 12);
+    let (done, asked) = answering(&app, &["person", "delete", "ada@example.com"], "").await;
+    assert_eq!(
+        (done.unwrap()[0]["deletedRows"].clone(), asked.as_str()),
+        (json!(0), ""),
+        "there is nothing to ask about"
+    );
+}
+
+#[tokio::test]
+async fn without_a_terminal_a_deletion_needs_yes_and_a_dry_run_shows_what_get_shows() {
+    let app = start().await;
+    let before = app.rows().await;
+    let error = directory(&app, &["person", "delete", "ada@example.com"]).await.unwrap_err();
+    assert!(error.contains("no terminal") && error.contains("--yes") && error.contains("--dry-run"), "{error}");
+    let shown = directory(&app, &["person", "delete", "ada@example.com", "--dry-run"]).await;
+    assert_eq!(shown, directory(&app, &["person", "get", "ada@example.com"]).await);
+    assert_eq!(shown.unwrap().len(), 12);
+    let both = directory(&app, &["person", "delete", "ada@example.com", "--dry-run", "--yes"]).await;
+    assert!(both.unwrap_err().contains("cannot be used with"));
+    assert_eq!(app.rows().await, before);
 }

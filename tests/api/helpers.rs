@@ -261,6 +261,13 @@ impl TestApp {
         self.app.store.put_organization(&tenant("default"), &organization).await.unwrap();
     }
 
+    /// Gives an organization of the tenant `default` this `branding`, and its identifier as its name.
+    pub async fn brand_organization(&self, id: &str, branding: Value) {
+        let Value::Object(branding) = branding else { panic!("{branding}") };
+        let organization = Organization { id: id.to_owned(), name: id.to_owned(), branding };
+        self.app.store.put_organization(&tenant("default"), &organization).await.unwrap();
+    }
+
     /// Adds a user to the tenant `default`, or gives one another address.
     pub async fn add_user(&self, id: &str, email: Option<&str>) {
         let user = User { id: id.to_owned(), name: None, primary_email: email.map(str::to_owned), avatar: None };

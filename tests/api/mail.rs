@@ -41,7 +41,7 @@ async fn the_built_in_mail_of_every_language_has_inviter_organization_and_expiry
         let mail = app.mails().remove(0);
         let shown = format!("{}\n\n{}", mail.subject, mail.text);
         insta::assert_snapshot!(format!("built_in_{locale}"), without_id(&shown, &answer));
-        for part in ["Acme Corporation", "Ada Lovelace", "Member", "482 915", "2100-01-01 00:00 UTC"] {
+        for part in ["Acme Corporation", "Ada Lovelace", "Member", "482 915", "00:00 UTC"] {
             assert!(mail.html.contains(part) && mail.text.contains(part), "{locale} lacks {part}");
         }
         assert!(!mail.html.contains("<img") && !mail.html.contains("src="), "{locale} loads something");
@@ -55,6 +55,41 @@ async fn the_built_in_html_is_as_it_was_designed() {
     let payload = json!({ "link": "https://app.example.com/join/{invitationId}?a=1&b=2" });
     let answer = app.create_at(NOW, &mailed("someone@example.com", payload)).await;
     insta::assert_snapshot!(without_id(&app.mails()[0].html, &answer));
+}
+
+#[tokio::test]
+async fn the_built_in_mail_looks_as_the_organization_says_and_never_as_the_payload_says() {
+    let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "100")]).await;
+    app.set_connector(&connector()).await;
+    let logo = "https://cdn.acme.example/logo.png";
+    for (n, (branding, has, lacks, reason)) in [
+        (json!({ "primaryColor": "#fd0", "logoUrl": logo }), &["#ffdd00", logo][..], &["#14573f"][..], "both"),
+        (json!({ "primaryColor": "#fd0" }), &["#ffdd00"], &["#14573f", "<img", "src="], "no logo"),
+        (json!({ "logoUrl": logo }), &["#14573f", logo, "alt=\"acme\""], &[], "no colour"),
+        (
+            json!({ "primaryColor": "red;x:y", "logoUrl": "http://a.example" }),
+            &["#14573f"],
+            &["red;", "<img"],
+            "invalid",
+        ),
+        (json!({ "primaryColor": 7, "logoUrl": { "a": 1 } }), &["#14573f"], &["<img"], "other types"),
+        (json!({}), &["#14573f"], &["<img", "src="], "none"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        app.brand_organization("acme", branding).await;
+        let forged = json!({ "primaryColor": "#010203", "logoUrl": "https://evil.example/l.png" });
+        let payload = with(
+            forged.clone(),
+            json!({ "link": "https://app.example.com/", "organization": { "branding": forged }, "branding": forged }),
+        );
+        assert_eq!(app.create_at(NOW, &mailed(&format!("p{n}@example.com"), payload)).await.status, 201);
+        let html = app.mails().remove(0).html;
+        assert!(has.iter().all(|part| html.contains(part)), "{reason}: {html}");
+        assert!(!lacks.iter().any(|part| html.contains(part)), "{reason}: {html}");
+        assert!(!html.contains("#010203") && !html.contains("evil.example"), "{reason}: {html}");
+    }
 }
 
 #[tokio::test]

@@ -72,11 +72,13 @@ async fn take(app: &TestApp, step: Step, id: &mut String) {
             *id = app.invite(&with(invitation(), json!({ "expiresAt": NOW + 1000 }))).await;
             Ok(vec![])
         }
-        Put(user) => directory(app, &["member", "put", "acme", user, "--email", ADDRESS]).await,
-        Move(user) => directory(app, &["member", "put", "acme", user, "--email", "elsewhere@example.com"]).await,
+        Put(user) => directory(app, &["member", "put", "acme", user, "--email", ADDRESS, "--force"]).await,
+        Move(user) => {
+            directory(app, &["member", "put", "acme", user, "--email", "elsewhere@example.com", "--force"]).await
+        }
         Import(user) => directory(app, &["import", TestFile::lines(&[member(user, ADDRESS)]).path()]).await,
         Leave(user) => directory(app, &["member", "delete", "acme", user]).await,
-        DeletePerson(address) => directory(app, &["person", "delete", address]).await,
+        DeletePerson(address) => directory(app, &["person", "delete", address, "--yes"]).await,
         Accept(_) | Revoke | Delete => {
             let call = match step {
                 Accept(user) => Call::accept(id, user),

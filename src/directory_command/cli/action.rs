@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap_complete::Shell;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Command, Id, MemberName, OfOrganization, PersonVerb, Put, PutConnector, Verb};
+use super::{Command, Id, MemberName, OfOrganization, PersonVerb, Put, PutConnector, PutMember, Verb};
 use crate::{
     directory_command::{
-        CommandError,
+        CommandError, display_name,
         entry::{Kind, Rules},
         import, read,
     },
@@ -19,21 +20,70 @@ use crate::{
 /// An action of the command.
 #[derive(Debug)]
 pub(in crate::directory_command) enum Action {
-    Put(Kind, Map<String, Value>),
+    Put(Kind, PutRow),
     Get(RowName),
     List(RowSet),
     Delete(RowName),
     Import(import::Options),
     GetPerson(String),
-    DeletePerson(String),
+    DeletePerson { address: String, is_confirmed: bool },
+    Completions(Shell),
 }
+
+/// A row to put.
+#[derive(Debug)]
+pub(in crate::directory_command) struct PutRow {
+    pub(in crate::directory_command) fields: Map<String, Value>,
+    pub(in crate::directory_command) source: Origin,
+    /// The rows that it refers to need not exist.
+    pub(in crate::directory_command) skips_check: bool,
+}
+
+/// The places that a row's fields come from.
+#[derive(Debug, Default)]
+pub(in crate::directory_command) struct Origin {
+    /// The name of the JSON document: a file, or `--json`.
+    document: Option<String>,
+    /// The names of the fields that arguments give.
+    arguments: Vec<String>,
+}
+
+impl Origin {
+    /// Names the argument or the document that an error is about. The error begins with the field's name, or is about
+    /// the document as a whole.
+    pub(in crate::directory_command) fn blame(&self, reason: &str) -> String {
+        let field = reason.split_once(':').map_or("", |(field, _)| field);
+        if let Some((_, argument)) = ARGUMENTS.iter().find(|(name, _)| *name == field)
+            && self.arguments.iter().any(|name| name == field)
+        {
+            return format!("{argument}{}", &reason[field.len()..]);
+        }
+        match &self.document {
+            Some(document) => format!("{document}: {reason}"),
+            None => reason.to_owned(),
+        }
+    }
+}
+
+/// The arguments of fields, as the usage writes them.
+const ARGUMENTS: [(&str, &str); 9] = [
+    ("id", "<ID>"),
+    ("name", "--name"),
+    ("primaryEmail", "--primary-email"),
+    ("avatar", "--avatar"),
+    ("organizationId", "<ORGANIZATION>"),
+    ("userId", "<USER>"),
+    ("email", "--email"),
+    ("organizationRoleIds", "--role"),
+    ("joinedAt", "--joined-at"),
+];
 
 impl Command {
     /// # Errors
     /// An invalid name, an unreadable file or invalid JSON.
     pub(in crate::directory_command) fn into_action(self, rules: Rules) -> Result<Action, CommandError> {
         let id = |name: fn(String) -> RowName| {
-            move |Id { id }: Id| rules.id("id", &id).map(|()| name(id)).map_err(CommandError::Input)
+            move |Id { id }: Id| rules.id("<ID>", &id).map(|()| name(id)).map_err(CommandError::Input)
         };
         match self {
             Self::Organization(verb) => {
@@ -50,20 +100,24 @@ impl Command {
                 verb.into_action(Kind::Connector, |_| Ok(RowName::Connector), |_| Ok(RowSet::Connectors))
             }
             Self::Person(PersonVerb::Get(it)) => Ok(Action::GetPerson(it.address)),
-            Self::Person(PersonVerb::Delete(it)) => Ok(Action::DeletePerson(it.address)),
+            Self::Person(PersonVerb::Delete(it)) if it.dry_run => Ok(Action::GetPerson(it.person.address)),
+            Self::Person(PersonVerb::Delete(it)) => {
+                Ok(Action::DeletePerson { address: it.person.address, is_confirmed: it.yes })
+            }
+            Self::Completions(it) => Ok(Action::Completions(it.shell)),
             Self::Import(options) => Ok(Action::Import(options)),
         }
     }
 }
 
 fn member_name(rules: Rules, name: MemberName) -> Result<RowName, CommandError> {
-    rules.id("organization", &name.organization).map_err(CommandError::Input)?;
-    rules.id("user", &name.user).map_err(CommandError::Input)?;
+    rules.id("<ORGANIZATION>", &name.organization).map_err(CommandError::Input)?;
+    rules.id("<USER>", &name.user).map_err(CommandError::Input)?;
     Ok(RowName::Member(name.organization, name.user))
 }
 
 fn members_of(rules: Rules, organization: Option<String>) -> Result<RowSet, CommandError> {
-    organization.iter().try_for_each(|id| rules.id("organization", id)).map_err(CommandError::Input)?;
+    organization.iter().try_for_each(|id| rules.id("--organization", id)).map_err(CommandError::Input)?;
     Ok(RowSet::Members(organization))
 }
 
@@ -75,7 +129,7 @@ impl<P: Args + Row, N: Args, S: Args> Verb<P, N, S> {
         set: impl FnOnce(S) -> Result<RowSet, CommandError>,
     ) -> Result<Action, CommandError> {
         Ok(match self {
-            Self::Put(row) => Action::Put(kind, of_kind(kind, row.fields()?)?),
+            Self::Put(row) => Action::Put(kind, of_kind(kind, row.into_row()?)?),
             Self::Get(it) => Action::Get(name(it)?),
             Self::List(it) => Action::List(set(it)?),
             Self::Delete(it) => Action::Delete(name(it)?),
@@ -85,38 +139,49 @@ impl<P: Args + Row, N: Args, S: Args> Verb<P, N, S> {
 
 /// The arguments that describe a row to put.
 pub(in crate::directory_command) trait Row {
-    fn fields(self) -> Result<Map<String, Value>, CommandError>;
+    fn into_row(self) -> Result<PutRow, CommandError>;
 }
 
 impl<F: Args + Serialize> Row for Put<F> {
-    fn fields(self) -> Result<Map<String, Value>, CommandError> {
+    fn into_row(self) -> Result<PutRow, CommandError> {
         let mut row = document(self.json, self.file)?;
         let fields = serde_json::to_value(self.fields).map_err(|error| CommandError::Input(error.to_string()))?;
-        row.extend(fields.as_object().cloned().unwrap_or_default());
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        row.source.arguments = fields.keys().cloned().collect();
+        row.fields.extend(fields);
         Ok(row)
     }
 }
 
+impl Row for PutMember {
+    fn into_row(self) -> Result<PutRow, CommandError> {
+        Ok(PutRow { skips_check: self.force, ..self.row.into_row()? })
+    }
+}
+
 impl Row for PutConnector {
-    fn fields(self) -> Result<Map<String, Value>, CommandError> {
+    fn into_row(self) -> Result<PutRow, CommandError> {
         document(self.json, self.file)
     }
 }
 
-fn document(json: Option<String>, file: Option<PathBuf>) -> Result<Map<String, Value>, CommandError> {
+fn document(json: Option<String>, file: Option<PathBuf>) -> Result<PutRow, CommandError> {
     let (json, name) = match (json, file) {
         (Some(json), _) => (json, "--json".to_owned()),
-        (None, Some(file)) => (read(&file)?, file.display().to_string()),
-        (None, None) => return Ok(Map::new()),
+        (None, Some(file)) => (read(&file)?, display_name(&file)),
+        (None, None) => return Ok(PutRow { fields: Map::new(), source: Origin::default(), skips_check: false }),
     };
-    serde_json::from_str(&json).map_err(|error| CommandError::Input(format!("{name}: not a JSON object: {error}")))
+    let fields = serde_json::from_str(&json);
+    let fields = fields.map_err(|error| CommandError::Input(format!("{name}: not a JSON object: {error}")))?;
+    let source = Origin { document: Some(name), arguments: Vec::new() };
+    Ok(PutRow { fields, source, skips_check: false })
 }
 
 /// Removes the field `kind`, which `list` shows. It must match the command's kind.
-fn of_kind(kind: Kind, mut row: Map<String, Value>) -> Result<Map<String, Value>, CommandError> {
-    match row.remove("kind") {
+fn of_kind(kind: Kind, mut row: PutRow) -> Result<PutRow, CommandError> {
+    match row.fields.remove("kind") {
         Some(other) if serde_json::to_value(kind).ok().as_ref() != Some(&other) => {
-            Err(CommandError::Input(format!("kind: the row is of kind {other}")))
+            Err(CommandError::Input(row.source.blame(&format!("kind: the row is of kind {other}"))))
         }
         _ => Ok(row),
     }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Failed, Target, read_ahead::Row};
 use crate::{
-    directory_command::entry::{Entry, Kind},
+    directory_command::{
+        entry::{Entry, Kind},
+        failure,
+    },
     store::{
         StoreError,
         directory_rows::{self, BATCH},
@@ -68,7 +71,7 @@ impl Batch {
 
     /// Writes the batch.
     pub(super) async fn write(self, target: &Target) -> Result<Written, Failed> {
-        self.write_entries(target).await.map_err(|error| self.failed(&error))?;
+        self.write_entries(target).await.map_err(|error| self.failed(&failure::describe(&target.app, &error)))?;
         Ok(Written { keys: self.keys(), end: self.end, rows_by_kind: self.rows_by_kind })
     }
 
@@ -89,7 +92,7 @@ impl Batch {
         store.put_members(tenant, &members, PATIENCE).await
     }
 
-    fn failed(&self, error: &StoreError) -> Failed {
+    fn failed(&self, error: &str) -> Failed {
         let (first, last) = self.lines.unwrap_or_default();
         Failed { reason: format!("lines {first} to {last}: {error}"), before: self.before }
     }

@@ -1,6 +1,8 @@
 //! German.
 
-use super::{Direction, Inviter, Phrases};
+use super::{Direction, Inviter, Phrases, list};
+
+const MONTHS: &str = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember";
 
 pub(super) static PHRASES: Phrases = Phrases {
     locale: "de",
@@ -9,14 +11,19 @@ pub(super) static PHRASES: Phrases = Phrases {
         Some(inviter) => format!("{inviter} hat Sie zu {organization} eingeladen"),
         None => format!("Sie wurden zu {organization} eingeladen"),
     },
-    preheader: |organization, expires_on| format!("Ihre Einladung zu {organization} ist bis {expires_on} gültig."),
+    preheader: |organization, expires_on| format!("Ihre Einladung zu {organization} ist gültig bis zum {expires_on}."),
     heading: |organization| format!("Einladung zu {organization}"),
-    intro: |inviter, organization| match inviter {
+    intro: |inviter, organization, with_roles| match inviter {
         Inviter::Name(inviter) | Inviter::Address(inviter) => {
-            format!("{inviter} hat Sie eingeladen, {organization} als Mitglied beizutreten.")
+            format!("{inviter} hat Sie eingeladen, {organization}{with_roles} beizutreten.")
         }
-        Inviter::Unknown => format!("Sie wurden eingeladen, {organization} als Mitglied beizutreten."),
+        Inviter::Unknown => format!("Sie wurden eingeladen, {organization}{with_roles} beizutreten."),
     },
+    with_roles: |roles| match roles {
+        [role] => format!(" mit der Rolle {role}"),
+        _ => format!(" mit den Rollen {}", list(roles, ", ", " und ")),
+    },
+    time: |it| format!("{}. {} {}, {} UTC", it.day(), it.month_name(MONTHS), it.year(), it.time()),
     button: "Einladung annehmen",
     code_label: "Ihr Einladungscode",
     code_hint: "Geben Sie diesen Code ein, wenn Sie danach gefragt werden. Bitte geben Sie ihn nicht weiter.",

@@ -1,6 +1,8 @@
 //! French.
 
-use super::{Direction, Inviter, Phrases};
+use super::{Direction, Inviter, Phrases, list};
+
+const MONTHS: &str = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre";
 
 pub(super) static PHRASES: Phrases = Phrases {
     locale: "fr",
@@ -13,11 +15,19 @@ pub(super) static PHRASES: Phrases = Phrases {
         format!("Votre invitation à rejoindre {organization} est valable jusqu’au {expires_on}.")
     },
     heading: |organization| format!("Rejoignez {organization}"),
-    intro: |inviter, organization| match inviter {
+    intro: |inviter, organization, with_roles| match inviter {
         Inviter::Name(inviter) | Inviter::Address(inviter) => {
-            format!("{inviter} vous invite à rejoindre {organization} en tant que membre.")
+            format!("{inviter} vous invite à rejoindre {organization}{with_roles}.")
         }
-        Inviter::Unknown => format!("Vous avez reçu une invitation à rejoindre {organization} en tant que membre."),
+        Inviter::Unknown => format!("Vous avez reçu une invitation à rejoindre {organization}{with_roles}."),
+    },
+    with_roles: |roles| match roles {
+        [role] => format!(" avec le rôle {role}"),
+        _ => format!(" avec les rôles {}", list(roles, ", ", " et ")),
+    },
+    time: |it| {
+        let first = if it.day() == 1 { "er" } else { "" };
+        format!("{}{first} {} {}, {} UTC", it.day(), it.month_name(MONTHS), it.year(), it.time())
     },
     button: "Accepter l’invitation",
     code_label: "Votre code d’invitation",

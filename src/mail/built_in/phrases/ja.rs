@@ -11,11 +11,13 @@ pub(super) static PHRASES: Phrases = Phrases {
     },
     preheader: |organization, expires_on| format!("{organization}への招待の有効期限は {expires_on} です。"),
     heading: |organization| format!("{organization}への招待"),
-    intro: |inviter, organization| match inviter {
-        Inviter::Name(inviter) => format!("{inviter}さんから、{organization}のメンバーとして招待されました。"),
-        Inviter::Address(inviter) => format!("{inviter} さんから、{organization}のメンバーとして招待されました。"),
-        Inviter::Unknown => format!("{organization}のメンバーとして招待されました。"),
+    intro: |inviter, organization, with_roles| match inviter {
+        Inviter::Name(inviter) => format!("{inviter}さんから、{organization}に{with_roles}招待されました。"),
+        Inviter::Address(inviter) => format!("{inviter} さんから、{organization}に{with_roles}招待されました。"),
+        Inviter::Unknown => format!("{organization}に{with_roles}招待されました。"),
     },
+    with_roles: |roles| format!("「{}」のロールで", roles.join("」「")),
+    time: |it| format!("{}年{}月{}日 {} UTC", it.year(), it.month(), it.day(), it.time()),
     button: "招待を受ける",
     code_label: "招待コード",
     code_hint: "求められたら、このコードを入力してください。他の人には教えないでください。",

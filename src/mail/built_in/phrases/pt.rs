@@ -1,6 +1,8 @@
 //! Portuguese.
 
-use super::{Direction, Inviter, Phrases};
+use super::{Direction, Inviter, Phrases, list};
+
+const MONTHS: &str = "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro";
 
 pub(super) static PHRASES: Phrases = Phrases {
     locale: "pt",
@@ -13,11 +15,19 @@ pub(super) static PHRASES: Phrases = Phrases {
         format!("Seu convite para participar de {organization} é válido até {expires_on}.")
     },
     heading: |organization| format!("Convite para participar de {organization}"),
-    intro: |inviter, organization| match inviter {
+    intro: |inviter, organization, with_roles| match inviter {
         Inviter::Name(inviter) | Inviter::Address(inviter) => {
-            format!("{inviter} convidou você para participar de {organization} como membro.")
+            format!("{inviter} convidou você para participar de {organization}{with_roles}.")
         }
-        Inviter::Unknown => format!("Você recebeu um convite para participar de {organization} como membro."),
+        Inviter::Unknown => format!("Você recebeu um convite para participar de {organization}{with_roles}."),
+    },
+    with_roles: |roles| match roles {
+        [role] => format!(" com a função {role}"),
+        _ => format!(" com as funções {}", list(roles, ", ", " e ")),
+    },
+    time: |it| {
+        let first = if it.day() == 1 { "º" } else { "" };
+        format!("{}{first} de {} de {}, {} UTC", it.day(), it.month_name(MONTHS), it.year(), it.time())
     },
     button: "Aceitar o convite",
     code_label: "Seu código de convite",

@@ -1,0 +1,30 @@
+//! The usage of each subcommand, with the options that all require.
+
+/// The arguments of the commands that take a row by its fields or as a JSON object, which clap shows as optional.
+const PUT: [(&[&str], &str); 5] = [
+    (&["organization", "put"], "<ID> --name <NAME> [OPTIONS]"),
+    (&["role", "put"], "<ID> --name <NAME>"),
+    (&["user", "put"], "<ID> [OPTIONS]"),
+    (&["member", "put"], "<ORGANIZATION> <USER> [OPTIONS]"),
+    (&["connector", "put"], "<FILE>"),
+];
+
+/// Writes the usage of the command that is found at `path`.
+pub(super) fn add(mut command: clap::Command, path: &[String], program: &str) -> clap::Command {
+    if path.is_empty() || path == ["completions"] {
+        return command;
+    }
+    let start = format!("{program} --tenant <TENANT> --table <TABLE> {}", path.join(" "));
+    let usage = match PUT.iter().find(|(names, _)| *names == path) {
+        Some((["connector", _], arguments)) => format!("{start} {arguments}\n       {start} --json <OBJECT>"),
+        Some((_, arguments)) => {
+            format!("{start} {arguments}\n       {start} --json <OBJECT>\n       {start} --file <FILE>")
+        }
+        None => {
+            let usage = command.render_usage().to_string();
+            let arguments = usage.split_once(command.get_name()).map_or("", |(_, arguments)| arguments.trim());
+            format!("{start} {arguments}").trim_end().to_owned()
+        }
+    };
+    command.override_usage(usage)
+}
