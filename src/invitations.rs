@@ -8,9 +8,11 @@
 //! | [`mod@resend`] | mailing a pending invitation again |
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`find`] | reading one |
+//! | [`delivery`] | the delivery of its message: recording what SES reports, reading it |
 //! | `email` | the email of an invitation, from the directory as it is by now |
 
 pub mod create;
+pub mod delivery;
 mod email;
 pub mod end;
 pub mod find;

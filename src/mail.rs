@@ -30,6 +30,7 @@ pub use ses::{ConnectionProof, Mailer, SendError, Sent};
 use crate::domain::{
     directory::EmailConnector,
     ids::{InvitationId, TenantId},
+    timestamp::Timestamp,
 };
 
 /// An email to one recipient, ready to be sent. Its `Debug` form contains neither the recipient nor the content.
@@ -45,6 +46,8 @@ pub struct Email {
     pub tenant: TenantId,
     /// The invitation that it is about, which becomes a tag.
     pub invitation_id: InvitationId,
+    /// The time at which the invitation expires. With the retention, it becomes a tag.
+    pub expires_at: Timestamp,
 }
 
 impl fmt::Debug for Email {
