@@ -40,6 +40,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
         table: app.config.table_name.clone(),
         storage,
     };
+    stack.deliver_feedback(Arc::clone(&app));
     stack.serve(listener, router(app, Arc::clone(&stack.ses), gateway));
     stack.sweep_every(SWEEP_PERIOD);
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

@@ -231,6 +231,8 @@ fn every_event_has_a_row_and_every_row_an_event() {
         .expect("the folder of events")
         .map(|entry| entry.expect("an entry").file_name())
         .map(|name| name.to_string_lossy().into_owned())
+        // The folder of mail feedback is `delivery.rs`'s.
+        .filter(|name| name != "feedback")
         .collect();
     let rows: BTreeSet<String> = ROWS.iter().map(|row| format!("{}.json", row.file)).collect();
     assert_eq!(files, rows);

@@ -13,6 +13,7 @@ mod crash;
 mod create;
 mod create_bodies;
 mod delete;
+mod delivery;
 mod directory;
 #[cfg(feature = "cli")]
 mod directory_command;
@@ -24,6 +25,7 @@ mod directory_import;
 mod directory_person;
 mod events;
 mod faults;
+mod feedback;
 mod gateway;
 mod get;
 mod helpers;

@@ -117,6 +117,7 @@ impl Observed {
     async fn replay_events(&mut self) {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
         let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.is_file());
         paths.sort();
         for path in paths {
             self.invoke(&std::fs::read_to_string(path).unwrap()).await;
