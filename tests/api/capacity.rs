@@ -6,6 +6,7 @@
 use serde_json::json;
 
 use crate::{
+    feedback,
     helpers::{Call, TestApp, body, body_with_mail, connector, connector_with, inline, with},
     proxy::Asked,
 };
@@ -79,6 +80,17 @@ async fn operations_cost_what_the_rules_and_the_documentation_say() {
         let (units, _) = measure(&app, Call::list(query), 200).await;
         rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
     }
+    let include = |call, query: &str| Call { query: query.to_owned(), ..call };
+    for (name, call) in [
+        ("get, with its delivery", include(Call::get(&ids[1]), "include=delivery")),
+        ("list, a page of 100, with deliveries", Call::list("page_size=100&include=delivery")),
+    ] {
+        let (units, _) = measure(&app, call, 200).await;
+        rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
+    }
+    let (_, consumed) = app.proxy().measure(app.trigger(&feedback::read("delivered"))).await;
+    let writes: Vec<_> = consumed.iter().map(|(_, told)| told["CapacityUnits"].as_f64().unwrap()).collect();
+    rows.push(format!("| a report of SES about a mail | 0 | {} |", writes.iter().sum::<f64>()));
     println!("{}", rows.join("\n"));
     let documented = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cost.md")).unwrap();
     for row in &rows {

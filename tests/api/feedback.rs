@@ -145,8 +145,8 @@ async fn the_outcome_depends_neither_on_the_order_nor_on_repetitions() {
     let mut running = JoinSet::new();
     for (case, (events, stays, reason)) in CASES.iter().enumerate() {
         let events: Vec<Value> = events.iter().map(|(message, file, at)| about(*message, file, *at)).collect();
-        // Every twentieth of the 720, of which each event comes first and last, and each twice in half of them.
-        for number in (0..720).step_by(20).map(|number| number + case) {
+        // Every thirtieth of the 720, of which each event comes first and last, and each twice in half of them.
+        for number in (0..720).step_by(30).map(|number| number + case) {
             let (app, at_once, events, stays) = (Arc::clone(&app), Arc::clone(&at_once), events.clone(), *stays);
             running.spawn(async move {
                 let _permit = at_once.acquire().await.unwrap();

@@ -27,7 +27,7 @@ struct Operation {
     mails: usize,
 }
 
-const OPERATIONS: [Operation; 9] = [
+const OPERATIONS: [Operation; 10] = [
     Operation {
         name: "create",
         request: |_| Call::create(&body("grace@example.com")),
@@ -51,6 +51,13 @@ const OPERATIONS: [Operation; 9] = [
     },
     Operation { name: "list", request: |_| Call::list(""), calls: &["Query"], success: 200, mails: 0 },
     Operation { name: "get", request: Call::get, calls: &["GetItem"], success: 200, mails: 0 },
+    Operation {
+        name: "get with delivery",
+        request: |id| Call { query: "include=delivery".to_owned(), ..Call::get(id) },
+        calls: &["BatchGetItem"],
+        success: 200,
+        mails: 0,
+    },
     Operation {
         name: "delete",
         request: Call::delete,
