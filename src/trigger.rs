@@ -40,6 +40,7 @@ enum Trigger {
 /// The output of an invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each invocation, and most are responses")]
 pub enum Output {
     /// The response to a request to the API.
     Api(ApiResponse),

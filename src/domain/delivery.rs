@@ -197,7 +197,7 @@ mod tests {
                 (1_000, "n", "at the same time: the id decides, so that one of them does"),
             ] {
                 let (sent_at, message_id) = (Timestamp::from_millis(sent_at), message_id.to_owned());
-                let later = Delivery { sent_at, message_id, ..other.clone() };
+                let later = Delivery { message_id, sent_at, ..other.clone() };
                 assert!(later.order() > one.order(), "{reason}: {later:?} {one:?}");
             }
         }

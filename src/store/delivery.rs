@@ -79,20 +79,18 @@ fn expression_and_values(delivery: &Delivery) -> (String, HashMap<String, Attrib
         (":order", string(&delivery.order())),
     ])
     .into();
-    let (mut set, mut remove) = (SET.to_owned(), Vec::new());
+    let (mut set, mut remove) = (vec![SET.to_owned()], Vec::new());
     for (name, value) in [("reason", &delivery.reason), ("smtpStatus", &delivery.smtp_status)] {
         match value {
             Some(value) => {
-                set.push_str(&format!(", #{name} = :{name}"));
+                set.push(format!("#{name} = :{name}"));
                 values.insert(format!(":{name}"), string(value));
             }
             None => remove.push(format!("#{name}")),
         }
     }
-    if !remove.is_empty() {
-        set.push_str(&format!(" REMOVE {}", remove.join(", ")));
-    }
-    (set, values)
+    let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
+    (set.join(", ") + &remove, values)
 }
 
 fn names() -> HashMap<String, String> {

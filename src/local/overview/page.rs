@@ -194,7 +194,7 @@ fn summary(invitations: &[Invitation], has_more: bool, now: Timestamp) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{directory::OrganizationRole, email_address::EmailAddress};
+    use crate::domain::{delivery::DeliveryStatus, directory::OrganizationRole, email_address::EmailAddress};
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
     const EVIL: &str = "<script>alert(1)</script>\"'&";
@@ -226,6 +226,26 @@ mod tests {
         let pages = [shown(vec![invitation(NOW)], false), shown(vec![], false), invalid_tenant(EVIL).into_string()];
         for page in pages {
             assert_eq!(page.matches("<script").count(), 1, "only the page's own: {page}");
+        }
+    }
+
+    #[test]
+    fn an_invitation_shows_how_its_mail_fared_where_that_is_known() {
+        let (tenant, invited) = (TenantId::parse("t").unwrap(), invitation(NOW));
+        let delivery = Delivery {
+            status: DeliveryStatus::Bounced,
+            permanent: true,
+            reason: Some("NoEmail".to_owned()),
+            smtp_status: None,
+            message_id: "m".to_owned(),
+            sent_at: NOW,
+            updated_at: NOW,
+        };
+        for (id, shows) in [(invited.id.clone(), true), (InvitationId::generate(NOW).unwrap(), false)] {
+            let (mails, deliveries) = (MailCounts::new(), HashMap::from([(id, delivery.clone())]));
+            let found = Latest { invitations: vec![invited.clone()], has_more: false };
+            let page = list(&tenant, &found, (&mails, &deliveries), None, NOW).into_string();
+            assert_eq!(page.contains("Bounced (NoEmail)"), shows, "{page}");
         }
     }
 

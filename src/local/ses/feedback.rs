@@ -110,7 +110,7 @@ impl Accepted<'_> {
 
     fn mail(&self, configuration_set: &str) -> Value {
         let own = self.request.email_tags.iter().map(|tag| (tag.name.clone(), json!([tag.value])));
-        let mut tags = Map::from_iter(own);
+        let mut tags: Map<_, _> = own.collect();
         tags.insert("ses:configuration-set".to_owned(), json!([configuration_set]));
         let to = &self.request.destination.to;
         json!({
