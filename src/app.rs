@@ -79,7 +79,7 @@ impl App {
         check_default_locale(&config)?;
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(CountCalls::DynamoDb);
         let store = Store::new(aws_sdk_dynamodb::Client::from_conf(dynamodb.build()), &config);
-        let mailer = Mailer::new(sdk);
+        let mailer = Mailer::new(sdk, &config);
         Ok(Self { config, store, mailer, log: Log::readable() })
     }
 

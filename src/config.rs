@@ -9,6 +9,9 @@ use crate::domain::{
     rate_limit::MessageRate,
 };
 
+/// The longest value of a message tag in SES (API reference, `MessageTag`).
+const MAX_TAG_LENGTH: usize = 256;
+
 /// The function's settings.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -41,6 +44,9 @@ pub struct Config {
     /// `DEFAULT_CONFIGURATION_SET_NAME` (none): the SES configuration set of every connector without one, tenants' own
     /// connectors included.
     pub default_configuration_set_name: Option<String>,
+    /// `STACK_NAME` (none): the stack's name, of `[A-Za-z0-9_.@-]`, which becomes a tag of each mail. Feedback about the
+    /// mail of another stack is ignored. Without it, mails have no such tag, and all feedback counts.
+    pub stack_name: Option<String>,
 }
 
 /// An error in the settings.
@@ -87,6 +93,7 @@ impl Config {
             },
             default_connector: settings.default_connector()?,
             default_configuration_set_name: settings.text("DEFAULT_CONFIGURATION_SET_NAME"),
+            stack_name: settings.stack_name()?,
         };
         if config.tenant_claims.is_empty() {
             return Err(invalid("TENANT_CLAIMS", &settings, "a list of claim names separated by commas"));
@@ -120,6 +127,17 @@ impl<F: Fn(&str) -> Option<String>> Settings<F> {
     fn list(&self, name: &str, default: &str, separator: impl Fn(char) -> bool) -> Vec<String> {
         let value = (self.lookup)(name).unwrap_or_else(|| default.to_owned());
         value.split(separator).map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn stack_name(&self) -> Result<Option<String>, ConfigError> {
+        const NAME: &str = "STACK_NAME";
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_.@-".contains(c);
+        let is_tag = |name: &String| name.len() <= MAX_TAG_LENGTH && name.chars().all(allowed);
+        let name = self.text(NAME);
+        if name.as_ref().is_none_or(is_tag) {
+            return Ok(name);
+        }
+        Err(invalid(NAME, self, "at most 256 letters, digits and `_.@-`, as SES allows in a tag"))
     }
 
     fn reference_checks(&self) -> Result<ReferenceChecks, ConfigError> {
@@ -186,6 +204,8 @@ mod tests {
             ("ALLOWED_SCOPES", ""),
             ("DEFAULT_ALLOWED_LINK_HOSTS", "https://app.example.com"),
             ("DEFAULT_ALLOWED_LINK_HOSTS", "app.example.com/join"),
+            ("STACK_NAME", "two words"),
+            ("STACK_NAME", "a#b"),
         ] {
             let message = config(&[(name, value)]).unwrap_err().to_string();
             assert!(message.contains(name), "{name}={value}: {message}");

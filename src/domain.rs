@@ -5,6 +5,7 @@
 //! | [`ids`] | tenants and the identifiers of invitations |
 //! | [`email_address`] | the address of an invitee |
 //! | [`invitation`] | an invitation, its status, and the entity that callers see |
+//! | [`delivery`] | the delivery of an invitation's message, and which report of it counts |
 //! | [`directory`] | organizations, roles, users and the email connector |
 //! | [`message_payload`] | a caller's variables for an email |
 //! | [`rate_limit`] | the limit of messages to one recipient |
@@ -12,6 +13,7 @@
 //! | [`timestamp`] | time in milliseconds |
 //! | [`error`] | the failures of the use cases |
 
+pub mod delivery;
 pub mod directory;
 pub mod email_address;
 pub(crate) mod error;

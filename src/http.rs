@@ -10,6 +10,7 @@
 //! | [`operations`] | one file per operation: HTTP ↔ use case |
 //! | [`error`] | the table from errors to status, code and headers |
 //! | [`cursor`] | the cursors of paged lists |
+//! | `include` | the parameter `include`, and what it appends |
 //! | `response` | constructors of responses |
 
 pub(crate) mod body;
@@ -17,6 +18,7 @@ pub mod caller;
 pub(crate) mod cursor;
 pub mod error;
 pub mod event;
+mod include;
 pub(crate) mod operations;
 mod response;
 mod route;

@@ -8,9 +8,11 @@
 //! | [`mod@resend`] | mailing a pending invitation again |
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`find`] | reading one |
+//! | [`delivery`] | the delivery of its message: recording what SES reports, reading it |
 //! | `email` | the email of an invitation, from the directory as it is by now |
 
 pub(crate) mod create;
+pub(crate) mod delivery;
 mod email;
 pub(crate) mod end;
 pub(crate) mod find;

@@ -6,7 +6,8 @@
 //! |---|---|
 //! | [`trigger`] | the kinds of event that invoke the function |
 //! | [`http`] | API Gateway's door: event, caller, route, body, response, errors as statuses |
-//! | [`invitations`] | the use cases: create, resend, end, find |
+//! | [`feedback`] | SES's events about the mail, from `EventBridge` |
+//! | [`invitations`] | the use cases: create, resend, end, find, delivery |
 //! | [`app`] | [`app::App`]: the settings, the store, the mailer; clients are built once |
 //! | [`mail`] | template choice, rendering, SES |
 //! | [`store`] | the table: keys, items, transactions, retries |
@@ -39,6 +40,7 @@ mod debug_privacy;
 #[cfg(feature = "cli")]
 pub mod directory_command;
 pub mod domain;
+pub mod feedback;
 pub mod http;
 pub(crate) mod invitations;
 pub(crate) mod json;

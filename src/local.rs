@@ -7,6 +7,7 @@
 //! | `direct` | calls of them inside the process |
 //! | [`table`] | the table, created from `template.yaml` |
 //! | [`ses`] | the SES stand-in |
+//! | [`feedback`] | its events about the mail, handed to the function |
 //! | `guard`, `relay` | the protection of the servers from browsers, and the proxy that adds it to DynamoDB |
 //! | [`demo`] | the tenants that exist from the start |
 //! | [`issuer`] | development tokens, and their verification |
@@ -22,6 +23,7 @@
 pub mod banner;
 pub mod demo;
 mod direct;
+pub(crate) mod feedback;
 pub(crate) mod gateway;
 mod guard;
 pub(crate) mod inbox;

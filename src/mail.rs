@@ -34,6 +34,7 @@ pub(crate) use ses::{ConnectionProof, Mailer};
 use crate::domain::{
     directory::EmailConnector,
     ids::{InvitationId, TenantId},
+    timestamp::Timestamp,
 };
 
 /// An email to one recipient, ready to be sent. Its `Debug` form contains neither the recipient nor the content.
@@ -49,6 +50,8 @@ pub struct Email {
     pub tenant: TenantId,
     /// The invitation that it is about, which becomes a tag.
     pub invitation_id: InvitationId,
+    /// The time at which the invitation expires. With the retention, it becomes a tag.
+    pub expires_at: Timestamp,
 }
 
 impl fmt::Debug for Email {

@@ -8,6 +8,7 @@
 //! | `directory_rows`, `members` (feature `cli`) | the directory command's side of the directory |
 //! | `person` (feature `cli`) | one person's data, for the directory command |
 //! | [`create`] | creating an invitation, and rolling one back |
+//! | [`delivery`] | the deliveries of invitations' messages |
 //! | [`idempotency`] | the idempotency records of creates |
 //! | [`read`] | one invitation, a list, one row, a batch of rows |
 //! | [`end`] | accepting, revoking, deleting |
@@ -20,6 +21,7 @@
 mod call;
 mod condition;
 pub(crate) mod create;
+pub(crate) mod delivery;
 pub mod directory;
 #[cfg(feature = "cli")]
 pub(crate) mod directory_rows;

@@ -6,12 +6,14 @@
 use std::time::Duration;
 
 use lambda_runtime::{Context, LambdaEvent};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
     app::App,
     clock::RequestClock,
-    domain::timestamp::Timestamp,
+    domain::{error::Error, timestamp::Timestamp},
+    feedback,
     http::{self, event::ApiResponse},
     json::{self, RawFields},
 };
@@ -21,11 +23,40 @@ const LONGEST_LIFETIME: Duration = Duration::from_mins(15);
 /// The time that API Gateway waits for a response (HTTP API 30 s, REST API 29 s).
 const API_GATEWAY_LIMIT: Duration = Duration::from_secs(29);
 
+/// The event in a record that Lambda sends to a dead-letter queue (Lambda developer guide, "Capturing records of
+/// asynchronous invocations").
+const DEAD_LETTER: &str = "requestPayload";
+
 /// A kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trigger {
     /// A request to the API. It always gets a response, also for an error. Only the caller retries it.
     ApiRequest,
+    /// An event of SES about a mail, from `EventBridge`. Nobody waits for a response. Lambda retries after an error, and
+    /// then keeps the event in the dead-letter queue.
+    MailFeedback,
+}
+
+/// The output of an invocation.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each invocation, and most are responses")]
+pub enum Output {
+    /// The response to a request to the API.
+    Api(ApiResponse),
+    /// Nothing, which is null in JSON: nobody waits for it.
+    Nothing,
+}
+
+/// A failed invocation.
+#[derive(Debug, thiserror::Error)]
+pub enum InvocationError {
+    /// The event is of an unknown kind.
+    #[error(transparent)]
+    UnknownEvent(#[from] UnknownEvent),
+    /// The mail feedback could not be recorded.
+    #[error("mail feedback not recorded")]
+    Feedback(#[source] Error),
 }
 
 /// An event of an unknown kind.
@@ -36,36 +67,49 @@ pub struct UnknownEvent(String);
 /// Handles one invocation of the Lambda function.
 ///
 /// # Errors
-/// [`UnknownEvent`], after it was logged with the event's type.
-pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<ApiResponse, UnknownEvent> {
+/// [`UnknownEvent`], after it was logged with the event's type, and a failure to record mail feedback.
+pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<Output, InvocationError> {
     let LambdaEvent { payload, context } = event;
     let trigger = Trigger::of(&payload).inspect_err(|error| {
         tracing::error!(%error, request_id = %context.request_id, "invoked with an unknown event");
     })?;
+    let clock = request_clock(&context);
     match trigger {
         Trigger::ApiRequest => {
-            let (clock, trace) = (request_clock(&context), context.xray_trace_id.as_deref());
-            Ok(http::handle_traced(app, payload.get(), clock, trace).await)
+            let trace = context.xray_trace_id.as_deref();
+            Ok(Output::Api(http::handle_traced(app, payload.get(), clock, trace).await))
+        }
+        Trigger::MailFeedback => {
+            // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
+            let recorded = Box::pin(feedback::handle(app, &payload, clock)).await;
+            recorded.map(|()| Output::Nothing).map_err(InvocationError::Feedback)
         }
     }
 }
 
 impl Trigger {
-    /// Recognizes the kind of an event. API Gateway's events have a `requestContext` in both forms.
+    /// Recognizes the kind of an event. API Gateway's events have a `requestContext` in both forms, and callers choose
+    /// nothing beside it; events of `EventBridge` have none. A record of Lambda's dead letters has one too, beside the
+    /// event itself, and must not be answered as if it were a request.
     fn of(event: &RawValue) -> Result<Self, UnknownEvent> {
         let fields = json::fields(event);
-        if fields.contains_key("requestContext") {
-            return Ok(Self::ApiRequest);
+        match (fields.contains_key("requestContext"), text(&fields, "source")) {
+            (true, _) if fields.contains_key(DEAD_LETTER) => Err(UnknownEvent(DEAD_LETTER.to_owned())),
+            (true, _) => Ok(Self::ApiRequest),
+            (false, Some(source)) if source == feedback::SOURCE => Ok(Self::MailFeedback),
+            (false, _) => Err(UnknownEvent(description(&fields))),
         }
-        Err(UnknownEvent(description(&fields)))
     }
+}
+
+fn text(fields: &RawFields<'_>, name: &str) -> Option<String> {
+    serde_json::from_str(fields.get(name)?.get()).ok()
 }
 
 /// The type of an event for the log: the `detail-type` or `source` of `EventBridge`, or `Records` for streams and
 /// queues.
 fn description(fields: &RawFields<'_>) -> String {
-    let text = |name| fields.get(name).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    let named = text("detail-type").or_else(|| text("source")).or_else(|| text("eventSource"));
+    let named = ["detail-type", "source", "eventSource"].into_iter().find_map(|name| text(fields, name));
     let name = named.unwrap_or_else(|| if fields.contains_key("Records") { "Records" } else { "unnamed" }.to_owned());
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
@@ -92,7 +136,26 @@ mod tests {
         for (event, expected, reason) in [
             (r#"{"requestContext":{},"rawPath":"/x"}"#, Ok(Trigger::ApiRequest), "an HTTP API"),
             (r#"{"httpMethod":"GET","requestContext":{"authorizer":null}}"#, Ok(Trigger::ApiRequest), "a REST API"),
-            (r#"{"detail-type":"Email Bounced","source":"aws.ses","detail":{}}"#, Err("Email Bounced"), "EventBridge"),
+            (r#"{"detail-type":"Email Bounced","source":"aws.ses","detail":{}}"#, Ok(Trigger::MailFeedback), "SES"),
+            (r#"{"detail-type":"Email Opened","source":"aws.ses"}"#, Ok(Trigger::MailFeedback), "SES, of any type"),
+            (
+                r#"{"source":"aws.ses","detail-type":"Email Bounced","requestContext":{}}"#,
+                Ok(Trigger::ApiRequest),
+                "whatever else is there, a request is a request",
+            ),
+            (
+                r#"{"requestContext":{"functionArn":"x"},"requestPayload":{"source":"aws.ses"}}"#,
+                Err("requestPayload"),
+                "a dead letter's record",
+            ),
+            (r#"{"detail-type":"Email Bounced","source":"aws.sesx"}"#, Err("Email Bounced"), "another source"),
+            (
+                r#"{"detail-type":"Email Bounced","source":["aws.ses"]}"#,
+                Err("Email Bounced"),
+                "a source of another type",
+            ),
+            (r#"{"detail":{"source":"aws.ses"},"body":"{\"source\":\"aws.ses\"}"}"#, Err("unnamed"), "further inside"),
+            (r#"{"detail-type":"Order Placed","source":"shop"}"#, Err("Order Placed"), "EventBridge"),
             (r#"{"source":"aws.events"}"#, Err("aws.events"), "a schedule"),
             (r#"{"Records":[{"eventSource":"aws:dynamodb"}]}"#, Err("Records"), "a stream"),
             (r#"{"detail-type":"a\nb"}"#, Err("ab"), "a line end"),

@@ -53,7 +53,7 @@ struct Serve {
 enum Command {
     /// Replay one event over a fresh stack, and print the response and the mail
     Invoke {
-        /// A file with an event of API Gateway as JSON, such as events/create.json
+        /// A file with an event as JSON, such as events/create.json or events/feedback/bounced.json
         event: PathBuf,
     },
     /// Print a token that is valid for seven days

@@ -4,20 +4,17 @@ use std::{
     fmt::Write,
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
+use lambda_runtime::{Context, LambdaEvent};
 use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::{
     ses::{Mail, RenderingFailure},
     stack::{Stack, StackError, StackOptions},
 };
-use crate::{clock::RequestClock, http};
-
-/// The time that API Gateway waits for a response.
-const PATIENCE: Duration = Duration::from_secs(29);
+use crate::trigger::{self, Output};
 
 /// A failure to replay an event.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +37,11 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     let event = read(path)?;
     let stack = Stack::start(StackOptions::default()).await?;
     let app = stack.app(|name| std::env::var(name).ok()).await?;
-    let response = http::handle(&app, &event, RequestClock::with_budget(PATIENCE)).await;
-    let mut shown = show_response(&serde_json::to_value(&response).unwrap_or_default());
+    let mut shown = match trigger::handle(&app, LambdaEvent::new(event, Context::default())).await {
+        Ok(Output::Api(response)) => show_response(&serde_json::to_value(&response).unwrap_or_default()),
+        Ok(Output::Nothing) => "no response\n".to_owned(),
+        Err(error) => format!("the invocation fails: {error}\n"),
+    };
     // In the order of sending: oldest first.
     stack.ses.mails().iter().rev().for_each(|mail| shown.push_str(&show_mail(mail)));
     stack.ses.rendering_failures().iter().rev().for_each(|failure| shown.push_str(&show_failure(failure)));
@@ -50,13 +50,11 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     Ok(shown)
 }
 
-/// Reads the event. A file that is not JSON is an error, although the function would respond to it, because it is
-/// probably the wrong file.
-fn read(path: &Path) -> Result<String, InvokeError> {
+/// Reads the event.
+fn read(path: &Path) -> Result<Box<RawValue>, InvokeError> {
     let unreadable = |reason: String| InvokeError::Unreadable { path: path.to_owned(), reason };
     let event = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    serde_json::from_str::<Value>(&event).map_err(|error| unreadable(format!("it is not JSON: {error}")))?;
-    Ok(event)
+    RawValue::from_string(event).map_err(|error| unreadable(format!("it is not JSON: {error}")))
 }
 
 fn show_response(response: &Value) -> String {

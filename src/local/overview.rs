@@ -58,8 +58,11 @@ async fn show(State(overview): State<Arc<Overview>>, Query(PageQuery { tenant })
     match latest(overview.app.store.list(&tenant, &all, None, MOST + 1), deadline).await {
         Ok(found) => {
             let mails = page::mails_by_invitation(&overview.ses.mails());
+            let ids = found.invitations.iter().map(|invitation| &invitation.id);
+            // Without the deliveries, the page shows the rest.
+            let deliveries = overview.app.store.deliveries(&tenant, ids, deadline).await.unwrap_or_default();
             let example = (name == demo::TENANT).then(|| banner::curl(&overview.gateway, now));
-            response(page::list(&tenant, &found, &mails, example.as_deref(), now))
+            response(page::list(&tenant, &found, (&mails, &deliveries), example.as_deref(), now))
         }
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, response(page::failed(&tenant, &error))).into_response(),
     }

@@ -40,6 +40,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
         table: app.config.table_name.clone(),
         storage,
     };
+    stack.deliver_feedback(Arc::clone(&app));
     stack.serve(listener, router(app, Arc::clone(&stack.ses), gateway));
     stack.sweep_every(SWEEP_PERIOD);
     println!("{}", banner(&addresses, Timestamp::now(), is_colored(&std::io::stdout())));

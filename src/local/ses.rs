@@ -13,10 +13,12 @@
 //! | `fault` | the faults that a test requests |
 //! | `check` | the rules of addresses, tags, headers and texts |
 //! | `send` | from a request to a mail |
+//! | `feedback` | the events about a mail |
 //! | `templates` | stored templates and rendering |
 
 mod check;
 mod fault;
+mod feedback;
 mod rejection;
 mod send;
 mod templates;
@@ -34,10 +36,12 @@ use axum::{
     routing,
 };
 use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 pub use self::fault::SesFault;
 pub(super) use self::send::send_directly;
-use self::{rejection::Rejection, templates::StoredTemplate};
+use self::{feedback::Accepted, rejection::Rejection, templates::StoredTemplate};
 use crate::domain::timestamp::Timestamp;
 
 /// The path of `SendEmail`.
@@ -61,6 +65,8 @@ struct Account {
     rendering_failures: VecDeque<RenderingFailure>,
     templates: BTreeMap<String, StoredTemplate>,
     faults: VecDeque<SesFault>,
+    /// The receiver of the events about the mail, if there is one.
+    events: Option<UnboundedSender<Value>>,
 }
 
 /// A mail that SES would have delivered.
@@ -156,6 +162,14 @@ impl SesStandIn {
         self.account().faults.push_back(fault);
     }
 
+    /// Publishes the events about each mail from now on, in the form of `EventBridge`. A second call replaces the receiver
+    /// of the first.
+    pub fn events(&self) -> UnboundedReceiver<Value> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.account().events = Some(sender);
+        receiver
+    }
+
     /// The number of received `SendEmail` calls, including rejected ones.
     pub fn calls(&self) -> usize {
         self.account().calls
@@ -177,6 +191,12 @@ impl Account {
     fn deliver(&mut self, mail: Mail) {
         self.mails.push_front(mail);
         self.mails.truncate(KEPT);
+    }
+
+    fn publish(&self, message: &Accepted<'_>) {
+        let Some(events) = &self.events else { return };
+        // A receiver that is gone wants none.
+        message.events().into_iter().for_each(|event| drop(events.send(event)));
     }
 
     fn record_rendering_failure(&mut self, failure: RenderingFailure) {

@@ -22,6 +22,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use super::{
     demo,
     direct::{self, Services},
+    feedback,
     guard::{Names, guarded},
     relay,
     ses::SesStandIn,
@@ -147,6 +148,11 @@ impl Stack {
     /// Serves `router` behind the guard until the stack stops.
     pub fn serve(&mut self, listener: TcpListener, router: axum::Router) {
         self.servers.serve(listener, guarded(router, Names::Loopback));
+    }
+
+    /// Hands the events that the SES stand-in publishes to the function, as `EventBridge` does.
+    pub fn deliver_feedback(&mut self, app: Arc<App>) {
+        self.servers.spawn_until_shutdown(feedback::deliver(app, self.ses.events()));
     }
 
     /// Deletes expired rows every `period`, which DynamoDB does within days.

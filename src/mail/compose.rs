@@ -56,7 +56,8 @@ pub fn compose(connector: EmailConnector, payload: &MessagePayload, context: Ema
         }
     };
     let (tenant, invitation_id) = (invitation.tenant.clone(), invitation.id.clone());
-    Ok(Email { connector, to: invitation.invitee.as_str().to_owned(), content: parts, tenant, invitation_id })
+    let (to, expires_at) = (invitation.invitee.as_str().to_owned(), invitation.expires_at);
+    Ok(Email { connector, to, content: parts, tenant, invitation_id, expires_at })
 }
 
 /// The payload's link, with the invitation's identifier in it.

@@ -32,6 +32,7 @@ use crate::{
         Deadline, RequestClock,
         budgets::{LEAST_TIME_TO_SEND, PROOF_LIMITS, SHORTEST_SEND, TIME_AFTER_SENDING},
     },
+    config::Config,
     domain::{error::Error, timestamp::Timestamp},
     sdk_error,
     telemetry::statistics::{self, CountCalls},
@@ -50,6 +51,8 @@ const CHARSET: &str = "UTF-8";
 #[derive(Debug)]
 pub struct Mailer {
     pub(super) client: Client,
+    stack_name: Option<String>,
+    retention_seconds: i64,
     last_answer: Arc<LastAnswer>,
     /// The proof that was begun last: requests at the same time share one.
     last_proof: Mutex<Option<Proof>>,
@@ -109,18 +112,24 @@ type ProofResult = Option<Result<(), String>>;
 struct LastAnswer(AtomicI64);
 
 impl Mailer {
-    /// Access to SES as `sdk` describes it, but for the retries and the time limit of an attempt, which [`Mailer::send`]
+    /// Access to SES as `sdk` describes it, for the mails of a function with the settings `config`, but for the retries and the time limit of an attempt, which [`Mailer::send`]
     /// decides.
-    pub(crate) fn new(sdk: &SdkConfig) -> Self {
+    pub(crate) fn new(sdk: &SdkConfig, config: &Config) -> Self {
         let connect_timeout = sdk.timeout_config().and_then(TimeoutConfig::connect_timeout);
         let time_limits = TimeoutConfig::builder().disable_operation_attempt_timeout().disable_operation_timeout();
         let mut time_limits = time_limits.disable_read_timeout();
         time_limits.set_connect_timeout(connect_timeout);
-        let config = aws_sdk_sesv2::config::Builder::from(sdk)
+        let client = aws_sdk_sesv2::config::Builder::from(sdk)
             .retry_config(RetryConfig::disabled())
             .timeout_config(time_limits.build())
             .interceptor(CountCalls::Ses);
-        Self { client: Client::from_conf(config.build()), last_answer: Arc::default(), last_proof: Mutex::default() }
+        Self {
+            client: Client::from_conf(client.build()),
+            stack_name: config.stack_name.clone(),
+            retention_seconds: config.retention_seconds,
+            last_answer: Arc::default(),
+            last_proof: Mutex::default(),
+        }
     }
 
     /// Opens the connection. If it fails, the first message opens one.
@@ -237,8 +246,20 @@ impl Mailer {
             .set_feedback_forwarding_email_address(feedback.map(one_line))
             .set_configuration_set_name(connector.configuration_set_name.clone())
             .content(content(&email.content))
-            .email_tags(tag("tenant", email.tenant.as_str()))
-            .email_tags(tag("invitation", email.invitation_id.as_str()))
+            .set_email_tags(Some(self.tags(email)))
+    }
+
+    /// The tags of an email, which SES's events about it repeat: the invitation, the stack that they are for, and the time
+    /// until which the invitation is kept, in epoch seconds, so that its row need not be read for it.
+    fn tags(&self, email: &Email) -> Vec<MessageTag> {
+        let kept_until = email.expires_at.as_secs_ceil().saturating_add(self.retention_seconds);
+        let tags = [
+            ("tenant", Some(email.tenant.as_str())),
+            ("invitation", Some(email.invitation_id.as_str())),
+            ("stack", self.stack_name.as_deref()),
+            ("ttl", Some(&kept_until.to_string())),
+        ];
+        tags.into_iter().filter_map(|(name, value)| Some(tag(name, value?))).collect()
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) const MEMBERSHIPS: &str = "MEMBER#";
 pub(crate) const STANDINGS: &str = "ORG#";
 /// The prefix of the sort keys of all idempotency records.
 pub(crate) const IDEMPOTENCY: &str = "IDEMPOTENCY#";
+/// The prefix of the sort keys of all deliveries.
+pub(crate) const DELIVERIES: &str = "DELIVERY#";
 
 /// The partition of everything that belongs to a tenant.
 pub(crate) fn tenant(tenant: &TenantId) -> String {
@@ -73,6 +75,11 @@ pub(crate) fn recipient_rate_limit(normalized_address: &str) -> String {
 /// The idempotency record of a request.
 pub(crate) fn idempotency(request: &IdempotentRequest) -> String {
     format!("{IDEMPOTENCY}{}#{}", request.caller, request.key)
+}
+
+/// The delivery of an invitation's latest message.
+pub fn delivery(id: &InvitationId) -> String {
+    format!("{DELIVERIES}{id}")
 }
 
 /// An organization of the directory.

@@ -9,8 +9,10 @@ use serde_json::json;
 
 use crate::{
     common::operation::Operation::{
-        self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, List, Message, Revoke,
+        self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery, List,
+        Message, Revoke,
     },
+    feedback,
     helpers::{Call, TestApp, body, body_with_mail, connector, connector_with, inline, with},
     proxy::Asked,
 };
@@ -78,6 +80,7 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
             3,
         ),
         (Get, "get", &app, Get.call(accepted), 0),
+        (GetWithDelivery, "get, with its delivery", &app, GetWithDelivery.call(accepted), 0),
         (Message, "message", &app, Message.call(accepted), 0),
         (Accept, "accept", &app, Accept.call(accepted), 3),
         (Revoke, "revoke", &app, Revoke.call(revoked), 3),
@@ -93,12 +96,17 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
     for n in 0..100 {
         app.invite(&body(&format!("person{n}@example.com"))).await;
     }
-    for (name, query) in
-        [("list, a page of 100", "page_size=100"), ("the same by an index", "page_size=100&organizationId=acme")]
-    {
+    for (name, query) in [
+        ("list, a page of 100", "page_size=100"),
+        ("the same by an index", "page_size=100&organizationId=acme"),
+        ("list, a page of 100, with deliveries", "page_size=100&include=delivery"),
+    ] {
         let (units, _) = measure(&app, Call::list(query), 200).await;
         rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
     }
+    let (_, consumed) = app.proxy().measure(app.trigger(&feedback::read("delivered"))).await;
+    let writes: Vec<_> = consumed.iter().map(|(_, told)| told["CapacityUnits"].as_f64().unwrap()).collect();
+    rows.push(format!("| a report of SES about a mail | 0 | {} |", writes.iter().sum::<f64>()));
     println!("{}", rows.join("\n"));
     let documented = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cost.md")).unwrap();
     for row in &rows {

@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_config::{SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use lambda_runtime::{Context, LambdaEvent};
 use organization_invitations::{
     app::{App, time_limits},
     clock::RequestClock,
@@ -23,8 +24,9 @@ use organization_invitations::{
         stack::{self, Stack, StackOptions},
     },
     store::{Item, items},
+    trigger::{self, InvocationError, Output},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::to_raw_value};
 use tokio::{sync::Barrier, task::JoinSet};
 
 pub use self::connector::{connector, connector_with, inline};
@@ -170,6 +172,20 @@ impl TestApp {
         let clock = RequestClock { now: Timestamp::from_millis(now), ..RequestClock::with_budget(budget) };
         let answer = http::handle(&self.app, event, clock).await;
         Answer::from_lambda(&serde_json::to_value(answer).unwrap())
+    }
+
+    /// Hands an event to the function as Lambda does, whatever its kind.
+    pub async fn trigger(&self, event: &Value) -> Result<Output, InvocationError> {
+        self.trigger_within(BUDGET, event).await
+    }
+
+    /// Hands an event to the function as Lambda does, with so much time until the timeout.
+    pub async fn trigger_within(&self, timeout: Duration, event: &Value) -> Result<Output, InvocationError> {
+        let mut context = Context::default();
+        context.deadline =
+            u64::try_from(Timestamp::now().plus_millis(i64::try_from(timeout.as_millis()).unwrap()).as_millis())
+                .unwrap();
+        trigger::handle(&self.app, LambdaEvent::new(to_raw_value(event).unwrap(), context)).await
     }
 
     /// Makes a request through an HTTP API, at [`NOW`].

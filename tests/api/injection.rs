@@ -98,7 +98,7 @@ async fn mail(app: &TestApp, texts: &BTreeMap<&str, String>) -> organization_inv
     assert_eq!(app.call(Call::delete(&id)).await.status, 204);
     app.delete_row("default", "SENDS#invitee@example.com").await;
     let mail = app.mails().remove(0);
-    assert_eq!(mail.tags.keys().collect::<Vec<_>>(), ["invitation", "tenant"]);
+    assert_eq!(mail.tags.keys().collect::<Vec<_>>(), ["invitation", "tenant", "ttl"]);
     mail
 }
 

@@ -47,7 +47,8 @@ fn over_tenants(n: usize) -> (String, String) {
 /// Makes all calls at once, and checks that each created one invitation, and sent one mail where it should. DynamoDB
 /// throttles so many percent of its requests, always the same ones in their order.
 async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (String, String)) {
-    let app = TestApp::start_behind_proxy(&[("DEFAULT_FROM_EMAIL_ADDRESS", "invitations@example.com")]).await;
+    let settings = [("DEFAULT_FROM_EMAIL_ADDRESS", "invitations@example.com")];
+    let app = Box::pin(TestApp::start_behind_proxy(&settings)).await;
     let app = app.without_time_limits();
     let places: BTreeSet<(String, String)> = (0..CREATES).map(place).collect();
     for (owner, id) in places {

@@ -16,8 +16,8 @@ use crate::{
         events,
         log::{assert_names_nobody, secrets, words},
         operation::Operation::{
-            self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, List, Message,
-            Revoke,
+            self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery,
+            List, Message, Revoke,
         },
     },
     create_bodies, faults,
@@ -75,7 +75,7 @@ fn calls(operation: Operation, id: &str) -> Vec<Call> {
             Call::list("invitee=secret-invitee%40example.com&page_size=1&cursor=secret-cursor"),
             Call::list("invitee=secret-invitee%40example.com"),
         ],
-        Get | Delete => vec![operation.call(id)],
+        Get | GetWithDelivery | Delete => vec![operation.call(id)],
         Message => vec![Call::message(id, &payload)],
         Accept | Revoke => {
             let text = operation.call(id).body.unwrap();

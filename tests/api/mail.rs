@@ -1,9 +1,11 @@
 //! Mail: its text, language, recipient and senders, and the errors that prevent it.
 
+use std::collections::BTreeMap;
+
 use organization_invitations::domain::directory::{EmailConnector, EmailTemplate};
 use serde_json::{Value, json};
 
-use crate::helpers::{Answer, NOW, TestApp, body, connector, connector_with, inline, with};
+use crate::helpers::{Answer, Call, NOW, TestApp, body, connector, connector_with, inline, with};
 
 fn mailed(invitee: &str, payload: Value) -> Value {
     with(body(invitee), json!({ "messagePayload": payload }))
@@ -112,8 +114,31 @@ async fn a_mail_has_the_senders_of_its_connector_and_tags_without_personal_data(
     assert_eq!(mail.to, "Someone@Example.com", "as typed: some mail servers tell case apart");
     assert_eq!(mail.from, "Tests <tests@acme.example>");
     assert_eq!(mail.headers["Reply-To"], "help@acme.example");
-    let tags = [("invitation", answer.json()["id"].as_str().unwrap().to_owned()), ("tenant", "default".to_owned())];
-    assert_eq!(mail.tags, tags.map(|(name, value)| (name.to_owned(), value)).into());
+    assert_eq!(mail.tags, tags(&answer, &[("ttl", KEPT_UNTIL)]));
+}
+
+/// When the rows of the tests' invitations may be deleted: 30 days after they expire, in seconds.
+const KEPT_UNTIL: &str = "4105036800";
+
+fn tags(answer: &Answer, others: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    let own = [("invitation", id.as_str()), ("tenant", "default")];
+    own.iter().chain(others).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_mail_names_its_stack_and_the_end_of_its_invitations_row() {
+    let app = TestApp::start_with(&[("STACK_NAME", "stack-1"), ("RETENTION_DAYS", "0")]).await;
+    let answer = app.create_at(NOW, &mailed("someone@example.com", json!({}))).await;
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(app.call(Call::message(&id, &json!({}))).await.status, 204);
+    let mails = app.mails();
+    assert_eq!(mails.len(), 2);
+    for mail in mails {
+        assert_eq!(mail.tags, tags(&answer, &[("stack", "stack-1"), ("ttl", "4102444800")]));
+    }
+    let row = app.row("default", &format!("INVITATION#{id}")).await.unwrap();
+    assert_eq!(row["ttl"], 4_102_444_800_i64);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod connector;
 mod create;
 mod create_bodies;
 mod delete;
+mod delivery;
 mod directory;
 #[cfg(feature = "cli")]
 mod directory_command;
@@ -25,6 +26,7 @@ mod directory_import;
 mod directory_person;
 mod events;
 mod faults;
+mod feedback;
 mod gateway;
 mod get;
 mod helpers;

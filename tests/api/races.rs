@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     common::operation::Operation::{
-        self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, List, Message, Revoke,
+        self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery, List,
+        Message, Revoke,
     },
     helpers::{Answer, Call, NOW, TestApp, body, body_with_mail, with},
     invariant,
@@ -23,7 +24,7 @@ const SETTINGS: [(&str, &str); 2] = [("DIRECTORY_CACHE_SECONDS", "30"), ("MESSAG
 /// operation; `idempotency.rs` and `concurrency.rs` race those with each other.
 fn racing() -> Vec<Operation> {
     let races = |operation: &Operation| match operation {
-        CreateWithKey | CreateWithMail | CreateWithMailAndKey => false,
+        CreateWithKey | CreateWithMail | CreateWithMailAndKey | GetWithDelivery => false,
         Create | List | Get | Message | Accept | Revoke | Delete => true,
     };
     Operation::ALL.into_iter().filter(races).collect()

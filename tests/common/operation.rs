@@ -20,6 +20,7 @@ pub enum Operation {
     CreateWithMailAndKey,
     List,
     Get,
+    GetWithDelivery,
     Message,
     Accept,
     Revoke,
@@ -27,13 +28,25 @@ pub enum Operation {
 }
 
 use Operation::{
-    Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, List, Message, Revoke,
+    Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery, List, Message,
+    Revoke,
 };
 
 impl Operation {
     /// `operations.rs` compares it with `openapi.yaml`.
-    pub const ALL: [Self; 10] =
-        [Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, List, Get, Message, Accept, Revoke, Delete];
+    pub const ALL: [Self; 11] = [
+        Create,
+        CreateWithKey,
+        CreateWithMail,
+        CreateWithMailAndKey,
+        List,
+        Get,
+        GetWithDelivery,
+        Message,
+        Accept,
+        Revoke,
+        Delete,
+    ];
 
     /// A request that succeeds where `id` is a pending invitation of [`INVITEE`], and nobody else is invited.
     pub fn call(self, id: &str) -> Call {
@@ -47,6 +60,7 @@ impl Operation {
             CreateWithMailAndKey => Call::create(&body_with_mail(ANOTHER)).with_key(&key),
             List => Call::list(""),
             Get => Call::get(id),
+            GetWithDelivery => Call { query: "include=delivery".to_owned(), ..Call::get(id) },
             Message => Call::message(id, &json!({})),
             Accept => Call::accept(id, "ada"),
             Revoke => Call::revoke(id),
@@ -64,7 +78,7 @@ impl Operation {
     pub const fn success(self) -> u16 {
         match self {
             Create | CreateWithKey | CreateWithMail | CreateWithMailAndKey => 201,
-            List | Get | Accept | Revoke => 200,
+            List | Get | GetWithDelivery | Accept | Revoke => 200,
             Message | Delete => 204,
         }
     }
@@ -73,7 +87,7 @@ impl Operation {
     pub const fn mails(self) -> usize {
         match self {
             CreateWithMail | CreateWithMailAndKey | Message => 1,
-            Create | CreateWithKey | List | Get | Accept | Revoke | Delete => 0,
+            Create | CreateWithKey | List | Get | GetWithDelivery | Accept | Revoke | Delete => 0,
         }
     }
 
@@ -85,6 +99,7 @@ impl Operation {
             CreateWithMailAndKey => &["BatchGetItem", "TransactWriteItems", "SendEmail", "UpdateItem"],
             List => &["Query"],
             Get => &["GetItem"],
+            GetWithDelivery => &["BatchGetItem"],
             Message => &["GetItem", "BatchGetItem", "TransactWriteItems", "SendEmail"],
             Accept => &["GetItem", "BatchGetItem", "TransactWriteItems"],
             Revoke | Delete => &["GetItem", "TransactWriteItems"],

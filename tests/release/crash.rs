@@ -32,8 +32,8 @@ use crate::{
         operation::{
             INVITEE,
             Operation::{
-                self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, List, Message,
-                Revoke,
+                self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get,
+                GetWithDelivery, List, Message, Revoke,
             },
         },
         rows,
@@ -85,7 +85,7 @@ const fn ends(operation: Operation) -> &'static [(End, End)] {
         CreateWithKey => &[UNCHANGED, UNCHANGED],
         CreateWithMail => &[UNCHANGED, (AsUsual, Is(422, 0)), (Is(422, 0), Is(422, 1))],
         CreateWithMailAndKey => &[UNCHANGED, UNCHANGED, (AsUsual, Is(201, 2)), (Is(201, 2), AsUsual)],
-        List | Get => &[UNCHANGED],
+        List | Get | GetWithDelivery => &[UNCHANGED],
         Message => &[UNCHANGED, UNCHANGED, UNCHANGED, (AsUsual, Is(204, 2))],
         Accept => &[UNCHANGED, UNCHANGED, (AsUsual, Is(422, 0))],
         Create | Revoke => &[UNCHANGED, (AsUsual, Is(422, 0))],

@@ -49,6 +49,7 @@ ISSUER = {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "https://api
         ({**ISSUER, "Deployment": "Canary"}, "CodeDeploy does not know it"),
         ({**ISSUER, "AlarmTopicArn": "me@example.com"}, "an address is no topic"),
         ({**ISSUER, "RustLog": ""}, "something has to be logged"),
+        ({**ISSUER, "MailFeedback": "true"}, "on or off"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_created(overrides, reason):
@@ -83,6 +84,7 @@ ANOTHER = {
     "DefaultLocale": "de",
     "DefaultAllowedLinkHosts": "app.example.com,www.example.com",
     "MessageRateLimit": 1,
+    "MailFeedback": "on",
     "DomainName": "api.example.com",
     "CertificateArn": "arn:aws:acm:eu-central-1:111122223333:certificate/51af3dc0-da77-11e4-872e-1234567db123",
     "HostedZoneId": "Z1",
@@ -151,5 +153,6 @@ def test_settings_reach_the_function_as_they_were_given(deploy):
         "DEFAULT_CONFIGURATION_SET_NAME": "<ConfigurationSet>",
         "DEFAULT_LOCALE": "de",
         "DEFAULT_ALLOWED_LINK_HOSTS": "app.example.com,www.example.com",
+        "STACK_NAME": "invitations",
         "RUST_LOG": "debug",
     }

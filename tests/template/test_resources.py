@@ -281,7 +281,7 @@ def test_what_proves_a_new_version_may_call_it_and_report(deploy):
 
 
 def test_iam_knows_every_action_and_each_works_on_the_resources_that_it_is_given_for(deploy, deploy_pool):
-    roles = [(deploy(TableName="restored"), ROLE), (deploy(), "ProveRole"), (deploy_pool(), "TenantClaimRole")]
+    roles = [(deploy(TableName="restored"), ROLE), (deploy(MailFeedback="on"), ROLE), (deploy(), "ProveRole"), (deploy_pool(), "TenantClaimRole")]
     for stack, role in roles:
         for actions, resources in statements(stack, role):
             for action in actions:
@@ -297,6 +297,7 @@ ARNS = {
     r"<\w+LogGroup\.Arn>": f"arn:aws:logs:{HERE}:log-group:g:log-stream:s",
     r"<InvitationsTable\.Arn>": f"arn:aws:dynamodb:{HERE}:table/t",
     rf"<{FUNCTION}\.Arn>(:\*)?": f"arn:aws:lambda:{HERE}:function:f",
+    r"<MailFeedbackDeadLetters\.Arn>": f"arn:aws:sqs:{HERE}:q",
 }
 
 
@@ -489,6 +490,102 @@ def test_the_proof_comes_as_a_caller_whom_the_settings_let_in(deploy, monkeypatc
     assert functions.invoked == [(f"<{version}>", event)]
 
 
+# ---- Mail feedback --------------------------------------------------------------------------------------------------
+
+QUEUE = "<MailFeedbackDeadLetters.Arn>"
+
+
+def test_without_mail_feedback_nothing_of_it_is_there(deploy):
+    off, on = deploy(), deploy(MailFeedback="on")
+    added = on.resources.keys() - off.resources.keys()
+    assert {name for name in added if not name.startswith("MailFeedback")} == set()
+    assert "MailFeedback" not in json.dumps(off.resources)
+    # With it, the function's version stays, and its role may send to the queue, and nothing else is different.
+    changed = {name for name in off.resources if off.resources[name] != on.resources[name]}
+    assert changed == {ROLE, "Dashboard"}
+    assert [each for each in statements(on, ROLE) if each not in statements(off, ROLE)] == [[["sqs:SendMessage"], [QUEUE]]]
+
+
+def matches(pattern, event):
+    """EventBridge's matching, as far as the pattern uses it: a list has the value, or an element of it."""
+    if isinstance(pattern, dict):
+        return isinstance(event, dict) and all(matches(each, event.get(name)) for name, each in pattern.items())
+    return any(value in pattern for value in (event if isinstance(event, list) else [event]))
+
+
+def test_the_rule_lets_through_what_ses_reports_of_this_stacks_mail(deploy):
+    pattern = deploy(MailFeedback="on").properties("MailFeedbackRule")["EventPattern"]
+    events = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events/feedback").glob("*.json")}
+    passing = set()
+    for name, event in events.items():
+        tags = event["detail"]["mail"]["tags"]
+        assert not matches(pattern, event), f"{name}: a mail of another stack"
+        tags["stack"] = ["invitations"] if tags["stack"] == ["organization-invitations"] else tags["stack"]
+        passing |= {name} if matches(pattern, event) else set()
+        del tags["stack"]
+        assert not matches(pattern, event), f"{name}: a mail of another application"
+    assert events.keys() - passing == {"opened", "another-stack"}
+
+
+def test_ses_reports_what_the_rule_asks_for(deploy):
+    stack = deploy(MailFeedback="on")
+    destination = stack.properties("MailFeedbackEvents")["EventDestination"]
+    assert destination["EventBridgeDestination"] == {"EventBusArn": f"arn:aws:events:{HERE}:event-bus/default"}
+    assert stack.properties("MailFeedbackEvents")["ConfigurationSetName"] == "<ConfigurationSet>"
+    # As the events are called in the events' data, and by EventBridge.
+    names = {
+        "send": "Email Sent",
+        "delivery": "Email Delivered",
+        "deliveryDelay": "Email Delivery Delayed",
+        "bounce": "Email Bounced",
+        "complaint": "Email Complaint Received",
+        "reject": "Email Rejected",
+        "renderingFailure": "Email Rendering Failed",
+    }
+    types = stack.properties("MailFeedbackRule")["EventPattern"]["detail-type"]
+    assert [names[each] for each in destination["MatchingEventTypes"]] == types
+
+
+def test_the_rule_is_the_only_way_in_besides_the_api(deploy):
+    stack = deploy(MailFeedback="on")
+    alias = f"<{FUNCTION}Aliaslive>"
+    permissions = {
+        (each["Properties"]["Principal"], each["Properties"]["FunctionName"])
+        for each in stack.of_type("AWS::Lambda::Permission").values()
+    }
+    assert permissions == {("apigateway.amazonaws.com", alias), ("events.amazonaws.com", alias)}
+    assert stack.properties("MailFeedbackPermission")["SourceArn"] == "<MailFeedbackRule.Arn>"
+    [target] = stack.properties("MailFeedbackRule")["Targets"]
+    assert target["Arn"] == alias, "the alias, which moves gradually"
+
+
+def test_a_report_that_is_given_up_ends_in_one_encrypted_queue(deploy):
+    stack = deploy(MailFeedback="on")
+    queue = stack.properties("MailFeedbackDeadLetters")
+    assert queue["SqsManagedSseEnabled"] is True
+    assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+    [target] = stack.properties("MailFeedbackRule")["Targets"]
+    retries = stack.properties("MailFeedbackRetries")
+    assert target["DeadLetterConfig"] == {"Arn": QUEUE}, "what EventBridge gives up"
+    assert retries["DestinationConfig"] == {"OnFailure": {"Destination": QUEUE}}, "what Lambda gives up"
+    assert (retries["FunctionName"], retries["Qualifier"]) == (f"<{FUNCTION}>", "live")
+    assert stack.resources["MailFeedbackRetries"]["DependsOn"] in stack.of_type("AWS::Lambda::Alias")
+    assert (target["RetryPolicy"]["MaximumEventAgeInSeconds"], retries["MaximumRetryAttempts"]) == (24 * 3600, 2)
+    policy = stack.properties("MailFeedbackDeadLettersPolicy")["PolicyDocument"]["Statement"]
+    allowed = [each for each in policy if each["Effect"] == "Allow"]
+    assert allowed == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": QUEUE,
+            "Condition": {"ArnEquals": {"aws:SourceArn": "<MailFeedbackRule.Arn>"}},
+        }
+    ]
+    alarm = stack.properties("MailFeedbackLostAlarm")
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
+
+
 # ---- The stack as a whole -------------------------------------------------------------------------------------------
 
 
@@ -517,7 +614,8 @@ def depends_on(entry):
 
 def test_resources_do_not_wait_for_each_other_in_a_circle(deploy, deploy_pool):
     """CloudFormation refuses such a stack. cfn-lint does not see circles through an alias's UpdatePolicy."""
-    for stack in deploy(), deploy(DomainName="a.example", CertificateArn=CERTIFICATE), deploy_pool():
+    with_domain = deploy(DomainName="a.example", CertificateArn=CERTIFICATE)
+    for stack in deploy(), with_domain, deploy(MailFeedback="on"), deploy_pool():
         acyclic(stack.resources)
 
 
@@ -529,6 +627,7 @@ LONGEST = {
     ("AWS::Lambda::Function", "Description"): 256,
     ("AWS::Logs::LogGroup", "LogGroupName"): 512,
     ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
+    ("AWS::Events::Rule", "Description"): 512,
     ("AWS::Cognito::UserPool", "UserPoolName"): 128,
     ("AWS::Cognito::UserPoolDomain", "Domain"): 63,
     ("AWS::Cognito::UserPoolClient", "ClientName"): 128,
@@ -569,7 +668,8 @@ def test_the_description_of_the_stack_says_its_version():
 
 
 def test_every_output_is_described(deploy, deploy_pool):
-    service = deploy(EmailIdentity="example.com", DomainName="a.example", CertificateArn=CERTIFICATE)
+    domain = {"DomainName": "a.example", "CertificateArn": CERTIFICATE}
+    service = deploy(EmailIdentity="example.com", MailFeedback="on", **domain)
     for stack, file in (service, SERVICE), (deploy_pool(), USER_POOL):
         assert stack.outputs.keys() == source(file)["Outputs"].keys()
         assert all(output["Description"].endswith(".") for output in stack.outputs.values())

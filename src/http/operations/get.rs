@@ -9,17 +9,29 @@ use super::Request;
 use crate::{
     app::App,
     domain::ids::InvitationId,
-    http::{error::RequestError, response::json_response},
-    invitations::{InvitationKey, find},
+    http::{
+        error::RequestError,
+        include::{self, Include, check_single, delivery_member},
+        response::{json_text_response, to_json},
+    },
+    invitations::{InvitationKey, delivery, find},
 };
 
-/// Reads the invitation with that identifier.
+/// Reads the invitation with that identifier, with the delivery of its message if that is to be included.
 pub(crate) async fn get(
     app: &App,
     request: &Request<'_>,
     id: Option<&InvitationId>,
 ) -> Result<Response<Body>, RequestError> {
+    let (query, clock) = (&request.event.query, request.clock);
+    check_single(query, &[include::PARAMETER])?;
+    let include = Include::read(query)?;
     let key = InvitationKey::new(&request.caller.tenant, id)?;
-    let invitation = find::get(app, key, request.clock).await?;
-    Ok(json_response(StatusCode::OK, &invitation.entity(request.clock.now)))
+    let invitation = find::get(app, key, clock).await?;
+    let mut json = to_json(&invitation.entity(clock.now));
+    if include.delivery {
+        let deliveries = delivery::of(app, key.tenant, [key.id].into_iter(), clock).await?;
+        json.insert_str(json.len() - 1, &delivery_member(deliveries.get(key.id)));
+    }
+    Ok(json_text_response(StatusCode::OK, json))
 }

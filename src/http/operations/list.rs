@@ -1,5 +1,7 @@
 //! `GET /api/organization-invitations`: list invitations, newest first.
 
+use std::collections::HashMap;
+
 use lambda_http::{
     Body,
     http::{HeaderValue, Response, StatusCode, header::LINK},
@@ -8,20 +10,24 @@ use lambda_http::{
 use super::Request;
 use crate::{
     app::App,
-    domain::{ids::InvitationId, invitation::Invitation, timestamp::Timestamp},
+    domain::{delivery::Delivery, ids::InvitationId, invitation::Invitation, timestamp::Timestamp},
     http::{
         cursor::Cursors,
-        error::{Issue, IssueCode, PathSegment, RequestError},
+        error::RequestError,
         event::Query,
+        include::{self, Include, MAX_DELIVERY_BYTES, check_single, delivery_member},
         response::{json_text_response, to_json},
     },
-    invitations::find::{self, ListEnd, ListRequest, PageRequest},
+    invitations::{
+        delivery,
+        find::{self, ListEnd, ListRequest, PageRequest},
+    },
     json::escaped_length,
     store::read::Filters,
 };
 
 /// The parameters of a list, in the documented order.
-const PARAMETERS: [&str; 5] = ["organizationId", "inviterId", "invitee", "page_size", "cursor"];
+const PARAMETERS: [&str; 6] = ["organizationId", "inviterId", "invitee", "page_size", "cursor", include::PARAMETER];
 
 /// The maximum size of a page, in invitations.
 const MAX_PAGE_SIZE: usize = 100;
@@ -33,18 +39,25 @@ const MAX_LIST_BYTES: usize = 4 << 20;
 /// Lists all invitations that match the filters, or one page of them with `page_size`.
 pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
     let query = &request.event.query;
-    check_single(query)?;
+    check_single(query, &PARAMETERS)?;
+    let include = Include::read(query)?;
     let (tenant, filters, clock) = (&request.caller.tenant, filters(query), request.clock);
     let cursors = Cursors::new(tenant, &filters);
     let page = page_request(query, &cursors)?;
-    let mut array = Array::new();
+    // A whole list would have any number of deliveries to read.
+    if include.delivery && page.is_none() {
+        return Err(RequestError::InvalidPagination);
+    }
+    let mut array = Array::new(include);
     let request = ListRequest { tenant, filters: &filters, page, clock };
     let next = match find::list(app, request, |invitation| array.push(invitation, clock.now)).await? {
         ListEnd::Complete => None,
         ListEnd::After(last) => Some(last),
         ListEnd::Full => return Err(RequestError::ListTooLong),
     };
-    let mut response = json_text_response(StatusCode::OK, array.finish());
+    let deliveries =
+        if array.is_complete() { HashMap::new() } else { delivery::of(app, tenant, array.ids(), clock).await? };
+    let mut response = json_text_response(StatusCode::OK, array.finish(&deliveries));
     if let Some(link) = next.and_then(|after| next_link(&after, query, &cursors)) {
         response.headers_mut().insert(LINK, link);
     }
@@ -55,44 +68,59 @@ pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Bo
 #[derive(Debug)]
 struct Array {
     json: String,
-    /// Its size in the function's response, in bytes, including the closing bracket.
+    /// Its size in the function's response, in bytes, including the closing bracket and the deliveries to come.
     sent: usize,
     length: usize,
+    include: Include,
+    /// Where the delivery of each invitation belongs, if deliveries are to be included.
+    gaps: Vec<(InvitationId, usize)>,
 }
 
 impl Array {
-    fn new() -> Self {
-        Self { json: "[".to_owned(), sent: 2, length: 0 }
+    fn new(include: Include) -> Self {
+        Self { json: "[".to_owned(), sent: 2, length: 0, include, gaps: Vec::new() }
     }
 
     /// Adds an invitation as of `now`. Returns `false`, and adds nothing, if the list would become too long.
     fn push(&mut self, invitation: &Invitation, now: Timestamp) -> bool {
         let entity = to_json(&invitation.entity(now));
         let comma = usize::from(self.length > 0);
-        let sent = self.sent + comma + escaped_length(&entity);
+        let delivery = if self.include.delivery { MAX_DELIVERY_BYTES } else { 0 };
+        let sent = self.sent + comma + escaped_length(&entity) + delivery;
         if sent > MAX_LIST_BYTES {
             return false;
         }
         self.json.push_str(&","[..comma]);
         self.json.push_str(&entity);
+        if self.include.delivery {
+            self.gaps.push((invitation.id.clone(), self.json.len() - 1));
+        }
         (self.sent, self.length) = (sent, self.length + 1);
         true
     }
 
-    fn finish(self) -> String {
-        self.json + "]"
+    /// Tells that no delivery has to be read.
+    fn is_complete(&self) -> bool {
+        self.gaps.is_empty()
     }
-}
 
-/// Checks that no parameter is repeated, because its value would be ambiguous.
-fn check_single(query: &Query) -> Result<(), RequestError> {
-    let issue = |name: &str| Issue {
-        code: IssueCode::InvalidType,
-        path: vec![PathSegment::Key(name.to_owned())],
-        message: "Expected string, received array".to_owned(),
-    };
-    let issues: Vec<Issue> = query.repeated(&PARAMETERS).into_iter().map(issue).collect();
-    if issues.is_empty() { Ok(()) } else { Err(RequestError::InvalidQuery { issues }) }
+    fn ids(&self) -> impl Iterator<Item = &InvitationId> {
+        self.gaps.iter().map(|(id, _)| id)
+    }
+
+    fn finish(self, deliveries: &HashMap<InvitationId, Delivery>) -> String {
+        if self.is_complete() {
+            return self.json + "]";
+        }
+        let (mut json, mut copied) = (String::with_capacity(self.sent), 0);
+        for (id, place) in &self.gaps {
+            json.push_str(&self.json[copied..*place]);
+            json.push_str(&delivery_member(deliveries.get(id)));
+            copied = *place;
+        }
+        json.push_str(&self.json[copied..]);
+        json + "]"
+    }
 }
 
 fn filters(query: &Query) -> Filters {

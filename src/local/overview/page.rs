@@ -1,13 +1,14 @@
 //! The markup of the overview. `maud` escapes all values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use maud::{Markup, html};
 
 use super::Latest;
 use crate::{
     domain::{
-        ids::TenantId,
+        delivery::Delivery,
+        ids::{InvitationId, TenantId},
         invitation::{Invitation, Status},
         timestamp::Timestamp,
     },
@@ -35,7 +36,7 @@ pub(super) fn mails_by_invitation(mails: &[Mail]) -> MailCounts {
 pub(super) fn list(
     tenant: &TenantId,
     found: &Latest,
-    mails: &MailCounts,
+    (mails, deliveries): (&MailCounts, &HashMap<InvitationId, Delivery>),
     example: Option<&str>,
     now: Timestamp,
 ) -> Markup {
@@ -49,7 +50,8 @@ pub(super) fn list(
             @else {
                 ol.sheet role="list" {
                     @for invitation in invitations {
-                        (row(invitation, mails.get(invitation.id.as_str()).copied().unwrap_or_default(), now))
+                        @let mails = mails.get(invitation.id.as_str()).copied().unwrap_or_default();
+                        (row(invitation, mails, deliveries.get(&invitation.id), now))
                     }
                 }
             }
@@ -102,7 +104,7 @@ fn tenants(current: &TenantId) -> Markup {
     }
 }
 
-fn row(invitation: &Invitation, mails: usize, now: Timestamp) -> Markup {
+fn row(invitation: &Invitation, mails: usize, delivery: Option<&Delivery>, now: Timestamp) -> Markup {
     let id = invitation.id.as_str();
     let status = invitation.status(now);
     html! {
@@ -118,6 +120,7 @@ fn row(invitation: &Invitation, mails: usize, now: Timestamp) -> Markup {
             dl {
                 (fact("Created", &relative_time(invitation.created_at, now)))
                 (fact(if status == Status::Expired { "Expired" } else { "Expires" }, &relative_time(invitation.expires_at, now)))
+                @if let Some(delivery) = delivery { (fact("Mail", &html! { (words(delivery)) })) }
             }
             p.foot {
                 code { (id) }
@@ -134,6 +137,12 @@ fn row(invitation: &Invitation, mails: usize, now: Timestamp) -> Markup {
 
 fn fact(name: &str, value: &Markup) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
+}
+
+/// The status of a mail with its reason, such as `Bounced (General)`.
+fn words(delivery: &Delivery) -> String {
+    let reason = delivery.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{}{reason}", delivery.status.as_str())
 }
 
 fn roles(invitation: &Invitation) -> Markup {
@@ -183,7 +192,7 @@ fn summary(invitations: &[Invitation], has_more: bool, now: Timestamp) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{directory::OrganizationRole, email_address::EmailAddress, ids::InvitationId};
+    use crate::domain::{delivery::DeliveryStatus, directory::OrganizationRole, email_address::EmailAddress};
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
     const EVIL: &str = "<script>alert(1)</script>\"'&";
@@ -206,7 +215,8 @@ mod tests {
 
     fn shown(invitations: Vec<Invitation>, has_more: bool) -> String {
         let tenant = TenantId::parse("t").unwrap();
-        list(&tenant, &Latest { invitations, has_more }, &MailCounts::new(), Some(EVIL), NOW).into_string()
+        list(&tenant, &Latest { invitations, has_more }, (&MailCounts::new(), &HashMap::new()), Some(EVIL), NOW)
+            .into_string()
     }
 
     #[test]
@@ -214,6 +224,26 @@ mod tests {
         let pages = [shown(vec![invitation(NOW)], false), shown(vec![], false), invalid_tenant(EVIL).into_string()];
         for page in pages {
             assert_eq!(page.matches("<script").count(), 1, "only the page's own: {page}");
+        }
+    }
+
+    #[test]
+    fn an_invitation_shows_how_its_mail_fared_where_that_is_known() {
+        let (tenant, invited) = (TenantId::parse("t").unwrap(), invitation(NOW));
+        let delivery = Delivery {
+            status: DeliveryStatus::Bounced,
+            permanent: true,
+            reason: Some("NoEmail".to_owned()),
+            smtp_status: None,
+            message_id: "m".to_owned(),
+            sent_at: NOW,
+            updated_at: NOW,
+        };
+        for (id, shows) in [(invited.id.clone(), true), (InvitationId::generate(NOW).unwrap(), false)] {
+            let (mails, deliveries) = (MailCounts::new(), HashMap::from([(id, delivery.clone())]));
+            let found = Latest { invitations: vec![invited.clone()], has_more: false };
+            let page = list(&tenant, &found, (&mails, &deliveries), None, NOW).into_string();
+            assert_eq!(page.contains("Bounced (NoEmail)"), shows, "{page}");
         }
     }
 

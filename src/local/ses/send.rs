@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{
     Mail, RenderingFailure, SesStandIn, check,
+    feedback::Accepted,
     rejection::Rejection,
     templates::{self, Rendered},
     wire::{Content, Message, NameAndValue, Payload, SendEmail, Template},
@@ -63,6 +64,7 @@ fn keep(ses: &SesStandIn, request: &SendEmail, from: &str, composed: Composed<'_
     let at = Timestamp::now();
     let id = format!("{:016x}-{call:08}-000000", at.as_millis());
     let to = request.destination.to.join(", ");
+    let is_rendered = composed.content.is_ok();
     match composed.content {
         Ok(content) => {
             let headers = headers(request, &content.subject, composed.headers);
@@ -76,6 +78,7 @@ fn keep(ses: &SesStandIn, request: &SendEmail, from: &str, composed: Composed<'_
             ses.account().record_rendering_failure(failure);
         }
     }
+    ses.account().publish(&Accepted { id: &id, at, request, is_rendered });
     id
 }
 

@@ -12,8 +12,8 @@ use crate::{
     common::operation::{
         INVITEE,
         Operation::{
-            self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, List, Message,
-            Revoke,
+            self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery,
+            List, Message, Revoke,
         },
     },
     helpers::{Answer, BUDGET, NOW, TestApp, body, rows},
@@ -224,7 +224,7 @@ impl Case {
         let count = |kind| rows::of_kind(&rows, kind).count();
         let (invitations, standings, members) = match self.operation {
             Create | CreateWithKey | CreateWithMail | CreateWithMailAndKey => (2, 2, 0),
-            List | Get | Message => (1, 1, 0),
+            List | Get | GetWithDelivery | Message => (1, 1, 0),
             Accept => (1, 1, 1),
             Revoke => (1, 0, 0),
             Delete => (0, 0, 0),
