@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`trigger`] | the kinds of event that invoke the function |
 //! | [`http`] | API Gateway's door: event, caller, route, body, response, errors as statuses |
+//! | [`changes`] | changes of the table → events about invitations |
 //! | [`invitations`] | the use cases: create, resend, end, find |
 //! | [`app`] | [`app::App`]: the settings, the store, the mailer; clients are built once |
 //! | [`mail`] | template choice, rendering, SES |
@@ -25,6 +26,7 @@
 //! | `local` (feature `local`) | gateway, token issuer, DynamoDB emulator, SES stand-in, pages to look at |
 
 pub mod app;
+pub mod changes;
 pub mod clock;
 pub mod config;
 #[cfg(feature = "cli")]

@@ -12,6 +12,7 @@
 //! | [`read`] | one invitation, a list, one row, a batch of rows |
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`standing`] | the standing of an address with an organization |
+//! | [`stream`] | the records of the table's stream |
 //! | [`recipient_rate_limit`] | the sends to a recipient, reserved and released |
 //! | `transaction` | transactions of labelled parts, and why one was cancelled |
 //! | `condition` | the condition that a row has not changed |
@@ -34,6 +35,7 @@ pub mod person;
 pub mod read;
 pub mod recipient_rate_limit;
 pub mod standing;
+pub mod stream;
 mod transaction;
 
 use std::collections::HashMap;

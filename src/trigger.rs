@@ -6,14 +6,17 @@
 use std::time::Duration;
 
 use lambda_runtime::{Context, LambdaEvent};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
     app::App,
+    changes::{self, Detail},
     clock::RequestClock,
     domain::timestamp::Timestamp,
     http::{self, event::ApiResponse},
     json::{self, RawFields},
+    store::stream,
 };
 
 /// Lambda's maximum timeout of a function.
@@ -26,6 +29,19 @@ const API_GATEWAY_LIMIT: Duration = Duration::from_secs(29);
 enum Trigger {
     /// A request to the API. It always gets a response, also for an error. Only the caller retries it.
     ApiRequest,
+    /// A batch of the table's stream, which an `EventBridge` Pipe hands over for enrichment. The response is the list of
+    /// events that it puts on the bus instead; an empty list puts none. It repeats a batch that fails.
+    TableChanges,
+}
+
+/// The response to an event, by its kind.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum TriggerResponse {
+    /// To a request to the API.
+    Api(ApiResponse),
+    /// To a batch of the table's stream: the details of the events.
+    Events(Vec<Detail>),
 }
 
 /// An event of an unknown kind.
@@ -37,7 +53,7 @@ pub struct UnknownEvent(String);
 ///
 /// # Errors
 /// [`UnknownEvent`], after it was logged with the event's type.
-pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<ApiResponse, UnknownEvent> {
+pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<TriggerResponse, UnknownEvent> {
     let LambdaEvent { payload, context } = event;
     let trigger = Trigger::of(&payload).inspect_err(|error| {
         tracing::error!(%error, request_id = %context.request_id, "invoked with an unknown event");
@@ -45,27 +61,41 @@ pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<ApiR
     match trigger {
         Trigger::ApiRequest => {
             let (clock, trace) = (request_clock(&context), context.xray_trace_id.as_deref());
-            Ok(http::handle_traced(app, payload.get(), clock, trace).await)
+            Ok(TriggerResponse::Api(http::handle_traced(app, payload.get(), clock, trace).await))
         }
+        Trigger::TableChanges => Ok(TriggerResponse::Events(changes::events(&records(&payload)))),
     }
 }
 
 impl Trigger {
-    /// Recognizes the kind of an event. API Gateway's events have a `requestContext` in both forms.
+    /// Recognizes the kind of an event. API Gateway's events have a `requestContext` in both forms. A Pipe hands over a
+    /// list: at least one of its records says that it is DynamoDB's, and a record that says nothing is an unreadable one.
     fn of(event: &RawValue) -> Result<Self, UnknownEvent> {
         let fields = json::fields(event);
         if fields.contains_key("requestContext") {
             return Ok(Self::ApiRequest);
         }
-        Err(UnknownEvent(description(&fields)))
+        let records: Vec<RawFields<'_>> = records(event).into_iter().map(json::fields).collect();
+        if records.iter().any(|record| text(record, "eventSource").as_deref() == Some(stream::EVENT_SOURCE)) {
+            return Ok(Self::TableChanges);
+        }
+        Err(UnknownEvent(description(records.first().unwrap_or(&fields))))
     }
+}
+
+/// The elements of an event that is a list; empty for any other.
+fn records(event: &RawValue) -> Vec<&RawValue> {
+    serde_json::from_str(event.get()).unwrap_or_default()
+}
+
+fn text(fields: &RawFields<'_>, name: &str) -> Option<String> {
+    fields.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok())
 }
 
 /// The type of an event for the log: the `detail-type` or `source` of `EventBridge`, or `Records` for streams and
 /// queues.
 fn description(fields: &RawFields<'_>) -> String {
-    let text = |name| fields.get(name).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    let named = text("detail-type").or_else(|| text("source")).or_else(|| text("eventSource"));
+    let named = ["detail-type", "source", "eventSource"].into_iter().find_map(|name| text(fields, name));
     let name = named.unwrap_or_else(|| if fields.contains_key("Records") { "Records" } else { "unnamed" }.to_owned());
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
@@ -94,7 +124,11 @@ mod tests {
             (r#"{"httpMethod":"GET","requestContext":{"authorizer":null}}"#, Ok(Trigger::ApiRequest), "a REST API"),
             (r#"{"detail-type":"Email Bounced","source":"aws.ses","detail":{}}"#, Err("Email Bounced"), "EventBridge"),
             (r#"{"source":"aws.events"}"#, Err("aws.events"), "a schedule"),
-            (r#"{"Records":[{"eventSource":"aws:dynamodb"}]}"#, Err("Records"), "a stream"),
+            (r#"{"Records":[{"eventSource":"aws:dynamodb"}]}"#, Err("Records"), "a stream without a Pipe"),
+            (r#"[{"eventSource":"aws:dynamodb","dynamodb":{}}]"#, Ok(Trigger::TableChanges), "a Pipe"),
+            (r#"[5,{"eventSource":"aws:dynamodb"}]"#, Ok(Trigger::TableChanges), "a Pipe, with a bad record"),
+            (r#"[{"eventSource":"aws:sqs"}]"#, Err("aws:sqs"), "a Pipe from elsewhere"),
+            (r#"{"requestContext":{},"body":"[{\"eventSource\":\"aws:dynamodb\"}]"}"#, Ok(Trigger::ApiRequest), "a forgery"),
             (r#"{"detail-type":"a\nb"}"#, Err("ab"), "a line end"),
             ("{}", Err("unnamed"), "nothing"),
             ("[]", Err("unnamed"), "a list"),

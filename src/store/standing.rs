@@ -94,6 +94,11 @@ impl Standing {
         Self::names_pending(row, id) || text(row, PENDING_INVITATION_ID) == Some(id.as_str())
     }
 
+    /// Tells that a row, readable or not, is a pending standing.
+    pub fn is_pending(row: &Item) -> bool {
+        text(row, STATE) == Some(Self::PENDING)
+    }
+
     /// Tells that a row is the pending standing of this invitation.
     pub fn names_pending(row: &Item, id: &InvitationId) -> bool {
         text(row, INVITATION_ID) == Some(id.as_str())
