@@ -63,7 +63,7 @@ enum EventType {
 #[derive(Debug)]
 struct Event {
     kind: EventType,
-    /// The time that the row tells in milliseconds; `None` where it tells none.
+    /// The time of it, if it is another than the stream's, which is in whole seconds.
     at: Option<Timestamp>,
     data: Data,
     previous_status: Option<Status>,
@@ -188,7 +188,7 @@ fn of_invitation(change: &TableChange, tenant: &TenantId) -> Result<Option<Event
             let old = read(old)?;
             let at = change.at.unwrap_or(old.updated_at);
             let status = old.status(at);
-            Ok(Some(Event::of_invitation(EventType::Deleted, None, old, at, Some(status))))
+            Ok(Some(Event::of_invitation(EventType::Deleted, Some(at), old, at, Some(status))))
         }
         (None, None) => Err(Unreadable),
     }
@@ -223,8 +223,8 @@ fn of_standing(change: &TableChange, tenant: &TenantId) -> Result<Option<Event>,
         expires_at: Some(expires_at),
         ..InvitationPart::of_key(change, Some(tenant))
     };
-    let previous_status = Some(Status::Pending);
-    Ok(Some(Event { previous_status, ..Event::of_part(EventType::Expired, data) }))
+    let (at, previous_status) = (change.at.or(Some(expires_at)), Some(Status::Pending));
+    Ok(Some(Event { at, previous_status, ..Event::of_part(EventType::Expired, data) }))
 }
 
 fn of_delivery(change: &TableChange, tenant: &TenantId) -> Result<Option<Event>, Unreadable> {

@@ -13,6 +13,8 @@
 //! | [`gateway`] | HTTP request → event → handler → HTTP response |
 //! | [`inbox`] | the page with the mail |
 //! | [`overview`] | the page with a tenant's invitations |
+//! | [`events`] | the page with the events |
+//! | [`stream`], [`pipe`] | the emulator's stream, and the pipe from it to the function |
 //! | `pages` | the common parts of the pages |
 //! | [`serve`], [`invoke`] | the commands `cargo dev` and `cargo dev invoke` |
 //! | [`banner`] | the output of `cargo dev` at its start |
@@ -20,6 +22,7 @@
 pub mod banner;
 pub mod demo;
 mod direct;
+pub mod events;
 pub mod gateway;
 mod guard;
 pub mod inbox;
@@ -27,8 +30,10 @@ pub mod invoke;
 pub mod issuer;
 pub mod overview;
 mod pages;
+pub mod pipe;
 mod relay;
 pub mod serve;
 pub mod ses;
 pub mod stack;
+pub mod stream;
 pub mod table;

@@ -34,13 +34,13 @@ enum Trigger {
     TableChanges,
 }
 
-/// The response to an event, by its kind.
+/// The output of an invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum TriggerResponse {
-    /// To a request to the API.
+pub enum Output {
+    /// The response to a request to the API.
     Api(ApiResponse),
-    /// To a batch of the table's stream: the details of the events.
+    /// The details of the events that a batch of the table's stream tells.
     Events(Vec<Detail>),
 }
 
@@ -53,7 +53,7 @@ pub struct UnknownEvent(String);
 ///
 /// # Errors
 /// [`UnknownEvent`], after it was logged with the event's type.
-pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<TriggerResponse, UnknownEvent> {
+pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<Output, UnknownEvent> {
     let LambdaEvent { payload, context } = event;
     let trigger = Trigger::of(&payload).inspect_err(|error| {
         tracing::error!(%error, request_id = %context.request_id, "invoked with an unknown event");
@@ -61,9 +61,9 @@ pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<Trig
     match trigger {
         Trigger::ApiRequest => {
             let (clock, trace) = (request_clock(&context), context.xray_trace_id.as_deref());
-            Ok(TriggerResponse::Api(http::handle_traced(app, payload.get(), clock, trace).await))
+            Ok(Output::Api(http::handle_traced(app, payload.get(), clock, trace).await))
         }
-        Trigger::TableChanges => Ok(TriggerResponse::Events(changes::events(&records(&payload)))),
+        Trigger::TableChanges => Ok(Output::Events(changes::events(&records(&payload)))),
     }
 }
 
@@ -89,7 +89,7 @@ fn records(event: &RawValue) -> Vec<&RawValue> {
 }
 
 fn text(fields: &RawFields<'_>, name: &str) -> Option<String> {
-    fields.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok())
+    serde_json::from_str(fields.get(name)?.get()).ok()
 }
 
 /// The type of an event for the log: the `detail-type` or `source` of `EventBridge`, or `Records` for streams and
@@ -128,7 +128,11 @@ mod tests {
             (r#"[{"eventSource":"aws:dynamodb","dynamodb":{}}]"#, Ok(Trigger::TableChanges), "a Pipe"),
             (r#"[5,{"eventSource":"aws:dynamodb"}]"#, Ok(Trigger::TableChanges), "a Pipe, with a bad record"),
             (r#"[{"eventSource":"aws:sqs"}]"#, Err("aws:sqs"), "a Pipe from elsewhere"),
-            (r#"{"requestContext":{},"body":"[{\"eventSource\":\"aws:dynamodb\"}]"}"#, Ok(Trigger::ApiRequest), "a forgery"),
+            (
+                r#"{"requestContext":{},"body":"[{\"eventSource\":\"aws:dynamodb\"}]"}"#,
+                Ok(Trigger::ApiRequest),
+                "a forgery",
+            ),
             (r#"{"detail-type":"a\nb"}"#, Err("ab"), "a line end"),
             ("{}", Err("unnamed"), "nothing"),
             ("[]", Err("unnamed"), "a list"),

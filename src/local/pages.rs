@@ -23,6 +23,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub(super) enum Place {
     Invitations,
     Inbox,
+    Events,
     /// A page that is not in the navigation, such as a mail.
     Elsewhere,
 }
@@ -63,6 +64,7 @@ pub(super) fn frame(title: &str, place: Place, body: &Markup) -> Markup {
                 nav.pages aria-label="Pages" {
                     (entry("/invitations", "Invitations", place == Place::Invitations))
                     (entry("/inbox", "Inbox", place == Place::Inbox))
+                    (entry("/events", "Events", place == Place::Events))
                 }
                 main { (body) }
             }

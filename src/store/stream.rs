@@ -45,8 +45,12 @@ impl TableChange {
         let text = |path: &str| record.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (event_id, sequence) = (text("/eventID"), text("/dynamodb/SequenceNumber"));
         let key = |name| text(&format!("/dynamodb/Keys/{name}/S"));
+        // The API spells them otherwise than Pipes and Lambda do: somebody may replay what `get-records` shows.
+        let identity = |name: &str, in_api: &str| {
+            text(&format!("/userIdentity/{name}")) + &text(&format!("/userIdentity/{in_api}"))
+        };
         let is_by_time_to_live =
-            text("/userIdentity/type") == "Service" && text("/userIdentity/principalId") == "dynamodb.amazonaws.com";
+            identity("type", "Type") == "Service" && identity("principalId", "PrincipalId") == "dynamodb.amazonaws.com";
         let at = record.pointer("/dynamodb/ApproximateCreationDateTime").and_then(time);
         let (pk, sk) = (key(keys::PK), key(keys::SK));
         let mut image = |path| record.pointer_mut(path).map(Value::take).and_then(item);
@@ -119,7 +123,10 @@ mod tests {
         assert_eq!((old["n"].clone(), old["b"].clone()), (AttributeValue::N("5".into()), AttributeValue::Bool(true)));
         assert_eq!(old["set"], AttributeValue::Ss(vec!["a".into(), "b".into()]));
         assert_eq!(old["roles"].as_l().unwrap()[0].as_m().unwrap()["id"], AttributeValue::S("r".into()));
-        assert_eq!((old["binary"].clone(), old["null"].clone()), (AttributeValue::Null(true), AttributeValue::Null(true)));
+        assert_eq!(
+            (old["binary"].clone(), old["null"].clone()),
+            (AttributeValue::Null(true), AttributeValue::Null(true))
+        );
         assert_eq!((change.id.as_str(), change.pk.as_str(), change.sk.as_str()), ("e", "TENANT#t", "x"));
         assert_eq!(change.sequence, format!("{}111", "0".repeat(37)));
         assert_eq!(change.at, Some(Timestamp::from_millis(1_479_499_740_000)));
@@ -137,6 +144,11 @@ mod tests {
     fn only_dynamodb_itself_deletes_by_time_to_live() {
         for (identity, expected, reason) in [
             (json!({ "type": "Service", "principalId": "dynamodb.amazonaws.com" }), true, "time to live"),
+            (
+                json!({ "Type": "Service", "PrincipalId": "dynamodb.amazonaws.com" }),
+                true,
+                "the same, as the API spells it",
+            ),
             (json!({ "type": "Service", "principalId": "other.amazonaws.com" }), false, "another service"),
             (json!({ "type": "User", "principalId": "dynamodb.amazonaws.com" }), false, "another type"),
             (json!(null), false, "a request"),
@@ -147,7 +159,9 @@ mod tests {
 
     #[test]
     fn a_record_of_another_form_is_empty() {
-        for record in [json!(null), json!([]), json!("x"), json!({ "dynamodb": 5 }), json!({ "dynamodb": { "Keys": [] } })] {
+        for record in
+            [json!(null), json!([]), json!("x"), json!({ "dynamodb": 5 }), json!({ "dynamodb": { "Keys": [] } })]
+        {
             let change = read(&record);
             assert_eq!((change.pk, change.sk, change.old, change.new), Default::default(), "{record}");
         }

@@ -29,10 +29,12 @@ impl Gateway {
     }
 
     async fn start_with(options: StackOptions) -> Self {
+        let has_stream = options.has_stream;
         let mut stack = Stack::start(options).await.unwrap();
         let app = Arc::new(stack.app(|_| None).await.unwrap());
         let (listener, url) = stack::listen(0, "--port").await.unwrap();
-        stack.serve(listener, serve::router(app, Arc::clone(&stack.ses), url.clone()));
+        let events = if has_stream { stack.publish_events(&app).unwrap() } else { Arc::default() };
+        stack.serve(listener, serve::router(app, Arc::clone(&stack.ses), events, url.clone()));
         Self { url, client: reqwest::Client::new(), stack }
     }
 

@@ -28,6 +28,7 @@ AWS_METRICS = {
         {"ReadThrottleEvents", "WriteThrottleEvents", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"}
         | {"TransactionConflict"},
     ),
+    "AWS/SQS": (["QueueName"], {"ApproximateNumberOfMessagesVisible"}),
     "AWS/SES": (["ses:configuration-set"], {"Reputation.BounceRate", "Reputation.ComplaintRate"}),
 }
 INDEXES = {"byOrganization", "byInvitee", "byInviter"}
@@ -38,6 +39,7 @@ VALUES = {
     "TableName": "<InvitationsTable>",
     "ses:configuration-set": "<ConfigurationSet>",
     "Resource": "<OrganizationInvitationsFunction>:live",
+    "QueueName": "<DeadLetterQueue.QueueName>",
 }
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:alarms"
 
@@ -73,7 +75,7 @@ def metrics_of(alarm):
 
 
 def test_every_alarm_watches_a_metric_that_exists(deploy):
-    stack = deploy()
+    stack = deploy(Events="on")
     for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
         watched = list(metrics_of(alarm["Properties"]))
         assert watched
@@ -112,6 +114,8 @@ ApiClientErrorsAlarm MailRefusedAlarm MailUnknownAlarm"""
 def test_few_things_wake_somebody_and_the_others_are_on_the_dashboard(deploy):
     stack = deploy()
     assert sorted(stack.of_type("AWS::CloudWatch::Alarm")) == sorted(PAGING.split())
+    with_events = deploy(Events="on").of_type("AWS::CloudWatch::Alarm")
+    assert sorted(with_events) == sorted([*PAGING.split(), "DeadLetterAlarm"])
     shown = {(line[1], *line[4:]) for line in lines_of(stack)}
     for metric in "Throttles Duration TransactionConflict RenderingFailure UnreadableRows".split():
         assert (metric,) in shown
@@ -122,14 +126,14 @@ def test_few_things_wake_somebody_and_the_others_are_on_the_dashboard(deploy):
 
 
 def test_no_alarm_sounds_because_nobody_calls(deploy):
-    for name, alarm in deploy().of_type("AWS::CloudWatch::Alarm").items():
+    for name, alarm in deploy(Events="on").of_type("AWS::CloudWatch::Alarm").items():
         assert alarm["Properties"]["TreatMissingData"] == "notBreaching", name
         assert alarm["Properties"]["AlarmDescription"].endswith("."), name
 
 
 @pytest.mark.parametrize("overrides, actions", [({}, None), ({"AlarmTopicArn": TOPIC}, [TOPIC])])
 def test_the_topic_is_told_of_every_alarm_and_of_its_end(deploy, overrides, actions):
-    for name, alarm in deploy(**overrides).of_type("AWS::CloudWatch::Alarm").items():
+    for name, alarm in deploy(Events="on", **overrides).of_type("AWS::CloudWatch::Alarm").items():
         assert alarm["Properties"].get("AlarmActions") == actions, name
         assert alarm["Properties"].get("OKActions") == actions, name
 
@@ -138,8 +142,9 @@ def widgets(stack):
     return json.loads(stack.properties("Dashboard")["DashboardBody"])["widgets"]
 
 
-def test_the_dashboard_shows_every_alarm(deploy):
-    stack = deploy()
+@pytest.mark.parametrize("events", ["on", "off"])
+def test_the_dashboard_shows_every_alarm(deploy, events):
+    stack = deploy(Events=events)
     [shown] = [widget["properties"]["alarms"] for widget in widgets(stack) if widget["type"] == "alarm"]
     assert sorted(shown) == sorted(f"<{name}.Arn>" for name in stack.of_type("AWS::CloudWatch::Alarm"))
 
