@@ -100,3 +100,22 @@ async fn list(State(events): State<Arc<EventList>>, Query(PageQuery { invitation
 async fn json(State(events): State<Arc<EventList>>) -> Json<Vec<BusEvent>> {
     Json(events.all())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_latest_events_of_both_directions_stay_newest_first() {
+        let events = EventList::default();
+        (0..MOST).for_each(|number| events.record_outgoing(json!({ "data": { "id": number } })));
+        events.record_incoming(json!({ "mail": { "tags": { "invitation": ["i"] } } }));
+        let all = events.all();
+        assert_eq!(all.len(), MOST);
+        assert_eq!((all[0].direction, all[0].invitation_id()), (Direction::In, Some("i")));
+        assert_eq!((all[1].direction, &all[1].detail["data"]["id"]), (Direction::Out, &json!(MOST - 1)));
+        assert_eq!(all[MOST - 1].detail["data"]["id"], 1, "the oldest has gone");
+    }
+}

@@ -1,4 +1,5 @@
-//! `cargo dev invoke`: replays one event over a fresh stack, and shows the response and the mail.
+//! `cargo dev invoke`: replays one event over a fresh stack, and shows the response and the mail, or what else the
+//! function returns.
 
 use std::{
     fmt::Write,
@@ -7,14 +8,19 @@ use std::{
     time::Duration,
 };
 
+use lambda_runtime::{Context, LambdaEvent};
 use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::{
     ses::{Mail, RenderingFailure},
     stack::{Stack, StackError, StackOptions},
 };
-use crate::{clock::RequestClock, http};
+use crate::{
+    clock::RequestClock,
+    http,
+    trigger::{self, Output},
+};
 
 /// The time that API Gateway waits for a response.
 const PATIENCE: Duration = Duration::from_secs(29);
@@ -40,8 +46,16 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     let event = read(path)?;
     let stack = Stack::start(StackOptions::default()).await?;
     let app = stack.app(|name| std::env::var(name).ok()).await?;
-    let response = http::handle(&app, &event, RequestClock::with_budget(PATIENCE)).await;
-    let mut shown = show_response(&serde_json::to_value(&response).unwrap_or_default());
+    let output = trigger::handle(&app, LambdaEvent::new(event.clone(), Context::default())).await;
+    let output = match output {
+        Ok(output) => output,
+        // What the fuzzer found is replayed as it was found: as a request, whatever else it may be.
+        Err(_) => Output::Api(http::handle(&app, event.get(), RequestClock::with_budget(PATIENCE)).await),
+    };
+    let mut shown = match &output {
+        Output::Api(response) => show_response(&serde_json::to_value(response).unwrap_or_default()),
+        other => indented(&serde_json::to_string(other).unwrap_or_default()) + "\n",
+    };
     // In the order of sending: oldest first.
     stack.ses.mails().iter().rev().for_each(|mail| shown.push_str(&show_mail(mail)));
     stack.ses.rendering_failures().iter().rev().for_each(|failure| shown.push_str(&show_failure(failure)));
@@ -52,11 +66,10 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
 
 /// Reads the event. A file that is not JSON is an error, although the function would respond to it, because it is
 /// probably the wrong file.
-fn read(path: &Path) -> Result<String, InvokeError> {
+fn read(path: &Path) -> Result<Box<RawValue>, InvokeError> {
     let unreadable = |reason: String| InvokeError::Unreadable { path: path.to_owned(), reason };
     let event = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    serde_json::from_str::<Value>(&event).map_err(|error| unreadable(format!("it is not JSON: {error}")))?;
-    Ok(event)
+    serde_json::from_str(&event).map_err(|error| unreadable(format!("it is not JSON: {error}")))
 }
 
 fn show_response(response: &Value) -> String {

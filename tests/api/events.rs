@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
+use lambda_runtime::{Context, LambdaEvent};
+use organization_invitations::trigger;
 use serde_json::{Value, value::RawValue};
 
 use crate::helpers::{Answer, TestApp};
@@ -139,6 +141,27 @@ const ROWS: &[Row] = &[
     refused("fails-unknown-operation", 404, "entity.not_found", "mailing again is called message"),
 ];
 
+/// Batches of the table's stream, with the events that the function makes of them.
+#[rustfmt::skip]
+const CHANGES: &[(&str, &[&str], &str)] = &[
+    ("changes", &["Created", "Updated", "Accepted", "Revoked", "Deleted"], "two invitations and their standings"),
+    ("changes-expired", &["Expired", "Expired"], "by time to live, and by a new one; the end of a retention is no event"),
+    ("changes-delivery", &["DeliveryUpdated", "DeliveryUpdated"], "sent, then bounced"),
+    ("changes-unreadable", &["Unreadable", "Created"], "a row without its address, and a good one"),
+];
+
+#[tokio::test]
+async fn every_batch_of_changes_gives_the_events_of_its_row() {
+    let app = TestApp::start().await;
+    for (file, expected, reason) in CHANGES {
+        let event = LambdaEvent::new(serde_json::from_str(&read(file)).unwrap(), Context::default());
+        let output = serde_json::to_value(trigger::handle(&app.app, event).await.unwrap()).unwrap();
+        let types: Vec<&str> = output.as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
+        let expected: Vec<String> = expected.iter().map(|kind| format!("OrganizationInvitation.{kind}")).collect();
+        assert_eq!(types, expected, "{file}: {reason}");
+    }
+}
+
 #[tokio::test]
 async fn every_event_is_answered_as_its_row_says() {
     let app = TestApp::start().await;
@@ -232,12 +255,13 @@ fn every_event_has_a_row_and_every_row_an_event() {
         .map(|entry| entry.expect("an entry").file_name())
         .map(|name| name.to_string_lossy().into_owned())
         .collect();
-    let rows: BTreeSet<String> = ROWS.iter().map(|row| format!("{}.json", row.file)).collect();
+    let named = ROWS.iter().map(|row| row.file).chain(CHANGES.iter().map(|(file, ..)| *file));
+    let rows: BTreeSet<String> = named.map(|file| format!("{file}.json")).collect();
     assert_eq!(files, rows);
-    assert_eq!(rows.len(), ROWS.len(), "a file has two rows");
+    assert_eq!(rows.len(), ROWS.len() + CHANGES.len(), "a file has two rows");
 }
 
-/// The text of every event, by the name of its file.
+/// The text of every request, by the name of its file.
 pub fn all() -> impl Iterator<Item = (&'static str, String)> {
     ROWS.iter().map(|row| (row.file, read(row.file)))
 }

@@ -7,6 +7,7 @@
 )]
 
 mod capacity;
+mod changes;
 mod concurrency;
 mod connector;
 mod crash;

@@ -38,8 +38,8 @@ fn row(event: &BusEvent) -> Markup {
     };
     let detail = serde_json::to_string_pretty(&event.detail).unwrap_or_default();
     html! {
-        details.row {
-            summary {
+        details {
+            summary.row {
                 span.to { (name(&event.detail)) }
                 span.subject { bdi { (about(event)) } }
                 (time(event.at))
