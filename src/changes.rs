@@ -16,19 +16,18 @@
 //! | delivery | new, or another outcome | `DeliveryUpdated` |
 //! | any of these | cannot be read, where it would give an event | `Unreadable` |
 
-use serde::{Serialize, Serializer};
+mod event;
+
 use serde_json::value::{RawValue, to_raw_value};
 
+use self::event::{Delivery, Event, EventJson, EventType, InvitationPart};
 use crate::{
     domain::{
         ids::{InvitationId, TenantId},
         invitation::{Invitation, Status},
-        timestamp::Timestamp,
     },
     store::{
-        Item,
-        items::{self, text, time},
-        keys,
+        Item, items, keys,
         standing::{PendingInvitation, Standing},
         stream::TableChange,
     },
@@ -36,98 +35,6 @@ use crate::{
 
 /// An event, as the JSON of its `detail`.
 pub type Detail = Box<RawValue>;
-
-/// What has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-enum EventType {
-    #[serde(rename = "OrganizationInvitation.Created")]
-    Created,
-    #[serde(rename = "OrganizationInvitation.Accepted")]
-    Accepted,
-    #[serde(rename = "OrganizationInvitation.Revoked")]
-    Revoked,
-    #[serde(rename = "OrganizationInvitation.Expired")]
-    Expired,
-    #[serde(rename = "OrganizationInvitation.Deleted")]
-    Deleted,
-    #[serde(rename = "OrganizationInvitation.Updated")]
-    Updated,
-    #[serde(rename = "OrganizationInvitation.DeliveryUpdated")]
-    DeliveryUpdated,
-    /// A row that a program other than the function wrote.
-    #[serde(rename = "OrganizationInvitation.Unreadable")]
-    Unreadable,
-}
-
-/// An event before its record's identifier and position are added.
-#[derive(Debug)]
-struct Event {
-    kind: EventType,
-    /// The time of it, if it is another than the stream's, which is in whole seconds.
-    at: Option<Timestamp>,
-    data: Data,
-    previous_status: Option<Status>,
-    delivery: Option<Delivery>,
-}
-
-/// The invitation.
-#[derive(Debug)]
-enum Data {
-    /// From its own row, as of a time.
-    Invitation(Box<Invitation>, Timestamp),
-    /// From another row, which knows a part of it.
-    Part(InvitationPart),
-}
-
-/// The keys of an invitation that another row knows, in the order of the invitation's own. The others are absent, which
-/// is something else than null.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InvitationPart {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tenant_id: Option<TenantId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<InvitationId>,
-    /// The address in lower case.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invitee: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organization_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Status>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<Timestamp>,
-}
-
-/// The outcome of the latest message, as a delivery row has it.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Delivery {
-    status: String,
-    permanent: bool,
-    reason: Option<String>,
-    smtp_status: Option<String>,
-    message_id: Option<String>,
-    sent_at: Option<Timestamp>,
-    updated_at: Option<Timestamp>,
-}
-
-/// The JSON of an event. The order of the fields is part of the contract.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EventJson<'a> {
-    id: &'a str,
-    #[serde(rename = "type")]
-    kind: EventType,
-    timestamp: Option<Timestamp>,
-    sequence: &'a str,
-    tenant_id: Option<&'a TenantId>,
-    data: &'a Data,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    previous_status: Option<Status>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delivery: Option<&'a Delivery>,
-}
 
 /// A row that cannot be read.
 #[derive(Debug)]
@@ -242,60 +149,4 @@ fn unreadable(change: &TableChange, tenant: Option<&TenantId>) -> Event {
     let (tenant, invitation_id) = (tenant.map(TenantId::as_str), data.id.as_ref().map(InvitationId::as_str));
     tracing::error!(tenant, invitation_id, event_id = change.id, "unreadable row in the table's stream");
     Event::of_part(EventType::Unreadable, data)
-}
-
-impl Event {
-    /// An event with the whole invitation, as of `now`.
-    fn of_invitation(
-        kind: EventType,
-        at: Option<Timestamp>,
-        invitation: Invitation,
-        now: Timestamp,
-        previous_status: Option<Status>,
-    ) -> Self {
-        Self { kind, at, data: Data::Invitation(Box::new(invitation), now), previous_status, delivery: None }
-    }
-
-    fn of_part(kind: EventType, part: InvitationPart) -> Self {
-        Self { kind, at: None, data: Data::Part(part), previous_status: None, delivery: None }
-    }
-}
-
-impl Serialize for Data {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Invitation(invitation, now) => invitation.entity(*now).serialize(serializer),
-            Self::Part(part) => part.serialize(serializer),
-        }
-    }
-}
-
-impl InvitationPart {
-    /// What the key of a changed row tells of its invitation.
-    fn of_key(change: &TableChange, tenant: Option<&TenantId>) -> Self {
-        let (organization_id, invitee) = keys::standing_parts(&change.sk).unzip();
-        Self {
-            tenant_id: tenant.cloned(),
-            id: keys::invitation_id(&change.sk),
-            invitee: invitee.map(str::to_owned),
-            organization_id: organization_id.map(str::to_owned),
-            ..Self::default()
-        }
-    }
-}
-
-impl Delivery {
-    /// Reads a delivery row; `None` if it has no status.
-    fn read(row: &Item) -> Option<Self> {
-        let owned = |name| text(row, name).map(str::to_owned);
-        Some(Self {
-            status: owned("status")?,
-            permanent: row.get("permanent").and_then(|value| value.as_bool().ok()).copied().unwrap_or_default(),
-            reason: owned("reason"),
-            smtp_status: owned("smtpStatus"),
-            message_id: owned("messageId"),
-            sent_at: time(row, "sentAt"),
-            updated_at: time(row, "updatedAt"),
-        })
-    }
 }

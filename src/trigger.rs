@@ -37,6 +37,7 @@ enum Trigger {
 /// The output of an invocation.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "an invocation has one")]
 pub enum Output {
     /// The response to a request to the API.
     Api(ApiResponse),

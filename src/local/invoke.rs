@@ -54,7 +54,7 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     };
     let mut shown = match &output {
         Output::Api(response) => show_response(&serde_json::to_value(response).unwrap_or_default()),
-        other => indented(&serde_json::to_string(other).unwrap_or_default()) + "\n",
+        other @ Output::Events(_) => indented(&serde_json::to_string(other).unwrap_or_default()) + "\n",
     };
     // In the order of sending: oldest first.
     stack.ses.mails().iter().rev().for_each(|mail| shown.push_str(&show_mail(mail)));

@@ -4,7 +4,10 @@
 //! So its table of records gets an index and a trigger, before the emulator opens it. Both refer to the schema of the
 //! version that `Cargo.toml` pins.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use dynoxide::{
     Database,
@@ -25,6 +28,9 @@ const PREPARE: &str = "
         DELETE FROM _stream_records WHERE id <= NEW.id - 50000;
     END;";
 
+/// The databases in memory so far, in this process.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
 /// Opens the database in the file `path` so that it can have a stream; without a path, one in memory.
 ///
 /// # Errors
@@ -32,46 +38,22 @@ const PREPARE: &str = "
 pub(super) fn open(path: Option<&Path>) -> Result<Database, String> {
     if let Some(path) = path {
         let path = path.to_str().ok_or("its name is not UTF-8")?;
-        prepare(path)?;
+        drop(prepare(path)?);
         return Database::new(path).map_err(|error| error.to_string());
     }
-    // Only a database in a file can be changed beside the emulator, which then copies it.
-    let file = Prepared::new()?;
-    prepare(&file.path()?)?;
+    // The emulator's own database in memory cannot be reached from here. It copies this one, whose name is no other's.
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("file:organization-invitations-{number}?mode=memory&cache=shared");
+    let _prepared = prepare(&name)?;
     let database = Database::memory().map_err(|error| error.to_string())?;
-    database.restore_from(&file.path()?).map_err(|error| error.to_string())?;
+    database.restore_from(&name).map_err(|error| error.to_string())?;
     Ok(database)
 }
 
-fn prepare(path: &str) -> Result<(), String> {
+fn prepare(path: &str) -> Result<Storage, String> {
     let storage = Storage::new(path).map_err(|error| error.to_string())?;
-    storage.conn().execute_batch(PREPARE).map_err(|error| error.to_string())
-}
-
-/// A directory for one file, which is deleted with it.
-struct Prepared(PathBuf);
-
-impl Prepared {
-    fn new() -> Result<Self, String> {
-        let mut name = [0; 8];
-        getrandom::fill(&mut name).map_err(|error| error.to_string())?;
-        let directory =
-            std::env::temp_dir().join(format!("organization-invitations-{:016x}", u64::from_be_bytes(name)));
-        std::fs::create_dir(&directory).map_err(|error| error.to_string())?;
-        Ok(Self(directory))
-    }
-
-    /// The file. `SQLite`'s own lie beside it.
-    fn path(&self) -> Result<String, String> {
-        let path = self.0.join("prepared.db").into_os_string().into_string();
-        path.map_err(|_| "the directory for temporary files has a name that is not UTF-8".to_owned())
-    }
-}
-
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    storage.conn().execute_batch(PREPARE).map_err(|error| error.to_string())?;
+    Ok(storage)
 }
 
 /// Reads a table's stream.
@@ -110,5 +92,32 @@ impl StreamReader {
         let read = self.database.get_records(request)?;
         self.iterator = read.next_shard_iterator.unwrap_or_default();
         Ok(read.records.iter().filter_map(|record| serde_json::to_value(record).ok()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_record_is_found_by_the_index_and_old_ones_go() {
+        let storage = prepare("file:organization-invitations-test?mode=memory&cache=shared").unwrap();
+        let insert = |number: i64| {
+            let number = number.to_string();
+            storage.insert_stream_record("t", "INSERT", "{}", None, None, &number, "s", 0).unwrap();
+        };
+        (1..=52_000).for_each(insert);
+        // The emulator's own queries.
+        for query in [
+            "SELECT COALESCE(MAX(CAST(sequence_number AS INTEGER)), 0) + 1 FROM _stream_records WHERE table_name = 't'",
+            "SELECT event_name FROM _stream_records WHERE table_name = 't' AND shard_id = 's' \
+             AND CAST(sequence_number AS INTEGER) > 51990 ORDER BY CAST(sequence_number AS INTEGER) ASC LIMIT 5",
+        ] {
+            let plan =
+                storage.conn().query_row(&format!("EXPLAIN QUERY PLAN {query}"), [], |row| row.get::<_, String>(3));
+            assert!(plan.unwrap().contains("_stream_records_in_order"), "{query}");
+        }
+        let kept = storage.conn().query_row("SELECT COUNT(*) FROM _stream_records", [], |row| row.get::<_, i64>(0));
+        assert_eq!(kept.unwrap(), 50_000);
     }
 }

@@ -299,7 +299,8 @@ ARNS = {
     r"<InvitationsTable\.StreamArn>": f"arn:aws:dynamodb:{HERE}:table/t/stream/s",
     r"<EventBus\.Arn>": f"arn:aws:events:{HERE}:event-bus/b",
     r"<DeadLetterQueue\.Arn>": f"arn:aws:sqs:{HERE}:q",
-    rf"<{FUNCTION}Aliaslive>": f"arn:aws:lambda:{HERE}:function:f:live",
+    # IAM's list has no format for the ARN of an alias, but a policy takes one.
+    rf"<{FUNCTION}Aliaslive>": f"arn:aws:lambda:{HERE}:function:f",
     rf"<{FUNCTION}\.Arn>(:\*)?": f"arn:aws:lambda:{HERE}:function:f",
 }
 

@@ -187,7 +187,9 @@ fn judge(told: &Told, events: &[String]) {
     for (id, events) in &mut by_invitation {
         events.sort_by_key(|event| event["sequence"].as_str());
         let kinds: Vec<&str> = events.iter().map(|event| kind(event)).collect();
-        kinds.iter().for_each(|kind| *counts.entry(kind).or_default() += 1);
+        for kind in &kinds {
+            *counts.entry(kind).or_default() += 1;
+        }
         let Some((_, expires_at)) = created.get(*id) else {
             assert_eq!(kinds, ["Created", "Deleted"], "{id} was rolled back");
             rolled_back += 1;
