@@ -7,6 +7,7 @@
 //! | [`trigger`] | the kinds of event that invoke the function |
 //! | [`http`] | API Gateway's door: event, caller, route, body, response, errors as statuses |
 //! | [`feedback`] | SES's events about the mail, from `EventBridge` |
+//! | [`changes`] | changes of the table → events about invitations |
 //! | [`invitations`] | the use cases: create, resend, end, find, delivery |
 //! | [`app`] | [`app::App`]: the settings, the store, the mailer; clients are built once |
 //! | [`mail`] | template choice, rendering, SES |
@@ -33,6 +34,7 @@
 pub mod app;
 #[cfg(test)]
 mod arbitrary;
+pub mod changes;
 pub mod clock;
 pub mod config;
 #[cfg(test)]

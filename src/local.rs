@@ -14,7 +14,9 @@
 //! | [`gateway`] | HTTP request → event → handler → HTTP response |
 //! | [`inbox`] | the page with the mail |
 //! | [`overview`] | the page with a tenant's invitations |
+//! | [`events`] | the page with the events |
 //! | `reference` | the page with the API reference |
+//! | [`stream`], [`pipe`] | the emulator's stream, and the pipe from it to the function |
 //! | `pages` | the common parts of the pages |
 //! | [`log`] | the lines of the log |
 //! | [`serve`], [`invoke`] | the commands `cargo dev` and `cargo dev invoke` |
@@ -23,6 +25,7 @@
 pub mod banner;
 pub mod demo;
 mod direct;
+pub mod events;
 pub(crate) mod feedback;
 pub(crate) mod gateway;
 mod guard;
@@ -32,9 +35,11 @@ pub mod issuer;
 pub mod log;
 pub(crate) mod overview;
 mod pages;
+pub mod pipe;
 mod reference;
 mod relay;
 pub mod serve;
 pub mod ses;
 pub mod stack;
+pub mod stream;
 pub(crate) mod table;

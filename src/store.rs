@@ -13,6 +13,7 @@
 //! | [`read`] | one invitation, a list, one row, a batch of rows |
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`standing`] | the standing of an address with an organization |
+//! | [`stream`] | the records of the table's stream |
 //! | [`recipient_rate_limit`] | the sends to a recipient, reserved and released |
 //! | `transaction` | transactions of labelled parts, and the reasons of a cancellation |
 //! | `condition` | the condition that a row has not changed |
@@ -30,12 +31,13 @@ pub(crate) mod idempotency;
 pub mod items;
 pub(crate) mod keys;
 #[cfg(feature = "cli")]
-pub(crate) mod members;
+pub mod members;
 #[cfg(feature = "cli")]
 pub(crate) mod person;
 pub(crate) mod read;
 pub mod recipient_rate_limit;
 pub(crate) mod standing;
+pub(crate) mod stream;
 mod transaction;
 
 use std::collections::HashMap;

@@ -11,11 +11,13 @@ use serde_json::value::RawValue;
 
 use crate::{
     app::App,
+    changes::{self, Detail},
     clock::RequestClock,
     domain::{error::Error, timestamp::Timestamp},
     feedback,
     http::{self, event::ApiResponse},
     json::{self, RawFields},
+    store::stream,
 };
 
 /// Lambda's maximum timeout of a function.
@@ -35,6 +37,9 @@ enum Trigger {
     /// An event of SES about a mail, from `EventBridge`. Nobody waits for a response. Lambda retries after an error, and
     /// then keeps the event in the dead-letter queue.
     MailFeedback,
+    /// A batch of the table's stream, which an `EventBridge` Pipe hands over for enrichment. The response is the list of
+    /// events that it puts on the bus instead; an empty list puts none. It repeats a batch that fails.
+    TableChanges,
 }
 
 /// The output of an invocation.
@@ -44,6 +49,8 @@ enum Trigger {
 pub enum Output {
     /// The response to a request to the API.
     Api(ApiResponse),
+    /// The details of the events that a batch of the table's stream tells.
+    Events(Vec<Detail>),
     /// Nothing, which is null in JSON: nobody waits for it.
     Nothing,
 }
@@ -84,22 +91,37 @@ pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<Outp
             let recorded = Box::pin(feedback::handle(app, &payload, clock)).await;
             recorded.map(|()| Output::Nothing).map_err(InvocationError::Feedback)
         }
+        Trigger::TableChanges => Ok(Output::Events(changes::events(&records(&payload)))),
     }
 }
 
 impl Trigger {
     /// Recognizes the kind of an event. API Gateway's events have a `requestContext` in both forms, and callers choose
     /// nothing beside it; events of `EventBridge` have none. A record of Lambda's dead letters has one too, beside the
-    /// event itself, and must not be answered as if it were a request.
+    /// event itself, and must not be answered as if it were a request. A Pipe hands over a list: at least one of its
+    /// records says that it is DynamoDB's, and a record that says nothing is an unreadable one.
     fn of(event: &RawValue) -> Result<Self, UnknownEvent> {
         let fields = json::fields(event);
         match (fields.contains_key("requestContext"), text(&fields, "source")) {
             (true, _) if fields.contains_key(DEAD_LETTER) => Err(UnknownEvent(DEAD_LETTER.to_owned())),
             (true, _) => Ok(Self::ApiRequest),
             (false, Some(source)) if source == feedback::SOURCE => Ok(Self::MailFeedback),
-            (false, _) => Err(UnknownEvent(description(&fields))),
+            (false, _) => Self::of_records(event, &fields),
         }
     }
+
+    fn of_records(event: &RawValue, fields: &RawFields<'_>) -> Result<Self, UnknownEvent> {
+        let records: Vec<RawFields<'_>> = records(event).into_iter().map(json::fields).collect();
+        if records.iter().any(|record| text(record, "eventSource").as_deref() == Some(stream::EVENT_SOURCE)) {
+            return Ok(Self::TableChanges);
+        }
+        Err(UnknownEvent(description(records.first().unwrap_or(fields))))
+    }
+}
+
+/// The elements of an event that is a list; empty for any other.
+fn records(event: &RawValue) -> Vec<&RawValue> {
+    serde_json::from_str(event.get()).unwrap_or_default()
 }
 
 fn text(fields: &RawFields<'_>, name: &str) -> Option<String> {
@@ -157,7 +179,15 @@ mod tests {
             (r#"{"detail":{"source":"aws.ses"},"body":"{\"source\":\"aws.ses\"}"}"#, Err("unnamed"), "further inside"),
             (r#"{"detail-type":"Order Placed","source":"shop"}"#, Err("Order Placed"), "EventBridge"),
             (r#"{"source":"aws.events"}"#, Err("aws.events"), "a schedule"),
-            (r#"{"Records":[{"eventSource":"aws:dynamodb"}]}"#, Err("Records"), "a stream"),
+            (r#"{"Records":[{"eventSource":"aws:dynamodb"}]}"#, Err("Records"), "a stream without a Pipe"),
+            (r#"[{"eventSource":"aws:dynamodb","dynamodb":{}}]"#, Ok(Trigger::TableChanges), "a Pipe"),
+            (r#"[5,{"eventSource":"aws:dynamodb"}]"#, Ok(Trigger::TableChanges), "a Pipe, with a bad record"),
+            (r#"[{"eventSource":"aws:sqs"}]"#, Err("aws:sqs"), "a Pipe from elsewhere"),
+            (
+                r#"{"requestContext":{},"body":"[{\"eventSource\":\"aws:dynamodb\"}]"}"#,
+                Ok(Trigger::ApiRequest),
+                "a forgery",
+            ),
             (r#"{"detail-type":"a\nb"}"#, Err("ab"), "a line end"),
             ("{}", Err("unnamed"), "nothing"),
             ("[]", Err("unnamed"), "a list"),

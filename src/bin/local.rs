@@ -104,7 +104,7 @@ async fn run(cli: Cli) -> Result<(), String> {
 impl From<Serve> for ServeOptions {
     fn from(options: Serve) -> Self {
         let Serve { port, dynamodb_port, ses_port, persist } = options;
-        Self { port, stack: StackOptions { persist, dynamodb_port, ses_port, guards_dynamodb: true } }
+        Self { port, stack: StackOptions { persist, dynamodb_port, ses_port, guards_dynamodb: true, has_stream: true } }
     }
 }
 

@@ -1,9 +1,11 @@
-//! `cargo dev invoke`: replays one event over a fresh stack, and shows the response and the mail.
+//! `cargo dev invoke`: replays one event over a fresh stack, and shows the response and the mail, or what else the
+//! function returns.
 
 use std::{
     fmt::Write,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use lambda_runtime::{Context, LambdaEvent};
@@ -14,7 +16,14 @@ use super::{
     ses::{Mail, RenderingFailure},
     stack::{Stack, StackError, StackOptions},
 };
-use crate::trigger::{self, Output};
+use crate::{
+    clock::RequestClock,
+    http,
+    trigger::{self, InvocationError, Output},
+};
+
+/// The time that API Gateway waits for a response.
+const PATIENCE: Duration = Duration::from_secs(29);
 
 /// A failure to replay an event.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +46,17 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     let event = read(path)?;
     let stack = Stack::start(StackOptions::default()).await?;
     let app = stack.app(|name| std::env::var(name).ok()).await?;
-    let mut shown = match trigger::handle(&app, LambdaEvent::new(event, Context::default())).await {
-        Ok(Output::Api(response)) => show_response(&serde_json::to_value(&response).unwrap_or_default()),
+    let output = match trigger::handle(&app, LambdaEvent::new(event.clone(), Context::default())).await {
+        // What the fuzzer found is replayed as it was found: as a request, whatever else it may be.
+        Err(InvocationError::UnknownEvent(_)) => {
+            Ok(Output::Api(http::handle(&app, event.get(), RequestClock::with_budget(PATIENCE)).await))
+        }
+        output => output,
+    };
+    let mut shown = match &output {
+        Ok(Output::Api(response)) => show_response(&serde_json::to_value(response).unwrap_or_default()),
         Ok(Output::Nothing) => "no response\n".to_owned(),
+        Ok(events @ Output::Events(_)) => indented(&serde_json::to_string(events).unwrap_or_default()) + "\n",
         Err(error) => format!("the invocation fails: {error}\n"),
     };
     // In the order of sending: oldest first.

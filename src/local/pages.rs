@@ -22,7 +22,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const PRODUCT: &str = "Organization invitations";
 
 /// The pages in the navigation: path and name. A page that is added here is in the navigation of all.
-const PAGES: [(&str, &str); 3] = [("/invitations", "Invitations"), ("/inbox", "Inbox"), ("/docs", "API reference")];
+const PAGES: [(&str, &str); 4] =
+    [("/invitations", "Invitations"), ("/inbox", "Inbox"), ("/events", "Events"), ("/docs", "API reference")];
 
 /// The place of a page that is not in the navigation, such as a mail.
 pub(super) const ELSEWHERE: &str = "";

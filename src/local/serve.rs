@@ -6,14 +6,15 @@ use axum::Router;
 
 use super::{
     banner::{Addresses, banner},
+    events::{self, EventList},
     gateway, inbox, issuer, overview, pages, reference,
     ses::SesStandIn,
     stack::{Stack, StackError, StackOptions, listen},
 };
 use crate::{app::App, domain::timestamp::Timestamp};
 
-/// The interval of deleting expired rows. DynamoDB takes up to a few days.
-const SWEEP_PERIOD: Duration = Duration::from_mins(1);
+/// The interval of deleting expired rows, so that one sees invitations expire. DynamoDB takes up to a few days.
+const SWEEP_PERIOD: Duration = Duration::from_secs(5);
 
 /// The options of the command line.
 #[derive(Clone, Debug)]
@@ -40,8 +41,9 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
         table: app.config.table_name.clone(),
         storage,
     };
-    stack.deliver_feedback(Arc::clone(&app));
-    stack.serve(listener, router(app, Arc::clone(&stack.ses), gateway));
+    let events = stack.publish_events(&app)?;
+    stack.deliver_feedback(Arc::clone(&app), Arc::clone(&events));
+    stack.serve(listener, router(app, Arc::clone(&stack.ses), events, gateway));
     stack.sweep_every(SWEEP_PERIOD);
     println!("{}", banner(&addresses, Timestamp::now(), is_colored(&std::io::stdout())));
     interrupted().await;
@@ -50,11 +52,11 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
     Ok(())
 }
 
-/// The gateway at `url` with its pages: the overview, the inbox, the API reference and the token endpoint.
-pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, url: String) -> Router {
+/// The gateway at `url` with its pages: the overview, the inbox, the events, the API reference and the token endpoint.
+pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, events: Arc<EventList>, url: String) -> Router {
     let inbox = inbox::router(Arc::clone(&ses), url.clone());
     let overview = overview::router(Arc::clone(&app), ses, url);
-    let pages = pages::router().merge(inbox).merge(overview).merge(reference::router());
+    let pages = pages::router().merge(inbox).merge(overview).merge(events::router(events)).merge(reference::router());
     gateway::router(app, issuer::router().merge(pages))
 }
 

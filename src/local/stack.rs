@@ -17,15 +17,18 @@ use aws_types::{
     service_config::{LoadServiceConfig, ServiceConfigKey},
 };
 use dynoxide::Database;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::Instant};
 
 use super::{
     demo,
     direct::{self, Services},
+    events::EventList,
     feedback,
     guard::{Names, guarded},
+    pipe::{Pipe, PipeError},
     relay,
     ses::SesStandIn,
+    stream::{self, StreamReader},
     table::{self, TableError},
 };
 use crate::{
@@ -56,6 +59,8 @@ pub struct StackOptions {
     /// `true` puts the guard in front of DynamoDB too, by a proxy. Tests do not need it, because their ports are
     /// unknown to web pages.
     pub guards_dynamodb: bool,
+    /// `true` gives the table a stream, as `Events` does in the template.
+    pub has_stream: bool,
 }
 
 /// The running services. Dropping the stack stops them.
@@ -70,6 +75,7 @@ pub struct Stack {
     pub dynamodb_url: String,
     /// The URL of SES.
     pub ses_url: String,
+    has_stream: bool,
     servers: Servers,
 }
 
@@ -103,12 +109,18 @@ pub enum StackError {
     /// A setting is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The pipe of the template has another form.
+    #[error(transparent)]
+    Pipe(#[from] PipeError),
+    /// The table's stream cannot be read.
+    #[error("the table's stream: {0}")]
+    Stream(String),
 }
 
 impl Stack {
     /// Starts the services.
     pub async fn start(options: StackOptions) -> Result<Self, StackError> {
-        let database = open(options.persist.as_deref())?;
+        let database = open(options.persist.as_deref(), options.has_stream)?;
         let ses = SesStandIn::new();
         let (dynamodb, dynamodb_url) = listen(options.dynamodb_port, "--dynamodb-port").await?;
         let (outbound, ses_url) = listen(options.ses_port, "--ses-port").await?;
@@ -121,7 +133,7 @@ impl Stack {
         });
         servers.serve(outbound, guarded(Arc::clone(&ses).router(), Names::LoopbackAndContainers));
         let sdk = sdk_config(&dynamodb_url, &ses_url);
-        Ok(Self { sdk, ses, database, dynamodb_url, ses_url, servers })
+        Ok(Self { sdk, ses, database, dynamodb_url, ses_url, has_stream: options.has_stream, servers })
     }
 
     /// Makes the function call the services inside the process where possible, which saves a sixth of the CPU time.
@@ -139,7 +151,11 @@ impl Stack {
     /// The function with these services, its table and the demo tenants. `lookup` returns the settings.
     pub async fn app(&self, lookup: impl Fn(&str) -> Option<String>) -> Result<App, StackError> {
         let config = Config::from_lookup(|name| lookup(name).or_else(|| default_setting(name)))?;
-        table::create(&aws_sdk_dynamodb::Client::new(&self.sdk), &config.table_name).await?;
+        let dynamodb = aws_sdk_dynamodb::Client::new(&self.sdk);
+        table::create(&dynamodb, &config.table_name).await?;
+        if self.has_stream {
+            table::turn_stream_on(&dynamodb, &config.table_name).await?;
+        }
         let app = App::new(config, &self.sdk)?;
         demo::load(&app.store, &self.ses).await?;
         Ok(app)
@@ -151,22 +167,33 @@ impl Stack {
     }
 
     /// Hands the events that the SES stand-in publishes to the function, as `EventBridge` does.
-    pub fn deliver_feedback(&mut self, app: Arc<App>) {
-        self.servers.spawn_until_shutdown(feedback::deliver(app, self.ses.events()));
+    pub fn deliver_feedback(&mut self, app: Arc<App>, events: Arc<EventList>) {
+        self.servers.spawn_until_shutdown(feedback::deliver(app, self.ses.events(), events));
     }
 
-    /// Deletes expired rows every `period`, which DynamoDB does within days.
-    pub(crate) fn sweep_every(&mut self, period: Duration) {
+    /// Hands the changes of the table to `app` from now on, as the pipe of a deployed stack does. Returns the events.
+    pub fn publish_events(&mut self, app: &Arc<App>) -> Result<Arc<EventList>, StackError> {
+        let (pipe, events) = (Pipe::of_template()?, Arc::new(EventList::default()));
+        let reader = StreamReader::of_changes_from_now(self.database.clone(), &app.config.table_name);
+        let reader = reader.map_err(|error| StackError::Stream(error.to_string()))?;
+        self.servers.spawn_until_shutdown(pipe.run(Arc::clone(app), reader, Arc::clone(&events)));
+        Ok(events)
+    }
+
+    /// Deletes expired rows every `period`, which DynamoDB does within days. A sweep reads the whole table: if that takes
+    /// long, the next one comes later.
+    pub fn sweep_every(&mut self, period: Duration) {
+        /// The most of the time that sweeps take: one twentieth.
+        const REST: u32 = 19;
         let database = self.database.clone();
         self.servers.spawn_until_shutdown(async move {
-            let mut ticks = tokio::time::interval(period);
             loop {
-                ticks.tick().await;
-                let database = database.clone();
+                let (database, started) = (database.clone(), Instant::now());
                 let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
                 if let Ok(Err(error)) = swept {
                     tracing::warn!(%error, "expired rows could not be deleted");
                 }
+                tokio::time::sleep(period.max(started.elapsed() * REST)).await;
             }
         });
     }
@@ -204,17 +231,23 @@ fn default_setting(name: &str) -> Option<String> {
     }
 }
 
-fn open(persist: Option<&Path>) -> Result<Database, StackError> {
+fn open(persist: Option<&Path>, has_stream: bool) -> Result<Database, StackError> {
     let path = persist.unwrap_or(Path::new(":memory:"));
     let failed = |reason: String| StackError::Database { path: path.to_owned(), reason };
-    let opened = match persist {
-        None => Database::memory(),
-        Some(path) => Database::new(path.to_str().ok_or_else(|| failed("its name is not UTF-8".to_owned()))?),
-    };
+    let opened = if has_stream { stream::open(persist) } else { open_without_stream(persist) };
+    let database = opened.map_err(failed)?;
     // Sets SQLite to synchronize with the disk at checkpoints instead of every write. A power failure may lose the last
     // writes but does not corrupt the file.
-    let opened = opened.and_then(|database| database.disable_bulk_loading().map(|()| database));
-    opened.map_err(|error| failed(error.to_string()))
+    database.disable_bulk_loading().map_err(|error| failed(error.to_string()))?;
+    Ok(database)
+}
+
+fn open_without_stream(persist: Option<&Path>) -> Result<Database, String> {
+    let opened = match persist {
+        None => Database::memory(),
+        Some(path) => Database::new(path.to_str().ok_or("its name is not UTF-8")?),
+    };
+    opened.map_err(|error| error.to_string())
 }
 
 /// An HTTP client without TLS.

@@ -6,13 +6,14 @@ use aws_sdk_dynamodb::{
     operation::create_table::{CreateTableError, CreateTableInput},
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-        ScalarAttributeType, TimeToLiveSpecification,
+        ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
     },
 };
 use serde::Deserialize;
 use serde_yaml_ng::Value;
 
-const TEMPLATE: &str = include_str!("../../template.yaml");
+/// The template of the deployed stack.
+pub(super) const TEMPLATE: &str = include_str!("../../template.yaml");
 
 /// A failure to create the table.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,17 @@ pub(crate) async fn create(client: &Client, name: &str) -> Result<(), TableError
         Err(error) => Err(request_error(error)),
         Ok(_) => turn_on(client, name, &time_to_live).await,
     }
+}
+
+/// Turns the table's stream on, as the template does with `Events`, unless it is on.
+pub async fn turn_stream_on(client: &Client, name: &str) -> Result<(), TableError> {
+    let described = client.describe_table().table_name(name).send().await.map_err(request_error)?;
+    if described.table.and_then(|table| table.stream_specification).is_some_and(|stream| stream.stream_enabled) {
+        return Ok(());
+    }
+    let stream = StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewAndOldImages);
+    let request = client.update_table().table_name(name).stream_specification(stream.build()?);
+    request.send().await.map(drop).map_err(request_error)
 }
 
 async fn turn_on(client: &Client, name: &str, time_to_live: &TimeToLive) -> Result<(), TableError> {

@@ -47,6 +47,11 @@ pub(crate) fn tenant(tenant: &TenantId) -> String {
     format!("TENANT#{tenant}")
 }
 
+/// The tenant of that partition.
+pub fn tenant_of(pk: &str) -> Option<TenantId> {
+    TenantId::parse(pk.strip_prefix("TENANT#")?)
+}
+
 /// The sort key of an invitation.
 pub(crate) fn invitation(id: &InvitationId) -> String {
     format!("{INVITATIONS}{id}")
@@ -55,6 +60,16 @@ pub(crate) fn invitation(id: &InvitationId) -> String {
 /// The sort key of the standing of an address with an organization.
 pub(crate) fn standing(organization_id: &str, normalized_address: &str) -> String {
     format!("{}{normalized_address}", standings(organization_id))
+}
+
+/// The organization and the normalized address of the standing with that sort key.
+pub fn standing_parts(sk: &str) -> Option<(&str, &str)> {
+    sk.strip_prefix(STANDINGS)?.split_once("#INVITEE#")
+}
+
+/// The invitation that a sort key names: its own, or that of its delivery.
+pub fn invitation_id(sk: &str) -> Option<InvitationId> {
+    [INVITATIONS, DELIVERIES].into_iter().find_map(|prefix| InvitationId::parse(sk.strip_prefix(prefix)?))
 }
 
 /// The prefix of the sort keys of an organization's standings.

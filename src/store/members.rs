@@ -30,7 +30,7 @@ const ATTRIBUTES: [&str; 5] = ["organizationId", "userId", EMAIL, JOINED_AT, ite
 
 /// A user who is to be a member of an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
+pub struct Member {
     /// The organization.
     pub organization_id: String,
     /// The user.
@@ -92,7 +92,7 @@ impl Member {
 impl Store {
     /// Makes users members, as [`Store::put_member`] does, the usual ones together. At most as many as fit one batch.
     /// All of them together, and then each that has to be written alone, may take as long as `patience`.
-    pub(crate) async fn put_members(
+    pub async fn put_members(
         &self,
         tenant: &TenantId,
         members: &[&Member],
@@ -118,7 +118,7 @@ impl Store {
 
     /// Makes a user a member, or gives a member these roles and this address instead of what they had. A pending
     /// invitation of the address stays, and can be accepted or revoked; the member's standing keeps it.
-    pub(crate) async fn put_member(
+    pub async fn put_member(
         &self,
         tenant: &TenantId,
         member: &Member,

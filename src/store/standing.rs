@@ -94,6 +94,11 @@ impl Standing {
         Self::names_pending(row, id) || text(row, PENDING_INVITATION_ID) == Some(id.as_str())
     }
 
+    /// Returns `true` if a row, readable or not, is a pending standing.
+    pub(crate) fn is_pending(row: &Item) -> bool {
+        text(row, STATE) == Some(Self::PENDING)
+    }
+
     /// Returns `true` if a row is the pending standing of this invitation.
     pub(crate) fn names_pending(row: &Item, id: &InvitationId) -> bool {
         text(row, INVITATION_ID) == Some(id.as_str())

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use lambda_runtime::{Context, LambdaEvent};
+use organization_invitations::trigger;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
@@ -141,6 +143,30 @@ const ROWS: &[Row] = &[
     not_allowed("fails-wrong-method-of-an-invitation", "DELETE, GET", "its status has a path of its own"),
     fails("fails-unknown-operation", 404, "entity.not_found", "mailing again is called message"),
 ];
+
+/// Batches of the table's stream (`events/changes/`), with the events that the function makes of them.
+#[rustfmt::skip]
+const CHANGES: &[(&str, &[&str], &str)] = &[
+    ("all", &["Created", "Updated", "Accepted", "Revoked", "Deleted"], "two invitations and their standings"),
+    ("expired", &["Expired", "Expired"], "by time to live, and by a new one; the end of a retention is no event"),
+    ("delivery", &["DeliveryUpdated", "DeliveryUpdated"], "sent, then bounced"),
+    ("unreadable", &["Unreadable", "Created"], "a row without its address, and a good one"),
+];
+
+#[tokio::test]
+async fn every_batch_of_changes_gives_the_events_of_its_row() {
+    let app = TestApp::start().await;
+    for (file, expected, reason) in CHANGES {
+        let event = LambdaEvent::new(
+            serde_json::from_str(&events::read(&format!("changes/{file}"))).unwrap(),
+            Context::default(),
+        );
+        let output = serde_json::to_value(trigger::handle(&app.app, event).await.unwrap()).unwrap();
+        let types: Vec<&str> = output.as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
+        let expected: Vec<String> = expected.iter().map(|kind| format!("OrganizationInvitation.{kind}")).collect();
+        assert_eq!(types, expected, "{file}: {reason}");
+    }
+}
 
 #[tokio::test]
 async fn every_event_gets_the_response_of_its_row() {

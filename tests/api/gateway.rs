@@ -29,10 +29,12 @@ impl Gateway {
     }
 
     async fn start_with(options: StackOptions) -> Self {
+        let has_stream = options.has_stream;
         let mut stack = Stack::start(options).await.unwrap();
         let app = Arc::new(stack.app(|_| None).await.unwrap());
         let (listener, url) = stack::listen(0, "--port").await.unwrap();
-        stack.serve(listener, serve::router(app, Arc::clone(&stack.ses), url.clone()));
+        let events = if has_stream { stack.publish_events(&app).unwrap() } else { Arc::default() };
+        stack.serve(listener, serve::router(app, Arc::clone(&stack.ses), events, url.clone()));
         Self { url, client: reqwest::Client::new(), stack }
     }
 
@@ -348,4 +350,52 @@ async fn every_server_accepts_only_loopback_names_and_pages_of_this_machine() {
     assert_eq!(tables, [TABLE_NAME]);
     let missing = client.describe_table().table_name("nowhere").send().await.unwrap_err().into_service_error();
     assert!(missing.is_resource_not_found_exception(), "{missing:?}");
+}
+
+#[tokio::test]
+async fn events_are_published_as_by_a_pipe_and_shown_newest_first() {
+    let options = StackOptions { has_stream: true, ..StackOptions::default() };
+    let mut gateway = Gateway::start_with(options).await;
+    gateway.stack.sweep_every(Duration::from_millis(500));
+    let token = gateway.default_token().await;
+    let url = format!("{}/api/organization-invitations", gateway.url);
+    let mut ids = Vec::new();
+    for (invitee, lifetime) in [("ada@example.com", 600_000), ("b@example.com", 600_000), ("c@example.com", 500)] {
+        let expires_at = Timestamp::now().as_millis() + lifetime;
+        let body = with(body(invitee), json!({ "expiresAt": expires_at }));
+        let created = gateway.client.post(&url).bearer_auth(&token).json(&body).send().await.unwrap();
+        assert_eq!(created.status(), StatusCode::CREATED);
+        ids.push(created.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned());
+    }
+    for (id, status) in
+        [(&ids[0], json!({ "status": "Accepted", "acceptedUserId": "ada" })), (&ids[1], json!({ "status": "Revoked" }))]
+    {
+        let request = gateway.client.put(format!("{url}/{id}/status")).bearer_auth(&token).json(&status);
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
+    }
+    // The emulator deletes a row in the second after its time to live.
+    let mut events = Vec::new();
+    for _ in 0..200 {
+        let response = gateway.client.get(format!("{}/events.json", gateway.url)).send().await.unwrap();
+        events = response.json::<Vec<Value>>().await.unwrap();
+        if events.len() >= 6 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let kinds: Vec<(usize, &str)> = events
+        .iter()
+        .map(|event| {
+            assert_eq!(event["direction"], "out");
+            let detail = &event["detail"];
+            let id = ids.iter().position(|id| detail["data"]["id"] == *id).unwrap();
+            (id, detail["type"].as_str().unwrap().strip_prefix("OrganizationInvitation.").unwrap())
+        })
+        .collect();
+    let expected = [(2, "Expired"), (1, "Revoked"), (0, "Accepted"), (2, "Created"), (1, "Created"), (0, "Created")];
+    assert_eq!(kinds, expected);
+    for (path, shown) in [("/events".to_owned(), 6), (format!("/events?invitation={}", ids[2]), 2)] {
+        let (status, page) = gateway.page(&path).await;
+        assert_eq!((status, page.matches("<summary").count()), (StatusCode::OK, shown), "{path}");
+    }
 }

@@ -63,7 +63,16 @@ impl TestApp {
 
     /// With some settings of its own.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let mut stack = Stack::start(StackOptions::default()).await.unwrap();
+        Self::start_on(StackOptions::default(), settings).await
+    }
+
+    /// With a stream of the table, and some settings of its own.
+    pub async fn start_with_stream(settings: &[(&str, &str)]) -> Self {
+        Self::start_on(StackOptions { has_stream: true, ..StackOptions::default() }, settings).await
+    }
+
+    async fn start_on(options: StackOptions, settings: &[(&str, &str)]) -> Self {
+        let mut stack = Stack::start(options).await.unwrap();
         let emulator = Emulator::from_env();
         if let Some(emulator) = &emulator {
             (stack.dynamodb_url, stack.ses_url) = (emulator.url.clone(), emulator.url.clone());
@@ -351,11 +360,11 @@ impl TestApp {
     }
 
     /// A client of the emulator itself, whatever stands between it and the function.
-    fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         Client::new(&self.stack.sdk)
     }
 
-    fn table(&self) -> &str {
+    pub fn table(&self) -> &str {
         &self.app.config.table_name
     }
 

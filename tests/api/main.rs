@@ -7,6 +7,7 @@
 )]
 
 mod capacity;
+mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 mod concurrency;

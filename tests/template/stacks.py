@@ -14,7 +14,7 @@ CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/51af3dc0-da77-1
 ISSUER = {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "https://api.example.com"}
 DOMAIN = {"DomainName": "api.example.com", "CertificateArn": CERTIFICATE, "HostedZoneId": "Z1"}
 STACKS = {
-    "service": Deployment(**ISSUER, **DOMAIN, EmailIdentity="example.com", MailFeedback="on"),
+    "service": Deployment(**ISSUER, **DOMAIN, EmailIdentity="example.com", MailFeedback="on", Events="on"),
     "user-pool": Deployment(USER_POOL),
 }
 

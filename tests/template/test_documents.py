@@ -79,7 +79,7 @@ def test_pip_is_not_asked_to_install_outside_of_an_environment():
 
 
 def test_every_alarm_is_explained_with_whether_it_rolls_back(deploy):
-    stack = deploy(MailFeedback="on")
+    stack = deploy(MailFeedback="on", Events="on")
     rows = dict(re.findall(r"^\| `(\w+Alarm)`(.*?) \|", OBSERVABILITY, re.MULTILINE))
     assert rows.keys() == stack.of_type("AWS::CloudWatch::Alarm").keys()
     [group] = stack.of_type("AWS::CodeDeploy::DeploymentGroup").values()

@@ -40,6 +40,8 @@ ISSUER = {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "https://api
         ({"JwtIssuer": "https://issuer.example.com", "JwtAudience": ",".join(["a"] * 51)}, "an authorizer takes 50"),
         ({**ISSUER, "DomainName": "api.example.com"}, "a domain needs a certificate"),
         ({**ISSUER, "DomainName": "API.example.com"}, "API Gateway wants lower case"),
+        ({**ISSUER, "Events": "yes"}, "events are on or off"),
+        ({**ISSUER, "Events": "on", "TableName": "restored"}, "nobody knows the stream of another table"),
         ({**ISSUER, "EmailIdentity": "nobody"}, "neither a domain nor an address"),
         ({**ISSUER, "DefaultFromEmailAddress": "nobody"}, "not an address"),
         ({**ISSUER, "DefaultAllowedLinkHosts": "https://app.example.com"}, "a host, not an address"),
@@ -88,6 +90,7 @@ ANOTHER = {
     "DomainName": "api.example.com",
     "CertificateArn": "arn:aws:acm:eu-central-1:111122223333:certificate/51af3dc0-da77-11e4-872e-1234567db123",
     "HostedZoneId": "Z1",
+    "Events": "on",
     "ThrottlingRateLimit": 1,
     "Architecture": "x86_64",
     "MemorySize": 512,
@@ -136,7 +139,7 @@ def test_whatever_changes_the_function_makes_a_new_version_of_it(deploy, name):
 
 
 def test_settings_reach_the_function_as_they_were_given(deploy):
-    variables = deploy(**ANOTHER).properties(FUNCTION)["Environment"]["Variables"]
+    variables = deploy(**ANOTHER | {"Events": "off"}).properties(FUNCTION)["Environment"]["Variables"]
     assert variables == {
         "TABLE_NAME": "another",
         "ID_MAX_LENGTH": "36",

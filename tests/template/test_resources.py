@@ -209,14 +209,13 @@ def test_the_access_log_says_nothing_of_who_somebody_is(deploy):
     assert all(value.startswith("$context.") for value in json.loads(settings["Format"]).values())
 
 
-def test_the_table_is_protected_and_nothing_reads_a_stream_of_it(deploy):
+def test_the_table_is_protected(deploy):
     table = deploy().resources["InvitationsTable"]
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
     properties = table["Properties"]
     assert properties["DeletionProtectionEnabled"] is True
     assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
-    assert "StreamSpecification" not in properties
     assert [index["IndexName"] for index in properties["GlobalSecondaryIndexes"]] == [
         "byOrganization",
         "byInvitee",
@@ -282,6 +281,7 @@ def test_what_proves_a_new_version_may_call_it_and_report(deploy):
 
 def test_iam_knows_every_action_and_each_works_on_the_resources_that_it_is_given_for(deploy, deploy_pool):
     roles = [(deploy(TableName="restored"), ROLE), (deploy(MailFeedback="on"), ROLE), (deploy(), "ProveRole"), (deploy_pool(), "TenantClaimRole")]
+    roles.append((deploy(Events="on"), "EventsPipeRole"))
     for stack, role in roles:
         for actions, resources in statements(stack, role):
             for action in actions:
@@ -296,6 +296,11 @@ def test_iam_knows_every_action_and_each_works_on_the_resources_that_it_is_given
 ARNS = {
     r"<\w+LogGroup\.Arn>": f"arn:aws:logs:{HERE}:log-group:g:log-stream:s",
     r"<InvitationsTable\.Arn>": f"arn:aws:dynamodb:{HERE}:table/t",
+    r"<InvitationsTable\.StreamArn>": f"arn:aws:dynamodb:{HERE}:table/t/stream/s",
+    r"<EventBus\.Arn>": f"arn:aws:events:{HERE}:event-bus/b",
+    r"<EventsDeadLetters\.Arn>": f"arn:aws:sqs:{HERE}:q",
+    # IAM's list has no format for the ARN of an alias, but a policy takes one.
+    rf"<{FUNCTION}Aliaslive>": f"arn:aws:lambda:{HERE}:function:f",
     rf"<{FUNCTION}\.Arn>(:\*)?": f"arn:aws:lambda:{HERE}:function:f",
     r"<MailFeedbackDeadLetters\.Arn>": f"arn:aws:sqs:{HERE}:q",
 }
@@ -615,7 +620,7 @@ def depends_on(entry):
 def test_resources_do_not_wait_for_each_other_in_a_circle(deploy, deploy_pool):
     """CloudFormation refuses such a stack. cfn-lint does not see circles through an alias's UpdatePolicy."""
     with_domain = deploy(DomainName="a.example", CertificateArn=CERTIFICATE)
-    for stack in deploy(), with_domain, deploy(MailFeedback="on"), deploy_pool():
+    for stack in deploy(), with_domain, deploy(MailFeedback="on", Events="on"), deploy_pool():
         acyclic(stack.resources)
 
 
@@ -628,6 +633,9 @@ LONGEST = {
     ("AWS::Logs::LogGroup", "LogGroupName"): 512,
     ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
     ("AWS::Events::Rule", "Description"): 512,
+    ("AWS::Events::EventBus", "Name"): 256,
+    ("AWS::Events::EventBus", "Description"): 512,
+    ("AWS::Pipes::Pipe", "Description"): 512,
     ("AWS::Cognito::UserPool", "UserPoolName"): 128,
     ("AWS::Cognito::UserPoolDomain", "Domain"): 63,
     ("AWS::Cognito::UserPoolClient", "ClientName"): 128,
@@ -638,9 +646,9 @@ LONGEST = {
 @pytest.mark.parametrize("file", [SERVICE, USER_POOL])
 def test_a_long_name_of_the_stack_makes_no_name_too_long(file, monkeypatch):
     monkeypatch.setitem(PSEUDO_PARAMETERS, "AWS::StackName", "n" * 128)
-    issuer = {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "a"} if file == SERVICE else {}
+    most = {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "a", "Events": "on"} if file == SERVICE else {}
     checked = set()
-    for entry in Deployment(file, **issuer).resources.values():
+    for entry in Deployment(file, **most).resources.values():
         for name, value in entry["Properties"].items():
             longest = LONGEST.get((entry["Type"], name))
             # No other text is made of the stack's name.
@@ -669,7 +677,7 @@ def test_the_description_of_the_stack_says_its_version():
 
 def test_every_output_is_described(deploy, deploy_pool):
     domain = {"DomainName": "a.example", "CertificateArn": CERTIFICATE}
-    service = deploy(EmailIdentity="example.com", MailFeedback="on", **domain)
+    service = deploy(EmailIdentity="example.com", MailFeedback="on", Events="on", **domain)
     for stack, file in (service, SERVICE), (deploy_pool(), USER_POOL):
         assert stack.outputs.keys() == source(file)["Outputs"].keys()
         assert all(output["Description"].endswith(".") for output in stack.outputs.values())

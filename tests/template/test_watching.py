@@ -39,7 +39,6 @@ VALUES = {
     "TableName": "<InvitationsTable>",
     "ses:configuration-set": "<ConfigurationSet>",
     "Resource": "<OrganizationInvitationsFunction>:live",
-    "QueueName": "<MailFeedbackDeadLetters.QueueName>",
 }
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:alarms"
 
@@ -48,6 +47,7 @@ def assert_exists(stack, namespace, metric, dimensions):
     """The metric is one that something publishes, with these dimensions, for this stack."""
     for name, value in dimensions.items():
         choices = {"outcome": OUTCOMES, "operation": OPERATIONS, "GlobalSecondaryIndexName": INDEXES}
+        choices["QueueName"] = {"<MailFeedbackDeadLetters.QueueName>", "<EventsDeadLetters.QueueName>"}
         choices["ExecutedVersion"] = {f"<{version}.Version>" for version in stack.of_type("AWS::Lambda::Version")}
         allowed = choices.get(name) or {VALUES[name]}
         assert value in allowed, (metric, name, value)
@@ -75,7 +75,7 @@ def metrics_of(alarm):
 
 
 def test_every_alarm_watches_a_metric_that_exists(deploy):
-    stack = deploy(MailFeedback="on")
+    stack = deploy(MailFeedback="on", Events="on")
     for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
         watched = list(metrics_of(alarm["Properties"]))
         assert watched
@@ -116,6 +116,8 @@ def test_few_things_wake_somebody_and_the_others_are_on_the_dashboard(deploy):
     assert sorted(stack.of_type("AWS::CloudWatch::Alarm")) == sorted(PAGING.split())
     with_feedback = deploy(MailFeedback="on").of_type("AWS::CloudWatch::Alarm")
     assert with_feedback.keys() - stack.of_type("AWS::CloudWatch::Alarm").keys() == {"MailFeedbackLostAlarm"}
+    with_events = deploy(Events="on").of_type("AWS::CloudWatch::Alarm")
+    assert sorted(with_events) == sorted([*PAGING.split(), "EventsLostAlarm"])
     shown = {(line[1], *line[4:]) for line in lines_of(stack)}
     for metric in "Throttles Duration TransactionConflict RenderingFailure UnreadableRows".split():
         assert (metric,) in shown
@@ -126,14 +128,14 @@ def test_few_things_wake_somebody_and_the_others_are_on_the_dashboard(deploy):
 
 
 def test_no_alarm_sounds_because_nobody_calls(deploy):
-    for name, alarm in deploy(MailFeedback="on").of_type("AWS::CloudWatch::Alarm").items():
+    for name, alarm in deploy(MailFeedback="on", Events="on").of_type("AWS::CloudWatch::Alarm").items():
         assert alarm["Properties"]["TreatMissingData"] == "notBreaching", name
         assert alarm["Properties"]["AlarmDescription"].endswith("."), name
 
 
 @pytest.mark.parametrize("overrides, actions", [({}, None), ({"AlarmTopicArn": TOPIC}, [TOPIC])])
 def test_the_topic_is_told_of_every_alarm_and_of_its_end(deploy, overrides, actions):
-    for name, alarm in deploy(MailFeedback="on", **overrides).of_type("AWS::CloudWatch::Alarm").items():
+    for name, alarm in deploy(MailFeedback="on", Events="on", **overrides).of_type("AWS::CloudWatch::Alarm").items():
         assert alarm["Properties"].get("AlarmActions") == actions, name
         assert alarm["Properties"].get("OKActions") == actions, name
 
@@ -143,8 +145,9 @@ def widgets(stack):
 
 
 @pytest.mark.parametrize("feedback", ["off", "on"])
-def test_the_dashboard_shows_every_alarm(deploy, feedback):
-    stack = deploy(MailFeedback=feedback)
+@pytest.mark.parametrize("events", ["off", "on"])
+def test_the_dashboard_shows_every_alarm(deploy, feedback, events):
+    stack = deploy(MailFeedback=feedback, Events=events)
     [shown] = [widget["properties"]["alarms"] for widget in widgets(stack) if widget["type"] == "alarm"]
     assert sorted(shown) == sorted(f"<{name}.Arn>" for name in stack.of_type("AWS::CloudWatch::Alarm"))
 

@@ -1,0 +1,165 @@
+//! An event: what has happened, the invitation or the part of it that is known, and the JSON.
+
+use serde::{Serialize, Serializer};
+
+use crate::{
+    domain::{
+        ids::{InvitationId, TenantId},
+        invitation::{Invitation, Status},
+        timestamp::Timestamp,
+    },
+    store::{
+        Item,
+        items::{text, time},
+        keys,
+        stream::TableChange,
+    },
+};
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) enum EventType {
+    #[serde(rename = "OrganizationInvitation.Created")]
+    Created,
+    #[serde(rename = "OrganizationInvitation.Accepted")]
+    Accepted,
+    #[serde(rename = "OrganizationInvitation.Revoked")]
+    Revoked,
+    #[serde(rename = "OrganizationInvitation.Expired")]
+    Expired,
+    #[serde(rename = "OrganizationInvitation.Deleted")]
+    Deleted,
+    #[serde(rename = "OrganizationInvitation.Updated")]
+    Updated,
+    #[serde(rename = "OrganizationInvitation.DeliveryUpdated")]
+    DeliveryUpdated,
+    /// A row that a program other than the function wrote.
+    #[serde(rename = "OrganizationInvitation.Unreadable")]
+    Unreadable,
+}
+
+/// An event before its record's identifier and position are added.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) kind: EventType,
+    /// The time of it, if it is another than the stream's, which is in whole seconds.
+    pub(super) at: Option<Timestamp>,
+    pub(super) data: Data,
+    pub(super) previous_status: Option<Status>,
+    pub(super) delivery: Option<Delivery>,
+}
+
+/// The invitation.
+#[derive(Debug)]
+pub(super) enum Data {
+    /// From its own row, as of a time.
+    Invitation(Box<Invitation>, Timestamp),
+    /// From another row, which knows a part of it.
+    Part(InvitationPart),
+}
+
+/// The keys of an invitation that another row knows, in the order of the invitation's own. The others are absent, which
+/// is something else than null.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct InvitationPart {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tenant_id: Option<TenantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<InvitationId>,
+    /// The address in lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) invitee: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) organization_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+/// The outcome of the latest message, as a delivery row has it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Delivery {
+    pub(super) status: String,
+    pub(super) permanent: bool,
+    pub(super) reason: Option<String>,
+    pub(super) smtp_status: Option<String>,
+    pub(super) message_id: Option<String>,
+    pub(super) sent_at: Option<Timestamp>,
+    pub(super) updated_at: Option<Timestamp>,
+}
+
+/// The JSON of an event. The order of the fields is part of the contract.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EventJson<'a> {
+    pub(super) id: &'a str,
+    #[serde(rename = "type")]
+    pub(super) kind: EventType,
+    pub(super) timestamp: Option<Timestamp>,
+    pub(super) sequence: &'a str,
+    pub(super) tenant_id: Option<&'a TenantId>,
+    pub(super) data: &'a Data,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) previous_status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) delivery: Option<&'a Delivery>,
+}
+
+impl Event {
+    /// An event with the whole invitation, as of `now`.
+    pub(super) fn of_invitation(
+        kind: EventType,
+        at: Option<Timestamp>,
+        invitation: Invitation,
+        now: Timestamp,
+        previous_status: Option<Status>,
+    ) -> Self {
+        Self { kind, at, data: Data::Invitation(Box::new(invitation), now), previous_status, delivery: None }
+    }
+
+    pub(super) fn of_part(kind: EventType, part: InvitationPart) -> Self {
+        Self { kind, at: None, data: Data::Part(part), previous_status: None, delivery: None }
+    }
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Invitation(invitation, now) => invitation.entity(*now).serialize(serializer),
+            Self::Part(part) => part.serialize(serializer),
+        }
+    }
+}
+
+impl InvitationPart {
+    /// What the key of a changed row tells of its invitation.
+    pub(super) fn of_key(change: &TableChange, tenant: Option<&TenantId>) -> Self {
+        let (organization_id, invitee) = keys::standing_parts(&change.sk).unzip();
+        Self {
+            tenant_id: tenant.cloned(),
+            id: keys::invitation_id(&change.sk),
+            invitee: invitee.map(str::to_owned),
+            organization_id: organization_id.map(str::to_owned),
+            ..Self::default()
+        }
+    }
+}
+
+impl Delivery {
+    /// Reads a delivery row; `None` if it has no status.
+    pub(super) fn read(row: &Item) -> Option<Self> {
+        let owned = |name| text(row, name).map(str::to_owned);
+        Some(Self {
+            status: owned("status")?,
+            permanent: row.get("permanent").and_then(|value| value.as_bool().ok()).copied().unwrap_or_default(),
+            reason: owned("reason"),
+            smtp_status: owned("smtpStatus"),
+            message_id: owned("messageId"),
+            sent_at: time(row, "sentAt"),
+            updated_at: time(row, "updatedAt"),
+        })
+    }
+}
