@@ -6,17 +6,22 @@
 //! | [`mod@create`] | creating an invitation, mailing it, completing or rolling it back |
 //! | `replay` | a create that is retried with its idempotency key |
 //! | [`mod@resend`] | mailing a pending invitation again |
+//! | [`mod@change`] | changing the expiry and the roles of a pending invitation |
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`find`] | reading one |
+//! | `roles` | the roles that an invitation grants, from the directory |
 //! | `email` | the email of an invitation, from the directory as it is by now |
 
+pub mod change;
 pub mod create;
 mod email;
 pub mod end;
 pub mod find;
 mod replay;
 pub mod resend;
+mod roles;
 
+pub use change::change;
 pub use create::{CreateOutcome, create};
 pub use resend::resend;
 

@@ -11,6 +11,7 @@
 //! | [`idempotency`] | the idempotency records of creates |
 //! | [`read`] | one invitation, a list, one row, a batch of rows |
 //! | [`end`] | accepting, revoking, deleting |
+//! | [`mod@change`] | changing a pending invitation |
 //! | [`standing`] | the standing of an address with an organization |
 //! | [`recipient_rate_limit`] | the sends to a recipient, reserved and released |
 //! | `transaction` | transactions of labelled parts, and why one was cancelled |
@@ -18,6 +19,7 @@
 //! | `call` | one call of DynamoDB: its attempts and their backoff |
 
 mod call;
+pub mod change;
 mod condition;
 pub mod create;
 pub mod directory;

@@ -16,6 +16,7 @@ pub(super) enum Route {
     Create,
     List,
     Get(Option<InvitationId>),
+    Change(Option<InvitationId>),
     Delete(Option<InvitationId>),
     Message(Option<InvitationId>),
     SetStatus(Option<InvitationId>),
@@ -35,8 +36,9 @@ impl Route {
             ([""], _) => Err(RequestError::MethodNotAllowed { allow: "GET, POST" }),
             (["", "" | "." | "..", ..], _) => Err(RequestError::UnknownPath),
             (["", id], "GET") => Ok(Self::Get(InvitationId::parse(id))),
+            (["", id], "PATCH") => Ok(Self::Change(InvitationId::parse(id))),
             (["", id], "DELETE") => Ok(Self::Delete(InvitationId::parse(id))),
-            (["", _], _) => Err(RequestError::MethodNotAllowed { allow: "DELETE, GET" }),
+            (["", _], _) => Err(RequestError::MethodNotAllowed { allow: "DELETE, GET, PATCH" }),
             (["", id, "message"], "POST") => Ok(Self::Message(InvitationId::parse(id))),
             (["", _, "message"], _) => Err(RequestError::MethodNotAllowed { allow: "POST" }),
             (["", id, "status"], "PUT") => Ok(Self::SetStatus(InvitationId::parse(id))),
@@ -51,6 +53,7 @@ impl Route {
             Self::Create => "create",
             Self::List => "list",
             Self::Get(_) => "get",
+            Self::Change(_) => "change",
             Self::Delete(_) => "delete",
             Self::Message(_) => "message",
             Self::SetStatus(_) => "status",
@@ -60,7 +63,7 @@ impl Route {
     pub(super) const fn invitation_id(&self) -> Option<&InvitationId> {
         match self {
             Self::Create | Self::List => None,
-            Self::Get(id) | Self::Delete(id) | Self::Message(id) | Self::SetStatus(id) => id.as_ref(),
+            Self::Get(id) | Self::Change(id) | Self::Delete(id) | Self::Message(id) | Self::SetStatus(id) => id.as_ref(),
         }
     }
 }
@@ -82,6 +85,7 @@ mod tests {
             ("GET", "/%30mwshl16meeoe2l4w0lik", Ok(Route::Get(known.clone()))),
             ("GET", "/unknown", Ok(Route::Get(None))),
             ("GET", "/%FF%00", Ok(Route::Get(None))),
+            ("PATCH", &format!("/{ID}"), Ok(Route::Change(known.clone()))),
             ("DELETE", &format!("/{ID}"), Ok(Route::Delete(known.clone()))),
             ("POST", &format!("/{ID}/message"), Ok(Route::Message(known.clone()))),
             ("PUT", &format!("/{ID}/status/"), Ok(Route::SetStatus(known.clone()))),

@@ -3,7 +3,7 @@
 //! All that can be decided without writing is decided before the one transaction; but what stands against the invitation
 //! in the table is told first, because the contract decides it first.
 
-use super::{email, replay};
+use super::{email, replay, roles};
 use crate::{
     app::App,
     clock::RequestClock,
@@ -191,13 +191,7 @@ impl ResolvedReferences {
     fn find(new: &NewInvitation, directory: &DirectorySnapshot) -> Result<Self, Error> {
         let organization = directory.organization(&new.organization_id)?;
         let inviter = new.inviter_id.as_deref().map(|id| directory.user(id)).transpose()?.flatten();
-        let (mut roles, mut unknown_roles) = (Vec::new(), Vec::new());
-        for id in &new.organization_role_ids {
-            match directory.role(id)? {
-                Some(role) => roles.push(role),
-                None => unknown_roles.push(id.clone()),
-            }
-        }
+        let (roles, unknown_roles) = roles::find(directory, &new.organization_role_ids)?;
         let unknown = UnknownReferences {
             organization_id: organization.is_none().then(|| new.organization_id.clone()),
             inviter_id: new.inviter_id.clone().filter(|_| inviter.is_none()),

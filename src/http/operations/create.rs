@@ -1,6 +1,6 @@
 //! `POST /api/organization-invitations`: create an invitation, and mail it on request.
 
-mod body;
+pub(super) mod body;
 
 use lambda_http::{
     Body,

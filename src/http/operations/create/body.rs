@@ -50,7 +50,7 @@ pub(super) struct CreateBody {
 
 /// `organizationRoleIds`: an array of strings, or absent.
 #[derive(Debug)]
-pub(super) struct RoleIds(Field<Vec<Field<String>>>);
+pub(in crate::http::operations) struct RoleIds(Field<Vec<Field<String>>>);
 
 /// `messagePayload`: an object requests an email; `false` or no value does not.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl CreateBody {
 }
 
 impl RoleIds {
-    fn read(fields: &RawFields<'_>) -> Result<Self, RequestError> {
+    pub(in crate::http::operations) fn read(fields: &RawFields<'_>) -> Result<Self, RequestError> {
         Ok(Self(match field::<Vec<&RawValue>>(fields, "organizationRoleIds", "array")? {
             Field::Present(entries) => {
                 let entries = entries.into_iter().map(|entry| element(entry, "organizationRoleIds", "string"));
@@ -112,8 +112,13 @@ impl RoleIds {
 
     /// The distinct identifiers, sorted.
     pub(super) fn into_distinct(self) -> Vec<String> {
-        let entries = self.0.into_value().unwrap_or_default().into_iter();
-        entries.filter_map(Field::into_value).collect::<BTreeSet<_>>().into_iter().collect()
+        self.into_present().unwrap_or_default()
+    }
+
+    /// The distinct identifiers, sorted, if the body has the key.
+    pub(in crate::http::operations) fn into_present(self) -> Option<Vec<String>> {
+        let entries = self.0.into_value()?.into_iter();
+        Some(entries.filter_map(Field::into_value).collect::<BTreeSet<_>>().into_iter().collect())
     }
 }
 
@@ -192,7 +197,7 @@ fn is_address(invitee: &Field<String>, _: &Config) -> garde::Result {
     }
 }
 
-fn is_timestamp(expires_at: &Field<Number>, _: &Config) -> garde::Result {
+pub(in crate::http::operations) fn is_timestamp(expires_at: &Field<Number>, _: &Config) -> garde::Result {
     if expires_at.required("number")?.to_timestamp() > Timestamp::MAX {
         let most = Timestamp::MAX.as_millis();
         return Err(violation(IssueCode::TooBig, format_args!("Number must be at most {most}")));
