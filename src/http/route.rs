@@ -63,7 +63,9 @@ impl Route {
     pub(super) const fn invitation_id(&self) -> Option<&InvitationId> {
         match self {
             Self::Create | Self::List => None,
-            Self::Get(id) | Self::Change(id) | Self::Delete(id) | Self::Message(id) | Self::SetStatus(id) => id.as_ref(),
+            Self::Get(id) | Self::Change(id) | Self::Delete(id) | Self::Message(id) | Self::SetStatus(id) => {
+                id.as_ref()
+            }
         }
     }
 }

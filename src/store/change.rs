@@ -43,9 +43,8 @@ impl Store {
     /// The part that writes the attributes that have changed, and no others: the row may have other writers.
     fn change_pending(&self, Transition { read, new }: Transition<'_>) -> TransactionPart {
         let mut set = vec!["updatedAt = :updatedAt"];
-        let mut update = self
-            .update_pending(read)
-            .expression_attribute_values(":updatedAt", number(new.updated_at.as_millis()));
+        let mut update =
+            self.update_pending(read).expression_attribute_values(":updatedAt", number(new.updated_at.as_millis()));
         if new.expires_at != read.expires_at {
             set.extend(["expiresAt = :expiresAt", "#ttl = :ttl"]);
             update = update

@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use crate::{
-    helpers::{Call, TestApp, body, body_with_mail, connector, connector_with, inline, with},
+    helpers::{Call, FAR_FUTURE, TestApp, body, body_with_mail, connector, connector_with, inline, with},
     proxy::Asked,
 };
 
@@ -61,6 +61,8 @@ async fn operations_cost_what_the_rules_and_the_documentation_say() {
         ("create, with a key", &app, Call::create(&body("mia@example.com")).with_key("a"), 201, 3),
         ("create, with mail and a key", &app, Call::create(&body_with_mail("noa@example.com")).with_key("b"), 201, 3),
         ("get", &app, Call::get(accepted), 200, 0),
+        ("change the expiry", &app, Call::change(accepted, &json!({ "expiresAt": FAR_FUTURE + 1 })), 200, 3),
+        ("change the roles", &app, Call::change(accepted, &json!({ "organizationRoleIds": ["admin"] })), 200, 3),
         ("message", &app, Call::message(accepted, &json!({})), 204, 0),
         ("accept", &app, Call::accept(accepted, "ada"), 200, 3),
         ("revoke", &app, Call::revoke(revoked), 200, 3),

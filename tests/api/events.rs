@@ -126,6 +126,9 @@ const ROWS: &[Row] = &[
     refused("fails-get-unknown-rest", 404, "entity.not_found", "no such invitation, with a slash behind it"),
     refused("fails-delete-unknown", 404, "entity.not_found", "no such invitation"),
     refused("fails-delete-unknown-rest", 404, "entity.not_found", "no such invitation"),
+    refused("fails-change-unknown", 404, "entity.not_found", "a good body for no invitation"),
+    refused("fails-change-of-nothing", 400, "guard.invalid_input", "the status has a path of its own"),
+    refused("fails-change-into-the-past", 400, "request.invalid_input", "2020 is over"),
     refused("fails-message-unknown", 404, "entity.not_found", "a good body for no invitation"),
     refused("fails-message-not-an-object", 400, "guard.invalid_input", "the body comes first; false is no payload"),
     refused("fails-message-wrong-types", 400, "guard.invalid_input", "four keys have to be texts"),
@@ -135,7 +138,7 @@ const ROWS: &[Row] = &[
     refused("fails-revoke-unknown-rest", 404, "entity.not_found", "a good body for no invitation"),
     refused("fails-status-not-settable", 400, "guard.invalid_input", "time alone makes an invitation expire"),
     refused("fails-status-wrong-user-type", 400, "guard.invalid_input", "a user's identifier is a text"),
-    not_allowed("fails-wrong-method-of-an-invitation", "DELETE, GET", "its status has a path of its own"),
+    not_allowed("fails-wrong-method-of-an-invitation", "DELETE, GET, PATCH", "its status has a path of its own"),
     refused("fails-unknown-operation", 404, "entity.not_found", "mailing again is called message"),
 ];
 

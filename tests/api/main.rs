@@ -7,6 +7,7 @@
 )]
 
 mod capacity;
+mod change;
 mod concurrency;
 mod connector;
 mod crash;

@@ -7,10 +7,11 @@ use crate::helpers::{Call, NOW, TestApp, body, with};
 const NOWHERE: &str = "000000000000000000000";
 
 /// Every operation but creating, on the invitation with that identifier, and what it answers when it succeeds.
-fn operations(id: &str) -> [(Call, u16); 6] {
+fn operations(id: &str) -> [(Call, u16); 7] {
     [
         (Call::list(""), 200),
         (Call::get(id), 200),
+        (Call::change(id, &json!({ "organizationRoleIds": [] })), 200),
         (Call::message(id, &json!({})), 204),
         (Call::revoke(id), 200),
         (Call::accept(id, "ada"), 200),
@@ -30,8 +31,8 @@ async fn other_methods_are_told_which_ones_there_are() {
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND"];
     for (path, allowed) in [
         (String::new(), "GET, POST"),
-        (format!("/{id}"), "DELETE, GET"),
-        (format!("/{NOWHERE}"), "DELETE, GET"),
+        (format!("/{id}"), "DELETE, GET, PATCH"),
+        (format!("/{NOWHERE}"), "DELETE, GET, PATCH"),
         (format!("/{id}/message"), "POST"),
         (format!("/{id}/status"), "PUT"),
     ] {
@@ -72,7 +73,7 @@ async fn any_other_path_leads_nowhere() {
         (String::new(), "nothing"),
         ("/".to_owned(), "the root"),
     ] {
-        for method in ["GET", "DELETE", "POST", "PUT"] {
+        for method in ["GET", "DELETE", "PATCH", "POST", "PUT"] {
             let call = at_path(&Call::new(method, ""), path.clone());
             for event in [call.event(), call.rest_event()] {
                 let answer = app.invoke_at(NOW, &event.to_string()).await;
@@ -157,7 +158,7 @@ async fn every_operation_is_found_however_it_is_addressed() {
     ];
     for (way, address) in ways {
         let app = TestApp::start().await;
-        for position in 0..6 {
+        for position in 0..operations(NOWHERE).len() {
             let id = app.invite(&with(body("ada@example.com"), json!({ "organizationId": "string" }))).await;
             let (call, status) = operations(&id)[position].clone();
             let answer = app.invoke_at(NOW, &address(&call).to_string()).await;

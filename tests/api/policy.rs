@@ -15,7 +15,7 @@ use serde_yaml_ng::Value as Yaml;
 use tokio::time::timeout;
 
 use crate::{
-    helpers::{Answer, Call, NOW, TestApp, body, connector, inline, with},
+    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, connector, inline, with},
     proxy::{Asked, Proxy},
 };
 
@@ -77,6 +77,8 @@ impl Observed {
             self.call(200, Call::list(query)).await;
         }
         self.call(200, Call::get(&id)).await;
+        let change = json!({ "expiresAt": FAR_FUTURE + 1, "organizationRoleIds": ["admin"] });
+        self.call(200, Call::change(&id, &change)).await;
         self.call(204, Call::message(&id, &json!({}))).await;
         self.call(204, Call::message(&id, &json!({ "locale": "x-stored" }))).await;
         self.call(429, Call::message(&id, &json!({}))).await;

@@ -19,6 +19,7 @@ const SETTINGS: [(&str, &str); 2] = [("DIRECTORY_CACHE_SECONDS", "30"), ("MESSAG
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Operation {
     Create,
+    Change,
     Message,
     Accept,
     Revoke,
@@ -27,15 +28,16 @@ enum Operation {
     Get,
 }
 
-use Operation::{Accept, Create, Delete, Get, List, Message, Revoke};
+use Operation::{Accept, Change, Create, Delete, Get, List, Message, Revoke};
 
 impl Operation {
-    const ALL: [Self; 7] = [Create, Message, Accept, Revoke, Delete, List, Get];
+    const ALL: [Self; 8] = [Create, Change, Message, Accept, Revoke, Delete, List, Get];
 
     /// The call of it for the invitation `id` of `ada` to `organization`; a create is for the same two.
     fn call(self, id: &str, organization: &str) -> Call {
         match self {
             Create => Call::create(&with(body("ADA@example.com"), json!({ "organizationId": organization }))),
+            Change => Call::change(id, &json!({ "expiresAt": EXPIRY + 1000, "organizationRoleIds": ["admin"] })),
             Message => Call::message(id, &json!({})),
             Accept => Call::accept(id, "ada"),
             Revoke => Call::revoke(id),
@@ -49,7 +51,7 @@ impl Operation {
         match self {
             Create => 201,
             Message | Delete => 204,
-            Accept | Revoke | List | Get => 200,
+            Change | Accept | Revoke | List | Get => 200,
         }
     }
 
@@ -58,8 +60,10 @@ impl Operation {
         let is_deleted = self == Delete || other == Delete;
         match (self, answer.status) {
             (_, status) if status == self.success() => true,
-            (Message | Accept | Revoke, 422) => answer.code() == "request.invalid_input",
-            (Message | Accept | Revoke | Delete | Get, 404) => is_deleted && answer.code() == "entity.not_found",
+            (Change | Message | Accept | Revoke, 422) => answer.code() == "request.invalid_input",
+            (Change | Message | Accept | Revoke | Delete | Get, 404) => {
+                is_deleted && answer.code() == "entity.not_found"
+            }
             (Create, 422) => match answer.code().as_str() {
                 "entity.unique_integrity_violation" => true,
                 // The invitee has become a member.
@@ -143,6 +147,35 @@ async fn of_eight_callers_who_end_an_invitation_one_succeeds_and_the_table_agree
         }
         assert_eq!(succeeded, mix.into(), "each has come first at some time, so that these were races");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accept_at_the_same_time_as_a_change_sees_all_of_it_or_nothing() {
+    let app = Arc::new(TestApp::start_with(&SETTINGS).await);
+    let mut outcomes = BTreeSet::new();
+    for round in 0..60 {
+        let organization = format!("org{round}");
+        let id = invite(&app, &organization).await;
+        let mut racing = [Accept, Change];
+        racing.rotate_left(round % 2);
+        let calls = racing.map(|operation| (NOW + 5, operation.call(&id, &organization)));
+        let answers = app.call_all_at_once(calls.into()).await;
+        let answer = |operation| &answers[racing.iter().position(|raced| *raced == operation).unwrap()];
+        let (accepted, changed) = (answer(Accept), answer(Change));
+        assert_eq!(accepted.status, 200, "{answers:?}");
+        let expected = match changed.status {
+            200 => ("admin", EXPIRY + 1000),
+            _ => ("member", EXPIRY),
+        };
+        assert!(Change.may_answer(changed, Accept), "{answers:?}");
+        let told = accepted.json();
+        assert_eq!((&told["organizationRoles"][0]["id"], &told["expiresAt"]), (&json!(expected.0), &json!(expected.1)));
+        let membership = app.row("default", &format!("MEMBER#{organization}#ada")).await.unwrap();
+        assert_eq!(membership["organizationRoleIds"], json!([expected.0]), "{answers:?}");
+        outcomes.insert(changed.status);
+    }
+    invariant::check(&app, NOW + 5).await;
+    assert_eq!(outcomes, [200, 422].into(), "each has come first at some time, so that these were races");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,21 @@ async fn another_tenants_invitation_cannot_be_deleted() {
 }
 
 #[tokio::test]
+async fn another_tenants_invitation_cannot_be_changed() {
+    refuse(|id| Call::change(id, &json!({ "expiresAt": FAR_FUTURE + 1, "organizationRoleIds": [] }))).await;
+}
+
+#[tokio::test]
+async fn the_role_of_another_tenant_cannot_be_given_by_a_change() {
+    let app = TestApp::start().await;
+    let changes = json!({ "inviterId": null, "organizationRoleIds": [] });
+    let created = app.create_as("no-mail", &with(body("ada@example.com"), changes)).await;
+    let id = created.json()["id"].as_str().unwrap().to_owned();
+    let change = Call::change(&id, &json!({ "organizationRoleIds": ["admin"] })).by("no-mail");
+    app.call(change).await.assert_refused(422, "entity.relation_foreign_key_not_found");
+}
+
+#[tokio::test]
 async fn another_tenants_invitation_cannot_be_mailed() {
     refuse(|id| Call::message(id, &json!({}))).await;
 }

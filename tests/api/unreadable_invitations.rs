@@ -38,6 +38,7 @@ async fn reading_or_changing_an_unreadable_invitation_is_a_500_and_not_a_404() {
         for call in [
             Call::get(&id),
             Call::delete(&id),
+            Call::change(&id, &json!({ "organizationRoleIds": [] })),
             Call::message(&id, &json!({})),
             Call::accept(&id, "ada"),
             Call::revoke(&id),

@@ -62,10 +62,7 @@ impl ChangeBody {
         if !Self::KEYS.iter().any(|key| fields.contains_key(*key)) {
             return Err(RequestError::InvalidBody { issues: vec![no_field()] });
         }
-        Ok(Self {
-            expires_at: field(fields, "expiresAt", "number")?,
-            organization_role_ids: RoleIds::read(fields)?,
-        })
+        Ok(Self { expires_at: field(fields, "expiresAt", "number")?, organization_role_ids: RoleIds::read(fields)? })
     }
 
     fn into_change(self) -> InvitationChange {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    helpers::{Answer, BUDGET, Call, NOW, TestApp, body, body_with_mail, rows},
+    helpers::{Answer, BUDGET, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, rows},
     invariant,
     proxy::Intervention::{
         self, CancelWith, CutOff, Delay, Disconnect, DisconnectAfter, Fail, Garble, LeaveUnprocessed, LoseAnswer,
@@ -27,7 +27,7 @@ struct Operation {
     mails: usize,
 }
 
-const OPERATIONS: [Operation; 9] = [
+const OPERATIONS: [Operation; 10] = [
     Operation {
         name: "create",
         request: |_| Call::create(&body("grace@example.com")),
@@ -56,6 +56,13 @@ const OPERATIONS: [Operation; 9] = [
         request: Call::delete,
         calls: &["GetItem", "TransactWriteItems"],
         success: 204,
+        mails: 0,
+    },
+    Operation {
+        name: "change",
+        request: |id| Call::change(id, &json!({ "expiresAt": FAR_FUTURE + 1, "organizationRoleIds": ["admin"] })),
+        calls: &["GetItem", "BatchGetItem", "TransactWriteItems"],
+        success: 200,
         mails: 0,
     },
     Operation {
@@ -243,7 +250,7 @@ impl Case {
     /// Whether the operation succeeds even though no answer to this call arrives: what has become of an invitation that
     /// was to be ended is read.
     fn is_seen(&self) -> bool {
-        let ends = ["accept", "delete", "revoke"].contains(&self.operation.name);
+        let ends = ["accept", "change", "delete", "revoke"].contains(&self.operation.name);
         ends && self.kind == Lost && self.call == "TransactWriteItems"
     }
 

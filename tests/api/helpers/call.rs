@@ -51,6 +51,10 @@ impl Call {
         Self::new("DELETE", &format!("/{id}"))
     }
 
+    pub fn change(id: &str, body: &Value) -> Self {
+        Self::new("PATCH", &format!("/{id}")).json(body)
+    }
+
     pub fn message(id: &str, payload: &Value) -> Self {
         Self::new("POST", &format!("/{id}/message")).json(payload)
     }
