@@ -28,7 +28,7 @@ use self::{
     caller::Caller,
     error::RequestError,
     event::{ApiResponse, Event},
-    operations::{Request, change, create, delete, get, list, message, status},
+    operations::{Request, bulk, change, create, delete, get, list, message, status},
     response::json_response,
     route::Route,
 };
@@ -83,6 +83,7 @@ async fn respond(
     }
     match route {
         Route::Create => create::create(app, &request).await,
+        Route::Bulk => bulk::bulk(app, &request).await,
         Route::List => list::list(app, &request).await,
         Route::Get(id) => get::get(app, &request, id.as_ref()).await,
         Route::Change(id) => change::change(app, &request, id.as_ref()).await,

@@ -4,6 +4,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`mod@create`] | creating an invitation, mailing it, completing or rolling it back |
+//! | [`bulk`] | creating many invitations in one call |
 //! | `replay` | a create that is retried with its idempotency key |
 //! | [`mod@resend`] | mailing a pending invitation again |
 //! | [`mod@change`] | changing the expiry and the roles of a pending invitation |
@@ -12,6 +13,7 @@
 //! | `roles` | the roles that an invitation grants, from the directory |
 //! | `email` | the email of an invitation, from the directory as it is by now |
 
+pub mod bulk;
 pub mod change;
 pub mod create;
 mod email;

@@ -7,12 +7,14 @@
 //! | [`built_in`] | the mail that comes with the function |
 //! | `fence` | the links and codes that a caller may put into an email |
 //! | [`render`] | Handlebars, for tenants' inline templates |
+//! | [`pace`] | the pace of a call that sends many messages |
 //! | [`ses`] | the call of SES, its retries and its errors |
 //! | `stored`, `variables` (feature `cli`) | the parts of a stored template, and the variables that it needs |
 
 pub mod built_in;
 pub mod compose;
 mod fence;
+pub mod pace;
 pub mod render;
 pub mod ses;
 #[cfg(feature = "cli")]
@@ -25,6 +27,7 @@ use std::fmt;
 
 pub use crate::domain::message_payload::MessagePayload;
 pub use compose::{EmailContext, compose};
+pub use pace::Pace;
 pub use ses::{ConnectionProof, Mailer, SendError, Sent};
 
 use crate::domain::{

@@ -62,7 +62,7 @@ pub struct Store {
 }
 
 /// A failed access to the table, after all retries. The text names the kind of failure and nothing of the data.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct StoreError {
     cause: String,

@@ -22,7 +22,7 @@ use tracing::Level;
 
 use self::{
     embedded::Embedded,
-    statistics::{RequestStatistics, Tally},
+    statistics::{RequestStatistics, Tally, gravity, outcome_name},
 };
 pub use self::{
     embedded::NAMESPACE,
@@ -110,20 +110,15 @@ impl fmt::Debug for Log {
 }
 
 impl Outcome<'_> {
-    /// The name of the outcome in the metrics. `refused` covers all failures that the caller or the tenant must
-    /// resolve.
-    const fn name(&self, statistics: &RequestStatistics) -> &'static str {
-        match self.error {
-            Some(Error::MessageRateLimited { .. }) => "rate_limited",
-            Some(Error::MailRefused { .. }) => "mail_refused",
-            Some(Error::MailThrottled { .. }) => "mail_throttled",
-            Some(Error::MailUnavailable { .. }) => "mail_unavailable",
-            Some(Error::StoreUnavailable { .. }) => "unavailable",
-            Some(Error::Internal { .. }) => "internal",
-            _ if self.is_failed => "refused",
-            _ if statistics.mail_unknown.is_some() => "mail_unknown",
-            _ => "ok",
-        }
+    /// The name of the outcome in the metrics. That of a request with several items is the gravest of theirs that is the
+    /// service's or the mail's, else `ok`.
+    fn name(&self, statistics: &RequestStatistics) -> &'static str {
+        let name = match statistics.items.gravest() {
+            Some(gravest) if gravity(gravest) > 0 => gravest,
+            Some(_) => "ok",
+            None => outcome_name(self.error, self.is_failed),
+        };
+        if name == "ok" && statistics.mail_unknown.is_some() { "mail_unknown" } else { name }
     }
 }
 
@@ -147,12 +142,14 @@ impl Line<'_> {
 
     /// The operator's part of a failure.
     fn cause(&self) -> Option<&str> {
-        self.error().and_then(Error::cause).or(self.statistics.mail_unknown.as_deref())
+        let of_items = self.statistics.items.cause.as_deref();
+        self.error().and_then(Error::cause).or(of_items).or(self.statistics.mail_unknown.as_deref())
     }
 
     fn level(&self) -> Level {
         match self.outcome.status {
             500.. => Level::ERROR,
+            _ if ["internal", "unavailable"].contains(&self.outcome()) => Level::ERROR,
             _ if self.outcome() == "mail_unknown" => Level::WARN,
             _ => Level::INFO,
         }
@@ -165,7 +162,8 @@ impl Line<'_> {
 
     fn trace_event(&self, cold_start: bool) {
         let Self { request_id, operation, duration, .. } = self;
-        let RequestStatistics { dynamodb, ses, retries, .. } = &self.statistics;
+        let RequestStatistics { dynamodb, ses, retries, items, .. } = &self.statistics;
+        let results = (!items.outcomes.is_empty()).then(|| format!("{:?}", items.outcomes));
         let tenant = self.tenant.map(TenantId::as_str);
         let (code, cause) = (self.outcome.code, self.cause());
         let invitation_id = self.invitation_id().map(InvitationId::as_str);
@@ -173,7 +171,7 @@ impl Line<'_> {
             ($level:expr) => {
                 tracing::event!(
                     $level, request_id, tenant, operation, outcome = self.outcome(),
-                    status = self.outcome.status, code, cause, invitation_id, ?duration,
+                    status = self.outcome.status, code, cause, invitation_id, results, ?duration,
                     dynamodb = %dynamodb, ses = %ses, retries, cold_start
                 )
             };

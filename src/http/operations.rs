@@ -1,5 +1,6 @@
 //! The operations of the API, one file each: from HTTP to the use case and back.
 
+pub mod bulk;
 pub mod change;
 pub mod create;
 pub mod delete;

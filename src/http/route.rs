@@ -14,6 +14,7 @@ const MOST_SEGMENTS: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Create,
+    Bulk,
     List,
     Get(Option<InvitationId>),
     Change(Option<InvitationId>),
@@ -35,6 +36,8 @@ impl Route {
             ([""], "GET") => Ok(Self::List),
             ([""], _) => Err(RequestError::MethodNotAllowed { allow: "GET, POST" }),
             (["", "" | "." | "..", ..], _) => Err(RequestError::UnknownPath),
+            (["", "bulk"], "POST") => Ok(Self::Bulk),
+            (["", "bulk"], _) => Err(RequestError::MethodNotAllowed { allow: "POST" }),
             (["", id], "GET") => Ok(Self::Get(InvitationId::parse(id))),
             (["", id], "PATCH") => Ok(Self::Change(InvitationId::parse(id))),
             (["", id], "DELETE") => Ok(Self::Delete(InvitationId::parse(id))),
@@ -51,6 +54,7 @@ impl Route {
     pub(super) const fn operation(&self) -> &'static str {
         match self {
             Self::Create => "create",
+            Self::Bulk => "bulk",
             Self::List => "list",
             Self::Get(_) => "get",
             Self::Change(_) => "change",
@@ -62,7 +66,7 @@ impl Route {
 
     pub(super) const fn invitation_id(&self) -> Option<&InvitationId> {
         match self {
-            Self::Create | Self::List => None,
+            Self::Create | Self::Bulk | Self::List => None,
             Self::Get(id) | Self::Change(id) | Self::Delete(id) | Self::Message(id) | Self::SetStatus(id) => {
                 id.as_ref()
             }
@@ -81,6 +85,10 @@ mod tests {
         for (method, path, route) in [
             ("POST", "", Ok(Route::Create)),
             ("POST", "/", Ok(Route::Create)),
+            ("POST", "/bulk", Ok(Route::Bulk)),
+            ("POST", "/bul%6B/", Ok(Route::Bulk)),
+            ("GET", "/bulk", Err("request.method_not_allowed")),
+            ("POST", "/bulk/x", Err("entity.not_found")),
             ("GET", "", Ok(Route::List)),
             ("GET", &format!("/{ID}"), Ok(Route::Get(known.clone()))),
             ("GET", &format!("/{ID}/"), Ok(Route::Get(known.clone()))),

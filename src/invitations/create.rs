@@ -3,7 +3,7 @@
 //! All that can be decided without writing is decided before the one transaction; but what stands against the invitation
 //! in the table is told first, because the contract decides it first.
 
-use super::{email, replay, roles};
+use super::{bulk::Shared, email, replay, roles};
 use crate::{
     app::App,
     clock::RequestClock,
@@ -45,6 +45,8 @@ pub struct CreateRequest<'a> {
     pub idempotent: Option<&'a IdempotentRequest>,
     /// The time.
     pub clock: RequestClock,
+    /// What it shares with the other creates of its call; `None` for a call that creates one.
+    pub shared: Option<&'a Shared>,
 }
 
 /// Creates an invitation. A request that was made before, with the same idempotency key, gets the outcome that it had
@@ -84,7 +86,7 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
     let is_mailed = email.is_some();
     let record = request.idempotent.map(|request| IdempotencyRecord::new(request, &invitation, is_mailed, clock));
     let rate = is_mailed.then_some(app.config.message_rate);
-    let proof = is_mailed.then(|| app.mailer.prove_connection(clock)).transpose()?;
+    let proof = begin(app, request, is_mailed).await?;
     let created = match app.store.create(&invitation, rate, record.as_ref(), clock).await? {
         WriteOutcome::Created(created) => created,
         WriteOutcome::Conflict(conflict) => return Err(conflict.into()),
@@ -95,6 +97,18 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
         Unmailed { app, created, clock }.mail(&email, proof).await?;
     }
     Ok(Attempt::Created(invitation))
+}
+
+/// Begins to write a create, and to prove the connection that its email goes out on.
+pub(super) async fn begin(
+    app: &App,
+    request: &CreateRequest<'_>,
+    is_mailed: bool,
+) -> Result<Option<ConnectionProof>, Error> {
+    match request.shared {
+        Some(shared) => shared.begin(is_mailed).await,
+        None => Ok(is_mailed.then(|| app.mailer.prove_connection(request.clock)).transpose()?),
+    }
 }
 
 /// An invitation that was written and still has to be mailed, with all that has to be completed or rolled back then.
@@ -142,14 +156,16 @@ impl Unmailed<'_> {
 /// The invitation that is asked for, and its email where one is wanted. Nothing is written.
 async fn prepare(app: &App, request: &CreateRequest<'_>) -> Result<(Invitation, Option<Email>), Error> {
     let invitee = request.new.checked_invitee(request.clock.now)?;
-    let lookup = DirectoryLookup {
-        organization_id: Some(&request.new.organization_id),
-        user_id: request.new.inviter_id.as_deref(),
-        role_ids: &request.new.organization_role_ids,
-        connector: request.payload.is_some(),
+    let read;
+    let directory = match request.shared {
+        Some(shared) => shared.directory.as_ref().map_err(Clone::clone)?,
+        None => {
+            let lookup = DirectoryLookup::of_new(&request.new, request.payload.is_some());
+            read = app.store.directory(&request.new.tenant, lookup, request.clock).await?;
+            &read
+        }
     };
-    let directory = app.store.directory(&request.new.tenant, lookup, request.clock).await?;
-    match resolve(app, request, &invitee, &directory) {
+    match resolve(app, request, &invitee, directory) {
         Ok(resolved) => Ok(resolved),
         Err(error) => Err(first_error(app, request, &invitee, error).await?),
     }

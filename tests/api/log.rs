@@ -64,9 +64,10 @@ async fn lead_through_life(app: &TestApp) -> String {
         Call::list("invitee=ada@example.com"),
         Call::get(&id),
         Call::message(&id, &json!({ "code": "top-secret" })),
+        Call::change(&id, &json!({ "organizationRoleIds": [] })),
         Call::accept(&id, "ada"),
         Call::delete(&id),
-        Call::new("PATCH", "/ada@example.com"),
+        Call::new("PUT", "/ada@example.com"),
     ] {
         app.call(call).await;
     }
@@ -85,6 +86,7 @@ async fn each_request_is_one_line_that_names_its_operation_and_its_invitation() 
         ("list", "ok", 200, None),
         ("get", "ok", 200, Some(&id)),
         ("message", "ok", 204, Some(&id)),
+        ("change", "ok", 200, Some(&id)),
         ("status", "ok", 200, Some(&id)),
         ("delete", "ok", 204, Some(&id)),
         ("unknown", "refused", 405, None),

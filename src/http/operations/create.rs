@@ -11,13 +11,20 @@ use self::body::CreateBody;
 use super::Request;
 use crate::{
     app::App,
-    domain::idempotency::{IdempotencyKey, IdempotentRequest},
+    config::Config,
+    domain::{
+        idempotency::{IdempotencyKey, IdempotentRequest},
+        ids::TenantId,
+        invitation::NewInvitation,
+    },
     http::{
         body::{fields, validate},
         error::RequestError,
         response::{json_response, json_text_response},
     },
     invitations::{self, CreateOutcome, create::CreateRequest},
+    json::RawFields,
+    mail::MessagePayload,
 };
 
 /// The request header that carries an idempotency key.
@@ -31,19 +38,29 @@ pub async fn create(app: &App, request: &Request<'_>) -> Result<Response<Body>, 
     let key = idempotency_key(&request.event.headers)?;
     let fields = fields(request.event)?;
     let idempotent = key.map(|key| IdempotentRequest::new(&request.caller.subject, &key, &fields));
-    let mut body = validate(CreateBody::read(&fields)?, &app.config, &CreateBody::KEYS)?.into_inner();
-    let payload = body.message_payload.take();
+    let (new, payload) = parse(&fields, &request.caller.tenant, &app.config)?;
     let clock = request.clock;
-    let new = body.into_new_invitation(&request.caller.tenant);
-    let create = CreateRequest { new, payload: payload.as_ref(), idempotent: idempotent.as_ref(), clock };
+    let (payload, idempotent) = (payload.as_ref(), idempotent.as_ref());
+    let create = CreateRequest { new, payload, idempotent, clock, shared: None };
     match invitations::create(app, create).await? {
         CreateOutcome::Created(invitation) => Ok(json_response(StatusCode::CREATED, &invitation.entity(clock.now))),
         CreateOutcome::Replayed(entity) => Ok(replayed(entity)),
     }
 }
 
+/// Parses and validates the body of a create: the invitation, and the variables of its email where one is wanted.
+pub(super) fn parse(
+    fields: &RawFields<'_>,
+    tenant: &TenantId,
+    config: &Config,
+) -> Result<(NewInvitation, Option<MessagePayload>), RequestError> {
+    let mut body = validate(CreateBody::read(fields)?, config, &CreateBody::KEYS)?.into_inner();
+    let payload = body.message_payload.take();
+    Ok((body.into_new_invitation(tenant), payload))
+}
+
 /// Reads the idempotency key of a request.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, RequestError> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, RequestError> {
     let value = headers.get(IDEMPOTENCY_KEY);
     value.map(|value| IdempotencyKey::parse(value.as_bytes()).ok_or(RequestError::InvalidIdempotencyKey)).transpose()
 }
