@@ -26,6 +26,9 @@ pub(crate) async fn side_by_side<F: Future>(limit: usize, jobs: impl IntoIterato
                 outputs.push(None);
                 running.push(Running::new(position, job, &task));
             }
+            if running.is_empty() {
+                return Poll::Ready(());
+            }
             let before = running.len();
             running.retain_mut(|job| match job.poll() {
                 Poll::Ready(output) => {
@@ -34,9 +37,6 @@ pub(crate) async fn side_by_side<F: Future>(limit: usize, jobs: impl IntoIterato
                 }
                 Poll::Pending => true,
             });
-            if running.is_empty() {
-                return Poll::Ready(());
-            }
             if running.len() == before {
                 return Poll::Pending;
             }

@@ -6,6 +6,7 @@
     reason = "a test may be brief, and stops when it cannot go on"
 )]
 
+mod bulk;
 mod capacity;
 mod change;
 mod concurrency;

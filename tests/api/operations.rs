@@ -31,6 +31,7 @@ async fn other_methods_are_told_which_ones_there_are() {
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND"];
     for (path, allowed) in [
         (String::new(), "GET, POST"),
+        ("/bulk".to_owned(), "POST"),
         (format!("/{id}"), "DELETE, GET, PATCH"),
         (format!("/{NOWHERE}"), "DELETE, GET, PATCH"),
         (format!("/{id}/message"), "POST"),
@@ -57,6 +58,7 @@ async fn any_other_path_leads_nowhere() {
     let before = app.rows().await;
     for (path, reason) in [
         (format!("/api/organization-invitations/{id}/messages"), "another word"),
+        ("/api/organization-invitations/bulk/x".to_owned(), "too deep"),
         (format!("/api/organization-invitations/{id}/Status"), "paths have case"),
         (format!("/api/organization-invitations/{id}/status/x"), "too deep"),
         (format!("/api/organization-invitations/{id}/message/{id}"), "too deep"),
@@ -184,7 +186,8 @@ async fn who_may_not_use_the_api_is_told_so_before_anything_else() {
     let before = app.rows().await;
     let nowhere = (Call::new("PATCH", "/x/y/z"), 404);
     let malformed = (Call::revoke(&id).text("text/plain", "{"), 400);
-    for (call, _) in operations(&id).into_iter().chain([nowhere, malformed]) {
+    let bulk = (Call::bulk(&json!({ "invitations": [body("bob@example.com")] })), 200);
+    for (call, _) in operations(&id).into_iter().chain([bulk, nowhere, malformed]) {
         for (claims, status, code) in [
             (json!(null), 401, "auth.unauthorized"),
             (json!({ "scope": "all" }), 403, "guard.can_not_get_tenant_id"),

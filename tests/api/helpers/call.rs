@@ -39,6 +39,10 @@ impl Call {
         Self::new("POST", "").json(body)
     }
 
+    pub fn bulk(body: &Value) -> Self {
+        Self::new("POST", "/bulk").json(body)
+    }
+
     pub fn list(query: &str) -> Self {
         Self { query: query.to_owned(), ..Self::new("GET", "") }
     }
