@@ -1,7 +1,13 @@
 //! Creating many invitations in one call: each by the same use case as a single one, side by side, with one read of the
 //! directory and one pace for the mail.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use tokio::time::Instant;
 
@@ -9,7 +15,12 @@ use super::create::{CreateOutcome, CreateRequest, create};
 use crate::{
     app::App,
     clock::{RequestClock, budgets::TIME_AFTER_WRITING},
-    domain::{error::Error, idempotency::IdempotentRequest, invitation::NewInvitation},
+    domain::{
+        error::Error,
+        idempotency::IdempotentRequest,
+        invitation::{Invitation, NewInvitation},
+    },
+    json::escaped_length,
     mail::{ConnectionProof, MessagePayload, Pace, SendError},
     side_by_side::side_by_side,
     store::{
@@ -41,9 +52,24 @@ pub struct Shared {
     mail: Result<Arc<Pace>, SendError>,
     /// The latest time at which one begins to write.
     begin_by: Instant,
+    /// The bytes that are left for invitations in the response.
+    room: AtomicUsize,
 }
 
+/// The most bytes of the invitations in a response, as JSON within the JSON that the function answers. Lambda's limit is
+/// 6 MB for the whole response, in which the failures take less than 2 MB.
+const MOST_BYTES: usize = 4 << 20;
+
 impl Shared {
+    /// Keeps room for an invitation in the response.
+    pub(super) fn reserve_room(&self, invitation: &Invitation) -> Result<(), Error> {
+        let entity = serde_json::to_string(&invitation.entity(invitation.created_at));
+        let bytes = entity.map_or(MOST_BYTES, |entity| escaped_length(&entity));
+        let left = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(bytes));
+        let no_room = |_| Error::StoreUnavailable { cause: "no room left in the response".to_owned() };
+        left.map(drop).map_err(no_room)
+    }
+
     /// Begins to write one of the creates, once it is its turn to be mailed if it `is_mailed`. Nothing has been written for
     /// one that cannot begin.
     pub(super) async fn begin(&self, is_mailed: bool) -> Result<Option<ConnectionProof>, Error> {
@@ -52,7 +78,7 @@ impl Shared {
             let no_time = || Error::StoreUnavailable { cause: "DynamoDB: no time left".to_owned() };
             return if has_time { Ok(None) } else { Err(no_time()) };
         }
-        let pace = self.mail.as_ref().map_err(|failure| failure.clone())?;
+        let pace = self.mail.as_ref().map_err(Clone::clone)?;
         let turn = pace.turn(self.begin_by).await.ok_or_else(SendError::no_time)?;
         Ok(Some(ConnectionProof::in_turn(turn)))
     }
@@ -68,7 +94,7 @@ pub async fn create_all(app: &App, items: &[BulkItem], clock: RequestClock) -> V
     let worked_on: Vec<&BulkItem> = worked_on.map(|(item, _)| item).collect();
     let mailed = worked_on.iter().filter(|item| item.payload.is_some()).count();
     let (directory, mail) = tokio::join!(read_directory(app, worked_on, clock), prepare_mail(app, mailed, clock));
-    let shared = Shared { directory, mail, begin_by };
+    let shared = Shared { directory, mail, begin_by, room: AtomicUsize::new(MOST_BYTES) };
     let job = |position: usize| create_one(app, &items[position], &shared, are_duplicates[position], clock);
     side_by_side(MOST_AT_ONCE, (0..items.len()).map(job)).await
 }

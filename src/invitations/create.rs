@@ -83,6 +83,9 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
             return record.map(Attempt::Retried).ok_or(error);
         }
     };
+    if let Some(shared) = request.shared {
+        shared.reserve_room(&invitation)?;
+    }
     let is_mailed = email.is_some();
     let record = request.idempotent.map(|request| IdempotencyRecord::new(request, &invitation, is_mailed, clock));
     let rate = is_mailed.then_some(app.config.message_rate);
@@ -157,13 +160,12 @@ impl Unmailed<'_> {
 async fn prepare(app: &App, request: &CreateRequest<'_>) -> Result<(Invitation, Option<Email>), Error> {
     let invitee = request.new.checked_invitee(request.clock.now)?;
     let read;
-    let directory = match request.shared {
-        Some(shared) => shared.directory.as_ref().map_err(Clone::clone)?,
-        None => {
-            let lookup = DirectoryLookup::of_new(&request.new, request.payload.is_some());
-            read = app.store.directory(&request.new.tenant, lookup, request.clock).await?;
-            &read
-        }
+    let directory = if let Some(shared) = request.shared {
+        shared.directory.as_ref().map_err(Clone::clone)?
+    } else {
+        let lookup = DirectoryLookup::of_new(&request.new, request.payload.is_some());
+        read = app.store.directory(&request.new.tenant, lookup, request.clock).await?;
+        &read
     };
     match resolve(app, request, &invitee, directory) {
         Ok(resolved) => Ok(resolved),

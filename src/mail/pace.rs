@@ -132,7 +132,7 @@ impl Rhythm {
 
     /// SES has taken a message.
     fn recover(&mut self) {
-        self.interval = (self.interval - self.interval / 8).max(self.usual);
+        self.interval = (self.interval * 7 / 8).max(self.usual);
     }
 }
 
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     fn rhythm(per_second: u32) -> (Rhythm, Instant) {
-        let (now, usual) = (Instant::now() + Duration::from_secs(60), Duration::from_secs(1) / per_second);
+        let (now, usual) = (Instant::now() + Duration::from_mins(1), Duration::from_secs(1) / per_second);
         (Rhythm { usual, interval: usual, next: now, slowed_until: now }, now)
     }
 
@@ -244,7 +244,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_waits_gets_a_turn_that_is_given_back() {
         let (pace, started) = (Pace::new(1), Instant::now());
-        let until = started + Duration::from_secs(60);
+        let until = started + Duration::from_mins(1);
         for _ in 0..5 {
             drop(pace.turn(until).await.unwrap());
         }

@@ -72,6 +72,16 @@ async fn operations_cost_what_the_rules_and_the_documentation_say() {
         assert_eq!(units.writes.to_string(), writes_by_the_rules(&asked, indexes).to_string(), "{name}");
         rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
     }
+    let ten = |mail: bool| {
+        let item =
+            |n| if mail { body_with_mail(&format!("m{n}@example.com")) } else { body(&format!("b{n}@example.com")) };
+        Call::bulk(&json!({ "invitations": (0..10).map(item).collect::<Vec<_>>() }))
+    };
+    for (name, call) in [("bulk create of ten", ten(false)), ("bulk create of ten, with mail", ten(true))] {
+        let (units, asked) = measure(&app, call, 200).await;
+        assert_eq!(units.writes.to_string(), writes_by_the_rules(&asked, 30).to_string(), "{name}");
+        rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
+    }
     for n in 0..100 {
         app.invite(&body(&format!("person{n}@example.com"))).await;
     }

@@ -37,13 +37,13 @@ use crate::{
 
 /// How long after an event Lambda would end the function, in milliseconds: long enough for every operation, short enough
 /// to wait for.
-const LIFETIME: i64 = 8000;
+pub const LIFETIME: i64 = 8000;
 
 const INVITEE: &str = "a@example.com";
 
 /// When the process dies, in the course of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Death {
+pub enum Death {
     /// AWS has received the request and not acted on it.
     Received,
     /// AWS has acted on it and not answered.
@@ -53,24 +53,28 @@ enum Death {
 }
 
 /// What the client has in the end: the status that its retry gets, and the mails that were sent.
-type End = (u16, usize);
+pub type End = (u16, usize);
 
 /// An operation, and for each of its calls what comes of a death before AWS acted on it, and after.
-struct Operation {
+pub struct Operation {
     name: &'static str,
     call: fn(&str) -> Call,
     /// What SES does with the first message.
     fault: Option<SesFault>,
     /// Whether there is an invitation before.
     on_existing: bool,
-    calls: &'static [(&'static str, End, End)],
+    pub calls: &'static [(&'static str, End, End)],
 }
 
 const fn create(name: &'static str, call: fn(&str) -> Call, calls: &'static [(&'static str, End, End)]) -> Operation {
     Operation { name, call, fault: None, on_existing: false, calls }
 }
 
-const fn change(name: &'static str, call: fn(&str) -> Call, calls: &'static [(&'static str, End, End)]) -> Operation {
+pub const fn change(
+    name: &'static str,
+    call: fn(&str) -> Call,
+    calls: &'static [(&'static str, End, End)],
+) -> Operation {
     Operation { name, call, fault: None, on_existing: true, calls }
 }
 
@@ -173,7 +177,7 @@ async fn the_release_binary_can_be_killed_at_any_call_and_the_same_request_made_
     }
 }
 
-async fn die_and_try_again(operation: &Operation, at: usize, death: Death, turns: &Semaphore) {
+pub async fn die_and_try_again(operation: &Operation, at: usize, death: Death, turns: &Semaphore) {
     let (called, not_executed, executed) = operation.calls[at];
     let case = format!("{}, dead with {called} ({}) {death:?}", operation.name, at + 1);
     let turn = turns.acquire().await.unwrap();
@@ -235,15 +239,15 @@ async fn assert_consistent(app: &TestApp, operation: &Operation, answer: &Answer
     }
 }
 
-fn now() -> i64 {
+pub fn now() -> i64 {
     Timestamp::now().as_millis()
 }
 
 /// What stands between the function and AWS: it counts the calls, and ends the process in the middle of one.
-struct Tap {
+pub struct Tap {
     shared: Arc<Shared>,
-    dynamodb_url: String,
-    ses_url: String,
+    pub dynamodb_url: String,
+    pub ses_url: String,
     servers: [JoinHandle<()>; 2],
 }
 
@@ -255,7 +259,7 @@ struct Shared {
 }
 
 impl Tap {
-    async fn start(dynamodb: &str, ses: &str, death: Option<(usize, Death)>) -> Self {
+    pub async fn start(dynamodb: &str, ses: &str, death: Option<(usize, Death)>) -> Self {
         let (client, calls, process) = (reqwest::Client::new(), Mutex::default(), AtomicI32::default());
         let shared = Arc::new(Shared { client, death, calls, process });
         let (dynamodb_url, dynamodb_server) = serve(&shared, dynamodb).await;
@@ -264,7 +268,7 @@ impl Tap {
     }
 
     /// Whom to end.
-    fn watch(&self, function: &Function) {
+    pub fn watch(&self, function: &Function) {
         self.shared.process.store(function.process_id(), Ordering::SeqCst);
     }
 

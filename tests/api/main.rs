@@ -12,6 +12,7 @@ mod change;
 mod concurrency;
 mod connector;
 mod crash;
+mod crash_more;
 mod create;
 mod create_bodies;
 mod delete;

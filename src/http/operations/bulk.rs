@@ -5,7 +5,7 @@ use lambda_http::{
     http::{Response, StatusCode},
 };
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     Request,
@@ -119,15 +119,14 @@ fn item_result(result: &Result<CreateOutcome, RequestError>, request: &Request<'
     statistics::item(error.and_then(RequestError::use_case), error.is_some());
     ItemResult {
         status: status.as_u16(),
-        body: raw(body),
+        body: raw(&body),
         retry_after: error.and_then(RequestError::use_case).and_then(Error::retry_after),
         replayed: matches!(result, Ok(CreateOutcome::Replayed(_))).then_some(true),
     }
 }
 
 /// A body that is JSON already. A record that another program wrote may hold anything: then it is given as text.
-fn raw(json: String) -> Box<RawValue> {
-    RawValue::from_string(json.clone())
-        .or_else(|_| serde_json::value::to_raw_value(&json))
-        .unwrap_or_else(|_| RawValue::NULL.to_owned())
+fn raw(json: &str) -> Box<RawValue> {
+    let value = serde_json::from_str(json).or_else(|_| to_raw_value(json));
+    value.unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
