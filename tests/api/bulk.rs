@@ -555,6 +555,30 @@ async fn of_the_same_call_made_many_times_at_once_each_invitation_is_made_once()
     invariant::check(&app, NOW).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_bulk_that_invites_again_at_the_expiry_and_a_change_of_it_just_before_one_succeeds() {
+    let app = Arc::new(TestApp::start_with(&[FAST, ("DIRECTORY_CACHE_SECONDS", "30")]).await);
+    let expiry = NOW + 1000;
+    let mut outcomes = BTreeSet::new();
+    for round in 0..40 {
+        let invitation = with(body(&address(round)), json!({ "expiresAt": expiry }));
+        let id = app.invite(&invitation).await;
+        let again =
+            bulk(&[with(invitation, json!({ "expiresAt": FAR_FUTURE })), body(&format!("other{round}@example.com"))]);
+        let mut calls = vec![(expiry - 1, Call::change(&id, &json!({ "expiresAt": FAR_FUTURE }))), (expiry, again)];
+        calls.rotate_left(round % 2);
+        let mut answers = app.call_all_at_once(calls).await;
+        answers.rotate_left(round % 2);
+        let made = results(&answers[1]);
+        assert_eq!(made[1]["status"], 201, "{made:?}");
+        let outcome = (answers[0].status, made[0]["status"].as_u64().unwrap());
+        assert!([(200, 422), (422, 201)].contains(&outcome), "{answers:?}");
+        outcomes.insert(outcome);
+    }
+    invariant::check(&app, expiry).await;
+    assert_eq!(outcomes.len(), 2, "each has come first at some time, so that these were races");
+}
+
 #[tokio::test]
 async fn what_was_made_in_one_call_is_an_invitation_like_any_other() {
     let app = TestApp::start_with(&[FAST]).await;

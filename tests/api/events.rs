@@ -271,10 +271,32 @@ fn judge(row: &Row, answer: &Answer, sent: usize) -> Result<(), String> {
         return Err(format!("expected Allow to be {:?}", row.allow));
     }
     match answer.status {
+        200 if row.file == "bulk" => judge_results(&answer.text),
         200 => judge_list(&answer.text),
         201 => judge_entity(&answer.text),
         _ => Ok(()),
     }
+}
+
+/// One created, one mailed, and two that are refused.
+fn judge_results(text: &str) -> Result<(), String> {
+    #[derive(serde::Deserialize)]
+    struct Results<'a> {
+        #[serde(borrow)]
+        results: Vec<ItemResult<'a>>,
+    }
+    #[derive(serde::Deserialize)]
+    struct ItemResult<'a> {
+        status: u16,
+        #[serde(borrow)]
+        body: &'a RawValue,
+    }
+    let Results { results } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let statuses: Vec<u16> = results.iter().map(|result| result.status).collect();
+    if statuses != [201, 201, 422, 400] {
+        return Err(format!("expected other results than {statuses:?}"));
+    }
+    results[..2].iter().try_for_each(|result| judge_entity(result.body.get()))
 }
 
 fn judge_list(text: &str) -> Result<(), String> {
