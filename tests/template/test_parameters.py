@@ -148,6 +148,7 @@ def test_settings_reach_the_function_as_they_were_given(deploy):
         "TENANT_CLAIMS": "another",
         "MESSAGE_RATE_LIMIT": "1",
         "MESSAGE_RATE_WINDOW_SECONDS": "600",
+        "MAIL_RATE_PER_SECOND": "1",
         "DEFAULT_FROM_EMAIL_ADDRESS": "another@example.com",
         "DEFAULT_REPLY_TO": "another@example.com",
         "DEFAULT_CONFIGURATION_SET_NAME": "<ConfigurationSet>",
