@@ -37,6 +37,9 @@ pub struct Config {
     pub tenant_claims: Vec<String>,
     /// `MESSAGE_RATE_LIMIT` and `MESSAGE_RATE_WINDOW_SECONDS`: the rate limit of messages to one recipient.
     pub message_rate: MessageRate,
+    /// `MAIL_RATE_PER_SECOND` (10; 1 to 10000): the rate at which a call that creates many invitations mails them. SES
+    /// throttles what exceeds the account's own rate.
+    pub mail_rate_per_second: u32,
     /// `DEFAULT_FROM_EMAIL_ADDRESS`, `DEFAULT_REPLY_TO`, `DEFAULT_LOCALE` and `DEFAULT_ALLOWED_LINK_HOSTS` (separated
     /// by commas; empty allows any host): the email connector of a tenant without one of its own. `None` without the
     /// first variable.
@@ -91,6 +94,7 @@ impl Config {
                 limit: settings.number("MESSAGE_RATE_LIMIT", 10, 1, 100)?,
                 window: Duration::from_secs(settings.number("MESSAGE_RATE_WINDOW_SECONDS", 600, 1, 86_400)?),
             },
+            mail_rate_per_second: settings.number("MAIL_RATE_PER_SECOND", 10, 1, 10_000)?,
             default_connector: settings.default_connector()?,
             default_configuration_set_name: settings.text("DEFAULT_CONFIGURATION_SET_NAME"),
             stack_name: settings.stack_name()?,
@@ -200,6 +204,8 @@ mod tests {
             ("RETENTION_DAYS", "1.5"),
             ("MESSAGE_RATE_LIMIT", "0"),
             ("MESSAGE_RATE_WINDOW_SECONDS", "86401"),
+            ("MAIL_RATE_PER_SECOND", "0"),
+            ("MAIL_RATE_PER_SECOND", "10001"),
             ("TENANT_CLAIMS", " , "),
             ("ALLOWED_SCOPES", ""),
             ("DEFAULT_ALLOWED_LINK_HOSTS", "https://app.example.com"),

@@ -30,7 +30,7 @@ use self::{
     caller::Caller,
     error::RequestError,
     event::{ApiResponse, Event},
-    operations::{Request, create, delete, get, list, message, status},
+    operations::{Request, bulk, change, create, delete, get, list, message, status},
     response::json_response,
     route::Route,
 };
@@ -87,8 +87,10 @@ async fn respond(
     }
     match route {
         Route::Create => create::create(app, &request).await,
+        Route::Bulk => bulk::bulk(app, &request).await,
         Route::List => list::list(app, &request).await,
         Route::Get(id) => get::get(app, &request, id.as_ref()).await,
+        Route::Change(id) => change::change(app, &request, id.as_ref()).await,
         Route::Delete(id) => delete::delete(app, &request, id.as_ref()).await,
         Route::Message(id) => message::message(app, &request, id.as_ref()).await,
         Route::SetStatus(id) => status::set_status(app, &request, id.as_ref()).await,

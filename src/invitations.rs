@@ -4,13 +4,18 @@
 //! | module | owns |
 //! |---|---|
 //! | [`mod@create`] | creating an invitation, mailing it, completing or rolling it back |
+//! | [`bulk`] | creating many invitations in one call |
 //! | `replay` | a create that is retried with its idempotency key |
 //! | [`mod@resend`] | mailing a pending invitation again |
+//! | [`mod@change`] | changing the expiry and the roles of a pending invitation |
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`find`] | reading one |
 //! | [`delivery`] | the delivery of its message: recording what SES reports, reading it |
+//! | `roles` | the roles that an invitation grants, from the directory |
 //! | `email` | the email of an invitation, from the directory as it is by now |
 
+pub(crate) mod bulk;
+pub(crate) mod change;
 pub(crate) mod create;
 pub(crate) mod delivery;
 mod email;
@@ -18,7 +23,9 @@ pub(crate) mod end;
 pub(crate) mod find;
 mod replay;
 pub(crate) mod resend;
+mod roles;
 
+pub(crate) use change::change;
 pub(crate) use create::{CreateOutcome, create};
 pub(crate) use resend::resend;
 

@@ -17,6 +17,7 @@
 //! | [`clock`] | the time of a request and its time budgets |
 //! | [`domain`] | invitations, addresses, the directory, errors: no AWS, no HTTP |
 //! | [`sdk_error`] | what may be said of a failed AWS call |
+//! | `side_by_side` | futures side by side within one task, so many at a time |
 //! | [`json`] | JSON from outside, without surprises |
 //!
 //! Beside them, with features:
@@ -50,6 +51,7 @@ pub(crate) mod json;
 pub mod local;
 pub mod mail;
 pub(crate) mod sdk_error;
+mod side_by_side;
 pub mod store;
 pub mod telemetry;
 pub mod trigger;

@@ -7,6 +7,7 @@
 //! | [`built_in`] | the mail that comes with the function |
 //! | `fence` | the links and codes that a caller may put into an email |
 //! | [`render`] | Handlebars, for tenants' inline templates |
+//! | [`pace`] | the pace of a call that sends many messages |
 //! | `utc` | times as an email writes them |
 //! | [`ses`] | the call of SES, its retries and its errors |
 //! | `stored`, `variables` (feature `cli`) | the parts of a stored template, and the variables that it needs |
@@ -14,6 +15,7 @@
 pub(crate) mod built_in;
 pub(crate) mod compose;
 mod fence;
+pub(crate) mod pace;
 #[cfg(test)]
 mod properties;
 pub mod render;
@@ -29,7 +31,8 @@ use std::fmt;
 
 pub use crate::domain::message_payload::MessagePayload;
 pub use compose::{EmailContext, compose};
-pub(crate) use ses::{ConnectionProof, Mailer};
+pub(crate) use pace::Pace;
+pub(crate) use ses::{ConnectionProof, Mailer, SendError, Sent};
 
 use crate::domain::{
     directory::EmailConnector,

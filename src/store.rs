@@ -12,6 +12,7 @@
 //! | [`idempotency`] | the idempotency records of creates |
 //! | [`read`] | one invitation, a list, one row, a batch of rows |
 //! | [`end`] | accepting, revoking, deleting |
+//! | [`mod@change`] | changing a pending invitation |
 //! | [`standing`] | the standing of an address with an organization |
 //! | [`stream`] | the records of the table's stream |
 //! | [`recipient_rate_limit`] | the sends to a recipient, reserved and released |
@@ -20,6 +21,7 @@
 //! | `call` | one call of DynamoDB: its attempts and their backoff |
 
 mod call;
+pub mod change;
 mod condition;
 pub(crate) mod create;
 pub(crate) mod delivery;
@@ -64,7 +66,7 @@ pub struct Store {
 }
 
 /// A failed access to the table, after all retries. The text names the kind of failure and contains no data.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct StoreError {
     cause: String,

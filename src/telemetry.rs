@@ -21,7 +21,10 @@ use std::{
 
 use tracing::Level;
 
-use self::{embedded::Embedded, statistics::RequestStatistics};
+use self::{
+    embedded::Embedded,
+    statistics::{RequestStatistics, gravity, outcome_name},
+};
 pub use self::{
     embedded::NAMESPACE,
     subscriber::{filter, subscriber},
@@ -111,20 +114,15 @@ impl fmt::Debug for Log {
 }
 
 impl Outcome<'_> {
-    /// The name of the outcome in the metrics. `refused` covers all failures that the caller or the tenant must
-    /// resolve.
-    const fn name(&self, statistics: &RequestStatistics) -> &'static str {
-        match self.error {
-            Some(Error::MessageRateLimited { .. }) => "rate_limited",
-            Some(Error::MailRefused { .. }) => "mail_refused",
-            Some(Error::MailThrottled { .. }) => "mail_throttled",
-            Some(Error::MailUnavailable { .. }) => "mail_unavailable",
-            Some(Error::StoreUnavailable { .. }) => "unavailable",
-            Some(Error::Internal { .. }) => "internal",
-            _ if self.is_failed => "refused",
-            _ if statistics.mail_unknown.is_some() => "mail_unknown",
-            _ => "ok",
-        }
+    /// The name of the outcome in the metrics. That of a request with several items is the gravest of theirs that is the
+    /// service's or the mail's, else `ok`.
+    fn name(&self, statistics: &RequestStatistics) -> &'static str {
+        let name = match statistics.items.gravest() {
+            Some(gravest) if gravity(gravest) > 0 => gravest,
+            Some(_) => "ok",
+            None => outcome_name(self.error, self.is_failed),
+        };
+        if name == "ok" && statistics.mail_unknown.is_some() { "mail_unknown" } else { name }
     }
 }
 
@@ -148,12 +146,14 @@ impl Line<'_> {
 
     /// The operator's part of a failure.
     fn cause(&self) -> Option<&str> {
-        self.error().and_then(Error::cause).or(self.statistics.mail_unknown.as_deref())
+        let of_items = self.statistics.items.cause.as_deref();
+        self.error().and_then(Error::cause).or(of_items).or(self.statistics.mail_unknown.as_deref())
     }
 
     fn level(&self) -> Level {
         match self.outcome.status {
             500.. => Level::ERROR,
+            _ if ["internal", "unavailable"].contains(&self.outcome()) => Level::ERROR,
             _ if self.outcome() == "mail_unknown" => Level::WARN,
             _ => Level::INFO,
         }

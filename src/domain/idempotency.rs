@@ -41,6 +41,16 @@ impl IdempotentRequest {
     }
 }
 
+impl IdempotentRequest {
+    /// The request for one invitation of a call of the caller `subject` with `key`: with the organization and the normalized
+    /// address that it is `of`, and the `fields` of its own body. Its key is never that of a call that creates one.
+    pub fn of_item(subject: &str, key: &IdempotencyKey, of: [&str; 2], fields: &RawFields<'_>) -> Self {
+        let [organization_id, invitee] = of;
+        let key = digest([&key.0, organization_id, invitee]);
+        Self { caller: digest([subject]), key, request_hash: request_hash(fields) }
+    }
+}
+
 /// Two bodies have the same hash if and only if they are the same JSON: white space, the order of keys, escapes and the
 /// notation of numbers do not count. A value that [`Json`] rejects (a number out of range, too deep) is hashed as its
 /// text, which no valid value has.

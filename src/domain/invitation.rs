@@ -63,11 +63,12 @@ pub struct Invitation {
     pub stored_status: Status,
     /// The time of its creation.
     pub created_at: Timestamp,
-    /// The time of its last change of status.
+    /// The time of its last change. A change makes it later while the invitation stays pending, so that it also is the
+    /// version of the row.
     pub updated_at: Timestamp,
     /// The time from which it can no longer be accepted.
     pub expires_at: Timestamp,
-    /// The roles that an acceptance grants, sorted by name, with their names at creation.
+    /// The roles that an acceptance grants, sorted by name, with their names when they were given.
     pub organization_roles: Vec<OrganizationRole>,
 }
 
@@ -94,12 +95,37 @@ impl NewInvitation {
     /// # Errors
     /// [`Error::ExpiresInPast`], then [`Error::AddressTooLong`].
     pub(crate) fn checked_invitee(&self, now: Timestamp) -> Result<EmailAddress, Error> {
-        if self.expires_at <= now {
-            return Err(Error::ExpiresInPast { looks_like_seconds: self.expires_at.looks_like_seconds(now) });
-        }
+        check_expiry(self.expires_at, now)?;
         // The form was validated before, so that only the length can be wrong here.
         EmailAddress::parse(&self.invitee).map_err(|_| Error::AddressTooLong)
     }
+}
+
+/// The valid fields of a caller's request to change a pending invitation. Absent ones stay as they are.
+#[derive(Clone, Debug)]
+pub struct InvitationChange {
+    /// The new time from which the invitation can no longer be accepted.
+    pub expires_at: Option<Timestamp>,
+    /// The new roles that an acceptance grants: distinct, sorted.
+    pub organization_role_ids: Option<Vec<String>>,
+}
+
+impl InvitationChange {
+    /// Checks the rule that depends only on the time.
+    ///
+    /// # Errors
+    /// [`Error::ExpiresInPast`].
+    pub fn checked(self, now: Timestamp) -> Result<Self, Error> {
+        self.expires_at.map(|expires_at| check_expiry(expires_at, now)).transpose()?;
+        Ok(self)
+    }
+}
+
+fn check_expiry(expires_at: Timestamp, now: Timestamp) -> Result<(), Error> {
+    if expires_at > now {
+        return Ok(());
+    }
+    Err(Error::ExpiresInPast { looks_like_seconds: expires_at.looks_like_seconds(now) })
 }
 
 impl Invitation {
@@ -107,10 +133,9 @@ impl Invitation {
     pub(crate) fn pending(
         new: &NewInvitation,
         invitee: EmailAddress,
-        mut roles: Vec<OrganizationRole>,
+        roles: Vec<OrganizationRole>,
         now: Timestamp,
     ) -> Result<Self, getrandom::Error> {
-        roles.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         Ok(Self {
             tenant: new.tenant.clone(),
             id: InvitationId::generate(now)?,
@@ -122,7 +147,7 @@ impl Invitation {
             created_at: now,
             updated_at: now,
             expires_at: new.expires_at,
-            organization_roles: roles,
+            organization_roles: sorted_by_name(roles),
         })
     }
 
@@ -151,10 +176,28 @@ impl Invitation {
         self.with_status(Status::Revoked, now)
     }
 
+    /// The invitation after a change at `now` of its expiry, its roles, or both. Two changes in one millisecond, or by
+    /// machines whose clocks differ, have different times.
+    ///
+    /// # Errors
+    /// The invitation has ended.
+    pub(crate) fn changed(
+        &self,
+        expires_at: Option<Timestamp>,
+        roles: Option<Vec<OrganizationRole>>,
+        now: Timestamp,
+    ) -> Result<Self, Ended> {
+        let pending = self.with_status(Status::Pending, now)?;
+        let organization_roles = roles.map_or_else(|| pending.organization_roles.clone(), sorted_by_name);
+        let updated_at = now.max(self.updated_at.plus_millis(1));
+        Ok(Self { expires_at: expires_at.unwrap_or(self.expires_at), organization_roles, updated_at, ..pending })
+    }
+
     /// Changes the status of a pending invitation.
     fn with_status(&self, stored_status: Status, now: Timestamp) -> Result<Self, Ended> {
+        let updated_at = now.max(self.updated_at);
         match self.status(now) {
-            Status::Pending => Ok(Self { stored_status, updated_at: now, ..self.clone() }),
+            Status::Pending => Ok(Self { stored_status, updated_at, ..self.clone() }),
             Status::Accepted | Status::Expired | Status::Revoked => Err(Ended),
         }
     }
@@ -194,16 +237,20 @@ pub struct Entity<'a> {
     organization_roles: &'a [OrganizationRole],
 }
 
+fn sorted_by_name(mut roles: Vec<OrganizationRole>) -> Vec<OrganizationRole> {
+    roles.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    roles
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_a_pending_invitation_changes_and_only_once() {
+    fn pending() -> Invitation {
         let (created, expires) = (Timestamp::from_millis(1_000), Timestamp::from_millis(2_000));
-        let pending = Invitation {
+        Invitation {
             tenant: TenantId::parse("t").unwrap(),
-            id: InvitationId::generate(created).unwrap(),
+            id: InvitationId::parse("0mwshl16meeoe2l4w0lik").unwrap(),
             inviter_id: None,
             invitee: EmailAddress::parse("a@example.com").unwrap(),
             accepted_user_id: None,
@@ -213,7 +260,12 @@ mod tests {
             updated_at: created,
             expires_at: expires,
             organization_roles: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn only_a_pending_invitation_ends_and_only_once() {
+        let (pending, expires) = (pending(), Timestamp::from_millis(2_000));
         let in_time = Timestamp::from_millis(1_999);
         let accepted = pending.accepted("u", in_time).unwrap();
         let revoked = pending.revoked(in_time).unwrap();
@@ -227,5 +279,22 @@ mod tests {
         assert_eq!(pending.status(expires), Status::Expired, "from the millisecond of `expiresAt` on");
         assert_eq!(pending.accepted("u", expires), Err(Ended));
         assert_eq!(pending.revoked(expires), Err(Ended));
+    }
+
+    #[test]
+    fn a_change_keeps_what_it_does_not_name_and_is_later_than_the_one_before_whatever_the_clock_says() {
+        let role = |id: &str, name: &str| OrganizationRole { id: id.to_owned(), name: name.to_owned() };
+        let created = pending();
+        let in_time = Timestamp::from_millis(1_999);
+        let longer = created.changed(Some(Timestamp::from_millis(9_000)), None, in_time).unwrap();
+        assert_eq!(longer, Invitation { expires_at: Timestamp::from_millis(9_000), updated_at: in_time, ..pending() });
+        let roles = vec![role("2", "B"), role("1", "B"), role("3", "A")];
+        let sorted = vec![role("3", "A"), role("1", "B"), role("2", "B")];
+        let changed = longer.changed(None, Some(roles), Timestamp::from_millis(1_500)).unwrap();
+        let updated_at = Timestamp::from_millis(2_000);
+        assert_eq!(changed, Invitation { organization_roles: sorted, updated_at, ..longer.clone() }, "a clock behind");
+        assert_eq!(changed.accepted("u", in_time).unwrap().updated_at, updated_at, "time goes on");
+        assert_eq!(longer.revoked(in_time).unwrap().changed(None, None, in_time), Err(Ended));
+        assert_eq!(created.changed(Some(Timestamp::MAX), None, created.expires_at), Err(Ended), "expired");
     }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, value::RawValue};
 
 pub(crate) use self::{
-    field::{Field, JsonType, Number, array, element, field},
+    field::{Field, JsonType, Number, array, distinct, element, field},
     violations::{at_most_distinct, either, email, object_or_false, typed, validate},
 };
 use crate::{
@@ -52,7 +52,14 @@ pub(crate) fn fields(event: &Event) -> Result<RawFields<'_>, RequestError> {
     if !has_json_content_type(&event.headers) {
         return Err(RequestError::WrongContentType);
     }
-    let text = str::from_utf8(bytes).map_err(|error| unreadable("the body", &error))?;
+    object_fields(str::from_utf8(bytes).map_err(|error| unreadable("the body", &error))?)
+}
+
+/// Splits the text of a body into raw fields.
+///
+/// # Errors
+/// [`RequestError::UnreadableBody`] if it is not JSON; [`RequestError::InvalidBody`] if it is JSON but not an object.
+pub(crate) fn object_fields(text: &str) -> Result<RawFields<'_>, RequestError> {
     let value: &RawValue = parse(text, "the body")?;
     match json_type(value) {
         "object" => parse(text, "the body"),

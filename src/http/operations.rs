@@ -1,5 +1,7 @@
 //! The operations of the API, one file each: from HTTP to the use case and back.
 
+pub(crate) mod bulk;
+pub(crate) mod change;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod get;

@@ -14,8 +14,10 @@ const MOST_SEGMENTS: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Create,
+    Bulk,
     List,
     Get(Option<InvitationId>),
+    Change(Option<InvitationId>),
     Delete(Option<InvitationId>),
     Message(Option<InvitationId>),
     SetStatus(Option<InvitationId>),
@@ -34,9 +36,12 @@ impl Route {
             ([""], "GET") => Ok(Self::List),
             ([""], _) => Err(RequestError::MethodNotAllowed { allow: "GET, POST" }),
             (["", "" | "." | "..", ..], _) => Err(RequestError::UnknownPath),
+            (["", "bulk"], "POST") => Ok(Self::Bulk),
+            (["", "bulk"], _) => Err(RequestError::MethodNotAllowed { allow: "POST" }),
             (["", id], "GET") => Ok(Self::Get(InvitationId::parse(id))),
+            (["", id], "PATCH") => Ok(Self::Change(InvitationId::parse(id))),
             (["", id], "DELETE") => Ok(Self::Delete(InvitationId::parse(id))),
-            (["", _], _) => Err(RequestError::MethodNotAllowed { allow: "DELETE, GET" }),
+            (["", _], _) => Err(RequestError::MethodNotAllowed { allow: "DELETE, GET, PATCH" }),
             (["", id, "message"], "POST") => Ok(Self::Message(InvitationId::parse(id))),
             (["", _, "message"], _) => Err(RequestError::MethodNotAllowed { allow: "POST" }),
             (["", id, "status"], "PUT") => Ok(Self::SetStatus(InvitationId::parse(id))),
@@ -49,8 +54,10 @@ impl Route {
     pub(super) const fn operation(&self) -> &'static str {
         match self {
             Self::Create => "create",
+            Self::Bulk => "bulk",
             Self::List => "list",
             Self::Get(_) => "get",
+            Self::Change(_) => "change",
             Self::Delete(_) => "delete",
             Self::Message(_) => "message",
             Self::SetStatus(_) => "status",
@@ -61,8 +68,10 @@ impl Route {
     pub(super) const fn endpoint(&self) -> (&'static str, &'static str) {
         match self {
             Self::Create => ("POST", "/api/organization-invitations"),
+            Self::Bulk => ("POST", "/api/organization-invitations/bulk"),
             Self::List => ("GET", "/api/organization-invitations"),
             Self::Get(_) => ("GET", "/api/organization-invitations/{id}"),
+            Self::Change(_) => ("PATCH", "/api/organization-invitations/{id}"),
             Self::Delete(_) => ("DELETE", "/api/organization-invitations/{id}"),
             Self::Message(_) => ("POST", "/api/organization-invitations/{id}/message"),
             Self::SetStatus(_) => ("PUT", "/api/organization-invitations/{id}/status"),
@@ -71,8 +80,10 @@ impl Route {
 
     pub(super) const fn invitation_id(&self) -> Option<&InvitationId> {
         match self {
-            Self::Create | Self::List => None,
-            Self::Get(id) | Self::Delete(id) | Self::Message(id) | Self::SetStatus(id) => id.as_ref(),
+            Self::Create | Self::Bulk | Self::List => None,
+            Self::Get(id) | Self::Change(id) | Self::Delete(id) | Self::Message(id) | Self::SetStatus(id) => {
+                id.as_ref()
+            }
         }
     }
 }
@@ -88,12 +99,17 @@ mod tests {
         for (method, path, route) in [
             ("POST", "", Ok(Route::Create)),
             ("POST", "/", Ok(Route::Create)),
+            ("POST", "/bulk", Ok(Route::Bulk)),
+            ("POST", "/bul%6B/", Ok(Route::Bulk)),
+            ("GET", "/bulk", Err("request.method_not_allowed")),
+            ("POST", "/bulk/x", Err("entity.not_found")),
             ("GET", "", Ok(Route::List)),
             ("GET", &format!("/{ID}"), Ok(Route::Get(known.clone()))),
             ("GET", &format!("/{ID}/"), Ok(Route::Get(known.clone()))),
             ("GET", "/%30mwshl16meeoe2l4w0lik", Ok(Route::Get(known.clone()))),
             ("GET", "/unknown", Ok(Route::Get(None))),
             ("GET", "/%FF%00", Ok(Route::Get(None))),
+            ("PATCH", &format!("/{ID}"), Ok(Route::Change(known.clone()))),
             ("DELETE", &format!("/{ID}"), Ok(Route::Delete(known.clone()))),
             ("POST", &format!("/{ID}/message"), Ok(Route::Message(known.clone()))),
             ("PUT", &format!("/{ID}/status/"), Ok(Route::SetStatus(known.clone()))),

@@ -3,7 +3,7 @@
 //! All checks that need no write run before the one transaction. If one of them fails, a reason in the table that the
 //! contract decides earlier, such as an existing membership, is reported instead.
 
-use super::{email, replay};
+use super::{bulk::Shared, email, replay, roles};
 use crate::{
     app::App,
     clock::RequestClock,
@@ -45,6 +45,8 @@ pub(crate) struct CreateRequest<'a> {
     pub idempotent: Option<&'a IdempotentRequest>,
     /// The time.
     pub clock: RequestClock,
+    /// What it shares with the other creates of its call; `None` for a call that creates one.
+    pub shared: Option<&'a Shared>,
 }
 
 /// Creates an invitation. A retry with the same idempotency key gets the first outcome again, even if the request would
@@ -80,10 +82,13 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
             return record.map(Attempt::Retried).ok_or(error);
         }
     };
+    if let Some(shared) = request.shared {
+        shared.reserve_room(&invitation)?;
+    }
     let is_mailed = email.is_some();
     let record = request.idempotent.map(|request| IdempotencyRecord::new(request, &invitation, is_mailed, clock));
     let rate = is_mailed.then_some(app.config.message_rate);
-    let proof = is_mailed.then(|| app.mailer.prove_connection(clock)).transpose()?;
+    let proof = begin(app, request, is_mailed).await?;
     let created = match app.store.create(&invitation, rate, record.as_ref(), clock).await? {
         WriteOutcome::Created(created) => created,
         WriteOutcome::Conflict(conflict) => return Err(conflict.into()),
@@ -94,6 +99,18 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
         Unmailed { app, created, clock }.mail(&email, proof).await?;
     }
     Ok(Attempt::Created(invitation))
+}
+
+/// Begins to write a create, and to prove the connection that its email goes out on.
+pub(super) async fn begin(
+    app: &App,
+    request: &CreateRequest<'_>,
+    is_mailed: bool,
+) -> Result<Option<ConnectionProof>, Error> {
+    match request.shared {
+        Some(shared) => shared.begin(is_mailed).await,
+        None => Ok(is_mailed.then(|| app.mailer.prove_connection(request.clock)).transpose()?),
+    }
 }
 
 /// An invitation that is written but not mailed yet, with everything that is then completed or rolled back.
@@ -141,14 +158,15 @@ impl Unmailed<'_> {
 /// Prepares the requested invitation, and its email if one is requested. Writes nothing.
 async fn prepare(app: &App, request: &CreateRequest<'_>) -> Result<(Invitation, Option<Email>), Error> {
     let invitee = request.new.checked_invitee(request.clock.now)?;
-    let lookup = DirectoryLookup {
-        organization_id: Some(&request.new.organization_id),
-        user_id: request.new.inviter_id.as_deref(),
-        role_ids: &request.new.organization_role_ids,
-        connector: request.payload.is_some(),
+    let read;
+    let directory = if let Some(shared) = request.shared {
+        shared.directory.as_ref().map_err(Clone::clone)?
+    } else {
+        let lookup = DirectoryLookup::of_new(&request.new, request.payload.is_some());
+        read = app.store.directory(&request.new.tenant, lookup, request.clock).await?;
+        &read
     };
-    let directory = app.store.directory(&request.new.tenant, lookup, request.clock).await?;
-    match resolve(app, request, &invitee, &directory) {
+    match resolve(app, request, &invitee, directory) {
         Ok(resolved) => Ok(resolved),
         Err(error) => Err(first_error(app, request, &invitee, error).await?),
     }
@@ -190,13 +208,7 @@ impl ResolvedReferences {
     fn find(new: &NewInvitation, directory: &DirectorySnapshot) -> Result<Self, Error> {
         let organization = directory.organization(&new.organization_id)?;
         let inviter = new.inviter_id.as_deref().map(|id| directory.user(id)).transpose()?.flatten();
-        let (mut roles, mut unknown_roles) = (Vec::new(), Vec::new());
-        for id in &new.organization_role_ids {
-            match directory.role(id)? {
-                Some(role) => roles.push(role),
-                None => unknown_roles.push(id.clone()),
-            }
-        }
+        let (roles, unknown_roles) = roles::find(directory, &new.organization_role_ids)?;
         let unknown = UnknownReferences {
             organization_id: organization.is_none().then(|| new.organization_id.clone()),
             inviter_id: new.inviter_id.clone().filter(|_| inviter.is_none()),

@@ -9,10 +9,11 @@ use crate::{
         error::Error,
         invitation::Invitation,
     },
-    store::directory::DirectoryLookup,
+    store::{directory::DirectoryLookup, end::Transition},
 };
 
-/// Accepts an invitation for `user_id`, who becomes a member with its roles in the same transaction.
+/// Accepts an invitation for `user_id`, who becomes a member with its roles in the same transaction. A request that meets
+/// a change begins anew from the invitation as it is by then, so that it grants all of the change or nothing of it.
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::UnknownUser`] or [`Error::AnotherInvitee`].
@@ -22,21 +23,34 @@ pub(crate) async fn accept(
     user_id: &str,
     clock: RequestClock,
 ) -> Result<Invitation, Error> {
-    let invitation = find::get(app, key, clock).await?;
-    let accepted = invitation.accepted(user_id, clock.now).map_err(|_| Error::InvitationEnded)?;
-    check_user(app, &invitation, user_id, clock).await?;
-    let is_done = app.store.accept(&accepted, user_id, clock).await?;
-    if is_done { Ok(accepted) } else { Err(lost(app, key, clock).await) }
+    let mut invitation = find::get(app, key, clock).await?;
+    let mut is_checked = false;
+    loop {
+        let accepted = invitation.accepted(user_id, clock.now).map_err(|_| Error::InvitationEnded)?;
+        if !is_checked {
+            check_user(app, &invitation, user_id, clock).await?;
+            is_checked = true;
+        }
+        if app.store.accept(Transition { read: &invitation, new: &accepted }, user_id, clock).await? {
+            return Ok(accepted);
+        }
+        invitation = find::changed_since(app, &invitation, clock).await?;
+    }
 }
 
-/// Revokes an invitation, which frees its invitee for another.
+/// Revokes an invitation, which frees its invitee for another. As of an accept, a request that meets a change begins anew.
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`] or [`Error::InvitationEnded`].
 pub(crate) async fn revoke(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<Invitation, Error> {
-    let revoked = find::get(app, key, clock).await?.revoked(clock.now).map_err(|_| Error::InvitationEnded)?;
-    let is_done = app.store.revoke(&revoked, clock).await?;
-    if is_done { Ok(revoked) } else { Err(lost(app, key, clock).await) }
+    let mut invitation = find::get(app, key, clock).await?;
+    loop {
+        let revoked = invitation.revoked(clock.now).map_err(|_| Error::InvitationEnded)?;
+        if app.store.revoke(Transition { read: &invitation, new: &revoked }, clock).await? {
+            return Ok(revoked);
+        }
+        invitation = find::changed_since(app, &invitation, clock).await?;
+    }
 }
 
 /// Deletes an invitation in any status, which frees its invitee for another.
@@ -46,11 +60,6 @@ pub(crate) async fn revoke(app: &App, key: InvitationKey<'_>, clock: RequestCloc
 pub(crate) async fn delete(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Result<(), Error> {
     let was_there = app.store.delete_invitation(key.tenant, key.id, clock).await?;
     if was_there { Ok(()) } else { Err(Error::UnknownInvitation) }
-}
-
-/// The failure of a request after another request ended or deleted the invitation.
-async fn lost(app: &App, key: InvitationKey<'_>, clock: RequestClock) -> Error {
-    find::get(app, key, clock).await.map_or_else(|error| error, |_| Error::InvitationEnded)
 }
 
 /// Checks that the user exists and is the invitee. With trusted references, checks nothing.

@@ -61,6 +61,16 @@ pub(crate) async fn get(app: &App, key: InvitationKey<'_>, clock: RequestClock) 
     app.store.get(key.tenant, key.id, clock.deadline).await?.ok_or(Error::UnknownInvitation)
 }
 
+/// The invitation as it is now, for a request that another one preceded since it was read.
+///
+/// # Errors
+/// [`Error::UnknownInvitation`] where it was deleted, and [`Error::InvitationEnded`] where it has not changed: a newer one
+/// has replaced it.
+pub(super) async fn changed_since(app: &App, read: &Invitation, clock: RequestClock) -> Result<Invitation, Error> {
+    let found = get(app, InvitationKey { tenant: &read.tenant, id: &read.id }, clock).await?;
+    if found == *read { Err(Error::InvitationEnded) } else { Ok(found) }
+}
+
 /// Reads a list and gives each invitation to `take`, newest first, until that takes no more.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //! has expired.
 
 use super::{
-    create::{CreateRequest, Unmailed},
+    create::{CreateRequest, Unmailed, begin},
     email,
 };
 use crate::{
@@ -53,7 +53,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
         Err(error) if error.is_fault_of_service() => return Err(error),
         email => email,
     };
-    let proof = app.mailer.prove_connection(clock)?;
+    let Some(proof) = begin(app, request, true).await? else { return Ok(false) };
     let record = match app.store.take_over(record, &invitation, clock).await? {
         TakeOverOutcome::TakenOver(record) => record,
         TakeOverOutcome::LeaseLost => return Ok(false),

@@ -26,7 +26,7 @@ use tokio::{
     time::{sleep, timeout, timeout_at},
 };
 
-use super::{Content, Email, compose::one_line};
+use super::{Content, Email, compose::one_line, pace::Turn};
 use crate::{
     clock::{
         Deadline, RequestClock,
@@ -81,7 +81,7 @@ impl Sent {
 
 /// The reason why SES certainly did not take an email. Each holds SES's error code for the operator, and no
 /// address.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SendError {
     /// SES will not accept it, however often it is sent.
     Rejected(String),
@@ -91,10 +91,22 @@ pub(crate) enum SendError {
     Unavailable(String),
 }
 
+impl SendError {
+    /// There is no time left for an attempt.
+    pub fn no_time() -> Self {
+        Self::Unavailable("SES: no time left".to_owned())
+    }
+}
+
 /// The proof that a connection to SES is alive, possibly still under way.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct ConnectionProof(Option<watch::Receiver<ProofResult>>);
+pub(crate) struct ConnectionProof {
+    /// `None` where the connection is known to be alive.
+    result: Option<watch::Receiver<ProofResult>>,
+    /// The turn of the message, where its call has a pace.
+    turn: Option<Turn>,
+}
 
 /// A proof that has begun.
 #[derive(Debug)]
@@ -146,17 +158,35 @@ impl Mailer {
     /// [`SendError::Unavailable`] where there is not enough time to write and to send.
     pub(crate) fn prove_connection(&self, clock: RequestClock) -> Result<ConnectionProof, SendError> {
         if !sending_deadline(clock).leaves(LEAST_TIME_TO_SEND) {
-            return Err(no_time());
+            return Err(SendError::no_time());
         }
         if self.last_answer.is_recent(clock.now) {
-            return Ok(ConnectionProof(None));
+            return Ok(ConnectionProof { result: None, turn: None });
         }
         let mut last = self.last_proof.lock().unwrap_or_else(PoisonError::into_inner);
         let result = match last.as_ref().filter(|proof| proof.is_under_way(clock.now)) {
             Some(proof) => proof.result.clone(),
             None => last.insert(self.begin_proof(clock.now)).result.clone(),
         };
-        Ok(ConnectionProof(Some(result)))
+        Ok(ConnectionProof { result: Some(result), turn: None })
+    }
+
+    /// Proves that so many connections are alive, by requests at the same time: for a call that sends many messages. Those of
+    /// the pool that died while the container slept are closed by that.
+    ///
+    /// # Errors
+    /// [`SendError::Unavailable`] where there is not enough time to write and to send, or SES cannot be reached.
+    pub(crate) async fn prove_connections(&self, count: usize, clock: RequestClock) -> Result<(), SendError> {
+        let deadline = sending_deadline(clock);
+        if !deadline.leaves(LEAST_TIME_TO_SEND) {
+            return Err(SendError::no_time());
+        }
+        let proofs: Vec<_> = (0..count).map(|_| self.begin_proof(clock.now).result).collect();
+        for result in proofs {
+            let proof = ConnectionProof { result: Some(result), turn: None };
+            timeout_at(deadline.end, proof.outcome()).await.unwrap_or_else(|_| Err(SendError::no_time()))?;
+        }
+        Ok(())
     }
 
     fn begin_proof(&self, begun_at: Timestamp) -> Proof {
@@ -195,10 +225,14 @@ impl Mailer {
         clock: RequestClock,
     ) -> Result<Sent, SendError> {
         let deadline = sending_deadline(clock);
+        let (proof, turn) = proof.split();
+        if let Some(turn) = turn {
+            return self.send_in_turn(email, turn, deadline, clock.now).await;
+        }
         let mut failure = match timeout_at(deadline.end, proof.outcome()).await {
-            Ok(Ok(())) => no_time(),
+            Ok(Ok(())) => SendError::no_time(),
             Ok(Err(failure)) => return Err(failure),
-            Err(_) => return Err(no_time()),
+            Err(_) => return Err(SendError::no_time()),
         };
         for (attempt, wait) in WAITS.into_iter().enumerate() {
             if !deadline.leaves(wait + SHORTEST_SEND) {
@@ -211,7 +245,7 @@ impl Mailer {
             }
             match self.attempt(email, deadline).await {
                 Ok(sent) => {
-                    self.last_answer.note_outcome(&sent, clock.now);
+                    self.note_outcome(&sent, clock.now);
                     return Ok(sent);
                 }
                 Err((error, true)) => failure = error,
@@ -222,7 +256,7 @@ impl Mailer {
     }
 
     /// Makes one attempt. A failure comes with `true` where the email may be sent again.
-    async fn attempt(&self, email: &Email, deadline: Deadline) -> Result<Sent, (SendError, bool)> {
+    pub(super) async fn attempt(&self, email: &Email, deadline: Deadline) -> Result<Sent, (SendError, bool)> {
         let unknown = |cause: &str| Ok(Sent::Unknown { cause: cause.to_owned() });
         match timeout_at(deadline.end, self.request(email).send()).await {
             Ok(Ok(answer)) if answer.message_id().is_some_and(|id| !id.is_empty()) => Ok(Sent::Accepted),
@@ -230,6 +264,10 @@ impl Mailer {
             Ok(Err(error)) => classify(&error),
             Err(_) => unknown("SES: no response in time"),
         }
+    }
+
+    pub(super) fn note_outcome(&self, sent: &Sent, now: Timestamp) {
+        self.last_answer.note_outcome(sent, now);
     }
 
     fn request(&self, email: &Email) -> SendEmailFluentBuilder {
@@ -264,8 +302,18 @@ impl Mailer {
 }
 
 impl ConnectionProof {
+    /// For a message in its `turn`, on one of the connections that its call has proved.
+    pub fn in_turn(turn: Turn) -> Self {
+        Self { result: None, turn: Some(turn) }
+    }
+
+    fn split(mut self) -> (Self, Option<Turn>) {
+        let turn = self.turn.take();
+        (self, turn)
+    }
+
     async fn outcome(self) -> Result<(), SendError> {
-        let Some(mut proof) = self.0 else { return Ok(()) };
+        let Some(mut proof) = self.result else { return Ok(()) };
         let Ok(result) = proof.wait_for(Option::is_some).await else {
             return Err(SendError::Unavailable("SES: the proof of a connection was given up".to_owned()));
         };
@@ -303,10 +351,6 @@ impl LastAnswer {
 fn sending_deadline(clock: RequestClock) -> Deadline {
     let Deadline { begin_by, .. } = clock.leaving(TIME_AFTER_SENDING);
     Deadline { begin_by, end: begin_by }
-}
-
-fn no_time() -> SendError {
-    SendError::Unavailable("SES: no time left".to_owned())
 }
 
 /// Sends SES a `GET` to a path that supports only `POST`, which has no effect and needs no permission. Any response

@@ -3,7 +3,7 @@
 //! written soon, and a bulk invitation should not fail for it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -22,6 +22,7 @@ use crate::{
             could_exist,
         },
         ids::TenantId,
+        invitation::NewInvitation,
         timestamp::Timestamp,
     },
 };
@@ -42,6 +43,18 @@ pub struct DirectoryLookup<'a> {
     pub role_ids: &'a [String],
     /// The tenant's email connector is needed.
     pub connector: bool,
+}
+
+impl<'a> DirectoryLookup<'a> {
+    /// What a new invitation needs, which may be mailed.
+    pub(crate) fn of_new(new: &'a NewInvitation, is_mailed: bool) -> Self {
+        Self {
+            organization_id: Some(&new.organization_id),
+            user_id: new.inviter_id.as_deref(),
+            role_ids: &new.organization_role_ids,
+            connector: is_mailed,
+        }
+    }
 }
 
 /// The directory rows of a request, read or cached.
@@ -146,8 +159,19 @@ impl Store {
         lookup: DirectoryLookup<'_>,
         clock: RequestClock,
     ) -> Result<DirectorySnapshot, StoreError> {
-        let mut directory = DirectorySnapshot { rows: HashMap::new(), rules: self.rules };
-        let mut wanted = self.rules.sort_keys(lookup);
+        self.directory_of_all(tenant, &[lookup], clock).await
+    }
+
+    /// Reads the rows of all `lookups` that exist, each of them once.
+    pub async fn directory_of_all(
+        &self,
+        tenant: &TenantId,
+        lookups: &[DirectoryLookup<'_>],
+        clock: RequestClock,
+    ) -> Result<DirectorySnapshot, StoreError> {
+        let mut directory = self.no_directory();
+        let wanted: BTreeSet<String> = lookups.iter().flat_map(|lookup| self.rules.sort_keys(*lookup)).collect();
+        let mut wanted: Vec<String> = wanted.into_iter().collect();
         wanted.retain(|sk| match self.directory_cache.get(tenant, sk, clock.now) {
             Some(row) => directory.rows.insert(sk.clone(), row).is_some(),
             None => true,
@@ -159,6 +183,11 @@ impl Store {
             directory.rows.insert(sk, row);
         }
         Ok(directory)
+    }
+
+    /// The rows of no lookup.
+    pub fn no_directory(&self) -> DirectorySnapshot {
+        DirectorySnapshot { rows: HashMap::new(), rules: self.rules }
     }
 
     /// Writes an organization into the directory.

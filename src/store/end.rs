@@ -1,5 +1,6 @@
 //! Ending an invitation: accept, revoke, delete. Each is one transaction under the condition that the invitation still
-//! has the status that was read, so that exactly one of several concurrent requests succeeds.
+//! has the status that was read, so that exactly one of several concurrent requests succeeds. Accepting and revoking also
+//! rely on nobody having changed it since, so that an accept grants the roles that the invitation has.
 
 use std::{collections::BTreeSet, iter};
 
@@ -22,11 +23,20 @@ use crate::{
     },
 };
 
+/// A pending invitation as it was read, and as it is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Transition<'a> {
+    /// The invitation as it was read.
+    pub read: &'a Invitation,
+    /// The invitation after the transaction.
+    pub new: &'a Invitation,
+}
+
 /// The state in which a transaction leaves an invitation.
 #[derive(Clone, Copy)]
-enum EndState<'a> {
-    /// Accepted or revoked, as this invitation is.
-    Ended(&'a Invitation),
+pub(super) enum EndState<'a> {
+    /// Accepted, revoked or changed, as this invitation is.
+    Changed(&'a Invitation),
     /// Deleted. Holds the invitation as it was read.
     Deleted(&'a Invitation),
 }
@@ -34,7 +44,7 @@ enum EndState<'a> {
 impl EndState<'_> {
     const fn invitation(&self) -> &Invitation {
         match self {
-            Self::Ended(invitation) | Self::Deleted(invitation) => invitation,
+            Self::Changed(invitation) | Self::Deleted(invitation) => invitation,
         }
     }
 
@@ -42,36 +52,33 @@ impl EndState<'_> {
     fn is_reached(self, found: Option<&Invitation>) -> bool {
         match self {
             Self::Deleted(_) => found.is_none(),
-            Self::Ended(ended) => found.is_some_and(|found| {
-                found.stored_status == ended.stored_status
-                    && found.accepted_user_id == ended.accepted_user_id
-                    && found.updated_at == ended.updated_at
-            }),
+            Self::Changed(changed) => found == Some(changed),
         }
     }
 }
 
 impl Store {
     /// Writes that `user_id` accepted the invitation: its status, the standing of its invitee, and the membership with
-    /// its roles. Returns `false` if the invitation is no longer pending, or a newer one has replaced it: a request that
-    /// began before the expiry may write later than one that began after it.
+    /// its roles. Returns `false` if the invitation is no longer as it was read, or a newer one has replaced it: a request
+    /// that began before the expiry may write later than one that began after it.
     ///
     /// The first attempt assumes the usual rows: the standing is the invitation's own, and the roles of a membership are
     /// a set. If they are different, the failed condition returns them, and the next attempt is built from them.
     pub(crate) async fn accept(
         &self,
-        accepted: &Invitation,
+        transition: Transition<'_>,
         user_id: &str,
         clock: RequestClock,
     ) -> Result<bool, StoreError> {
+        let accepted = transition.new;
         let (mut standing, mut membership) = (None, None);
         loop {
             let parts = [
-                self.end_pending(accepted),
+                self.end_pending(transition),
                 self.join_standing(accepted, user_id, standing.as_ref()),
                 self.join(accepted, user_id, membership.as_ref())?,
             ];
-            let failed = match self.transact_or_read(&parts, EndState::Ended(accepted), clock).await? {
+            let failed = match self.transact_or_read(&parts, EndState::Changed(accepted), clock).await? {
                 TransactionOutcome::Committed => return Ok(true),
                 TransactionOutcome::ConditionFailed(failed) => failed,
             };
@@ -91,9 +98,9 @@ impl Store {
         }
     }
 
-    /// Writes that the invitation is revoked, which frees its invitee. Returns `false` if it is no longer pending.
-    pub(crate) async fn revoke(&self, revoked: &Invitation, clock: RequestClock) -> Result<bool, StoreError> {
-        self.free_invitee_and(self.end_pending(revoked), EndState::Ended(revoked), clock).await
+    /// Writes that the invitation is revoked, which frees its invitee. Returns `false` if it is no longer as it was read.
+    pub(crate) async fn revoke(&self, transition: Transition<'_>, clock: RequestClock) -> Result<bool, StoreError> {
+        self.free_invitee_and(self.end_pending(transition), EndState::Changed(transition.new), clock).await
     }
 
     /// Deletes the invitation with that identifier, in any status, and frees its invitee if it is pending. Returns `false`
@@ -145,9 +152,9 @@ impl Store {
         }
     }
 
-    /// Runs a transaction that ends an invitation. If the outcome is unknown, reads the invitation to learn it: a retry
+    /// Runs a transaction that ends or changes an invitation. If the outcome is unknown, reads the invitation to learn it: a retry
     /// by the caller would be told that the invitation has ended, or does not exist.
-    async fn transact_or_read(
+    pub(super) async fn transact_or_read(
         &self,
         parts: &[TransactionPart],
         end_state: EndState<'_>,
@@ -166,12 +173,9 @@ impl Store {
 
     /// The part that gives a pending invitation its last status. It sets the attributes that an end changes and no others:
     /// the row may have other writers.
-    fn end_pending(&self, ended: &Invitation) -> TransactionPart {
+    fn end_pending(&self, Transition { read, new: ended }: Transition<'_>) -> TransactionPart {
         let update = self
-            .update(invitation_key(ended))
-            .condition_expression("#status = :pending")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":pending", string(Status::Pending.as_str()))
+            .update_pending(read)
             .expression_attribute_values(":status", string(ended.stored_status.as_str()))
             .expression_attribute_values(":updatedAt", number(ended.updated_at.as_millis()));
         let set = "SET #status = :status, updatedAt = :updatedAt";
@@ -182,6 +186,16 @@ impl Store {
             None => update.update_expression(set),
         };
         TransactionPart::update(PartRole::Invitation, update)
+    }
+
+    /// Begins the update of a pending invitation. Its condition is that the invitation is as it was `read`: pending, and
+    /// changed by nobody since.
+    pub(super) fn update_pending(&self, read: &Invitation) -> UpdateBuilder {
+        self.update(invitation_key(read))
+            .condition_expression("#status = :pending AND updatedAt = :readUpdatedAt")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", string(Status::Pending.as_str()))
+            .expression_attribute_values(":readUpdatedAt", number(read.updated_at.as_millis()))
     }
 
     /// The part that fails unless the stored status of the invitation is pending.
@@ -275,7 +289,7 @@ fn invitation_key(invitation: &Invitation) -> Item {
 }
 
 /// Returns `true` if the standing names another invitation, which has replaced this one.
-fn is_of_another(found: &Standing, invitation: &Invitation, now: Timestamp) -> bool {
+pub(super) fn is_of_another(found: &Standing, invitation: &Invitation, now: Timestamp) -> bool {
     match found {
         Standing::Pending(pending) => pending.id != invitation.id,
         Standing::Member { pending, .. } => {

@@ -23,10 +23,6 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     let tenant = &invitation.tenant;
     let invitee = invitation.invitee.normalized();
     let mut item = Item::from(keys::primary(tenant, keys::invitation(&invitation.id)));
-    let roles = invitation.organization_roles.iter().map(|role| {
-        let role = [("id", string(&role.id)), ("name", string(&role.name))];
-        AttributeValue::M(named(role).into())
-    });
     let attributes = [
         ("id", string(invitation.id.as_str())),
         ("invitee", string(invitation.invitee.as_str())),
@@ -35,7 +31,7 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
         ("createdAt", number(invitation.created_at.as_millis())),
         ("updatedAt", number(invitation.updated_at.as_millis())),
         ("expiresAt", number(invitation.expires_at.as_millis())),
-        ("organizationRoles", AttributeValue::L(roles.collect())),
+        ("organizationRoles", roles(&invitation.organization_roles)),
         (TTL, ttl(invitation.expires_at, retention_seconds)),
         (keys::ORGANIZATION_KEY, string(&keys::by_organization(tenant, &invitation.organization_id))),
         (keys::INVITEE_KEY, string(&keys::by_invitee(tenant, &invitee))),
@@ -49,6 +45,15 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
         item.insert(keys::INVITER_KEY.to_owned(), string(&keys::by_inviter(tenant, inviter_id)));
     }
     item
+}
+
+/// The roles of an invitation, as its row has them.
+pub(super) fn roles(roles: &[OrganizationRole]) -> AttributeValue {
+    let role = |role: &OrganizationRole| {
+        let role = [("id", string(&role.id)), ("name", string(&role.name))];
+        AttributeValue::M(named(role).into())
+    };
+    AttributeValue::L(roles.iter().map(role).collect())
 }
 
 /// Returns `true` if an invitation with these roles can be stored: a row of DynamoDB has at most 400 KB, including the names of

@@ -118,12 +118,7 @@ impl Store {
 
     /// Makes a user a member, or gives a member these roles and this address instead of what they had. A pending
     /// invitation of the address stays, and can be accepted or revoked; the member's standing keeps it.
-    pub async fn put_member(
-        &self,
-        tenant: &TenantId,
-        member: &Member,
-        clock: RequestClock,
-    ) -> Result<(), StoreError> {
+    pub async fn put_member(&self, tenant: &TenantId, member: &Member, clock: RequestClock) -> Result<(), StoreError> {
         loop {
             let found = self.found_rows(tenant, &[member], clock.deadline).await?;
             let mut former = if member.may_have_moved(&found) {

@@ -7,7 +7,7 @@
 //! | `member` | `userId`; `otherUserIds` (a set) if several users share the address; `pendingInvitationId` and `pendingExpiresAt` if an invitation was pending when the address became a member's |
 //!
 //! A member's standing keeps that invitation, so that it blocks another one again when the last membership ends.
-//! Accepting, revoking or deleting the invitation removes it from the standing.
+//! Changing the invitation changes it there too, and accepting, revoking or deleting it removes it from the standing.
 
 use std::collections::BTreeSet;
 
@@ -148,6 +148,15 @@ impl Standing {
             return pending.filter(|pending| pending.expires_at > now).map(Self::Pending);
         }
         Some(Self::Member { user_ids, pending })
+    }
+
+    /// The standing with this as the pending invitation of the address.
+    #[must_use]
+    pub fn with_invitation(found: Option<Self>, pending: PendingInvitation) -> Self {
+        match found {
+            Some(Self::Member { user_ids, .. }) => Self::Member { user_ids, pending: Some(pending) },
+            Some(Self::Pending(_)) | None => Self::Pending(pending),
+        }
     }
 
     /// The standing after that invitation has ended.

@@ -4,7 +4,7 @@
 //! several sets of dimensions (`metrique-writer-format-emf` 0.1.26) adds 46 packages, enables unwanted features of
 //! `tracing-subscriber`, and made the function's binary 0.6 MB larger than this module does.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
@@ -38,6 +38,9 @@ pub(super) struct Embedded<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     invitation_id: Option<&'a str>,
     status: u16,
+    /// The number of items by outcome, for a request that has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<&'a BTreeMap<&'static str, u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +111,7 @@ impl<'a> Embedded<'a> {
             tenant: line.tenant.map(TenantId::as_str),
             invitation_id: line.invitation_id().map(InvitationId::as_str),
             status: line.outcome.status,
+            results: Some(&line.statistics.items.outcomes).filter(|outcomes| !outcomes.is_empty()),
             code: line.outcome.code,
             cause: line.cause(),
             duration: millis(line.duration),

@@ -34,6 +34,9 @@ impl fmt::Display for Timing<'_> {
                 calls => write!(f, " · {name} {} in {calls} calls", Millis(*time))?,
             }
         }
+        for (outcome, count) in &statistics.items.outcomes {
+            write!(f, " · {count} {outcome}")?;
+        }
         match statistics.retries {
             0 => Ok(()),
             1 => f.write_str(" · 1 retry"),

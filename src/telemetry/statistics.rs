@@ -3,7 +3,7 @@
 //! The statistics are local to the task of the request, so that concurrent requests do not mix and no layer has to pass
 //! them on. Outside of a request, as in the directory command, nothing is recorded.
 
-use std::{cell::RefCell, future::Future, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, future::Future, time::Duration};
 
 use aws_sdk_dynamodb::{
     config::{ConfigBag, Intercept, interceptors::BeforeSerializationInterceptorContextRef},
@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use tokio::time::Instant;
 
-use crate::domain::ids::InvitationId;
+use crate::domain::{error::Error, ids::InvitationId};
 
 /// The statistics of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,17 @@ pub(crate) struct RequestStatistics {
     pub invitation_id: Option<InvitationId>,
     /// The failure after which SES may or may not have accepted the message.
     pub mail_unknown: Option<String>,
+    /// The outcomes of the items of a request that has several.
+    pub items: Items,
+}
+
+/// The outcomes of the items of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Items {
+    /// The number of items by the name of their outcome.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// The operator's part of the gravest failure.
+    pub cause: Option<String>,
 }
 
 /// The calls of one service.
@@ -72,6 +83,48 @@ pub(crate) fn retry() {
 pub(crate) fn unreadable_row() -> u64 {
     record(|statistics| statistics.unreadable_rows += 1);
     STATISTICS.try_with(|statistics| statistics.borrow().unreadable_rows).unwrap_or_default()
+}
+
+/// Counts the outcome of one item of the request, which is then about no single invitation.
+pub fn item(error: Option<&Error>, is_failed: bool) {
+    record(|statistics| {
+        let name = outcome_name(error, is_failed);
+        let items = &mut statistics.items;
+        let is_gravest = items.gravest().is_none_or(|gravest| gravity(name) > gravity(gravest));
+        if is_gravest && name != "ok" {
+            items.cause = error.and_then(Error::cause).map(str::to_owned);
+        }
+        *items.outcomes.entry(name).or_default() += 1;
+        statistics.invitation_id = None;
+    });
+}
+
+impl Items {
+    /// The gravest outcome; `None` for a request without items.
+    pub fn gravest(&self) -> Option<&'static str> {
+        self.outcomes.keys().copied().max_by_key(|name| gravity(name))
+    }
+}
+
+/// The name of an outcome in the metrics. `refused` covers all failures that the caller or the tenant must resolve.
+pub(super) const fn outcome_name(error: Option<&Error>, is_failed: bool) -> &'static str {
+    match error {
+        Some(Error::MessageRateLimited { .. }) => "rate_limited",
+        Some(Error::MailRefused { .. }) => "mail_refused",
+        Some(Error::MailThrottled { .. }) => "mail_throttled",
+        Some(Error::MailUnavailable { .. }) => "mail_unavailable",
+        Some(Error::StoreUnavailable { .. }) => "unavailable",
+        Some(Error::Internal { .. }) => "internal",
+        _ if is_failed => "refused",
+        _ => "ok",
+    }
+}
+
+/// The order of the outcomes of items. What an item's caller or recipient has to resolve does not make the request a
+/// failed one.
+pub(super) fn gravity(name: &str) -> usize {
+    const GRAVE: [&str; 5] = ["mail_refused", "mail_throttled", "mail_unavailable", "unavailable", "internal"];
+    GRAVE.iter().position(|grave| *grave == name).map_or(0, |position| position + 1)
 }
 
 fn record(update: impl FnOnce(&mut RequestStatistics)) {

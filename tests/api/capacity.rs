@@ -9,11 +9,11 @@ use serde_json::json;
 
 use crate::{
     common::operation::Operation::{
-        self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery, List,
-        Message, Revoke,
+        self, Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get,
+        GetWithDelivery, List, Message, Revoke,
     },
     feedback,
-    helpers::{Call, TestApp, body, body_with_mail, connector, connector_with, inline, with},
+    helpers::{Call, FAR_FUTURE, TestApp, body, body_with_mail, connector, connector_with, inline, with},
     proxy::Asked,
 };
 
@@ -81,16 +81,28 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
         ),
         (Get, "get", &app, Get.call(accepted), 0),
         (GetWithDelivery, "get, with its delivery", &app, GetWithDelivery.call(accepted), 0),
+        (Change, "change the expiry", &app, Call::change(accepted, &json!({ "expiresAt": FAR_FUTURE + 1 })), 3),
+        (Change, "change the roles", &app, Call::change(accepted, &json!({ "organizationRoleIds": ["admin"] })), 3),
         (Message, "message", &app, Message.call(accepted), 0),
         (Accept, "accept", &app, Accept.call(accepted), 3),
         (Revoke, "revoke", &app, Revoke.call(revoked), 3),
         (Delete, "delete an accepted one", &app, Delete.call(accepted), 3),
     ];
-    let measured: BTreeSet<Operation> = cases.iter().map(|(operation, ..)| *operation).chain([List]).collect();
-    assert_eq!(measured, Operation::ALL.into(), "each operation has a row; those of lists follow");
+    let measured: BTreeSet<Operation> = cases.iter().map(|(operation, ..)| *operation).chain([Bulk, List]).collect();
+    assert_eq!(measured, Operation::ALL.into(), "each operation has a row; those of bulks and lists follow");
     for (operation, name, app, call, indexes) in cases {
         let (units, asked) = measure(app, call, operation.success()).await;
         assert_eq!(units.writes.to_string(), writes_by_the_rules(&asked, indexes).to_string(), "{name}");
+        rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
+    }
+    let ten = |mail: bool| {
+        let item =
+            |n| if mail { body_with_mail(&format!("m{n}@example.com")) } else { body(&format!("b{n}@example.com")) };
+        Call::bulk(&json!({ "invitations": (0..10).map(item).collect::<Vec<_>>() }))
+    };
+    for (name, call) in [("bulk create of ten", ten(false)), ("bulk create of ten, with mail", ten(true))] {
+        let (units, asked) = measure(&app, call, 200).await;
+        assert_eq!(units.writes.to_string(), writes_by_the_rules(&asked, 30).to_string(), "{name}");
         rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
     }
     for n in 0..100 {

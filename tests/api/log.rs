@@ -64,9 +64,10 @@ async fn lead_through_life(app: &TestApp) -> String {
         Call::list("invitee=ada@example.com"),
         Call::get(&id),
         Call::message(&id, &json!({ "code": "top-secret" })),
+        Call::change(&id, &json!({ "organizationRoleIds": [] })),
         Call::accept(&id, "ada"),
         Call::delete(&id),
-        Call::new("PATCH", "/ada@example.com"),
+        Call::new("PUT", "/ada@example.com"),
     ] {
         app.call(call).await;
     }
@@ -85,6 +86,7 @@ async fn each_request_is_one_line_with_its_operation_and_its_invitation() {
         ("list", "ok", 200, None),
         ("get", "ok", 200, Some(&id)),
         ("message", "ok", 204, Some(&id)),
+        ("change", "ok", 200, Some(&id)),
         ("status", "ok", 200, Some(&id)),
         ("delete", "ok", 204, Some(&id)),
         ("unknown", "refused", 405, None),
@@ -111,7 +113,7 @@ async fn no_line_names_a_person() {
     lead_through_life(&app).await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
     app.create_at(NOW, &body_with_mail("bob@example.com")).await.assert_error(400, "connector.invalid_response");
-    assert_eq!(logged.lines().len(), 9);
+    assert_eq!(logged.lines().len(), 10);
     for word in ["@", "example.com", "ada", "bob", "Lovelace", "secret", "authorization", "Join"] {
         assert!(!logged.text().contains(word), "{word}: {}", logged.text());
     }
@@ -199,6 +201,29 @@ async fn every_failure_has_its_outcome() {
     let line = logged.last();
     assert_eq!((&line["outcome"], &line["level"]), (&json!("unavailable"), &json!("ERROR")));
     assert!(line["cause"].as_str().is_some_and(|cause| cause.starts_with("DynamoDB: ")), "{line}");
+}
+
+#[tokio::test]
+async fn a_bulk_create_is_one_line_that_counts_its_items_and_has_the_gravest_of_their_outcomes() {
+    let mut app = TestApp::start_with(&[("MAIL_RATE_PER_SECOND", "1000")]).await;
+    let logged = Logged::by(&mut app);
+    let items = json!([body("a@example.com"), body_with_mail("b@example.com"), body("A@example.com"), 5]);
+    let call = Call::bulk(&json!({ "invitations": items }));
+    app.call(call.clone()).await;
+    let line = logged.last();
+    assert_is_embedded_metrics(&line);
+    assert_eq!((&line["operation"], &line["outcome"], &line["level"]), (&json!("bulk"), &json!("ok"), &json!("INFO")));
+    assert_eq!((&line["results"], &line["status"]), (&json!({ "ok": 2, "refused": 2 }), &json!(200)));
+    assert_eq!(line["invitationId"], Value::Null, "of several");
+    app.stack.ses.fail_next(SesFault::MessageRejected);
+    let items = json!([body_with_mail("c@example.com"), body("d@example.com"), body("a@example.com")]);
+    app.call(Call::bulk(&json!({ "invitations": items }))).await;
+    let line = logged.last();
+    assert_eq!((&line["outcome"], &line["cause"]), (&json!("mail_refused"), &json!("SES: MessageRejected")));
+    assert_eq!(line["results"], json!({ "mail_refused": 1, "ok": 1, "refused": 1 }));
+    assert!(!logged.text().contains('@'), "{}", logged.text());
+    app.call(Call::bulk(&json!({}))).await.assert_error(400, "guard.invalid_input");
+    assert_eq!((&logged.last()["outcome"], &logged.last()["results"]), (&json!("refused"), &Value::Null));
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ use crate::{
         events,
         log::{assert_names_nobody, secrets, words},
         operation::Operation::{
-            self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery,
-            List, Message, Revoke,
+            self, Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get,
+            GetWithDelivery, List, Message, Revoke,
         },
     },
     create_bodies, faults,
@@ -71,16 +71,18 @@ fn calls(operation: Operation, id: &str) -> Vec<Call> {
         CreateWithKey => vec![Call::create(&invitee).with_key(&key)],
         CreateWithMail => vec![Call::create(&mailed)],
         CreateWithMailAndKey => vec![Call::create(&mailed).with_key(&key)],
+        Bulk => vec![Call::bulk(&json!({ "invitations": [mailed], "note": "secret-note" })).with_key(&key)],
         List => vec![
             Call::list("invitee=secret-invitee%40example.com&page_size=1&cursor=secret-cursor"),
             Call::list("invitee=secret-invitee%40example.com"),
         ],
         Get | GetWithDelivery | Delete => vec![operation.call(id)],
         Message => vec![Call::message(id, &payload)],
-        Accept | Revoke => {
-            let text = operation.call(id).body.unwrap();
-            let body = with(serde_json::from_str(&text).unwrap(), json!({ "note": "secret-note" }));
-            vec![Call::status(id, &body)]
+        Change | Accept | Revoke => {
+            let call = operation.call(id);
+            let body =
+                with(serde_json::from_str(call.body.as_deref().unwrap()).unwrap(), json!({ "note": "secret-note" }));
+            vec![Call { body: Some(body.to_string()), ..call }]
         }
     }
 }

@@ -6,7 +6,9 @@
     reason = "a test may be brief, and stops when it cannot go on"
 )]
 
+mod bulk;
 mod capacity;
+mod change;
 mod changes;
 #[path = "../common/mod.rs"]
 mod common;

@@ -39,8 +39,9 @@ async fn other_methods_are_a_405_with_the_allowed_methods() {
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND"];
     for (path, allowed) in [
         (String::new(), "GET, POST"),
-        (format!("/{id}"), "DELETE, GET"),
-        (format!("/{NOWHERE}"), "DELETE, GET"),
+        ("/bulk".to_owned(), "POST"),
+        (format!("/{id}"), "DELETE, GET, PATCH"),
+        (format!("/{NOWHERE}"), "DELETE, GET, PATCH"),
         (format!("/{id}/message"), "POST"),
         (format!("/{id}/status"), "PUT"),
     ] {
@@ -65,6 +66,7 @@ async fn any_other_path_is_not_found() {
     let before = app.rows().await;
     for (path, reason) in [
         (format!("/api/organization-invitations/{id}/messages"), "another word"),
+        ("/api/organization-invitations/bulk/x".to_owned(), "too deep"),
         (format!("/api/organization-invitations/{id}/Status"), "paths have case"),
         (format!("/api/organization-invitations/{id}/status/x"), "too deep"),
         (format!("/api/organization-invitations/{id}/message/{id}"), "too deep"),
@@ -81,7 +83,7 @@ async fn any_other_path_is_not_found() {
         (String::new(), "nothing"),
         ("/".to_owned(), "the root"),
     ] {
-        for method in ["GET", "DELETE", "POST", "PUT"] {
+        for method in ["GET", "DELETE", "PATCH", "POST", "PUT"] {
             let call = at_path(&Call::new(method, ""), path.clone());
             for event in [call.event(), call.rest_event()] {
                 let answer = app.invoke_at(NOW, &event.to_string()).await;

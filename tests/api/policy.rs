@@ -19,7 +19,7 @@ use crate::{
         operation::{INVITEE, Operation},
     },
     feedback,
-    helpers::{Answer, Call, NOW, TestApp, body, connector, inline, with},
+    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, connector, inline, with},
     proxy::{Asked, Proxy},
 };
 
@@ -97,6 +97,8 @@ impl Observed {
         self.call(200, include(Call::get(&id), "include=delivery")).await;
         self.call(200, Call::list("page_size=1&include=delivery")).await;
         self.feed_back("delivered").await;
+        let change = json!({ "expiresAt": FAR_FUTURE + 1, "organizationRoleIds": ["admin"] });
+        self.call(200, Call::change(&id, &change)).await;
         self.call(204, Call::message(&id, &json!({}))).await;
         self.call(204, Call::message(&id, &json!({ "locale": "x-stored" }))).await;
         self.call(429, Call::message(&id, &json!({}))).await;

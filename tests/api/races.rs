@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     common::operation::Operation::{
-        self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery, List,
-        Message, Revoke,
+        self, Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get,
+        GetWithDelivery, List, Message, Revoke,
     },
     helpers::{Answer, Call, NOW, TestApp, body, body_with_mail, with},
     invariant,
@@ -24,8 +24,8 @@ const SETTINGS: [(&str, &str); 2] = [("DIRECTORY_CACHE_SECONDS", "30"), ("MESSAG
 /// operation; `idempotency.rs` and `concurrency.rs` race those with each other.
 fn racing() -> Vec<Operation> {
     let races = |operation: &Operation| match operation {
-        CreateWithKey | CreateWithMail | CreateWithMailAndKey | GetWithDelivery => false,
-        Create | List | Get | Message | Accept | Revoke | Delete => true,
+        CreateWithKey | CreateWithMail | CreateWithMailAndKey | Bulk | GetWithDelivery => false,
+        Create | List | Get | Change | Message | Accept | Revoke | Delete => true,
     };
     Operation::ALL.into_iter().filter(races).collect()
 }
@@ -35,6 +35,7 @@ fn call(operation: Operation, id: &str, organization: &str) -> Call {
     match operation {
         Create => Call::create(&with(body("ADA@example.com"), json!({ "organizationId": organization }))),
         List => Call::list(&format!("organizationId={organization}")),
+        Change => Call::change(id, &json!({ "expiresAt": EXPIRY + 1000, "organizationRoleIds": ["admin"] })),
         other => other.call(id),
     }
 }
@@ -44,8 +45,8 @@ fn may_answer(operation: Operation, answer: &Answer, other: Operation) -> bool {
     let is_deleted = operation == Delete || other == Delete;
     match (operation, answer.status) {
         (_, status) if status == operation.success() => true,
-        (Message | Accept | Revoke, 422) => answer.code() == "request.invalid_input",
-        (Message | Accept | Revoke | Delete | Get, 404) => is_deleted && answer.code() == "entity.not_found",
+        (Change | Message | Accept | Revoke, 422) => answer.code() == "request.invalid_input",
+        (Change | Message | Accept | Revoke | Delete | Get, 404) => is_deleted && answer.code() == "entity.not_found",
         (Create, 422) => match answer.code().as_str() {
             "entity.unique_integrity_violation" => true,
             // The invitee has become a member.
@@ -128,6 +129,35 @@ async fn of_eight_concurrent_ends_of_an_invitation_one_succeeds_and_the_table_is
         }
         assert_eq!(succeeded, mix.into(), "each has come first at some time, so that these were races");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accept_at_the_same_time_as_a_change_sees_all_of_it_or_nothing() {
+    let app = Arc::new(TestApp::start_with(&SETTINGS).await);
+    let mut outcomes = BTreeSet::new();
+    for round in 0..60 {
+        let organization = format!("org{round}");
+        let id = invite(&app, &organization).await;
+        let mut racing = [Accept, Change];
+        racing.rotate_left(round % 2);
+        let calls = racing.map(|operation| (NOW + 5, call(operation, &id, &organization)));
+        let answers = app.call_all_at_once(calls.into()).await;
+        let answer = |operation| &answers[racing.iter().position(|raced| *raced == operation).unwrap()];
+        let (accepted, changed) = (answer(Accept), answer(Change));
+        assert_eq!(accepted.status, 200, "{answers:?}");
+        let expected = match changed.status {
+            200 => ("admin", EXPIRY + 1000),
+            _ => ("member", EXPIRY),
+        };
+        assert!(may_answer(Change, changed, Accept), "{answers:?}");
+        let told = accepted.json();
+        assert_eq!((&told["organizationRoles"][0]["id"], &told["expiresAt"]), (&json!(expected.0), &json!(expected.1)));
+        let membership = app.row("default", &format!("MEMBER#{organization}#ada")).await.unwrap();
+        assert_eq!(membership["organizationRoleIds"], json!([expected.0]), "{answers:?}");
+        outcomes.insert(changed.status);
+    }
+    invariant::check(&app, NOW + 5).await;
+    assert_eq!(outcomes, [200, 422].into(), "each has come first at some time, so that these were races");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,6 +54,16 @@ async fn a_list_shows_nothing_of_another_tenant() {
 }
 
 #[tokio::test]
+async fn the_role_of_another_tenant_cannot_be_given_by_a_change() {
+    let app = TestApp::start().await;
+    let changes = json!({ "inviterId": null, "organizationRoleIds": [] });
+    let created = app.create_as("no-mail", &with(body("ada@example.com"), changes)).await;
+    let id = created.json()["id"].as_str().unwrap().to_owned();
+    let change = Call::change(&id, &json!({ "organizationRoleIds": ["admin"] })).by("no-mail");
+    app.call(change).await.assert_error(422, "entity.relation_foreign_key_not_found");
+}
+
+#[tokio::test]
 async fn a_user_of_another_tenant_cannot_accept() {
     let app = TestApp::start().await;
     let created = app.create_as("no-mail", &with(body("ada@example.com"), json!({ "inviterId": null }))).await;

@@ -25,13 +25,14 @@ enum Request {
     CreateWithMail,
     /// A create for somebody else.
     CreateForOther,
+    Change,
     Message,
     Accept,
     Revoke,
     Delete,
 }
 
-use Request::{Accept, Create, CreateForOther, CreateWithMail, CreateWithUnknownRole, Delete, Message, Revoke};
+use Request::{Accept, Change, Create, CreateForOther, CreateWithMail, CreateWithUnknownRole, Delete, Message, Revoke};
 
 impl Request {
     fn call(self, id: &str) -> Call {
@@ -47,6 +48,7 @@ impl Request {
                 let roles = json!({ "organizationRoleIds": ["member"] });
                 Call::create(&with(body("bob@example.com"), with(json!({ "inviterId": "ada" }), roles)))
             }
+            Change => Call::change(id, &json!({ "organizationRoleIds": ["member"] })),
             Message => Call::message(id, &json!({})),
             Accept => Call::accept(id, "ada"),
             Revoke => Call::revoke(id),
@@ -74,7 +76,7 @@ async fn an_unreadable_row_is_a_500_with_its_cause_in_the_log_and_is_not_changed
     let readable_standing = json!({ "state": "pending", "invitationId": ID, "expiresAt": FAR_FUTURE });
     #[rustfmt::skip]
     let cases = [
-        (STANDING, json!({ "state": "guest" }), &[Create, CreateWithUnknownRole, Accept, Revoke, Delete][..], "standing row: state"),
+        (STANDING, json!({ "state": "guest" }), &[Create, CreateWithUnknownRole, Change, Accept, Revoke, Delete][..], "standing row: state"),
         (STANDING, json!({ "userId": "ada" }), &[Create, Accept], "standing row: state"),
         (STANDING, with(readable_standing.clone(), json!({ "invitationId": 5 })), &[Create, CreateWithUnknownRole, Accept], "standing row: invitationId"),
         (STANDING, with(readable_standing.clone(), json!({ "expiresAt": "2100" })), &[Create, CreateWithUnknownRole, Accept], "standing row: expiresAt"),
@@ -86,7 +88,7 @@ async fn an_unreadable_row_is_a_500_with_its_cause_in_the_log_and_is_not_changed
         ("ORGANIZATION#acme", json!({ "id": "acme" }), &[CreateForOther, Message], "organization row: name"),
         ("ORGANIZATION#acme", json!({ "id": "acme", "name": ["Acme"] }), &[CreateForOther, Message], "organization row: name"),
         ("ORGANIZATION#acme", json!({ "name": "Acme", "branding": "blue" }), &[CreateForOther, Message], "organization row: branding"),
-        ("ROLE#member", json!({ "id": "member" }), &[CreateForOther], "role row: name"),
+        ("ROLE#member", json!({ "id": "member" }), &[CreateForOther, Change], "role row: name"),
         ("USER#ada", json!({ "id": "ada", "name": 5 }), &[CreateForOther, Message, Accept], "user row: name"),
         ("USER#ada", json!({ "primaryEmail": ["ada@example.com"] }), &[CreateForOther, Accept], "user row: primaryEmail"),
         ("MEMBER#acme#ada", json!({ "organizationRoleIds": "admin" }), &[Accept], "membership row: organizationRoleIds"),

@@ -39,6 +39,10 @@ impl Call {
         Self::new("POST", "").json(body)
     }
 
+    pub fn bulk(body: &Value) -> Self {
+        Self::new("POST", "/bulk").json(body)
+    }
+
     pub fn list(query: &str) -> Self {
         Self { query: query.to_owned(), ..Self::new("GET", "") }
     }
@@ -49,6 +53,10 @@ impl Call {
 
     pub fn delete(id: &str) -> Self {
         Self::new("DELETE", &format!("/{id}"))
+    }
+
+    pub fn change(id: &str, body: &Value) -> Self {
+        Self::new("PATCH", &format!("/{id}")).json(body)
     }
 
     pub fn message(id: &str, payload: &Value) -> Self {

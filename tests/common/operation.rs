@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::{
-    body::{body, body_with_mail},
+    body::{FAR_FUTURE, body, body_with_mail},
     call::Call,
 };
 
@@ -18,9 +18,11 @@ pub enum Operation {
     CreateWithKey,
     CreateWithMail,
     CreateWithMailAndKey,
+    Bulk,
     List,
     Get,
     GetWithDelivery,
+    Change,
     Message,
     Accept,
     Revoke,
@@ -28,20 +30,22 @@ pub enum Operation {
 }
 
 use Operation::{
-    Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery, List, Message,
-    Revoke,
+    Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery,
+    List, Message, Revoke,
 };
 
 impl Operation {
     /// `operations.rs` compares it with `openapi.yaml`.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Create,
         CreateWithKey,
         CreateWithMail,
         CreateWithMailAndKey,
+        Bulk,
         List,
         Get,
         GetWithDelivery,
+        Change,
         Message,
         Accept,
         Revoke,
@@ -58,9 +62,11 @@ impl Operation {
             CreateWithKey => Call::create(&body(ANOTHER)).with_key(&key),
             CreateWithMail => Call::create(&body_with_mail(ANOTHER)),
             CreateWithMailAndKey => Call::create(&body_with_mail(ANOTHER)).with_key(&key),
+            Bulk => Call::bulk(&json!({ "invitations": [body(ANOTHER)] })),
             List => Call::list(""),
             Get => Call::get(id),
             GetWithDelivery => Call { query: "include=delivery".to_owned(), ..Call::get(id) },
+            Change => Call::change(id, &json!({ "expiresAt": FAR_FUTURE + 1, "organizationRoleIds": ["admin"] })),
             Message => Call::message(id, &json!({})),
             Accept => Call::accept(id, "ada"),
             Revoke => Call::revoke(id),
@@ -78,7 +84,7 @@ impl Operation {
     pub const fn success(self) -> u16 {
         match self {
             Create | CreateWithKey | CreateWithMail | CreateWithMailAndKey => 201,
-            List | Get | GetWithDelivery | Accept | Revoke => 200,
+            Bulk | List | Get | GetWithDelivery | Change | Accept | Revoke => 200,
             Message | Delete => 204,
         }
     }
@@ -87,21 +93,21 @@ impl Operation {
     pub const fn mails(self) -> usize {
         match self {
             CreateWithMail | CreateWithMailAndKey | Message => 1,
-            Create | CreateWithKey | List | Get | GetWithDelivery | Accept | Revoke | Delete => 0,
+            Create | CreateWithKey | Bulk | List | Get | GetWithDelivery | Change | Accept | Revoke | Delete => 0,
         }
     }
 
     /// The calls of AWS that it makes when it succeeds at once, in their order, with nothing cached.
     pub const fn aws_calls(self) -> &'static [&'static str] {
         match self {
-            Create | CreateWithKey => &["BatchGetItem", "TransactWriteItems"],
+            Create | CreateWithKey | Bulk => &["BatchGetItem", "TransactWriteItems"],
             CreateWithMail => &["BatchGetItem", "TransactWriteItems", "SendEmail"],
             CreateWithMailAndKey => &["BatchGetItem", "TransactWriteItems", "SendEmail", "UpdateItem"],
             List => &["Query"],
             Get => &["GetItem"],
             GetWithDelivery => &["BatchGetItem"],
             Message => &["GetItem", "BatchGetItem", "TransactWriteItems", "SendEmail"],
-            Accept => &["GetItem", "BatchGetItem", "TransactWriteItems"],
+            Accept | Change => &["GetItem", "BatchGetItem", "TransactWriteItems"],
             Revoke | Delete => &["GetItem", "TransactWriteItems"],
         }
     }

@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text()
 # The keys of the function's line in the log.
 LOG_KEYS = set(
     "requestId traceId tenant operation outcome status code cause duration dynamoDbDuration dynamoDbCalls sesDuration "
-    "sesCalls retries coldStart version invitationId".split()
+    "sesCalls retries coldStart version invitationId results".split()
 )
 # Of the functions and words of Logs Insights, those that the queries use.
 QUERY_WORDS = set(

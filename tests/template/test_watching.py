@@ -8,7 +8,7 @@ import pytest
 # What the function publishes.
 OUTCOMES = {"ok", "refused", "rate_limited", "mail_refused", "mail_throttled", "mail_unavailable", "mail_unknown"}
 OUTCOMES |= {"unavailable", "internal"}
-OPERATIONS = {"create", "list", "get", "delete", "message", "status", "unknown"}
+OPERATIONS = {"create", "bulk", "list", "get", "change", "delete", "message", "status", "unknown"}
 OWN_METRICS = {
     "Requests": [{"function", "outcome"}, {"function", "operation", "outcome"}],
     "Duration": [{"function", "operation"}],

@@ -1,7 +1,7 @@
 //! The fields of a body: typed values that store a wrong JSON type instead of failing, so that garde's rules see the
 //! whole body.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use garde::{
     Report, Validate,
@@ -105,6 +105,11 @@ pub(crate) fn element<'a, T: JsonType + Deserialize<'a>>(
         found if found == T::NAME || (T::IS_NULLABLE && found == "null") => parse(raw.get(), key).map(Field::Present),
         found => Ok(Field::Mistyped(found)),
     }
+}
+
+/// The distinct texts of an array, sorted.
+pub(crate) fn distinct(elements: Vec<Field<String>>) -> Vec<String> {
+    elements.into_iter().filter_map(Field::into_value).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl<T> Field<T> {

@@ -12,8 +12,8 @@ use crate::{
     common::operation::{
         INVITEE,
         Operation::{
-            self, Accept, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery,
-            List, Message, Revoke,
+            self, Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get,
+            GetWithDelivery, List, Message, Revoke,
         },
     },
     helpers::{Answer, BUDGET, NOW, TestApp, body, rows},
@@ -82,6 +82,11 @@ const FAULTS: &[(Intervention, &[&str], Kind, &str)] = &[
     (Garble("[]"), EVERY_CALL, Lost, "done, and the answer is other JSON"),
 ];
 
+/// The operations that respond with the error itself. A bulk create responds with the errors of its items: `bulk.rs`.
+fn operations() -> impl Iterator<Item = Operation> {
+    Operation::ALL.into_iter().filter(|operation| *operation != Bulk)
+}
+
 /// The errors of DynamoDB that are injected, and the reasons of cancellations.
 pub fn error_names() -> impl Iterator<Item = &'static str> {
     FAULTS.iter().filter_map(|(fault, ..)| match fault {
@@ -143,7 +148,7 @@ const IN_A_ROW: [(&[Intervention], &str); 2] = [
 async fn after_several_faults_in_a_row_the_change_is_made_once() {
     let call = TRANSACTIONS[0];
     let app = Arc::new(TestApp::start_behind_proxy(&[]).await);
-    for operation in Operation::ALL.into_iter().filter(|operation| operation.aws_calls().contains(&call)) {
+    for operation in operations().filter(|operation| operation.aws_calls().contains(&call)) {
         for (faults, reason) in IN_A_ROW {
             let app = CaseApp::with_invitation(Arc::clone(&app)).await;
             for fault in faults {
@@ -186,7 +191,7 @@ impl Case {
     /// Whether the operation succeeds even though no answer to this call arrives: what has become of an invitation that
     /// was to be ended is read.
     fn is_seen(&self) -> bool {
-        let ends = matches!(self.operation, Accept | Delete | Revoke);
+        let ends = matches!(self.operation, Accept | Change | Delete | Revoke);
         ends && self.kind == Lost && self.call == "TransactWriteItems"
     }
 
@@ -223,8 +228,8 @@ impl Case {
         invariant::assert_holds(app, &rows, NOW);
         let count = |kind| rows::of_kind(&rows, kind).count();
         let (invitations, standings, members) = match self.operation {
-            Create | CreateWithKey | CreateWithMail | CreateWithMailAndKey => (2, 2, 0),
-            List | Get | GetWithDelivery | Message => (1, 1, 0),
+            Create | CreateWithKey | CreateWithMail | CreateWithMailAndKey | Bulk => (2, 2, 0),
+            List | Get | GetWithDelivery | Change | Message => (1, 1, 0),
             Accept => (1, 1, 1),
             Revoke => (1, 0, 0),
             Delete => (0, 0, 0),
@@ -280,7 +285,7 @@ async fn each_case<T: Future<Output = ()> + Send + 'static>(in_a_row: usize, tes
     const AT_ONCE: usize = 24;
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
-    for operation in Operation::ALL {
+    for operation in operations() {
         // With a key the directory is read as without.
         let has_key = matches!(operation, CreateWithKey | CreateWithMailAndKey);
         for call in operation.aws_calls().iter().filter(|call| !has_key || !BATCHES.contains(call)) {

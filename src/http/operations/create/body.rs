@@ -1,21 +1,21 @@
 //! The body of a create: the contract's body table, row by row.
 
-use std::collections::BTreeSet;
-
 use garde::Validate;
 
 use crate::{
     config::Config,
     domain::{ids::TenantId, invitation::NewInvitation, message_payload::MessagePayload, timestamp::Timestamp},
     http::{
-        body::{Field, Number, array, at_most_distinct, email, field, message_payload, object_or_false, typed},
+        body::{
+            Field, Number, array, at_most_distinct, distinct, email, field, message_payload, object_or_false, typed,
+        },
         error::RequestError,
     },
     json::RawFields,
 };
 
 /// The maximum number of distinct roles of an invitation.
-const MAX_ROLES: usize = 50;
+pub(in crate::http::operations) const MAX_ROLES: usize = 50;
 
 /// The body with its fields, valid or not.
 #[derive(Debug, Validate)]
@@ -63,15 +63,13 @@ impl CreateBody {
 
     /// The invitation that a valid body asks for, and the variables of its email if it requests one.
     pub(super) fn into_parts(self, tenant: &TenantId) -> (NewInvitation, Option<MessagePayload>) {
-        let role_ids = self.organization_role_ids.into_value().unwrap_or_default();
-        let role_ids: BTreeSet<String> = role_ids.into_iter().filter_map(Field::into_value).collect();
         let new = NewInvitation {
             tenant: tenant.clone(),
             inviter_id: self.inviter_id.into_value().flatten().filter(|id| !id.is_empty()),
             invitee: self.invitee.into_value().unwrap_or_default(),
             organization_id: self.organization_id.into_value().unwrap_or_default(),
             expires_at: self.expires_at.into_value().map_or(Timestamp::from_millis(0), Number::to_timestamp),
-            organization_role_ids: role_ids.into_iter().collect(),
+            organization_role_ids: self.organization_role_ids.into_value().map(distinct).unwrap_or_default(),
         };
         (new, self.message_payload.into_value())
     }

@@ -1,0 +1,132 @@
+//! `POST /api/organization-invitations/bulk`: create many invitations in one call.
+
+use lambda_http::{
+    Body,
+    http::{Response, StatusCode},
+};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{
+    Request,
+    create::{idempotency_key, parse},
+};
+use crate::{
+    app::App,
+    domain::{
+        error::Error,
+        idempotency::{IdempotencyKey, IdempotentRequest},
+    },
+    http::{
+        body::{Field, field, fields, object_fields},
+        error::{Issue, IssueCode, PathSegment, RequestError},
+        response::{json_response, to_json},
+    },
+    invitations::{self, CreateOutcome, bulk::BulkItem},
+    json::RawFields,
+    telemetry::statistics,
+};
+
+/// The most invitations of one call.
+const MOST_ITEMS: usize = 100;
+
+/// The key of the body.
+const INVITATIONS: &str = "invitations";
+
+/// The response: the results in the order of the request.
+#[derive(Debug, Serialize)]
+struct Results {
+    results: Vec<ItemResult>,
+}
+
+/// The result of one invitation: what a single create would have responded.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemResult {
+    status: u16,
+    body: Box<RawValue>,
+    /// The seconds of the `Retry-After` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    /// `true` where a single create would have had the `Idempotent-Replayed` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replayed: Option<bool>,
+}
+
+/// Creates the invitations of the body. Each succeeds or fails alone.
+pub(crate) async fn bulk(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
+    let key = idempotency_key(&request.event.headers)?;
+    let fields = fields(request.event)?;
+    let items = items(&fields)?;
+    // What can be told of an item from its body alone is told without the use case.
+    let (mut valid, mut results) = (Vec::new(), Vec::new());
+    for raw in items {
+        results.push(match read_item(app, request, raw, key.as_ref()) {
+            Ok(item) => {
+                valid.push(item);
+                None
+            }
+            Err(error) => Some(Err(error)),
+        });
+    }
+    let outcomes = invitations::bulk::create_all(app, &valid, request.clock).await;
+    let mut outcomes = outcomes.into_iter().map(|outcome| outcome.map_err(RequestError::from));
+    let results = results.into_iter().filter_map(|known| known.or_else(|| outcomes.next()));
+    let results = results.map(|result| item_result(&result, request)).collect();
+    Ok(json_response(StatusCode::OK, &Results { results }))
+}
+
+/// The raw items of the body.
+fn items<'a>(fields: &RawFields<'a>) -> Result<Vec<&'a RawValue>, RequestError> {
+    let (code, message) = match field::<Vec<&RawValue>>(fields, INVITATIONS)? {
+        Field::Absent => (IssueCode::InvalidType, "Required".to_owned()),
+        Field::Mistyped(found) => (IssueCode::InvalidType, format!("Expected array, received {found}")),
+        Field::Present(items) if items.is_empty() => {
+            (IssueCode::TooSmall, "Array must contain at least 1 element".to_owned())
+        }
+        Field::Present(items) if items.len() > MOST_ITEMS => {
+            (IssueCode::TooBig, format!("Array must contain at most {MOST_ITEMS} elements"))
+        }
+        Field::Present(items) => return Ok(items),
+    };
+    let path = vec![PathSegment::Key(INVITATIONS.to_owned())];
+    Err(RequestError::InvalidBody { issues: vec![Issue { code, path, message }] })
+}
+
+/// Reads an item as the body of a single create.
+fn read_item(
+    app: &App,
+    request: &Request<'_>,
+    raw: &RawValue,
+    key: Option<&IdempotencyKey>,
+) -> Result<BulkItem, RequestError> {
+    let fields = object_fields(raw.get())?;
+    let (new, payload) = parse(&fields, &request.caller.tenant, &app.config)?;
+    let idempotent = key.map(|key| {
+        let invitee = new.invitee.to_ascii_lowercase();
+        IdempotentRequest::of_item(&request.caller.subject, key, [&new.organization_id, &invitee], &fields)
+    });
+    Ok(BulkItem { new, payload, idempotent })
+}
+
+fn item_result(result: &Result<CreateOutcome, RequestError>, request: &Request<'_>) -> ItemResult {
+    let error = result.as_ref().err();
+    let (status, body) = match result {
+        Ok(CreateOutcome::Created(invitation)) => (StatusCode::CREATED, to_json(&invitation.entity(request.clock.now))),
+        Ok(CreateOutcome::Replayed(entity)) => (StatusCode::CREATED, entity.clone()),
+        Err(error) => (error.status_and_code().0, to_json(&error.body())),
+    };
+    statistics::item(error.and_then(RequestError::use_case), error.is_some());
+    ItemResult {
+        status: status.as_u16(),
+        body: raw(&body),
+        retry_after: error.and_then(RequestError::use_case).and_then(Error::retry_after),
+        replayed: matches!(result, Ok(CreateOutcome::Replayed(_))).then_some(true),
+    }
+}
+
+/// A body that is JSON already. A record that another program wrote may hold anything: then it is given as text.
+fn raw(json: &str) -> Box<RawValue> {
+    let value = serde_json::from_str(json).or_else(|_| to_raw_value(json));
+    value.unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
