@@ -81,8 +81,8 @@ proptest! {
     #[test]
     fn no_body_is_a_server_error(body in arbitrary::json()) {
         let (runtime, app) = &*APP;
-        const ID: &str = "0mwshl16meeoe2l4w0lik";
-        let changes = [Call::change(ID, &body), Call::message(ID, &body), Call::status(ID, &body)];
+        let id = "0mwshl16meeoe2l4w0lik";
+        let changes = [Call::change(id, &body), Call::message(id, &body), Call::status(id, &body)];
         for call in [Call::create(&body), Call::bulk(&body)].into_iter().chain(changes) {
             let answer = runtime.block_on(app.call(call));
             prop_assert!((400..500).contains(&answer.status), "{:?}", answer);
