@@ -88,7 +88,8 @@ mod tests {
         if !command.has_subcommands() {
             found.insert(path.iter().map(|name| (*name).to_owned()).collect());
         }
-        for subcommand in command.get_subcommands() {
+        // clap adds `help` by itself.
+        for subcommand in command.get_subcommands().filter(|it| it.get_name() != "help") {
             leaves(subcommand, &[path, &[subcommand.get_name()]].concat(), found);
         }
     }
