@@ -52,8 +52,8 @@ struct Rhythm {
     interval: Duration,
     /// The time of the next turn.
     next: Instant,
-    /// The time until which SES's throttling tells nothing new.
-    slowed_until: Instant,
+    /// The time of the last halving. Throttling of a message that was on its way by then tells nothing new.
+    slowed_at: Option<Instant>,
 }
 
 /// The turn of one message. Dropped without a message, it is given back.
@@ -69,7 +69,7 @@ impl Pace {
         let (now, usual) = (Instant::now(), Duration::from_secs(1) / per_second.max(1));
         Arc::new(Self {
             queue: Queue::default(),
-            rhythm: Mutex::new(Rhythm { usual, interval: usual, next: now, slowed_until: now }),
+            rhythm: Mutex::new(Rhythm { usual, interval: usual, next: now, slowed_at: None }),
             turn_given_back: Notify::new(),
             connections: Semaphore::new(Self::connections(per_second)),
         })
@@ -120,14 +120,14 @@ impl Rhythm {
         self.next = self.next.checked_sub(self.interval).unwrap_or(self.next);
     }
 
-    /// SES has throttled a message. Those that were on their way with it tell nothing new.
-    fn slow_down(&mut self, now: Instant) {
-        if now < self.slowed_until {
+    /// SES has throttled a message that was sent at that time.
+    fn slow_down(&mut self, sent_at: Instant, now: Instant) {
+        if self.slowed_at.is_some_and(|slowed_at| sent_at <= slowed_at) {
             return;
         }
         self.interval = (self.interval * 2).min(SLOWEST.max(self.usual));
         self.next = self.next.max(now + self.interval);
-        self.slowed_until = self.next;
+        self.slowed_at = Some(now);
     }
 
     /// SES has taken a message.
@@ -163,6 +163,7 @@ impl Mailer {
             if Instant::now() > latest {
                 return Err(SendError::no_time());
             }
+            let sent_at = Instant::now();
             let failure = match self.attempt(email, deadline).await {
                 Ok(sent) => {
                     pace.rhythm().recover();
@@ -174,7 +175,7 @@ impl Mailer {
             };
             drop(connection);
             match &failure {
-                SendError::Throttled(_) => pace.rhythm().slow_down(Instant::now()),
+                SendError::Throttled(_) => pace.rhythm().slow_down(sent_at, Instant::now()),
                 _ => connections += 1,
             }
             if connections == MOST_CONNECTIONS || !pace.wait(latest).await {
@@ -191,7 +192,7 @@ mod tests {
 
     fn rhythm(per_second: u32) -> (Rhythm, Instant) {
         let (now, usual) = (Instant::now() + Duration::from_mins(1), Duration::from_secs(1) / per_second);
-        (Rhythm { usual, interval: usual, next: now, slowed_until: now }, now)
+        (Rhythm { usual, interval: usual, next: now, slowed_at: None }, now)
     }
 
     /// The milliseconds after `started` at which turns come that are asked for from `from` on.
@@ -218,12 +219,15 @@ mod tests {
     fn throttling_halves_the_pace_once_for_all_that_were_on_their_way_and_it_recovers() {
         let (mut rhythm, started) = rhythm(10);
         times(&mut rhythm, 1, 0, started);
-        (0..5).for_each(|_| rhythm.slow_down(started));
+        let later = started + Duration::from_secs(1);
+        (0..5).for_each(|_| rhythm.slow_down(started, started));
+        rhythm.slow_down(started, later);
         assert_eq!(times(&mut rhythm, 3, 0, started), [200, 400, 600]);
         (0..100).for_each(|_| rhythm.recover());
         assert_eq!(times(&mut rhythm, 3, 600, started), [800, 900, 1000]);
         for second in 1..20 {
-            rhythm.slow_down(started + Duration::from_secs(second));
+            let now = later + Duration::from_secs(second);
+            rhythm.slow_down(now, now);
         }
         let [first, second] = times(&mut rhythm, 2, 30_000, started + KEPT)[..] else { unreachable!() };
         assert_eq!(second - first, 900, "one a second, of which a tenth was kept: never slower");

@@ -46,7 +46,7 @@ async fn each_request_is_one_short_line_without_warnings() {
         (Call::accept(&id, "ada"), format!("PUT {} 200 N ms · dynamodb N ms in N calls", at("/status")), "a change"),
         (Call::delete(&id), format!("DELETE {} 204 N ms · dynamodb N ms in N calls", at("")), "no body"),
         (
-            Call::new("PATCH", "/ada@example.com"),
+            Call::new("PUT", "/ada@example.com"),
             "unknown path or method 405 request.method_not_allowed N ms".to_owned(),
             "a path of the caller's",
         ),

@@ -12,7 +12,7 @@ pub(super) struct Document {
 pub(super) struct Resolved<'a> {
     /// The value.
     pub(super) value: &'a Value,
-    /// The last part of the reference: the name of a schema.
+    /// The name of a component, such as a schema. A reference to a part of one has none.
     pub(super) name: Option<&'a str>,
 }
 
@@ -30,7 +30,7 @@ impl Document {
     pub(super) fn resolve<'a>(&'a self, value: &'a Value) -> Resolved<'a> {
         let Some(reference) = field(value, "$ref").as_str() else { return Resolved { value, name: None } };
         let path: Vec<&str> = reference.trim_start_matches("#/").split('/').collect();
-        Resolved { value: self.at(&path), name: path.last().copied() }
+        Resolved { value: self.at(&path), name: path.get(2).copied().filter(|_| path.len() == 3) }
     }
 }
 

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_yaml_ng::Value;
 
 use super::{
-    document::{Document, entries, field, inline_json, items, text},
+    document::{Document, Resolved, entries, field, inline_json, items, text},
     text::blocks,
 };
 
@@ -78,6 +78,10 @@ fn properties<'a>(document: &'a Document, schema: &'a Value, prefix: &str, depth
     let mut found = Vec::new();
     for (name, property) in entries(field(schema, "properties")) {
         let path = format!("{prefix}{name}");
+        let property = match document.resolve(property) {
+            Resolved { value, name: None } => value,
+            Resolved { name: Some(_), .. } => property,
+        };
         let is_required = required.contains(&name);
         found.push(Property { name: path.clone(), schema: property, is_required });
         if depth > 0 && field(property, "$ref").is_null() {
@@ -93,7 +97,8 @@ fn properties<'a>(document: &'a Document, schema: &'a Value, prefix: &str, depth
 
 /// The type of a schema: `string or null`, `array of Issue`.
 pub(super) fn kind(document: &Document, schema: &Value) -> Markup {
-    if let Some(name) = document.resolve(schema).name {
+    let Resolved { value: schema, name } = document.resolve(schema);
+    if let Some(name) = name {
         return html! { a href={ "#schema-" (name) } { (name) } };
     }
     let alternatives: Vec<&Value> = items(field(schema, "oneOf")).chain(items(field(schema, "anyOf"))).collect();

@@ -164,7 +164,7 @@ async fn after_several_faults_in_a_row_the_change_is_made_once() {
 async fn without_a_connection_to_dynamodb_every_operation_is_a_503() {
     let app = Arc::new(TestApp::start_without_database().await);
     let before = app.rows().await;
-    let requests = Operation::ALL.iter().map(|operation| (NOW, operation.call(&"0".repeat(21))));
+    let requests = operations().map(|operation| (NOW, operation.call(&"0".repeat(21))));
     for answer in app.call_all_at_once(requests.collect()).await {
         answer.assert_error(503, "service.unavailable");
         assert_eq!(answer.headers["retry-after"], "1", "{answer:?}");
