@@ -1,5 +1,3 @@
-// What the page needs of the API: with-fetch.ts and with-logto.ts each do it.
-
 export interface Invitation {
   inviterId: string | null;
   invitee: string;
@@ -12,7 +10,7 @@ export interface Invitation {
 /** The invitation, or the `code` of the API's error. */
 export type Result = { invitation: Invitation } | { code: string };
 
-/** Both functions throw if the API cannot be reached, or does not answer in JSON. */
+/** The operations of the page. Both throw if the API cannot be reached or does not answer in JSON. */
 export interface Invitations {
   get(id: string): Promise<Result>;
   accept(id: string, userId: string): Promise<Result>;

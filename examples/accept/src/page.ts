@@ -1,5 +1,3 @@
-// Pages, in which every value is escaped.
-
 export class Html { constructor(readonly text: string) {} }
 export interface Page { status: number; headers: Record<string, string>; body: Html }
 

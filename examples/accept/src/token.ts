@@ -3,7 +3,6 @@ import { apiUrl, timeout } from './invitations.js';
 
 const { TOKEN_URL = `${apiUrl}/oidc/token`, CLIENT_ID = 'any', CLIENT_SECRET = 'any', TOKEN_PARAMETERS } = process.env;
 const client = { grant_type: 'client_credentials', client_id: CLIENT_ID, client_secret: CLIENT_SECRET };
-const LEEWAY_MS = 60_000;
 let cached = { token: '', renewAt: 0 };
 
 /** A token that is valid for at least a minute. */
@@ -13,6 +12,6 @@ export async function accessToken(now = Date.now()): Promise<string> {
   const response = await fetch(TOKEN_URL, { method: 'POST', body, signal: timeout() });
   if (!response.ok) throw new Error(`the token endpoint answered ${response.status}`);
   const { access_token: token, expires_in: seconds } = await response.json();
-  cached = { token, renewAt: now + seconds * 1000 - LEEWAY_MS };
+  cached = { token, renewAt: now + (seconds - 60) * 1000 };
   return token;
 }
