@@ -131,8 +131,10 @@ mod tests {
         }
         for route in [
             Route::Create,
+            Route::Bulk,
             Route::List,
             Route::Get(None),
+            Route::Change(None),
             Route::Delete(None),
             Route::Message(None),
             Route::SetStatus(None),

@@ -47,6 +47,7 @@ pub(crate) fn banner(addresses: &Addresses, now: Timestamp, color: bool) -> Stri
     API          {gateway}{INVITATIONS_PATH}
     Inbox        {bold}{gateway}/inbox{plain}
     Invitations  {bold}{gateway}/invitations{plain}
+    Events       {bold}{gateway}/events{plain}
     Reference    {bold}{gateway}/docs{plain}
     DynamoDB     {dynamodb}  {dim}table {table}, {storage}{plain}
     SES          {ses}
