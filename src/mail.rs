@@ -32,7 +32,7 @@ use std::fmt;
 pub use crate::domain::message_payload::MessagePayload;
 pub use compose::{EmailContext, compose};
 pub(crate) use pace::Pace;
-pub(crate) use ses::{ConnectionProof, Mailer, SendError, Sent};
+pub(crate) use ses::{ConnectionProof, ConnectionProofs, Mailer, SendError, Sent};
 
 use crate::domain::{
     directory::EmailConnector,

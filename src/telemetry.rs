@@ -144,6 +144,15 @@ impl Line<'_> {
         self.outcome.name(&self.statistics)
     }
 
+    /// The number that the metric of the outcome counts: one for a request, and for one with items those that have its
+    /// outcome, so that an alarm counts each.
+    fn requests(&self) -> u64 {
+        match self.outcome() {
+            "ok" => 1,
+            outcome => self.statistics.items.outcomes.get(outcome).copied().unwrap_or(1),
+        }
+    }
+
     /// The operator's part of a failure.
     fn cause(&self) -> Option<&str> {
         let of_items = self.statistics.items.cause.as_deref();

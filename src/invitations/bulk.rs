@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use tokio::time::Instant;
+use tokio::{sync::OnceCell, time::Instant};
 
 use super::create::{CreateOutcome, CreateRequest, create};
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         invitation::{Invitation, NewInvitation},
     },
     json::escaped_length,
-    mail::{ConnectionProof, MessagePayload, Pace, SendError},
+    mail::{ConnectionProof, ConnectionProofs, MessagePayload, Pace, SendError},
     side_by_side::side_by_side,
     store::{
         StoreError,
@@ -48,8 +48,12 @@ pub(crate) struct BulkItem {
 pub(crate) struct Shared {
     /// The rows that any of them refers to.
     pub(super) directory: Result<DirectorySnapshot, StoreError>,
-    /// The pace of their mail, or the failure to prove that SES can be reached.
-    mail: Result<Arc<Pace>, SendError>,
+    /// The proofs that SES can be reached, which began with the call.
+    proofs: Result<ConnectionProofs, SendError>,
+    /// The pace of their mail, or the failure of all proofs. Only the first that is mailed waits for them.
+    mail: OnceCell<Result<Arc<Pace>, SendError>>,
+    /// The messages a second.
+    rate: u32,
     /// The latest time at which one begins to write.
     begin_by: Instant,
     /// The bytes that are left for invitations in the response.
@@ -63,8 +67,17 @@ const MOST_BYTES: usize = 4 << 20;
 impl Shared {
     /// Keeps room for an invitation in the response.
     pub(super) fn reserve_room(&self, invitation: &Invitation) -> Result<(), Error> {
-        let entity = serde_json::to_string(&invitation.entity(invitation.created_at));
-        let bytes = entity.map_or(MOST_BYTES, |entity| escaped_length(&entity));
+        self.reserve(&entity(invitation))
+    }
+
+    /// Gives back the room for an invitation that is not in the response.
+    pub(super) fn give_back(&self, invitation: &Invitation) {
+        self.room.fetch_add(escaped_length(&entity(invitation)), Ordering::Relaxed);
+    }
+
+    /// Keeps room for an entity in the response.
+    pub(super) fn reserve(&self, entity: &str) -> Result<(), Error> {
+        let bytes = escaped_length(entity);
         let left = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(bytes));
         let no_room = |_| Error::StoreUnavailable { cause: "no room left in the response".to_owned() };
         left.map(drop).map_err(no_room)
@@ -75,13 +88,35 @@ impl Shared {
     pub(super) async fn begin(&self, is_mailed: bool) -> Result<Option<ConnectionProof>, Error> {
         if !is_mailed {
             let has_time = Instant::now() <= self.begin_by;
-            let no_time = || Error::StoreUnavailable { cause: "DynamoDB: no time left".to_owned() };
             return if has_time { Ok(None) } else { Err(no_time()) };
         }
-        let pace = self.mail.as_ref().map_err(Clone::clone)?;
+        let pace = self.mail.get_or_init(|| self.pace()).await.as_ref().map_err(Clone::clone)?;
         let turn = pace.turn(self.begin_by).await.ok_or_else(SendError::no_time)?;
         Ok(Some(ConnectionProof::in_turn(turn)))
     }
+
+    /// Returns `true` after all proofs failed.
+    pub(super) fn has_no_mail_service(&self) -> bool {
+        self.mail.get().is_some_and(Result::is_err)
+    }
+
+    /// The pace over the connections that were proved. The proofs have half of the time in which creates begin, so that
+    /// those without mail keep the other half.
+    async fn pace(&self) -> Result<Arc<Pace>, SendError> {
+        let now = Instant::now();
+        let until = now + self.begin_by.saturating_duration_since(now) / 2;
+        let proved = self.proofs.as_ref().map_err(Clone::clone)?.proved(until).await?;
+        Ok(Pace::new(self.rate, proved))
+    }
+}
+
+fn no_time() -> Error {
+    Error::StoreUnavailable { cause: "DynamoDB: no time left".to_owned() }
+}
+
+/// The invitation as JSON.
+fn entity(invitation: &Invitation) -> String {
+    serde_json::to_string(&invitation.entity(invitation.created_at)).unwrap_or_default()
 }
 
 /// Creates the invitations of a call, all of one tenant. An invitation for the organization and address of an earlier one
@@ -97,8 +132,11 @@ pub(crate) async fn create_all(
     let worked_on = items.iter().zip(&are_duplicates).filter(|(_, is_duplicate)| !**is_duplicate);
     let worked_on: Vec<&BulkItem> = worked_on.map(|(item, _)| item).collect();
     let mailed = worked_on.iter().filter(|item| item.payload.is_some()).count();
-    let (directory, mail) = tokio::join!(read_directory(app, worked_on, clock), prepare_mail(app, mailed, clock));
-    let shared = Shared { directory, mail, begin_by, room: AtomicUsize::new(MOST_BYTES) };
+    let rate = app.config.mail_rate_per_second;
+    let proofs = app.mailer.prove_connections(Pace::connections(rate).min(mailed), clock);
+    let directory = read_directory(app, worked_on, clock).await;
+    let (mail, room) = (OnceCell::new(), AtomicUsize::new(MOST_BYTES));
+    let shared = Shared { directory, proofs, mail, rate, begin_by, room };
     let job = |position: usize| create_one(app, &items[position], &shared, are_duplicates[position], clock);
     side_by_side(MOST_AT_ONCE, (0..items.len()).map(job)).await
 }
@@ -112,6 +150,10 @@ async fn create_one(
 ) -> Result<CreateOutcome, Error> {
     if is_duplicate {
         return Err(Error::AlreadyInvited { invitation_id: None });
+    }
+    // Composing a mail takes time too, which what is under way needs.
+    if Instant::now() > shared.begin_by {
+        return Err(if item.payload.is_some() { SendError::no_time().into() } else { no_time() });
     }
     let BulkItem { new, payload, idempotent } = item;
     let (payload, idempotent) = (payload.as_ref(), idempotent.as_ref());
@@ -139,11 +181,4 @@ async fn read_directory(
     let Some(tenant) = items.first().map(|item| &item.new.tenant) else { return Ok(app.store.no_directory()) };
     let lookups: Vec<_> = items.iter().map(|item| DirectoryLookup::of_new(&item.new, item.payload.is_some())).collect();
     app.store.directory_of_all(tenant, &lookups, clock).await
-}
-
-/// Proves as many connections as `mailed` messages need at the set rate.
-async fn prepare_mail(app: &App, mailed: usize, clock: RequestClock) -> Result<Arc<Pace>, SendError> {
-    let rate = app.config.mail_rate_per_second;
-    app.mailer.prove_connections(Pace::connections(rate).min(mailed), clock).await?;
-    Ok(Pace::new(rate))
 }

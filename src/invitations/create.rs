@@ -14,7 +14,7 @@ use crate::{
         idempotency::IdempotentRequest,
         invitation::{Invitation, NewInvitation},
     },
-    mail::{ConnectionProof, Email, EmailContext, MessagePayload, compose},
+    mail::{ConnectionProof, Email, EmailContext, MessagePayload, Sent, compose},
     store::{
         create::{Conflict, CreatedInvitation, WriteOutcome},
         directory::{DirectoryLookup, DirectorySnapshot},
@@ -60,7 +60,11 @@ pub(crate) async fn create(app: &App, request: CreateRequest<'_>) -> Result<Crea
         Attempt::Retried(record) if !request.idempotent.is_some_and(|idempotent| record.is_of(idempotent)) => {
             Err(Error::IdempotencyKeyReused)
         }
-        Attempt::Retried(record) => replay::replay(app, &request, record).await.map(CreateOutcome::Replayed),
+        Attempt::Retried(record) => {
+            let entity = replay::replay(app, &request, record).await?;
+            request.shared.map_or(Ok(()), |shared| shared.reserve(&entity))?;
+            Ok(CreateOutcome::Replayed(entity))
+        }
     }
 }
 
@@ -88,17 +92,44 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
     let is_mailed = email.is_some();
     let record = request.idempotent.map(|request| IdempotencyRecord::new(request, &invitation, is_mailed, clock));
     let rate = is_mailed.then_some(app.config.message_rate);
-    let proof = begin(app, request, is_mailed).await?;
+    let proof = match begin(app, request, is_mailed).await {
+        Ok(proof) => proof,
+        Err(error) if request.shared.is_some_and(Shared::has_no_mail_service) => {
+            return unmailable(app, request, &invitation.invitee, error).await;
+        }
+        Err(error) => return Err(error),
+    };
     let created = match app.store.create(&invitation, rate, record.as_ref(), clock).await? {
         WriteOutcome::Created(created) => created,
         WriteOutcome::Conflict(conflict) => return Err(conflict.into()),
-        WriteOutcome::Replay(record) => return Ok(Attempt::Retried(record)),
+        WriteOutcome::Replay(record) => {
+            request.shared.inspect(|shared| shared.give_back(&invitation));
+            return Ok(Attempt::Retried(record));
+        }
     };
     statistics::invitation(&invitation.id);
     if let Some((email, proof)) = email.zip(proof) {
         Unmailed { app, created, clock }.mail(&email, proof).await?;
     }
     Ok(Attempt::Created(invitation))
+}
+
+/// The outcome of one of many creates while SES cannot be reached: that of an earlier request with the same key, or an
+/// error that the contract decides earlier, or else `error`. A single create finds these in its transaction, while the
+/// connection is proved.
+async fn unmailable(
+    app: &App,
+    request: &CreateRequest<'_>,
+    invitee: &EmailAddress,
+    error: Error,
+) -> Result<Attempt, Error> {
+    if let Some(idempotent) = request.idempotent {
+        let record = app.store.record(&request.new.tenant, idempotent, request.clock).await?;
+        if let Some(record) = record {
+            return Ok(Attempt::Retried(record));
+        }
+    }
+    Err(first_error(app, request, invitee, error).await?)
 }
 
 /// Begins to write a create, and to prove the connection that its email goes out on.
@@ -124,8 +155,13 @@ impl Unmailed<'_> {
     /// Sends the email. If SES certainly does not take it, everything is rolled back, so that the same call can be made
     /// again. If SES may have taken it the invitation stands, because its mail may be on the way.
     pub(super) async fn mail(self, email: &Email, proof: ConnectionProof) -> Result<(), Error> {
+        let is_one_of_many = proof.is_in_turn();
         match self.app.mailer.send(email, proof, self.clock).await {
             Ok(sent) => {
+                if let (Sent::Unknown { cause }, true) = (&sent, is_one_of_many) {
+                    // The line of the request names no invitation.
+                    tracing::warn!(invitation_id = %self.created.invitation.id, %cause, "mail_unknown in a bulk create");
+                }
                 sent.note();
                 self.complete().await;
                 Ok(())

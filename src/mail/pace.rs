@@ -64,14 +64,14 @@ pub(crate) struct Turn {
 }
 
 impl Pace {
-    /// The pace of so many messages a second.
-    pub(crate) fn new(per_second: u32) -> Arc<Self> {
+    /// The pace of so many messages a second over that number of connections.
+    pub(crate) fn new(per_second: u32, connections: usize) -> Arc<Self> {
         let (now, usual) = (Instant::now(), Duration::from_secs(1) / per_second.max(1));
         Arc::new(Self {
             queue: Queue::default(),
             rhythm: Mutex::new(Rhythm { usual, interval: usual, next: now, slowed_at: None }),
             turn_given_back: Notify::new(),
-            connections: Semaphore::new(Self::connections(per_second)),
+            connections: Semaphore::new(connections),
         })
     }
 
@@ -235,7 +235,7 @@ mod tests {
 
     #[tokio::test]
     async fn there_is_no_turn_after_the_last_time_for_one_which_is_told_at_once() {
-        let (pace, started) = (Pace::new(2), Instant::now());
+        let (pace, started) = (Pace::new(2, 1), Instant::now());
         let until = started + Duration::from_millis(700);
         let mut turns = Vec::new();
         for _ in 0..4 {
@@ -247,7 +247,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_gets_a_turn_that_is_given_back() {
-        let (pace, started) = (Pace::new(1), Instant::now());
+        let (pace, started) = (Pace::new(1, 1), Instant::now());
         let until = started + Duration::from_mins(1);
         for _ in 0..5 {
             drop(pace.turn(until).await.unwrap());

@@ -23,7 +23,7 @@ use aws_sdk_sesv2::{
 use aws_types::SdkConfig;
 use tokio::{
     sync::watch,
-    time::{sleep, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{Content, Email, compose::one_line, pace::Turn};
@@ -171,22 +171,16 @@ impl Mailer {
         Ok(ConnectionProof { result: Some(result), turn: None })
     }
 
-    /// Proves that so many connections are alive, by requests at the same time: for a call that sends many messages. Those of
-    /// the pool that died while the container slept are closed by that.
+    /// Begins to prove that so many connections are alive, by requests at the same time: for a call that sends many messages.
+    /// Those of the pool that died while the container slept are closed by that.
     ///
     /// # Errors
-    /// [`SendError::Unavailable`] where there is not enough time to write and to send, or SES cannot be reached.
-    pub(crate) async fn prove_connections(&self, count: usize, clock: RequestClock) -> Result<(), SendError> {
-        let deadline = sending_deadline(clock);
-        if !deadline.leaves(LEAST_TIME_TO_SEND) {
+    /// [`SendError::Unavailable`] where there is not enough time to write and to send.
+    pub(crate) fn prove_connections(&self, count: usize, clock: RequestClock) -> Result<ConnectionProofs, SendError> {
+        if !sending_deadline(clock).leaves(LEAST_TIME_TO_SEND) {
             return Err(SendError::no_time());
         }
-        let proofs: Vec<_> = (0..count).map(|_| self.begin_proof(clock.now).result).collect();
-        for result in proofs {
-            let proof = ConnectionProof { result: Some(result), turn: None };
-            timeout_at(deadline.end, proof.outcome()).await.unwrap_or_else(|_| Err(SendError::no_time()))?;
-        }
-        Ok(())
+        Ok(ConnectionProofs((0..count).map(|_| self.begin_proof(clock.now).result).collect()))
     }
 
     fn begin_proof(&self, begun_at: Timestamp) -> Proof {
@@ -301,7 +295,35 @@ impl Mailer {
     }
 }
 
+/// The proofs that several connections are alive.
+#[derive(Debug)]
+pub(crate) struct ConnectionProofs(Vec<watch::Receiver<ProofResult>>);
+
+impl ConnectionProofs {
+    /// Waits for the proofs, but not longer than `until`, and counts those that succeeded.
+    ///
+    /// # Errors
+    /// [`SendError::Unavailable`] if none did.
+    pub(crate) async fn proved(&self, until: Instant) -> Result<usize, SendError> {
+        let (mut proved, mut failure) = (0, SendError::no_time());
+        for result in &self.0 {
+            let proof = ConnectionProof { result: Some(result.clone()), turn: None };
+            match timeout_at(until, proof.outcome()).await {
+                Ok(Ok(())) => proved += 1,
+                Ok(Err(failed)) => failure = failed,
+                Err(_) => {}
+            }
+        }
+        if proved == 0 { Err(failure) } else { Ok(proved) }
+    }
+}
+
 impl ConnectionProof {
+    /// Returns `true` for a message of a call that sends many.
+    pub(crate) const fn is_in_turn(&self) -> bool {
+        self.turn.is_some()
+    }
+
     /// For a message in its `turn`, on one of the connections that its call has proved.
     pub fn in_turn(turn: Turn) -> Self {
         Self { result: None, turn: Some(turn) }

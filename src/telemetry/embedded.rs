@@ -58,7 +58,7 @@ pub(super) struct Embedded<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'static str>,
     #[serde(rename = "Requests")]
-    requests: u8,
+    requests: u64,
     #[serde(rename = "Duration")]
     duration_metric: f64,
     #[serde(rename = "DynamoDbDuration", skip_serializing_if = "Option::is_none")]
@@ -122,7 +122,7 @@ impl<'a> Embedded<'a> {
             retries: *retries,
             cold_start,
             version: cold_start.then_some(env!("CARGO_PKG_VERSION")),
-            requests: 1,
+            requests: line.requests(),
             duration_metric: millis(line.duration),
             dynamo_db_metric: dynamo_db_time,
             ses_metric: ses_time,

@@ -27,8 +27,10 @@ pub(crate) struct RequestStatistics {
     pub unreadable_rows: u64,
     /// The invitation of the request.
     pub invitation_id: Option<InvitationId>,
-    /// The failure after which SES may or may not have accepted the message.
+    /// The failure after which SES may or may not have accepted a message.
     pub mail_unknown: Option<String>,
+    /// The number of messages that SES may or may not have accepted.
+    pub unknown_mails: u64,
     /// The outcomes of the items of a request that has several.
     pub items: Items,
 }
@@ -71,7 +73,10 @@ pub(crate) fn invitation(id: &InvitationId) {
 
 /// Records that SES may have accepted the message; `cause` is the failure.
 pub(crate) fn mail_unknown(cause: String) {
-    record(|statistics| statistics.mail_unknown = Some(cause));
+    record(|statistics| {
+        statistics.mail_unknown = Some(cause);
+        statistics.unknown_mails += 1;
+    });
 }
 
 /// Counts a retry.
@@ -99,6 +104,22 @@ pub fn item(error: Option<&Error>, is_failed: bool) {
     });
 }
 
+/// Counts the items whose messages SES may or may not have accepted, which succeeded, by that outcome.
+pub(crate) fn unknown_items() {
+    record(|statistics| {
+        let (unknown, items) = (statistics.unknown_mails, &mut statistics.items);
+        if unknown == 0 {
+            return;
+        }
+        let succeeded = items.outcomes.remove("ok").unwrap_or_default().saturating_sub(unknown);
+        items.outcomes.extend((succeeded > 0).then_some(("ok", succeeded)));
+        items.outcomes.insert("mail_unknown", unknown);
+        if items.gravest() == Some("mail_unknown") {
+            items.cause = statistics.mail_unknown.clone();
+        }
+    });
+}
+
 impl Items {
     /// The gravest outcome; `None` for a request without items.
     pub fn gravest(&self) -> Option<&'static str> {
@@ -123,7 +144,8 @@ pub(super) const fn outcome_name(error: Option<&Error>, is_failed: bool) -> &'st
 /// The order of the outcomes of items. What an item's caller or recipient has to resolve does not make the request a
 /// failed one.
 pub(super) fn gravity(name: &str) -> usize {
-    const GRAVE: [&str; 5] = ["mail_refused", "mail_throttled", "mail_unavailable", "unavailable", "internal"];
+    const GRAVE: [&str; 6] =
+        ["mail_unknown", "mail_refused", "mail_throttled", "mail_unavailable", "unavailable", "internal"];
     GRAVE.iter().position(|grave| *grave == name).map_or(0, |position| position + 1)
 }
 

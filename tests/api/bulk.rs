@@ -16,9 +16,11 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::{
+    helpers::log::Log,
     helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, connector, rows, tenant, with},
     invariant,
-    proxy::Intervention,
+    log::Logged,
+    proxy::{Intervention, Proxy},
 };
 
 /// Fast enough for every test but those of the pace.
@@ -36,6 +38,9 @@ fn results(answer: &Answer) -> Vec<Value> {
 fn statuses(results: &[Value]) -> Vec<u64> {
     results.iter().map(|result| result["status"].as_u64().unwrap()).collect()
 }
+
+/// The path of SES's `SendEmail`, which the proof of a connection gets.
+const SES_PATH: &str = "/v2/email/outbound-emails";
 
 fn address(number: usize) -> String {
     format!("person{number}@example.com")
@@ -588,4 +593,83 @@ async fn what_was_made_in_one_call_is_an_invitation_like_any_other() {
     assert_eq!(app.call(Call::accept(&ada, "ada")).await.status, 200);
     assert_eq!(app.call(Call::delete(&bob)).await.status, 204);
     invariant::check(&app, NOW).await;
+}
+
+#[tokio::test]
+async fn mails_of_unknown_fate_are_counted_and_each_names_its_invitation_in_the_log() {
+    let mut app = TestApp::start_with(&[("MAIL_RATE_PER_SECOND", "30")]).await;
+    let log = Log::capture("info");
+    let logged = Logged::by(&mut app);
+    (0..5).for_each(|_| app.stack.ses.fail_next(SesFault::Garbled("?")));
+    let found = results(&app.call(bulk(&mailed(0..6))).await);
+    assert_eq!(statuses(&found), [201; 6]);
+    let line = logged.last();
+    assert_eq!(
+        (&line["outcome"], &line["level"], &line["Requests"]),
+        (&json!("mail_unknown"), &json!("WARN"), &json!(5))
+    );
+    assert_eq!(line["results"], json!({ "mail_unknown": 5, "ok": 1 }));
+    let text = log.take();
+    let named = |result: &&Value| text.contains(result["body"]["id"].as_str().unwrap());
+    assert_eq!(found.iter().filter(named).count(), 5, "{text}");
+    (0..5).for_each(|_| app.stack.ses.fail_next(SesFault::Garbled("?")));
+    app.stack.ses.fail_next(SesFault::MessageRejected);
+    app.call(bulk(&mailed(10..16))).await;
+    let line = logged.last();
+    assert_eq!((&line["outcome"], &line["Requests"]), (&json!("mail_refused"), &json!(1)));
+    assert_eq!(line["results"], json!({ "mail_refused": 1, "mail_unknown": 5 }));
+}
+
+#[tokio::test]
+async fn without_ses_a_bulk_still_replays_and_names_what_stands_against_an_item() {
+    let app = TestApp::start_with(&[FAST]).await;
+    let proxy = Proxy::start(&app.stack.ses_url).await;
+    let app = app.behind_mail_proxy(proxy.url());
+    app.make_member("acme", "member@example.com").await;
+    app.invite(&body("pending@example.com")).await;
+    let mut items = mailed(0..3);
+    assert_eq!(statuses(&results(&app.call(bulk(&items).with_key("k")).await)), [201; 3]);
+    proxy.always(SES_PATH, Intervention::Disconnect);
+    items.extend(["member", "pending", "new"].map(|name| body_with_mail(&format!("{name}@example.com"))));
+    let found = results(&app.call_at(NOW + 60_000, bulk(&items).with_key("k")).await);
+    assert_eq!(statuses(&found), [201, 201, 201, 422, 422, 503]);
+    assert!(found[..3].iter().all(|result| result["replayed"] == true), "{found:?}");
+    assert_eq!(found[4]["body"]["code"], "entity.unique_integrity_violation");
+    assert_eq!(found[5]["body"]["code"], "connector.general");
+}
+
+#[tokio::test]
+async fn items_without_mail_do_not_wait_for_a_silent_ses() {
+    let app = TestApp::start_with(&[FAST]).await;
+    let proxy = Proxy::start(&app.stack.ses_url).await;
+    let app = app.behind_mail_proxy(proxy.url());
+    proxy.always(SES_PATH, Intervention::Silence);
+    let mut items = mailed(0..16);
+    items.push(body("plain@example.com"));
+    let found = results(&app.call_within(Duration::from_secs(16), bulk(&items)).await);
+    assert_eq!(statuses(&found), [&[503; 16][..], &[201]].concat());
+    assert_eq!((count(&app, "INVITATION").await, app.mails().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn replays_take_room_in_the_response_too() {
+    const MOST: usize = 6 << 20;
+    let app = TestApp::start_with(&[FAST]).await;
+    let ids: Vec<String> = (0..50).map(|number| format!("long{number}")).collect();
+    for id in &ids {
+        let role = OrganizationRole { id: id.clone(), name: format!("{id} {}", "\"".repeat(1500)) };
+        app.app.store.put_role(&tenant("default"), &role).await.unwrap();
+    }
+    let item = |number| with(body(&address(number)), json!({ "organizationRoleIds": ids }));
+    let items: Vec<Value> = (0..40).map(item).collect();
+    for part in items.chunks(10) {
+        assert_eq!(statuses(&results(&app.call(bulk(part).with_key("k")).await)), [201; 10]);
+    }
+    for reason in ["by the transaction", "without a role by now, by the record"] {
+        let answer = app.call(bulk(&items).with_key("k")).await;
+        assert!(serde_json::to_string(&answer.text).unwrap().len() < MOST, "{reason}");
+        let replayed = results(&answer).iter().filter(|result| result["replayed"] == true).count();
+        assert!((5..40).contains(&replayed), "{reason}: {replayed}");
+        app.delete_row("default", "ROLE#long0").await;
+    }
 }

@@ -73,6 +73,7 @@ pub(crate) async fn bulk(app: &App, request: &Request<'_>) -> Result<Response<Bo
     let mut outcomes = outcomes.into_iter().map(|outcome| outcome.map_err(RequestError::from));
     let results = results.into_iter().filter_map(|known| known.or_else(|| outcomes.next()));
     let results = results.map(|result| item_result(&result, request)).collect();
+    statistics::unknown_items();
     Ok(json_response(StatusCode::OK, &Results { results }))
 }
 
