@@ -134,7 +134,8 @@ def publishes_changes(rehearsal):
         check(f"events of an invitation that was {what}", [each["type"] for each in own], types)
     check("tenants of the events", {each["tenantId"] for each in details}, {"default"})
     may_do_no_more(rehearsal, pipe.role)
-    replays_a_dead_letter(rehearsal, pipe, Letter(shard, records[0], details[0]), subscriber)
+    [record] = [each for each in records if each["eventID"] == details[0]["id"]]
+    replays_a_dead_letter(rehearsal, pipe, Lost(shard, record, details[0]), subscriber)
     subscriber.close()
     rehearsal.pipe, rehearsal.details = pipe, details
 
@@ -156,7 +157,7 @@ def may_do_no_more(rehearsal, role):
 
 
 @dataclasses.dataclass
-class Letter:
+class Lost:
     """A record that a pipe gave up, and the event that it would have become."""
 
     shard: str

@@ -134,6 +134,7 @@ def remind(rehearsal):
     stack = deployed(
         rehearsal,
         "reminders",
+        [role_policies],
         ApiUrl=reachable(rehearsal, "api", rehearsal.stack.outputs()["ApiUrl"]),
         TokenUrl=reachable(rehearsal, "token", rehearsal.pool.outputs()["TokenUrl"]),
         TokenScope=rehearsal.pool.outputs()["TokenScopes"],
@@ -153,6 +154,15 @@ def remind(rehearsal):
         seen = answer.get("FunctionError"), len(rehearsal.mails(invited["invitee"]))
         check(f"mails after the reminder of a {what} invitation", seen, (None, mails))
     removed(rehearsal, stack)
+
+
+def role_policies(template, holds):
+    """A rule that makes policies of their own of the policies that belong to a role."""
+    changed = of_type(template["Resources"], "AWS::IAM::RolePolicy")
+    for entry in changed.values():
+        entry["Type"] = "AWS::IAM::Policy"
+        entry["Properties"]["Roles"] = [entry["Properties"].pop("RoleName")]
+    return list(changed)
 
 
 def schedules(rehearsal, stack):
