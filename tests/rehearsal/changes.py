@@ -128,7 +128,8 @@ def publishes_changes(rehearsal):
     events = subscriber.received()
     kinds = {(event["source"], event["detail-type"]) for event in events}
     check("events on the bus", kinds, {("organization-invitations", "Organization Invitation")})
-    check("their details are the function's answers", sorted_by_id(event["detail"] for event in events), sorted_by_id(details))
+    seen = sorted_by_id(event["detail"] for event in events)
+    check("their details are the function's answers", seen, sorted_by_id(details))
     for what, (invited, types) in expected.items():
         own = sorted((each for each in details if each["data"]["id"] == invited), key=lambda each: each["sequence"])
         check(f"events of an invitation that was {what}", [each["type"] for each in own], types)

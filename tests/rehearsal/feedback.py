@@ -47,6 +47,19 @@ def turns_feedback_and_events_on(rehearsal):
         if each["Principal"] == {"Service": "events.amazonaws.com"}
     ]
     check("rules that may invoke the function", sources, [rule["Arn"]])
+    bus = rehearsal.guide.run("Turning it on", blocks=[1])
+    check("the bus of the events, by the guide", bus, outputs["EventBusName"])
+    # Of a tenant whose connector names a set of its own.
+    account.sesv2.create_configuration_set(ConfigurationSetName="of-a-tenant")
+    rehearsal.guide.run(
+        "Turning it on", {"<set>": "of-a-tenant", "<region>": REGION, "<account>": ACCOUNT}, blocks=[0]
+    )
+    [own] = account.sesv2.get_configuration_set_event_destinations(ConfigurationSetName="of-a-tenant")[
+        "EventDestinations"
+    ]
+    seen, expected = ({**each, "Name": None} for each in (own, destination))
+    seen, expected = ({**each, "MatchingEventTypes": sorted(each["MatchingEventTypes"])} for each in (seen, expected))
+    check("the same destination of another set, by the guide", seen, expected)
 
 
 class Reports:
@@ -134,7 +147,8 @@ def hears_what_became_of_mail(rehearsal):
     ):
         reports = reports if name == "delivered" else mailed(rehearsal, name)
         events = [reports.report(name), reports.report("sent")]
-        check(f"the rule takes the reports of mail that is {name}", [reports.matches(each) for each in events], [True] * 2)
+        matched = [reports.matches(each) for each in events]
+        check(f"the rule takes the reports of mail that is {name}", matched, [True, True])
         reports.hand_over(events[0])
         check(f"the delivery of mail that is {name}", waited(reports.delivery, expected), expected)
         reports.hand_over(events[1])
@@ -151,8 +165,11 @@ def replays_dead_letters_of_feedback(rehearsal):
     by_lambda, by_bus = mailed(rehearsal, "given-up-by-lambda"), mailed(rehearsal, "given-up-by-the-bus")
     queue = rehearsal.stack.outputs()["MailFeedbackDeadLettersUrl"]
     role = account.as_role(rehearsal.stack.outputs()["FunctionRoleName"])
-    check("the function's role may send there", denied(lambda: role.sqs.send_message(QueueUrl=queue, MessageBody="{}")), False)
-    check("and read", denied(lambda: role.sqs.receive_message(QueueUrl=queue)), True)
+    refusals = [
+        denied(lambda: role.sqs.send_message(QueueUrl=queue, MessageBody="{}")),
+        denied(lambda: role.sqs.receive_message(QueueUrl=queue)),
+    ]
+    check("the function's role may not send to the queue, and not read it", refusals, [False, True])
     account.sqs.purge_queue(QueueUrl=queue)
     give_back = take_policy(rehearsal)
     gives_up(rehearsal, by_lambda)
@@ -200,12 +217,13 @@ def gives_up(rehearsal, reports):
     function = rehearsal.stack.outputs()["FunctionName"]
 
     def failures():
-        return [line["message"] for line in log_lines(rehearsal) if line.get("message")].count("mail feedback not recorded")
+        return [line.get("message") for line in log_lines(rehearsal)].count("mail feedback not recorded")
 
     reports.hand_over(reports.report("delivered"))
     check("tries of a report that fails", waited(failures, TRIES), TRIES)
     settings = functions.get_function_event_invoke_config(FunctionName=function, Qualifier="live")
-    settings = {name: settings[name] for name in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")}
+    names = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
+    settings = {name: settings[name] for name in names}
     check("more tries, by the alias", settings["MaximumRetryAttempts"], TRIES - 1)
     functions.put_function_event_invoke_config(FunctionName=function, **settings)
     reports.hand_over(reports.report("delivered"), function)

@@ -72,7 +72,8 @@ def keep_a_trail(rehearsal):
         EventPattern=json.dumps(archive["EventPattern"]),
     )
     rehearsal.pipe.put(rehearsal.details)
-    check("events in the archive", account.events.describe_archive(ArchiveName="trail")["EventCount"], len(rehearsal.details))
+    kept = account.events.describe_archive(ArchiveName="trail")["EventCount"]
+    check("events in the archive", kept, len(rehearsal.details))
     group = stack.resource("Trail")
     check("not emulated: a rule to a log group", lines(rehearsal, group), [])
     account.events.delete_archive(ArchiveName="trail")
@@ -87,13 +88,13 @@ def post_to_a_webhook(rehearsal):
     value = json.loads(account.secretsmanager.get_secret_value(SecretId=secret)["SecretString"])["header"]
     given = {"EventBusName": rehearsal.stack.outputs()["EventBusName"], "SecretName": secret}
     given["Endpoint"] = f"https://127.0.0.1:{front.port}/webhook"
-    stack = Stack(account, "invitations-webhook", "docs/recipes/events-to-webhook.yaml", [destination(account, given, value)])
+    rules = [destination(account, given, value)]
+    stack = Stack(account, "invitations-webhook", "docs/recipes/events-to-webhook.yaml", rules)
     stack.parameters = given
     file = guide.state.parent / "webhook.json"
     file.write_text(json.dumps(stack.transformed()))
-    guide.run("Recipes", {
-        "docs/recipes/events-to-webhook.yaml": str(file), "BUS": given["EventBusName"], "NAME": secret, ENDPOINT: given["Endpoint"]
-    })
+    filled = {"docs/recipes/events-to-webhook.yaml": str(file), "BUS": given["EventBusName"], "NAME": secret}
+    guide.run("Recipes", filled | {ENDPOINT: given["Endpoint"]})
     check("the webhook's stack, by the guide", stack.status(), "CREATE_COMPLETE")
     rehearsal.pipe.put(rehearsal.details)
     expected = len(rehearsal.details)
@@ -134,7 +135,7 @@ def remind(rehearsal):
     stack = deployed(
         rehearsal,
         "reminders",
-        [role_policies],
+        [role_policies, schedule_policy],
         ApiUrl=reachable(rehearsal, "reminded-api", rehearsal.stack.outputs()["ApiUrl"]),
         TokenUrl=reachable(rehearsal, "reminded-token", rehearsal.pool.outputs()["TokenUrl"]),
         TokenScope=rehearsal.pool.outputs()["TokenScopes"],
@@ -164,6 +165,14 @@ def role_policies(template, holds):
         entry["Type"] = "AWS::IAM::Policy"
         entry["Properties"]["Roles"] = [entry["Properties"].pop("RoleName")]
     return list(changed)
+
+
+def schedule_policy(template, holds):
+    """A rule for the emulator, which takes the group of a schedule that is made for the default one: the policy names *."""
+    statements = template["Resources"]["RemindersRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    [statement] = [each for each in statements if each["Action"] == "scheduler:CreateSchedule"]
+    statement["Resource"] = "*"
+    return ["RemindersRole"]
 
 
 def schedules(rehearsal, stack):
