@@ -9,6 +9,7 @@ import time
 import zipfile
 
 import boto3
+from botocore.exceptions import ClientError
 from deployment import ACCOUNT, REGION, ROOT, Deployment, NoPolicies
 from rewrites import rewrite
 from samtranslator.translator.transform import transform
@@ -21,16 +22,39 @@ CAPABILITIES = ["CAPABILITY_IAM"]
 
 
 class Account:
-    def __init__(self, endpoint):
+    """The account, as root sees it, or whose `credentials` these are. Queues are reached at the front, by TLS, because
+    their policies want it."""
+
+    def __init__(self, endpoint, front, **credentials):
         self.endpoint = endpoint
+        self.front = front
+        self.credentials = credentials
         self.clients = {}
 
     def __getattr__(self, service):
         """The client of a service: `account.dynamodb`, `account.cognito_idp`, `account.lambda_`."""
         name = service.rstrip("_").replace("_", "-")
         if name not in self.clients:
-            self.clients[name] = boto3.client(name, endpoint_url=self.endpoint, region_name=REGION)
+            endpoint = self.front if name == "sqs" else self.endpoint
+            self.clients[name] = boto3.client(name, endpoint_url=endpoint, region_name=REGION, **self.credentials)
         return self.clients[name]
+
+    def as_role(self, name):
+        """The account as this role sees it. Root is trusted by the role for as long as it takes to assume it."""
+        role = self.iam.get_role(RoleName=name)["Role"]
+        trust = [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}]
+        document = {"Version": "2012-10-17", "Statement": trust}
+        self.iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(document))
+        taken = self.sts.assume_role(RoleArn=role["Arn"], RoleSessionName="rehearsal")["Credentials"]
+        document = role["AssumeRolePolicyDocument"]
+        self.iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(document))
+        return Account(
+            self.endpoint,
+            self.front,
+            aws_access_key_id=taken["AccessKeyId"],
+            aws_secret_access_key=taken["SecretAccessKey"],
+            aws_session_token=taken["SessionToken"],
+        )
 
     def upload(self, directory, release):
         """Puts a directory as a zip archive into the bucket, with a file that names the release, and returns its address."""
@@ -38,6 +62,15 @@ class Account:
         key = hashlib.sha256(archive).hexdigest()
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=archive)
         return f"s3://{BUCKET}/{key}"
+
+
+def denied(call):
+    """Tells that a policy denies the call."""
+    try:
+        call()
+    except ClientError as error:
+        return "AccessDenied" in error.response["Error"]["Code"]
+    return False
 
 
 def zipped(directory, release):
@@ -108,8 +141,12 @@ class Stack:
                     entry["Properties"]["CodeUri"] = self.account.upload(BUILD / name, self.release)
             values = {name: entry.get("Default") for name, entry in template["Parameters"].items()} | self.parameters
             template = transform(template, values, NoPolicies())
-        self.rewritten = rewrite(template, self.rules, Deployment(self.path.name, **self.parameters).holds)
+        self.rewritten = rewrite(template, self.rules, self.evaluated().holds)
         return template
+
+    def evaluated(self):
+        """The resources and outputs, with the functions of the template language evaluated for the parameters."""
+        return Deployment(str(self.path.relative_to(ROOT)), **self.parameters)
 
     def describe(self):
         return self.account.cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]

@@ -1,5 +1,5 @@
-"""The front: HTTPS for the addresses in a stack's outputs, which it passes on to the emulator; a small OIDC issuer; and of
-CodeDeploy, what its hooks call."""
+"""The front: HTTPS for the addresses in a stack's outputs and for SQS, which it passes on to the emulator; a small OIDC issuer;
+a webhook; and of CodeDeploy, what its hooks call."""
 
 import base64
 import http.client
@@ -62,10 +62,15 @@ class Front:
 
     def __init__(self, port, emulator_port, pem):
         self.port = port
+        self.url = f"https://127.0.0.1:{port}"
         self.pem = pem
         self.issuer = Issuer(port)
         # The statuses that hooks of CodeDeploy have reported, by the deployment's id.
         self.hooks = {}
+        # What was posted to the webhook: the header with its secret, and the body.
+        self.posts = []
+        # The hosts for which the first part of a path stands, to functions of the account, which look names up.
+        self.hosts = {}
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler(self, emulator_port))
         self.server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -103,9 +108,17 @@ def handler(front, emulator_port):
         def answer(self):
             length = int(self.headers.get("content-length") or 0)
             body = self.rfile.read(length)
-            if not self.headers["host"].startswith("127.0.0.1"):
+            first, _, rest = self.path.removeprefix("/").partition("/")
+            if first in front.hosts:
+                self.headers.replace_header("host", front.hosts[first])
+                self.path = f"/{rest}"
+            operation = self.headers.get("x-amz-target", "")
+            if not self.headers["host"].startswith("127.0.0.1") or operation.startswith("AmazonSQS."):
                 self.reply(*passed_on(self.command, self.path, self.headers, body, emulator_port))
-            elif self.headers.get("x-amz-target", "").endswith(".PutLifecycleEventHookExecutionStatus"):
+            elif self.path == "/webhook":
+                front.posts.append((self.headers["x-webhook-secret"], json.loads(body)))
+                self.reply_json({})
+            elif operation.endswith(".PutLifecycleEventHookExecutionStatus"):
                 report = json.loads(body)
                 front.hooks[report["deploymentId"]] = report["status"]
                 self.reply_json({})
@@ -139,7 +152,7 @@ def passed_on(method, path, headers, body, port):
     # The emulator knows an API by the first label before a host of its own.
     host = re.sub(r"(\.execute-api\.).*", rf"\g<1>127.0.0.1:{port}", headers["host"])
     kept = {name: value for name, value in headers.items() if name.lower() not in CONNECTION_HEADERS}
-    connection.request(method, path, body or None, kept | {"Host": host})
+    connection.request(method, path, body or None, kept | {"Host": host, "X-Forwarded-Proto": "https"})
     response = connection.getresponse()
     answer = response.status, response.getheaders(), response.read()
     connection.close()

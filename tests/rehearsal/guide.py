@@ -8,10 +8,12 @@ import textwrap
 
 COMMAND_SECONDS = 60
 
-# The names of AWS lead to the front, `cargo directory` to what the tests have built, and nothing has to be waited for.
+# The names of AWS lead to the front, `cargo directory` to what the tests have built, and nothing has to be waited for. To the
+# queues, version 1 of the CLI takes no endpoint from the environment.
 PRELUDE = """
 curl() { command curl --silent --max-time 30 --connect-to "::127.0.0.1:$FRONT_PORT" --cacert "$FRONT_CERTIFICATE" "$@"; }
 cargo() { [ "$1" = directory ] && shift && "$DIRECTORY_COMMAND" "$@"; }
+aws() { if [ "$1" = sqs ]; then command aws "$@" --endpoint-url "$QUEUES"; else command aws "$@"; fi; }
 sleep() { :; }
 """
 
@@ -71,7 +73,7 @@ class CommandFailed(Exception):
 
 
 def sections(text):
-    """The shell blocks under each heading."""
+    """The shell blocks under each heading. A heading of several documents has the blocks of each, in their order."""
     found, heading, block = {}, "", None
     for line in text.splitlines():
         if block is not None:
@@ -84,7 +86,7 @@ def sections(text):
             block = []
         elif line.startswith("#"):
             heading = line.lstrip("# ")
-            found[heading] = []
+            found.setdefault(heading, [])
     return found
 
 

@@ -20,7 +20,9 @@ def takes_tokens_of_an_oidc_issuer(rehearsal):
     # Of another name: the emulator gives the table of a second stack the name that it gave the first's.
     rehearsal.stack = Stack(rehearsal.account, "organization-invitations-oidc", "template.yaml", RULES)
     table = rehearsal.table
-    status = rehearsal.stack.deploy(JwtIssuer=issuer.url, JwtAudience=AUDIENCE, TableName=table, **PARAMETERS)
+    # With MailFeedback from the beginning; Events would want the stack's own table.
+    parameters = PARAMETERS | {"JwtIssuer": issuer.url, "JwtAudience": AUDIENCE, "MailFeedback": "on"}
+    status = rehearsal.stack.deploy(TableName=table, **parameters)
     check("a stack that trusts the issuer, on the kept table", status, "CREATE_COMPLETE")
     good = {"aud": AUDIENCE, "scope": "openid all", "tenant_id": "default"}
     api = rehearsal.api(issuer.token(**good))

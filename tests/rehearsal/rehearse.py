@@ -9,9 +9,12 @@ import urllib.parse
 import urllib.request
 
 import calling
+import changes
 import deploying
+import feedback
 import issuing
 import operating
+import recipes
 from account import BUCKET, Account, Stack
 from api import Api
 from botocore.exceptions import ClientError
@@ -42,6 +45,16 @@ STEPS = [
     deploying.enforces_the_roles,
     deploying.changes_a_setting,
     deploying.releases_code_and_rolls_back,
+    feedback.turns_feedback_and_events_on,
+    deploying.watches,
+    feedback.hears_what_became_of_mail,
+    feedback.replays_dead_letters_of_feedback,
+    changes.publishes_changes,
+    recipes.tell_a_function,
+    recipes.keep_a_trail,
+    recipes.post_to_a_webhook,
+    recipes.remind,
+    changes.turns_feedback_and_events_off,
     operating.stops_and_starts,
     operating.restores_the_table,
     operating.looks_after_mail,
@@ -57,17 +70,21 @@ STEPS = [
 ]
 
 
+# The documents whose commands are run.
+GUIDE = ["operations", "token-issuers", "observability", "delivery", "events"]
+
+
 class Rehearsal:
     """What the steps share: the account, the stack in it, and what they learned of it."""
 
     def __init__(self, endpoint, front_port, certificate, scratch):
         self.endpoint = endpoint
         self.report = Report()
-        self.account = Account(endpoint)
         self.front = Front(int(front_port), urllib.parse.urlsplit(endpoint).port, certificate)
+        self.account = Account(endpoint, self.front.url)
         self.pool = Stack(self.account, "organization-invitations-pool", "user-pool.yaml", [])
         self.stack = Stack(self.account, "organization-invitations", "template.yaml", RULES)
-        pages = [ROOT / "docs" / f"{name}.md" for name in ("operations", "token-issuers", "observability")]
+        pages = [ROOT / "docs" / f"{name}.md" for name in GUIDE]
         self.guide = Guide(pages, scratch, self.environment(certificate))
         # Tokens of the tenant `default`, of none of the API's scopes, and of the tenant `acme`.
         self.token = self.scopeless_token = self.other_token = None
@@ -75,11 +92,14 @@ class Rehearsal:
         self.issuer = {}
         # An invitation that stays, and the table that it is in.
         self.kept = self.table = None
+        # The pipe of the events, and the events that it made.
+        self.pipe = self.details = None
 
     def environment(self, certificate):
         """What the shell of the guide needs to reach the account and the API."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
+            "QUEUES": self.front.url,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_PAGER": "",
             "FRONT_PORT": str(self.front.port),

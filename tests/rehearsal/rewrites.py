@@ -107,6 +107,17 @@ def mail_policy(template, holds):
     return changed
 
 
+def stream_policy(template, holds):
+    """reading a stream is authorized on *, where AWS checks the stream: its policy names *"""
+    changed = []
+    for name, role in of_type(template["Resources"], "AWS::IAM::Role").items():
+        for statement in statements(role):
+            if "dynamodb:GetRecords" in statement["Action"]:
+                statement["Resource"] = "*"
+                changed.append(name)
+    return changed
+
+
 def concurrency_policy(template, holds):
     """reading a function's concurrency is authorized as writing it: who may read it may write it"""
     changed = []
@@ -119,7 +130,9 @@ def concurrency_policy(template, holds):
 
 
 def statements(role):
-    return [each for policy in role["Properties"].get("Policies", []) for each in policy["PolicyDocument"]["Statement"]]
+    """The statements of a role's policies that no condition of the template decides."""
+    every = [each for policy in role["Properties"].get("Policies", []) for each in policy["PolicyDocument"]["Statement"]]
+    return [each for each in every if "Action" in each]
 
 
 def split_in_conditions(template, holds):
@@ -138,7 +151,16 @@ def dkim_records(template, holds):
     return names
 
 
-RULES = [api_body, code_deploy, metric_math, mail_policy, concurrency_policy, split_in_conditions, dkim_records]
+RULES = [
+    api_body,
+    code_deploy,
+    metric_math,
+    mail_policy,
+    stream_policy,
+    concurrency_policy,
+    split_in_conditions,
+    dkim_records,
+]
 
 
 def of_type(resources, kind):

@@ -70,7 +70,7 @@ class Deployment:
     def present(self, section):
         there = {
             name: entry
-            for name, entry in self.template[section].items()
+            for name, entry in self.template.get(section, {}).items()
             if "Condition" not in entry or self.holds(entry["Condition"])
         }
         return {name: self.evaluate(entry) for name, entry in there.items()}
