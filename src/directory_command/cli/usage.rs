@@ -11,7 +11,7 @@ const PUT: [(&[&str], &str); 5] = [
 
 /// Writes the usage of the command that is found at `path`.
 pub(super) fn add(mut command: clap::Command, path: &[String], program: &str) -> clap::Command {
-    if path.is_empty() || path == ["completions"] {
+    if path.is_empty() || path == ["completions"] || path == ["invite"] {
         return command;
     }
     let start = format!("{program} --tenant <TENANT> --table <TABLE> {}", path.join(" "));
