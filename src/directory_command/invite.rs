@@ -45,7 +45,7 @@ pub struct Options {
     /// `inviterId`, `expiresAt`. Any other column is a variable of the mail, such as `locale` and `link`. A column
     /// overrides the option; an empty cell counts as absent.
     file: PathBuf,
-    /// The base URL of the API: the stack's output `ApiUrl`, or http://localhost:3000 for `cargo dev`
+    /// The base URL of the API: the stack's output `ApiUrl`, or `http://localhost:3000` for `cargo dev`
     #[arg(long, value_name = "URL")]
     api: String,
     /// The bearer token; better given by the variable, since other users of the machine can see arguments
@@ -164,7 +164,9 @@ pub async fn invite(options: Options, out: &mut (dyn Write + Send)) -> Result<()
     summary.rows = input.rows.len();
     summary.left = summary.rows - summary.created - summary.replayed - summary.rejected;
     summary.seconds = begun.elapsed().as_secs_f64();
-    rejected::write(&rejected_file, &input.form, &rejected)?;
+    if ended.is_ok() || !rejected.is_empty() {
+        rejected::write(&rejected_file, &input.form, &rejected)?;
+    }
     show(out, &summary)?;
     match ended {
         Err(reason) => Err(InviteError::Stopped { reason, left: summary.left }.into()),

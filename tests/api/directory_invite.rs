@@ -338,6 +338,9 @@ async fn an_error_in_the_file_has_its_line_and_column_and_nothing_is_sent() {
         assert!(!ended.is_success && ended.error.contains(says), "{says}: {ended:?}");
         assert_eq!(ended.summary, Value::Null, "{says}");
     }
+    let long = format!("email,note\na@example.com,{}\n", "x".repeat(1 << 20));
+    let ended = setting.invite(&setting.file("long.csv", &long), &with).await;
+    assert!(ended.error.contains("long.csv: line 2: the row is longer than a call can be"), "{ended:?}");
     let ended = setting.invite(Path::new("/nowhere.csv"), &with).await;
     assert!(ended.error.contains("/nowhere.csv: "), "{ended:?}");
     let file = setting.file("j.csv", "email\na@example.com\n");

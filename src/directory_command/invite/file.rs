@@ -101,7 +101,7 @@ fn csv(content: &[u8]) -> Result<Input, BadFile> {
             break;
         }
         let end = start_of_record(content, reader.position().byte());
-        if content[start..end].iter().filter(|byte| **byte == b'"').count() % 2 == 1 {
+        if content[start..end].iter().fold(false, |is_open, byte| is_open ^ (*byte == b'"')) {
             return Err(BadFile::new(line, "a quotation mark is not closed"));
         }
         if header.is_empty() {

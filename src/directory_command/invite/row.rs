@@ -8,6 +8,7 @@ use super::{
     Options, expiry,
     file::{BadFile, Row},
     rejected::{ERROR_CODE, ERROR_MESSAGE, Rejected},
+    run::MOST_BYTES,
 };
 use crate::domain::timestamp::Timestamp;
 
@@ -34,6 +35,13 @@ pub(super) fn distinct<'r>(
     let (mut lines, mut distinct, mut duplicates) = (HashMap::new(), Vec::new(), Vec::new());
     for row in rows {
         let body = defaults.body(row).map_err(|(column, reason)| BadFile { line: row.line, column, reason })?;
+        if body.to_string().len() > MOST_BYTES {
+            return Err(BadFile {
+                line: row.line,
+                column: None,
+                reason: "the row is longer than a call can be".to_owned(),
+            });
+        }
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         let first = *lines.entry((text("organizationId"), text("invitee").to_ascii_lowercase())).or_insert(row.line);
         if first == row.line {

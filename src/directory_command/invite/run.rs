@@ -21,11 +21,11 @@ use super::{
 /// The most invitations of a call.
 const MOST_ITEMS: usize = 100;
 /// The most bytes of the bodies of a call, below the API's limit of 1 MiB.
-const MOST_BYTES: usize = 1_000_000;
+pub(super) const MOST_BYTES: usize = 1_000_000;
 /// The time without a final answer to any row after which a run ends.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// The longest wait that a row gets. One that is told to come back later is rejected.
-const LONGEST_WAIT: u64 = 60;
+/// The longest wait for a row. One that is told to come back later than that is rejected.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// The waits after a call that failed without saying how long to wait: the first, doubled with each further failure, and
 /// the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -182,7 +182,7 @@ impl<'a, 'r> Run<'a, 'r> {
         match (status, retry_after) {
             (201, _) if replayed => self.summary.replayed += 1,
             (201, _) => self.summary.created += 1,
-            (_, Some(seconds)) if seconds <= LONGEST_WAIT => {
+            (_, Some(seconds)) if Duration::from_secs(seconds) <= LONGEST_WAIT => {
                 let ready = Instant::now() + Duration::from_secs(seconds);
                 let answer = Some((text("code").unwrap_or_default(), message(&body)));
                 self.waiting.push_back(Waiting { row, ready, answer });
@@ -208,7 +208,7 @@ impl<'a, 'r> Run<'a, 'r> {
         if self.progressed.elapsed() > PATIENCE {
             return Err(self.out_of_patience(&reason));
         }
-        let ready = Instant::now() + after.unwrap_or(backoff);
+        let ready = Instant::now() + after.unwrap_or(backoff).min(LONGEST_WAIT);
         let waiting = rows.into_iter().map(|row| Waiting { row, ready, answer: None });
         self.waiting.extend(waiting);
         self.progress.set_message(format!("{reason}; trying again"));
