@@ -13,7 +13,7 @@ const ITEMS: usize = 100;
 /// The invitations that the function works on at the same time (`docs/bulk.md`).
 const AT_ONCE: usize = 16;
 /// No pace.
-const SETTINGS: [(&str, &str); 1] = [("MAIL_RATE_PER_SECOND", "1000")];
+const SETTINGS: [(&str, &str); 1] = [("MAIL_RATE_PER_SECOND", "10000")];
 /// The target of the CPU time of an item, in milliseconds.
 const CPU_OF_ITEM: f64 = 0.6;
 
