@@ -15,7 +15,11 @@ use organization_invitations::local::{
     stack::{StackOptions, TABLE_NAME},
 };
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    process::Command,
+};
 
 use crate::{gateway::Gateway, helpers::rows};
 
@@ -263,6 +267,42 @@ async fn rows_that_are_told_to_come_back_are_given_again() {
     assert_eq!(ended.counts(), [30, 30, 0, 0, 0], "{ended:?}");
     assert_eq!(ended.summary["calls"], 2);
     setting.assert_invited_once(30).await;
+}
+
+/// Forwards connections to `to`, after it has answered one as API Gateway does when it throttles, and has closed the next
+/// without an answer.
+async fn throttling_front(to: String) -> String {
+    const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 31\r\n\
+        connection: close\r\n\r\n{\"message\":\"Too Many Requests\"}";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut client, _) = listener.accept().await.unwrap();
+            if number < 2 {
+                client.read(&mut [0; 4096]).await.unwrap();
+                client.write_all(if number == 0 { TOO_MANY } else { b"" }).await.unwrap();
+                continue;
+            }
+            let mut server = TcpStream::connect(&to).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_throttled_or_lost_is_made_again() {
+    let setting = Setting::start().await;
+    let file = setting.file("people.csv", &csv_of(3));
+    let front = throttling_front(setting.gateway.url.replace("http://", "")).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_directory"));
+    command.env_clear().env("API_TOKEN", &setting.token).arg("invite").arg(&file);
+    let ended = Ended::of(command.args(["--organization", "acme", "--api", &front]).output().await.unwrap());
+    assert!(ended.is_success, "{ended:?}");
+    assert_eq!((ended.counts(), &ended.summary["calls"]), ([3, 3, 0, 0, 0], &json!(3)), "{ended:?}");
+    assert!(ended.summary["seconds"].as_f64().unwrap() >= 1.0, "it waits as long as it is told: {ended:?}");
+    setting.assert_invited_once(3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
