@@ -280,7 +280,7 @@ async fn throttling_front(to: String) -> String {
         for number in 0.. {
             let (mut client, _) = listener.accept().await.unwrap();
             if number < 2 {
-                client.read(&mut [0; 4096]).await.unwrap();
+                assert!(client.read(&mut [0; 4096]).await.unwrap() > 0);
                 client.write_all(if number == 0 { TOO_MANY } else { b"" }).await.unwrap();
                 continue;
             }
