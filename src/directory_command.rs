@@ -7,6 +7,7 @@
 //! | [`reader`] | the rows of a file |
 //! | [`import`] | writing a file of rows to the table |
 //! | `member` | the address and the references of a member |
+//! | [`invite`] | inviting the people of a file through the API |
 //! | [`person`] | showing and deleting one person's data |
 //! | [`connector`] | the check and the preview of an email connector's templates |
 //! | `failure` | failures of DynamoDB, as operators are told of them |
@@ -18,6 +19,7 @@ pub(crate) mod connector;
 pub(crate) mod entry;
 mod failure;
 pub(crate) mod import;
+pub mod invite;
 mod member;
 pub(crate) mod person;
 pub(crate) mod reader;
@@ -74,6 +76,9 @@ pub enum CommandError {
     /// An import ended early.
     #[error(transparent)]
     Import(#[from] import::ImportError),
+    /// Not everybody of a file is invited.
+    #[error(transparent)]
+    Invite(#[from] invite::InviteError),
     /// Other writers add rows about a person as fast as they are deleted.
     #[error("another program keeps writing rows about this person: stop it, and delete again")]
     StillWritten,
@@ -177,6 +182,7 @@ impl Session<'_> {
             Action::List(set) => session.list(&set).await,
             Action::Delete(name) => session.delete(name).await,
             Action::Import(options) => session.import(options).await,
+            Action::Invite(options) => Ok(invite::invite(*options, session.out).await?),
             Action::GetPerson(address) => session.get_person(&address).await,
             Action::DeletePerson { address, is_confirmed } => session.delete_person(&address, is_confirmed).await,
             Action::Completions(shell) => Ok(session.out.write_all(&cli::completions(shell))?),

@@ -1,10 +1,12 @@
 //! Measures the function as a whole process, as Lambda runs it, beside a function that does nothing and the same create
 //! in Node.js: start, first and warm creates, CPU time, memory, instructions and size. See `benches/README.md`.
 //!
-//! `cargo bench --bench function` measures, `-- --quick` with few runs, and `-- guard` is the check of `.ci/guard`.
+//! `cargo bench --bench function` measures, `-- --quick` with few runs, `-- bulk` only the call for many, and
+//! `-- guard` is the check of `.ci/guard`.
 #![allow(clippy::unwrap_used, reason = "a benchmark stops when it cannot go on")]
 #![expect(clippy::print_stdout, reason = "the tables are the benchmark's output")]
 
+mod bulk;
 mod endpoints;
 mod guard;
 mod instructions;
@@ -19,6 +21,7 @@ mod table;
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use self::{
+    bulk::Bulk,
     endpoints::Endpoints,
     instructions::Instructions,
     process::CpuShare,
@@ -42,10 +45,11 @@ struct Effort {
     starts: usize,
     warm_creates: usize,
     delayed_creates: usize,
+    bulks: usize,
 }
 
-const FULL: Effort = Effort { starts: 20, warm_creates: 2_000, delayed_creates: 200 };
-const QUICK: Effort = Effort { starts: 3, warm_creates: 100, delayed_creates: 20 };
+const FULL: Effort = Effort { starts: 20, warm_creates: 2_000, delayed_creates: 200, bulks: 20 };
+const QUICK: Effort = Effort { starts: 3, warm_creates: 100, delayed_creates: 20, bulks: 3 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -59,7 +63,12 @@ async fn main() -> ExitCode {
             }
         };
     }
-    measure(&if has("--quick") { QUICK } else { FULL }).await;
+    let effort = if has("--quick") { QUICK } else { FULL };
+    if has("bulk") {
+        Bulk::measure(&Subject::function(), effort.bulks).await.print();
+    } else {
+        measure(&effort).await;
+    }
     ExitCode::SUCCESS
 }
 
@@ -95,7 +104,9 @@ async fn measure(effort: &Effort) {
     print_sizes(&subjects);
     let delayed = Delayed::measure(&subjects[0], effort.delayed_creates).await;
     delayed.print();
-    print_targets(&both[0], &both[1], &delayed);
+    let bulk = Bulk::measure(&subjects[0], effort.bulks).await;
+    bulk.print();
+    print_targets(&both[0], &both[1], &delayed, &bulk);
 }
 
 /// The figures of a subject, in milliseconds unless said otherwise.
@@ -270,7 +281,7 @@ async fn several(running: &mut Running, mail: bool, creates: usize) -> f64 {
     median(&times)
 }
 
-fn print_targets(tls: &[Figures], plain: &[Figures], delayed: &Delayed) {
+fn print_targets(tls: &[Figures], plain: &[Figures], delayed: &Delayed, bulk: &Bulk) {
     let (function, hello) = (0, 1);
     let node = tls.get(2);
     let against_node = |pick: fn(&Figures) -> f64| node.map_or(f64::NAN, |node| pick(node) / pick(&tls[function]));
@@ -299,7 +310,10 @@ fn print_targets(tls: &[Figures], plain: &[Figures], delayed: &Delayed) {
         ("peak MB", 12.0, f64::NAN, tls[function].peak_megabytes),
         ("zip MB", 3.0, f64::NAN, zip),
         ("warm median behind delays, ms", delays + 1.0, f64::NAN, delayed.with_mail),
-    ] {
+    ]
+    .into_iter()
+    .chain(bulk.targets())
+    {
         table.row(name, [number(most), number(least), number(found)]);
     }
     println!("The targets:\n");

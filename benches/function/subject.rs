@@ -22,6 +22,8 @@ use crate::{
 /// The timeout of every step; valgrind on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+const CREATE: &str = include_str!("../../events/create.json");
+
 /// A program that Lambda could run.
 pub struct Subject {
     pub name: &'static str,
@@ -115,16 +117,33 @@ impl Running {
     /// Creates an invitation for a new invitee, with or without mail, and returns the time until the response.
     pub async fn create(&mut self, mail: bool) -> Duration {
         self.creates += 1;
-        let event = event(self.creates, mail);
+        let (took, response) = self.invoke(&event("", &body(self.creates, mail).to_string())).await;
+        assert_eq!(response["statusCode"], 201, "{response}");
+        took
+    }
+
+    /// Creates that many invitations for new invitees in one call, with mail, and returns the time until the response.
+    pub async fn create_all(&mut self, items: usize) -> Duration {
+        let mut new = || {
+            self.creates += 1;
+            body(self.creates, true)
+        };
+        let bodies: Vec<Value> = (0..items).map(|_| new()).collect();
+        let (took, response) = self.invoke(&event("/bulk", &json!({ "invitations": bodies }).to_string())).await;
+        let results: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+        let created = results["results"].as_array().unwrap().iter().filter(|result| result["status"] == 201);
+        assert_eq!(created.count(), items, "{results}");
+        took
+    }
+
+    async fn invoke(&mut self, event: &str) -> (Duration, Value) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
         let deadline = i64::try_from((now + PATIENCE).as_millis()).expect("it is before 292278994");
         let handed = Instant::now();
-        let response = timeout(PATIENCE, self.runtime.invoke(&event, deadline)).await.expect("a response in time");
+        let response = timeout(PATIENCE, self.runtime.invoke(event, deadline)).await.expect("a response in time");
         let took = handed.elapsed();
-        let response = response.expect("a response, not an error");
-        assert_eq!(response["statusCode"], 201, "{response}");
         timeout(PATIENCE, self.runtime.asked()).await.expect("it asks for the next event");
-        took
+        (took, response.expect("a response, not an error"))
     }
 
     /// Ends the process, and returns its standard error.
@@ -135,16 +154,25 @@ impl Running {
     }
 }
 
-/// `events/create.json` with an invitee of that number. Its length does not depend on the number.
-fn event(number: u32, mail: bool) -> String {
-    let mut event: Value = serde_json::from_str(include_str!("../../events/create.json")).unwrap();
+/// `events/create.json` with another body, and with this after its path.
+fn event(path: &str, body: &str) -> String {
+    let mut event: Value = serde_json::from_str(CREATE).unwrap();
+    let path = format!("{}{path}", event["rawPath"].as_str().unwrap());
+    event["requestContext"]["http"]["path"] = json!(path);
+    event["rawPath"] = json!(path);
+    event["body"] = json!(body);
+    event.to_string()
+}
+
+/// The body of `events/create.json` with an invitee of that number. Its length does not depend on the number.
+fn body(number: u32, mail: bool) -> Value {
+    let event: Value = serde_json::from_str(CREATE).unwrap();
     let mut body: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
     body["invitee"] = json!(format!("person-{number:06}@example.com"));
     if !mail {
         body["messagePayload"] = json!(false);
     }
-    event["body"] = json!(body.to_string());
-    event.to_string()
+    body
 }
 
 /// Calls `start` on the first core; a process that it starts stays on that core.

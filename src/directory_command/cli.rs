@@ -6,13 +6,15 @@ mod usage;
 
 use std::{env, ffi::OsString, path::PathBuf};
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, builder::NonEmptyStringValueParser};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand, builder::NonEmptyStringValueParser, error::ErrorKind,
+};
 use clap_complete::Shell;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub(super) use self::action::{Action, PutRow};
-use super::import;
+use super::{import, invite};
 use crate::domain::ids::TenantId;
 
 /// Fills and inspects the directory of a tenant: its organizations, roles, users, members and email connector. Also
@@ -62,6 +64,13 @@ pub(super) enum Command {
     /// An invalid row ends the import; rows before it are written, rows after it are not. Importing a file again
     /// changes nothing, so that a corrected file can be imported from its beginning.
     Import(import::Options),
+    /// Invite the people of a file through the API, as the caller that a token names
+    ///
+    /// Needs neither --tenant nor --table: the token names the tenant. The file is checked before the first call. After
+    /// Ctrl-C, which ends it after the call in flight, or a failure, the same command continues: nobody is invited or
+    /// mailed twice. Rejected rows are written to a file, with the columns `errorCode` and `errorMessage`; corrected,
+    /// it can be given to the next command.
+    Invite(Box<invite::Options>),
     /// Write a shell's completions of this command to the standard output
     Completions(Completions),
 }
@@ -77,11 +86,14 @@ pub(super) struct Completions {
 pub enum Invocation {
     /// The completions of a shell, which need no tenant and no table.
     Completions(Shell),
+    /// Calls of the API, which need no tenant and no table.
+    Invite(Box<invite::Options>),
     /// Anything else.
     Run(Box<Cli>),
 }
 
 const COMPLETIONS: &str = "completions";
+const INVITE: &str = "invite";
 
 /// Understands a command line, which begins with the program's name.
 ///
@@ -90,12 +102,18 @@ const COMPLETIONS: &str = "completions";
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let mut command = command(program());
-    if arguments.get(1).is_some_and(|argument| argument == COMPLETIONS) {
+    if arguments.get(1).is_some_and(|argument| argument == COMPLETIONS || argument == INVITE) {
         command = command.mut_args(|argument| argument.required(false));
     }
     let matches = command.try_get_matches_from_mut(arguments)?;
     if let Some(completions) = matches.subcommand_matches(COMPLETIONS) {
         return Ok(Invocation::Completions(Completions::from_arg_matches(completions)?.shell));
+    }
+    if let Some(invite) = matches.subcommand_matches(INVITE) {
+        if matches.contains_id("tenant") {
+            return Err(command.error(ErrorKind::ArgumentConflict, "invite: the token names the tenant, not --tenant"));
+        }
+        return Ok(Invocation::Invite(Box::new(invite::Options::from_arg_matches(invite)?)));
     }
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     Ok(Invocation::Run(Box::new(cli)))

@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 
 use crate::helpers::{NOW, body, body_with_mail, rows, with};
 
-struct Gateway {
-    url: String,
+pub struct Gateway {
+    pub url: String,
     client: reqwest::Client,
     /// Stops everything when it is dropped.
-    stack: Stack,
+    pub stack: Stack,
 }
 
 impl Gateway {
@@ -29,9 +29,15 @@ impl Gateway {
     }
 
     async fn start_with(options: StackOptions) -> Self {
+        Self::start_with_settings(options, &[]).await
+    }
+
+    /// With these settings of the function.
+    pub async fn start_with_settings(options: StackOptions, settings: &[(&str, &str)]) -> Self {
         let has_stream = options.has_stream;
         let mut stack = Stack::start(options).await.unwrap();
-        let app = Arc::new(stack.app(|_| None).await.unwrap());
+        let setting = |name: &str| settings.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).into());
+        let app = Arc::new(stack.app(setting).await.unwrap());
         let (listener, url) = stack::listen(0, "--port").await.unwrap();
         let events = if has_stream { stack.publish_events(&app).unwrap() } else { Arc::default() };
         stack.serve(listener, serve::router(app, Arc::clone(&stack.ses), events, url.clone()));
@@ -44,7 +50,7 @@ impl Gateway {
     }
 
     /// A token of the tenant `default`.
-    async fn default_token(&self) -> String {
+    pub async fn default_token(&self) -> String {
         self.token(&CREDENTIALS).await["access_token"].as_str().unwrap().to_owned()
     }
 

@@ -26,6 +26,8 @@ mod directory_faults;
 #[cfg(feature = "cli")]
 mod directory_import;
 #[cfg(feature = "cli")]
+mod directory_invite;
+#[cfg(feature = "cli")]
 mod directory_person;
 mod events;
 mod faults;

@@ -12,7 +12,7 @@ use crate::{
     directory_command::{
         CommandError, display_name,
         entry::{Kind, Rules},
-        import, read,
+        import, invite, read,
     },
     store::directory_rows::{RowName, RowSet},
 };
@@ -25,6 +25,7 @@ pub(in crate::directory_command) enum Action {
     List(RowSet),
     Delete(RowName),
     Import(import::Options),
+    Invite(Box<invite::Options>),
     GetPerson(String),
     DeletePerson { address: String, is_confirmed: bool },
     Completions(Shell),
@@ -106,6 +107,7 @@ impl Command {
             }
             Self::Completions(it) => Ok(Action::Completions(it.shell)),
             Self::Import(options) => Ok(Action::Import(options)),
+            Self::Invite(options) => Ok(Action::Invite(options)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The examples in the help of each subcommand.
 
 /// The arguments after the options that all have: of each command that does something, by its name.
-const EXAMPLES: [(&[&str], &[&str]); 24] = [
+const EXAMPLES: [(&[&str], &[&str]); 25] = [
     (
         &["organization", "put"],
         &[
@@ -35,6 +35,14 @@ const EXAMPLES: [(&[&str], &[&str]); 24] = [
     (&["person", "get"], &["ada@example.com"]),
     (&["person", "delete"], &["ada@example.com --dry-run", "ada@example.com", "ada@example.com --yes"]),
     (&["import"], &["directory.ndjson", "directory.ndjson --skip 5000", "-"]),
+    (
+        &["invite"],
+        &[
+            "invitees.csv --api https://invitations.acme.example --organization acme --role member",
+            "invitees.csv --api http://localhost:3000 --organization acme --expires-in 14d --link 'https://acme.example/join/{invitationId}'",
+            "- --api http://localhost:3000 --organization acme --expires-at 2100-01-01T00:00:00Z --no-mail",
+        ],
+    ),
     (&["completions"], &["bash > ~/.local/share/bash-completion/completions/directory"]),
 ];
 
@@ -48,11 +56,16 @@ pub(super) fn add(command: clap::Command, path: &[String], program: &str) -> cla
     } else {
         of_path.flat_map(|(names, examples)| examples.iter().map(|example| line(program, names, example))).collect()
     };
-    command.after_help(format!("Examples, with TABLE_NAME set:\n{}", lines.join("\n")))
+    let variable = match path {
+        [] => "TABLE_NAME (for `invite` API_TOKEN)",
+        [name] if name == "invite" => "API_TOKEN",
+        _ => "TABLE_NAME",
+    };
+    command.after_help(format!("Examples, with {variable} set:\n{}", lines.join("\n")))
 }
 
 fn line(program: &str, names: &[&str], example: &str) -> String {
-    let tenant = if names == ["completions"] { "" } else { " --tenant acme-prod" };
+    let tenant = if matches!(names, ["completions" | "invite"]) { "" } else { " --tenant acme-prod" };
     format!("  {program}{tenant} {} {example}", names.join(" ")).trim_end().to_owned()
 }
 
@@ -101,6 +114,10 @@ mod tests {
                 let mut words = words(&line("directory", names, example));
                 // As TABLE_NAME does.
                 words.splice(1..1, ["--table".to_owned(), "t".to_owned()]);
+                if names == ["invite"] {
+                    // As API_TOKEN does.
+                    words.extend(["--token".to_owned(), "t".to_owned()]);
+                }
                 let mut command = command("directory").mut_args(|argument| argument.required(false));
                 let matches = command.try_get_matches_from_mut(&words).unwrap_or_else(|error| panic!("{error}"));
                 let mut matches = &matches;

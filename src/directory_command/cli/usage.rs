@@ -10,8 +10,8 @@ const PUT: [(&[&str], &str); 5] = [
 ];
 
 /// Writes the usage of the command that is found at `path`.
-pub(super) fn add(mut command: clap::Command, path: &[String], program: &str) -> clap::Command {
-    if path.is_empty() || path == ["completions"] {
+pub(super) fn add(command: clap::Command, path: &[String], program: &str) -> clap::Command {
+    if path.is_empty() || path == ["completions"] || path == ["invite"] {
         return command;
     }
     let start = format!("{program} --tenant <TENANT> --table <TABLE> {}", path.join(" "));
@@ -21,7 +21,8 @@ pub(super) fn add(mut command: clap::Command, path: &[String], program: &str) ->
             format!("{start} {arguments}\n       {start} --json <OBJECT>\n       {start} --file <FILE>")
         }
         None => {
-            let usage = command.render_usage().to_string();
+            // Of a copy, because it adds the subcommand `help`.
+            let usage = command.clone().render_usage().to_string();
             let arguments = usage.split_once(command.get_name()).map_or("", |(_, arguments)| arguments.trim());
             format!("{start} {arguments}").trim_end().to_owned()
         }

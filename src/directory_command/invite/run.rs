@@ -1,0 +1,271 @@
+//! The order of the calls: rows that were told to come back go first, and the others follow as there is room.
+
+use std::{collections::VecDeque, pin::pin, time::Duration};
+
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use tokio::{
+    signal,
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Summary,
+    api::{Answer, Api, ItemResult},
+    file::Row,
+    rejected::Rejected,
+    row::Defaults,
+};
+
+/// The most invitations of a call.
+const MOST_ITEMS: usize = 100;
+/// The most bytes of the bodies of a call, below the API's limit of 1 MiB.
+pub(super) const MOST_BYTES: usize = 1_000_000;
+/// The time without a final answer to any row after which a run ends.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// The longest wait for a row. One that is told to come back later than that is rejected.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// The waits after a call that failed without saying how long to wait: the first, doubled with each further failure, and
+/// the longest.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// A run.
+pub(super) struct Run<'a, 'r> {
+    api: &'a Api,
+    defaults: &'a Defaults<'a>,
+    key: String,
+    progress: &'a ProgressBar,
+    fresh: VecDeque<&'r Row>,
+    waiting: VecDeque<Waiting<'r>>,
+    summary: Summary,
+    rejected: Vec<Rejected<'r>>,
+    /// The time of the last final answer to a row.
+    progressed: Instant,
+    /// The calls that failed since the last that did not.
+    failures: u32,
+}
+
+/// A row that was told to come back.
+struct Waiting<'r> {
+    row: &'r Row,
+    ready: Instant,
+    /// The code and the message of the last answer to it, if it was its own.
+    answer: Option<(String, String)>,
+}
+
+/// The rows of a call and their bodies.
+#[derive(Default)]
+struct Batch<'r> {
+    rows: Vec<&'r Row>,
+    bodies: Vec<String>,
+    bytes: usize,
+}
+
+impl<'a, 'r> Run<'a, 'r> {
+    pub(super) fn new(api: &'a Api, defaults: &'a Defaults<'a>, key: String, progress: &'a ProgressBar) -> Self {
+        Self {
+            api,
+            defaults,
+            key,
+            progress,
+            fresh: VecDeque::new(),
+            waiting: VecDeque::new(),
+            summary: Summary::default(),
+            rejected: Vec::new(),
+            progressed: Instant::now(),
+            failures: 0,
+        }
+    }
+
+    /// Creates the invitations of the rows.
+    ///
+    /// # Errors
+    /// The reason that the run ended before each row had a final answer.
+    pub(super) async fn run(&mut self, rows: Vec<&'r Row>) -> Result<(), String> {
+        self.fresh = rows.into();
+        let interrupted = interrupts();
+        while !self.fresh.is_empty() || !self.waiting.is_empty() {
+            let batch = self.next_batch();
+            if batch.rows.is_empty() {
+                self.wait(interrupted.clone()).await;
+            } else {
+                self.call(batch, interrupted.clone()).await?;
+            }
+            if *interrupted.borrow() {
+                return Err("interrupted".to_owned());
+            }
+            if self.progressed.elapsed() > PATIENCE {
+                return Err(self.out_of_patience("no row was done for 5 minutes"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The summary of what was done, and the rejected rows in the order of the file.
+    pub(super) fn finish(mut self) -> (Summary, Vec<Rejected<'r>>) {
+        self.rejected.sort_by_key(|rejected| rejected.row.line);
+        (self.summary, self.rejected)
+    }
+
+    pub(super) fn reject_all(&mut self, rejected: Vec<Rejected<'r>>) {
+        for one in rejected {
+            self.reject(one);
+        }
+    }
+
+    fn reject(&mut self, rejected: Rejected<'r>) {
+        self.summary.rejected += 1;
+        *self.summary.rejected_by_code.entry(rejected.code.clone()).or_default() += 1;
+        self.rejected.push(rejected);
+    }
+
+    /// Takes the rows of the next call. All that wait have room in one, so that they stay few.
+    fn next_batch(&mut self) -> Batch<'r> {
+        let (now, mut batch) = (Instant::now(), Batch::default());
+        let mut room = MOST_ITEMS - self.waiting.len().min(MOST_ITEMS);
+        for _ in 0..self.waiting.len() {
+            let Some(waiting) = self.waiting.pop_front() else { break };
+            if waiting.ready > now || !batch.push(waiting.row, self.defaults) {
+                self.waiting.push_back(waiting);
+            }
+        }
+        while room > 0 && self.fresh.front().is_some_and(|row| batch.push(row, self.defaults)) {
+            self.fresh.pop_front();
+            room -= 1;
+        }
+        batch
+    }
+
+    /// Waits until a row may come back, or for an interrupt.
+    async fn wait(&self, mut interrupted: watch::Receiver<bool>) {
+        let Some(ready) = self.waiting.iter().map(|waiting| waiting.ready).min() else { return };
+        tokio::select! {
+            () = sleep_until(ready) => {}
+            _ = interrupted.wait_for(|is_interrupted| *is_interrupted) => {}
+        }
+    }
+
+    /// Makes a call and takes its answer.
+    async fn call(&mut self, batch: Batch<'r>, interrupted: watch::Receiver<bool>) -> Result<(), String> {
+        let answer = self.answer(&batch, interrupted).await;
+        self.summary.calls += 1;
+        match answer {
+            Answer::Results(results) => {
+                self.failures = 0;
+                for (row, result) in batch.rows.into_iter().zip(results) {
+                    self.take(row, result);
+                }
+                self.show();
+                Ok(())
+            }
+            Answer::Later { after, reason } => self.repeat(batch.rows, after, reason),
+            Answer::Refused(reason) => Err(reason),
+        }
+    }
+
+    /// The answer to a call. An interrupt does not end it.
+    async fn answer(&self, batch: &Batch<'r>, mut interrupted: watch::Receiver<bool>) -> Answer {
+        let body = format!("{{\"invitations\":[{}]}}", batch.bodies.join(","));
+        let mut call = pin!(self.api.create(body, &self.key, batch.rows.len()));
+        tokio::select! {
+            answer = &mut call => return answer,
+            _ = interrupted.wait_for(|is_interrupted| *is_interrupted) => {}
+        }
+        self.progress.set_message("ends after the call in flight");
+        call.await
+    }
+
+    fn take(&mut self, row: &'r Row, result: ItemResult) {
+        let ItemResult { status, body, retry_after, replayed } = result;
+        let text = |key: &str| body[key].as_str().map(str::to_owned);
+        match (status, retry_after) {
+            (201, _) if replayed => self.summary.replayed += 1,
+            (201, _) => self.summary.created += 1,
+            (_, Some(seconds)) if Duration::from_secs(seconds) <= LONGEST_WAIT => {
+                let ready = Instant::now() + Duration::from_secs(seconds);
+                let answer = Some((text("code").unwrap_or_default(), message(&body)));
+                self.waiting.push_back(Waiting { row, ready, answer });
+                return;
+            }
+            _ => {
+                let code = text("code").unwrap_or_else(|| status.to_string());
+                self.reject(Rejected { row, code, message: message(&body) });
+            }
+        }
+        self.progressed = Instant::now();
+    }
+
+    /// Lets the rows of a failed call come back.
+    fn repeat(&mut self, rows: Vec<&'r Row>, after: Option<Duration>, reason: String) -> Result<(), String> {
+        let is_first = self.summary.calls == 1;
+        if is_first && after.is_none() && reason.starts_with(super::api::UNREACHABLE) {
+            return Err(reason);
+        }
+        let (first, longest) = BACKOFF;
+        let backoff = first.saturating_mul(2_u32.saturating_pow(self.failures)).min(longest);
+        self.failures += 1;
+        if self.progressed.elapsed() > PATIENCE {
+            return Err(self.out_of_patience(&reason));
+        }
+        let ready = Instant::now() + after.unwrap_or(backoff).min(LONGEST_WAIT);
+        let waiting = rows.into_iter().map(|row| Waiting { row, ready, answer: None });
+        self.waiting.extend(waiting);
+        self.progress.set_message(format!("{reason}; trying again"));
+        Ok(())
+    }
+
+    /// Rejects the rows that the API has answered, if only to come back.
+    fn out_of_patience(&mut self, reason: &str) -> String {
+        for Waiting { row, answer, .. } in std::mem::take(&mut self.waiting) {
+            if let Some((code, message)) = answer {
+                self.reject(Rejected { row, code, message });
+            }
+        }
+        reason.to_owned()
+    }
+
+    fn show(&self) {
+        let Summary { created, replayed, rejected, .. } = self.summary;
+        self.progress.set_position((created + replayed + rejected) as u64);
+        self.progress.set_message(format!("{created} created, {replayed} replayed, {rejected} rejected"));
+    }
+}
+
+impl<'r> Batch<'r> {
+    /// Adds a row if there is room for it. The first always has room.
+    fn push(&mut self, row: &'r Row, defaults: &Defaults<'_>) -> bool {
+        let body = defaults.body(row).unwrap_or_else(|_| json!({})).to_string();
+        if self.rows.len() == MOST_ITEMS || (!self.rows.is_empty() && self.bytes + body.len() > MOST_BYTES) {
+            return false;
+        }
+        self.bytes += body.len() + 1;
+        self.rows.push(row);
+        self.bodies.push(body);
+        true
+    }
+}
+
+/// The message of an error, with the lines of its details.
+fn message(body: &Value) -> String {
+    let texts: Vec<&str> = ["message", "details"].iter().filter_map(|key| body[key].as_str()).collect();
+    let missing = body["data"].as_object().map(|data| {
+        let named = data.iter().filter(|(key, _)| *key != "issues");
+        named.map(|(key, value)| format!("{key}: {value}")).collect::<Vec<_>>().join(", ")
+    });
+    let data = missing.filter(|data| !data.is_empty());
+    texts.into_iter().map(str::to_owned).chain(data).collect::<Vec<_>>().join(" ")
+}
+
+/// Becomes `true` with the first Ctrl-C.
+fn interrupts() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        if signal::ctrl_c().await.is_ok() {
+            sender.send_replace(true);
+        }
+        // Without a sender the receivers would not wait.
+        sender.closed().await;
+    });
+    receiver
+}
