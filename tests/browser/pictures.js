@@ -18,6 +18,8 @@ try {
   await setStatus(alan.id, { status: 'Revoked' });
   const ada = await invite('ada@example.com', false);
   await setStatus(ada.id, { status: 'Accepted', acceptedUserId: 'ada' });
+  await invite('bounce+hedy@simulator.amazonses.com');
+  await new Promise((resolve) => setTimeout(resolve, 1000)); // SES's reports arrive
   const mail = (await inbox()).find(({ to }) => to === 'grace@example.com');
 
   const wide = { width: 880, height: 300 };
@@ -25,6 +27,7 @@ try {
   await take('mail-narrow', `/inbox/${mail.id}`, { width: 400, height: 300 });
   await take('inbox', '/inbox', wide);
   await take('invitations', '/invitations', wide);
+  await take('events', '/events', { width: 880, height: 900 }, { fullPage: false });
   await take('reference', '/docs#createOrganizationInvitation', { width: 880, height: 900 }, { fullPage: false });
 } finally {
   await browser.close();

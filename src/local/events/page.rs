@@ -40,7 +40,10 @@ fn row(event: &BusEvent) -> Markup {
     html! {
         details {
             summary.row {
-                span.to { (name(&event.detail)) }
+                span.to {
+                    (name(&event.detail))
+                    @if let Some(status) = event.detail["delivery"]["status"].as_str() { ": " (status) }
+                }
                 span.subject { bdi { (about(event)) } }
                 (time(event.at))
                 span.tags { span.tag title=(from_or_to) { (direction) } }
