@@ -115,7 +115,7 @@ pub(crate) fn unknown_items() {
         items.outcomes.extend((succeeded > 0).then_some(("ok", succeeded)));
         items.outcomes.insert("mail_unknown", unknown);
         if items.gravest() == Some("mail_unknown") {
-            items.cause = statistics.mail_unknown.clone();
+            items.cause.clone_from(&statistics.mail_unknown);
         }
     });
 }
