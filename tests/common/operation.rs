@@ -105,7 +105,7 @@ impl Operation {
             CreateWithMailAndKey => &["BatchGetItem", "TransactWriteItems", "SendEmail", "UpdateItem"],
             List => &["Query"],
             Get => &["GetItem"],
-            GetWithDelivery => &["BatchGetItem"],
+            GetWithDelivery => &["GetItem", "BatchGetItem"],
             Message => &["GetItem", "BatchGetItem", "TransactWriteItems", "SendEmail"],
             Accept | Change => &["GetItem", "BatchGetItem", "TransactWriteItems"],
             Revoke | Delete => &["GetItem", "TransactWriteItems"],

@@ -57,7 +57,7 @@ async fn the_release_binary_survives_malformed_events() {
         ("null", "null"),
         ("[1]", "an array"),
         (nested.as_str(), "deeply nested"),
-        (r#"{"source":"aws.ses","detail-type":"Email Bounced","detail":{}}"#, "an event of another kind"),
+        (r#"{"source":"aws.s3","detail-type":"Object Created","detail":{}}"#, "an event of another kind"),
     ] {
         let error = function.try_invoke(event).await.unwrap_err();
         assert!(error.contains("unknown kind of event"), "it is not swallowed, {reason}: {error}");
