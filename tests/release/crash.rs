@@ -84,11 +84,10 @@ struct Scenario {
 const fn ends(operation: Operation) -> &'static [(End, End)] {
     const UNCHANGED: (End, End) = (AsUsual, AsUsual);
     match operation {
-        CreateWithKey => &[UNCHANGED, UNCHANGED],
+        CreateWithKey | GetWithDelivery => &[UNCHANGED, UNCHANGED],
         CreateWithMail => &[UNCHANGED, (AsUsual, Is(422, 0)), (Is(422, 0), Is(422, 1))],
         CreateWithMailAndKey => &[UNCHANGED, UNCHANGED, (AsUsual, Is(201, 2)), (Is(201, 2), AsUsual)],
         List | Get => &[UNCHANGED],
-        GetWithDelivery => &[UNCHANGED, UNCHANGED],
         Change => &[UNCHANGED, UNCHANGED, UNCHANGED],
         Message => &[UNCHANGED, UNCHANGED, UNCHANGED, (AsUsual, Is(204, 2))],
         Accept => &[UNCHANGED, UNCHANGED, (AsUsual, Is(422, 0))],
