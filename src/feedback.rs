@@ -138,7 +138,7 @@ fn report(event: &RawValue, config: &Config, now: Timestamp) -> Result<DeliveryR
     Ok(DeliveryReport { tenant, invitation_id, delivery, ttl })
 }
 
-/// What an event tells of a message.
+/// The report of an event about a message.
 struct News {
     status: DeliveryStatus,
     permanent: bool,

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What has happened.
+/// The type of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) enum EventType {
     #[serde(rename = "OrganizationInvitation.Created")]
@@ -135,7 +135,7 @@ impl Serialize for Data {
 }
 
 impl InvitationPart {
-    /// What the key of a changed row tells of its invitation.
+    /// The part of an invitation that the key of its changed row names.
     pub(super) fn of_key(change: &TableChange, tenant: Option<&TenantId>) -> Self {
         let (organization_id, invitee) = keys::standing_parts(&change.sk).unzip();
         Self {

@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    /// What the contract lists, from the lowest to the highest; those of one line have the same rank.
+    /// The ranks of the contract, from the lowest to the highest. Those of one line are equal.
     fn ranked() -> [Vec<Delivery>; 6] {
         use DeliveryStatus as S;
         let high = [S::Bounced, S::Suppressed, S::Rejected, S::Failed].map(|status| delivery(status, true));

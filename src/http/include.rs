@@ -10,7 +10,7 @@ use crate::domain::delivery::Delivery;
 /// The name of the parameter.
 pub(super) const PARAMETER: &str = "include";
 
-/// What is appended. Default: nothing.
+/// The keys to append to an entity. Default: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Include {
     /// `delivery`: the delivery of the invitation's latest message.

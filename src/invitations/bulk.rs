@@ -43,7 +43,7 @@ pub(crate) struct BulkItem {
     pub idempotent: Option<IdempotentRequest>,
 }
 
-/// What the creates of one call share.
+/// The part that the creates of one call share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// The rows that any of them refers to.

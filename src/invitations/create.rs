@@ -45,7 +45,7 @@ pub(crate) struct CreateRequest<'a> {
     pub idempotent: Option<&'a IdempotentRequest>,
     /// The time.
     pub clock: RequestClock,
-    /// What it shares with the other creates of its call; `None` for a call that creates one.
+    /// The part that it shares with the other creates of its call; `None` for a call that creates one.
     pub shared: Option<&'a Shared>,
 }
 

@@ -47,7 +47,7 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     let stack = Stack::start(StackOptions::default()).await?;
     let app = stack.app(|name| std::env::var(name).ok()).await?;
     let output = match trigger::handle(&app, LambdaEvent::new(event.clone(), Context::default())).await {
-        // What the fuzzer found is replayed as it was found: as a request, whatever else it may be.
+        // An input of the fuzzer is replayed as the fuzzer gave it: as a request, of whatever kind it is.
         Err(InvocationError::UnknownEvent(_)) => {
             Ok(Output::Api(http::handle(&app, event.get(), RequestClock::with_budget(PATIENCE)).await))
         }

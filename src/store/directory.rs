@@ -46,7 +46,7 @@ pub struct DirectoryLookup<'a> {
 }
 
 impl<'a> DirectoryLookup<'a> {
-    /// What a new invitation needs, which may be mailed.
+    /// The rows that a new invitation needs, with the connector if it is mailed.
     pub(crate) fn of_new(new: &'a NewInvitation, is_mailed: bool) -> Self {
         Self {
             organization_id: Some(&new.organization_id),

@@ -58,7 +58,7 @@ pub(crate) async fn bulk(app: &App, request: &Request<'_>) -> Result<Response<Bo
     let key = idempotency_key(&request.event.headers)?;
     let fields = fields(request.event)?;
     let items = items(&fields)?;
-    // What can be told of an item from its body alone is told without the use case.
+    // An item whose body is invalid does not reach the use case.
     let (mut valid, mut results) = (Vec::new(), Vec::new());
     for raw in items {
         results.push(match read_item(app, request, raw, key.as_ref()) {

@@ -72,7 +72,7 @@ struct Array {
     sent: usize,
     length: usize,
     include: Include,
-    /// Where the delivery of each invitation belongs, if deliveries are to be included.
+    /// The position of each invitation's delivery, if deliveries are to be included.
     gaps: Vec<(InvitationId, usize)>,
 }
 
