@@ -20,14 +20,14 @@ mod event;
 
 use serde_json::value::{RawValue, to_raw_value};
 
-use self::event::{Delivery, Event, EventJson, EventType, InvitationPart};
+use self::event::{Event, EventJson, EventType, InvitationPart};
 use crate::{
     domain::{
         ids::{InvitationId, TenantId},
         invitation::{Invitation, Status},
     },
     store::{
-        Item, items, keys,
+        Item, delivery, items, keys,
         standing::{PendingInvitation, Standing},
         stream::TableChange,
     },
@@ -136,12 +136,12 @@ fn of_standing(change: &TableChange, tenant: &TenantId) -> Result<Option<Event>,
 
 fn of_delivery(change: &TableChange, tenant: &TenantId) -> Result<Option<Event>, Unreadable> {
     let Some(new) = &change.new else { return Ok(None) };
-    let delivery = Delivery::read(new).ok_or(Unreadable)?;
-    if change.old.as_ref().and_then(Delivery::read).as_ref() == Some(&delivery) {
+    let delivery = delivery::read(new).ok_or(Unreadable)?;
+    if change.old.as_ref().and_then(delivery::read).as_ref() == Some(&delivery) {
         return Ok(None);
     }
     let event = Event::of_part(EventType::DeliveryUpdated, InvitationPart::of_key(change, Some(tenant)));
-    Ok(Some(Event { at: delivery.updated_at, delivery: Some(delivery), ..event }))
+    Ok(Some(Event { at: Some(delivery.updated_at), delivery: Some(delivery), ..event }))
 }
 
 fn unreadable(change: &TableChange, tenant: Option<&TenantId>) -> Event {

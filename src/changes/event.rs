@@ -4,16 +4,12 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     domain::{
+        delivery::Delivery,
         ids::{InvitationId, TenantId},
         invitation::{Invitation, Status},
         timestamp::Timestamp,
     },
-    store::{
-        Item,
-        items::{text, time},
-        keys,
-        stream::TableChange,
-    },
+    store::{keys, stream::TableChange},
 };
 
 /// The type of an event.
@@ -78,19 +74,6 @@ pub(super) struct InvitationPart {
     pub(super) expires_at: Option<Timestamp>,
 }
 
-/// The outcome of the latest message, as a delivery row has it.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Delivery {
-    pub(super) status: String,
-    pub(super) permanent: bool,
-    pub(super) reason: Option<String>,
-    pub(super) smtp_status: Option<String>,
-    pub(super) message_id: Option<String>,
-    pub(super) sent_at: Option<Timestamp>,
-    pub(super) updated_at: Option<Timestamp>,
-}
-
 /// The JSON of an event. The order of the fields is part of the contract.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -145,21 +128,5 @@ impl InvitationPart {
             organization_id: organization_id.map(str::to_owned),
             ..Self::default()
         }
-    }
-}
-
-impl Delivery {
-    /// Reads a delivery row; `None` if it has no status.
-    pub(super) fn read(row: &Item) -> Option<Self> {
-        let owned = |name| text(row, name).map(str::to_owned);
-        Some(Self {
-            status: owned("status")?,
-            permanent: row.get("permanent").and_then(|value| value.as_bool().ok()).copied().unwrap_or_default(),
-            reason: owned("reason"),
-            smtp_status: owned("smtpStatus"),
-            message_id: owned("messageId"),
-            sent_at: time(row, "sentAt"),
-            updated_at: time(row, "updatedAt"),
-        })
     }
 }

@@ -100,7 +100,7 @@ fn names() -> HashMap<String, String> {
 }
 
 /// Reads a row; `None` if it cannot be read.
-fn read(row: &Item) -> Option<Delivery> {
+pub(crate) fn read(row: &Item) -> Option<Delivery> {
     let owned = |name| text(row, name).map(str::to_owned);
     Some(Delivery {
         status: DeliveryStatus::parse(text(row, "status")?)?,
