@@ -27,7 +27,7 @@ use lambda_http::{Body, http::Response};
 use tokio::time::Instant;
 
 use self::{
-    caller::{Caller, Door},
+    caller::Caller,
     error::RequestError,
     event::{ApiResponse, Event},
     operations::{Request, bulk, change, create, delete, get, list, message, own, status, token},
@@ -55,10 +55,7 @@ pub async fn handle(app: &App, event: &str, clock: RequestClock) -> ApiResponse 
 pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, trace: Option<&str>) -> ApiResponse {
     let started = Instant::now();
     let event = Event::read(event);
-    let caller = match Route::door(&event.path) {
-        Door::Management => Caller::from_authorizer(&event.authorizer, &app.config),
-        Door::MyAccount => Caller::person_from_authorizer(&event.authorizer, &app.config),
-    };
+    let caller = Caller::of(&event, &app.config);
     let route = Route::find(&event.method, &event.path);
     let tenant = caller.as_ref().ok().map(|caller| caller.tenant.clone());
     let operation = route.as_ref().map_or("unknown", Route::operation);

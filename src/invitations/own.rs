@@ -10,7 +10,8 @@ use crate::{
     app::App,
     clock::RequestClock,
     domain::{directory::Organization, error::Error, ids::InvitationId, invitation::Invitation, person::Person},
-    store::{StoreError, directory::DirectoryLookup, read::Filters},
+    store::{directory::DirectoryLookup, read::Filters},
+    telemetry::statistics,
 };
 
 /// The most invitations of a list: as many as one query of DynamoDB gives.
@@ -55,7 +56,7 @@ pub(crate) async fn pending(
 }
 
 /// The organizations of these invitations, by their identifiers. One that the directory does not have any more has its
-/// identifier for a name.
+/// identifier for a name, and so has one whose row cannot be read, which is logged and counted.
 ///
 /// # Errors
 /// Those of the table.
@@ -69,6 +70,13 @@ pub(crate) async fn organizations<'a>(
     let lookup = |id| DirectoryLookup { organization_id: Some(id), ..DirectoryLookup::default() };
     let lookups: Vec<_> = ids.iter().copied().map(lookup).collect();
     let directory = app.store.directory_of_all(&person.tenant, &lookups, clock).await?;
-    let named = |id: &'a str| Ok((id, directory.organization(id)?.unwrap_or_else(|| Organization::unnamed(id))));
-    ids.into_iter().map(named).collect::<Result<_, StoreError>>().map_err(Error::from)
+    let named = |id: &'a str| {
+        let found = directory.organization(id).unwrap_or_else(|error| {
+            statistics::unreadable_row();
+            tracing::error!(tenant = %person.tenant, %error, "an organization's row cannot be read");
+            None
+        });
+        (id, found.unwrap_or_else(|| Organization::unnamed(id)))
+    };
+    Ok(ids.into_iter().map(named).collect())
 }

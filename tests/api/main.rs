@@ -48,6 +48,7 @@ mod log_privacy;
 mod long_lists;
 mod mail;
 mod message;
+mod my_account;
 mod operations;
 mod policy;
 mod properties;
