@@ -17,6 +17,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
+use self::event::Received;
 use super::issuer::{self, Claims};
 use crate::{app::App, clock::RequestClock, domain::timestamp::Timestamp, http};
 
@@ -41,7 +42,8 @@ async fn forward(State(app): State<Arc<App>>, request: Request) -> Response {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
     let request_id = request_id(now);
-    let event = event::event(&parts, &body, &claims, &request_id, now);
+    let received = Received { parts: &parts, body: &body, claims: &claims, id: &request_id, at: now };
+    let event = event::event(&received);
     let output = http::handle(&app, &event.to_string(), RequestClock::with_budget(PATIENCE)).await;
     let output = serde_json::to_value(&output).ok().as_ref().and_then(response);
     let mut response = output.unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"));

@@ -52,12 +52,12 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
     Ok(())
 }
 
-/// The gateway at `url` with its pages: the overview, the inbox, the events, the API reference and the token endpoint.
+/// The gateway at `url` with its pages: the overview, the inbox, the events, the API reference and the token issuer.
 pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, events: Arc<EventList>, url: String) -> Router {
     let inbox = inbox::router(Arc::clone(&ses), url.clone());
-    let overview = overview::router(Arc::clone(&app), ses, url);
+    let overview = overview::router(Arc::clone(&app), ses, url.clone());
     let pages = pages::router().merge(inbox).merge(overview).merge(events::router(events)).merge(reference::router());
-    gateway::router(app, issuer::router().merge(pages))
+    gateway::router(app, issuer::router(url).merge(pages))
 }
 
 /// `true` for a terminal whose reader has not asked for plain text (<https://no-color.org>).

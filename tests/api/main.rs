@@ -55,6 +55,7 @@ mod proxy;
 mod races;
 mod relay;
 mod second_opinion;
+mod sign_in;
 #[cfg(feature = "cli")]
 mod standing;
 mod status;

@@ -18,8 +18,18 @@ const API: &str = "local";
 /// The gateway listens on the loopback interface only.
 const SOURCE_IP: &str = "127.0.0.1";
 
+/// A request that API Gateway has let in.
+pub(super) struct Received<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) body: &'a [u8],
+    pub(super) claims: &'a Claims,
+    pub(super) id: &'a str,
+    pub(super) at: Timestamp,
+}
+
 /// The event that API Gateway would send for the request.
-pub(super) fn event(parts: &Parts, body: &[u8], claims: &Claims, request_id: &str, now: Timestamp) -> Value {
+pub(super) fn event(received: &Received<'_>) -> Value {
+    let Received { parts, body, .. } = *received;
     let query = query(parts);
     let mut event = json!({
         "version": "2.0",
@@ -27,7 +37,7 @@ pub(super) fn event(parts: &Parts, body: &[u8], claims: &Claims, request_id: &st
         "rawPath": parts.uri.path(),
         "rawQueryString": parts.uri.query().unwrap_or_default(),
         "headers": headers(&parts.headers),
-        "requestContext": context(parts, claims, request_id, now),
+        "requestContext": context(received),
         "isBase64Encoded": false,
     });
     // Empty parts are absent.
@@ -46,7 +56,8 @@ pub(super) fn event(parts: &Parts, body: &[u8], claims: &Claims, request_id: &st
     event
 }
 
-fn context(parts: &Parts, claims: &Claims, request_id: &str, now: Timestamp) -> Value {
+fn context(received: &Received<'_>) -> Value {
+    let Received { parts, claims, id, at, .. } = *received;
     let host = parts.headers.get(header::HOST).map(text_of).unwrap_or_default();
     let claims: Map<String, Value> =
         claims.iter().map(|(name, value)| (name.clone(), rendered(value).into())).collect();
@@ -63,11 +74,11 @@ fn context(parts: &Parts, claims: &Claims, request_id: &str, now: Timestamp) -> 
             "sourceIp": SOURCE_IP,
             "userAgent": parts.headers.get(header::USER_AGENT).map(text_of).unwrap_or_default(),
         },
-        "requestId": request_id,
+        "requestId": id,
         "routeKey": "$default",
         "stage": "$default",
-        "time": common_log_time(now),
-        "timeEpoch": now,
+        "time": common_log_time(at),
+        "timeEpoch": at,
     })
 }
 
@@ -144,7 +155,7 @@ mod tests {
     fn event_of(request: Request<&'static [u8]>) -> Value {
         let claims = json!({ "tenant_id": "t1", "cognito:groups": ["a", "b"], "exp": 7, "ok": true });
         let (parts, body) = request.into_parts();
-        event(&parts, body, claims.as_object().unwrap(), "id=", NOW)
+        event(&Received { parts: &parts, body, claims: claims.as_object().unwrap(), id: "id=", at: NOW })
     }
 
     #[test]
