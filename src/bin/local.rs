@@ -8,6 +8,7 @@ use organization_invitations::{
     domain::{email_address::EmailAddress, ids::TenantId, timestamp::Timestamp},
     local::{
         banner::{CLIENT, LIFETIME_SECONDS},
+        cors::Cors,
         demo,
         invoke::invoke,
         issuer::{self, Holder, Person},
@@ -48,6 +49,9 @@ struct Serve {
     /// Keep DynamoDB's data in this file; mail is not kept
     #[arg(long, value_name = "FILE")]
     persist: Option<PathBuf>,
+    /// The origins, separated by commas, whose pages may call the API, such as http://localhost:5173
+    #[arg(long, value_name = "ORIGINS", env = "CORS_ORIGINS", default_value = "", value_parser = Cors::parse)]
+    cors_origins: Cors,
 }
 
 #[derive(Debug, Subcommand)]
@@ -113,8 +117,12 @@ async fn run(cli: Cli) -> Result<(), String> {
 
 impl From<Serve> for ServeOptions {
     fn from(options: Serve) -> Self {
-        let Serve { port, dynamodb_port, ses_port, persist } = options;
-        Self { port, stack: StackOptions { persist, dynamodb_port, ses_port, guards_dynamodb: true, has_stream: true } }
+        let Serve { port, dynamodb_port, ses_port, persist, cors_origins: cors } = options;
+        Self {
+            port,
+            cors,
+            stack: StackOptions { persist, dynamodb_port, ses_port, guards_dynamodb: true, has_stream: true },
+        }
     }
 }
 

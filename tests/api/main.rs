@@ -14,6 +14,7 @@ mod changes;
 mod common;
 mod concurrency;
 mod connector;
+mod cors;
 mod create;
 mod create_bodies;
 mod delete;
