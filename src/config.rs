@@ -47,6 +47,8 @@ pub struct Config {
     /// `DEFAULT_CONFIGURATION_SET_NAME` (none): the SES configuration set of every connector without one, tenants' own
     /// connectors included.
     pub default_configuration_set_name: Option<String>,
+    /// `SELF_SERVICE` (`off`): `on` lets people list, accept and decline their own invitations by their own tokens.
+    pub self_service: bool,
     /// `STACK_NAME` (none): the stack's name, of `[A-Za-z0-9_.@-]`, which becomes a tag of each mail. Feedback about the
     /// mail of another stack is ignored. Without it, mails have no such tag, and all feedback counts.
     pub stack_name: Option<String>,
@@ -97,6 +99,7 @@ impl Config {
             mail_rate_per_second: settings.number("MAIL_RATE_PER_SECOND", 10, 1, 10_000)?,
             default_connector: settings.default_connector()?,
             default_configuration_set_name: settings.text("DEFAULT_CONFIGURATION_SET_NAME"),
+            self_service: settings.switch("SELF_SERVICE")?,
             stack_name: settings.stack_name()?,
         };
         if config.tenant_claims.is_empty() {
@@ -144,6 +147,15 @@ impl<F: Fn(&str) -> Option<String>> Settings<F> {
         Err(invalid(NAME, self, "at most 256 letters, digits and `_.@-`, as SES allows in a tag"))
     }
 
+    /// A switch, which is off unless it is set.
+    fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
+        match self.text(name).as_deref() {
+            None | Some("off") => Ok(false),
+            Some("on") => Ok(true),
+            Some(_) => Err(invalid(name, self, "`on` or `off`")),
+        }
+    }
+
     fn reference_checks(&self) -> Result<ReferenceChecks, ConfigError> {
         match self.text("REFERENCE_CHECKS").as_deref() {
             None | Some("enforce") => Ok(ReferenceChecks::Enforce),
@@ -171,6 +183,7 @@ impl<F: Fn(&str) -> Option<String>> Settings<F> {
             default_locale: self.text("DEFAULT_LOCALE").unwrap_or_else(|| "en".to_owned()),
             templates: BTreeMap::new(),
             allowed_link_hosts,
+            allow_token_in_any_link: false,
         }))
     }
 }
@@ -210,6 +223,7 @@ mod tests {
             ("ALLOWED_SCOPES", ""),
             ("DEFAULT_ALLOWED_LINK_HOSTS", "https://app.example.com"),
             ("DEFAULT_ALLOWED_LINK_HOSTS", "app.example.com/join"),
+            ("SELF_SERVICE", "true"),
             ("STACK_NAME", "two words"),
             ("STACK_NAME", "a#b"),
         ] {

@@ -10,6 +10,8 @@
 //! | [`message_payload`] | a caller's variables for an email |
 //! | [`rate_limit`] | the limit of messages to one recipient |
 //! | [`idempotency`] | the key and the fingerprint of a request that may be retried |
+//! | [`token`] | the secret in the link of a message |
+//! | [`person`] | a person who acts on their own invitations |
 //! | [`timestamp`] | time in milliseconds |
 //! | [`error`] | the failures of the use cases |
 
@@ -21,5 +23,7 @@ pub(crate) mod idempotency;
 pub mod ids;
 pub mod invitation;
 pub(crate) mod message_payload;
+pub(crate) mod person;
 pub(crate) mod rate_limit;
 pub mod timestamp;
+pub mod token;

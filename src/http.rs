@@ -27,10 +27,10 @@ use lambda_http::{Body, http::Response};
 use tokio::time::Instant;
 
 use self::{
-    caller::Caller,
+    caller::{Caller, Door},
     error::RequestError,
     event::{ApiResponse, Event},
-    operations::{Request, bulk, change, create, delete, get, list, message, status},
+    operations::{Request, bulk, change, create, delete, get, list, message, own, status, token},
     response::json_response,
     route::Route,
 };
@@ -43,6 +43,9 @@ use crate::{
 /// The path of the collection.
 pub const INVITATIONS_PATH: &str = "/api/organization-invitations";
 
+/// The path of a person's own invitations.
+pub const MY_INVITATIONS_PATH: &str = "/api/my-account/organization-invitations";
+
 /// Responds to one event, given as the JSON text that API Gateway sends.
 pub async fn handle(app: &App, event: &str, clock: RequestClock) -> ApiResponse {
     handle_traced(app, event, clock, None).await
@@ -52,7 +55,10 @@ pub async fn handle(app: &App, event: &str, clock: RequestClock) -> ApiResponse 
 pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, trace: Option<&str>) -> ApiResponse {
     let started = Instant::now();
     let event = Event::read(event);
-    let caller = Caller::from_authorizer(&event.authorizer, &app.config);
+    let caller = match Route::door(&event.path) {
+        Door::Management => Caller::from_authorizer(&event.authorizer, &app.config),
+        Door::MyAccount => Caller::person_from_authorizer(&event.authorizer, &app.config),
+    };
     let route = Route::find(&event.method, &event.path);
     let tenant = caller.as_ref().ok().map(|caller| caller.tenant.clone());
     let operation = route.as_ref().map_or("unknown", Route::operation);
@@ -94,6 +100,9 @@ async fn respond(
         Route::Delete(id) => delete::delete(app, &request, id.as_ref()).await,
         Route::Message(id) => message::message(app, &request, id.as_ref()).await,
         Route::SetStatus(id) => status::set_status(app, &request, id.as_ref()).await,
+        Route::VerifyToken(id) => token::verify(app, &request, id.as_ref()).await,
+        Route::ListOwn => own::list(app, &request).await,
+        Route::SetOwnStatus(id) => own::set_status(app, &request, id.as_ref()).await,
     }
 }
 

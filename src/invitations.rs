@@ -10,6 +10,8 @@
 //! | [`mod@change`] | changing the expiry and the roles of a pending invitation |
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`find`] | reading one |
+//! | [`token`] | the token in the link of its message |
+//! | [`own`] | a person's own invitations |
 //! | [`delivery`] | the delivery of its message: recording what SES reports, reading it |
 //! | `roles` | the roles that an invitation grants, from the directory |
 //! | `email` | the email of an invitation, from the directory as it is by now |
@@ -21,9 +23,11 @@ pub(crate) mod delivery;
 mod email;
 pub(crate) mod end;
 pub(crate) mod find;
+pub(crate) mod own;
 mod replay;
 pub(crate) mod resend;
 mod roles;
+pub(crate) mod token;
 
 pub(crate) use change::change;
 pub(crate) use create::{CreateOutcome, create};

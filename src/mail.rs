@@ -38,6 +38,7 @@ use crate::domain::{
     directory::EmailConnector,
     ids::{InvitationId, TenantId},
     timestamp::Timestamp,
+    token::TokenHash,
 };
 
 /// An email to one recipient, ready to be sent. Its `Debug` form contains neither the recipient nor the content.
@@ -55,6 +56,8 @@ pub struct Email {
     pub invitation_id: InvitationId,
     /// The time at which the invitation expires. With the retention, it becomes a tag.
     pub expires_at: Timestamp,
+    /// The hash of the token that it holds, if it holds one.
+    pub(crate) token: Option<TokenHash>,
 }
 
 impl fmt::Debug for Email {
@@ -83,6 +86,18 @@ pub enum Content {
         /// Its variables, as a JSON object.
         data: String,
     },
+}
+
+impl Content {
+    /// Returns `true` if a part of it has that text.
+    fn holds(&self, text: &str) -> bool {
+        match self {
+            Self::Rendered { subject, html, text: plain } => {
+                [subject, html, plain].iter().any(|part| part.contains(text))
+            }
+            Self::Stored { data, .. } => data.contains(text),
+        }
+    }
 }
 
 impl fmt::Debug for Content {

@@ -16,6 +16,7 @@
 //! | [`standing`] | the standing of an address with an organization |
 //! | [`stream`] | the records of the table's stream |
 //! | [`recipient_rate_limit`] | the sends to a recipient, reserved and released |
+//! | [`token`] | the token of an invitation's latest message |
 //! | `transaction` | transactions of labelled parts, and the reasons of a cancellation |
 //! | `condition` | the condition that a row has not changed |
 //! | `call` | one call of DynamoDB: its attempts and their backoff |
@@ -40,6 +41,7 @@ pub(crate) mod read;
 pub mod recipient_rate_limit;
 pub(crate) mod standing;
 pub(crate) mod stream;
+pub mod token;
 mod transaction;
 
 use std::collections::HashMap;

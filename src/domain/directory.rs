@@ -96,6 +96,9 @@ pub struct EmailConnector {
     /// The hosts that a `link` may have. Empty allows any.
     #[serde(default, deserialize_with = "json::null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub allowed_link_hosts: Vec<String>,
+    /// A payload's `link` may hold a token although no hosts are listed. An application with a scheme of its own needs it.
+    #[serde(default, deserialize_with = "json::null_is_default", skip_serializing_if = "is_false")]
+    pub allow_token_in_any_link: bool,
 }
 
 /// The template of an invitation's email in one locale.
@@ -131,6 +134,11 @@ pub enum EmailTemplate {
 
 fn yes() -> bool {
     true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// The policy for references into the directory.

@@ -21,6 +21,9 @@ pub enum Error {
     /// The accepting user's address is not the invited one.
     #[error("The invitation is for another e-mail address than the user's.")]
     AnotherInvitee,
+    /// The token is not that of the invitation's latest message, or too many wrong ones came before it.
+    #[error("The token is not that of the invitation's latest message.")]
+    WrongToken,
     /// The `Idempotency-Key` was used for another request before.
     #[error("The Idempotency-Key has been used for another request.")]
     IdempotencyKeyReused,
@@ -90,6 +93,9 @@ pub enum Error {
     /// The link's scheme runs code or reads local content.
     #[error("The link has a scheme that is not allowed in a message.")]
     LinkSchemeRefused,
+    /// The link holds a token, and the connector limits neither its hosts nor allows tokens in any link.
+    #[error("A link with {{invitationToken}} needs an email connector that lists the hosts of links.")]
+    TokenLinkNotAllowed,
     /// The code could be read as a link, although the connector restricts the hosts of links.
     #[error("The code has to be one line of at most 64 characters, without '/', ':' and '@'.")]
     CodeNotAllowed,

@@ -11,7 +11,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{config::Config, domain::ids::TenantId, http::error::RequestError, json::Json};
+use crate::{
+    config::Config,
+    domain::{directory::could_exist, ids::TenantId, person::Person},
+    http::error::RequestError,
+    json::Json,
+};
 
 /// The claims with the caller's scopes: the one of RFC 8693, and the one of Okta (an array) and Microsoft Entra (one
 /// string).
@@ -41,6 +46,17 @@ pub struct Caller {
     /// the token, unique for each combination of issuer, claim and value. Callers without such a claim share one
     /// subject.
     pub subject: String,
+    /// The person, at the routes for people.
+    pub person: Option<Person>,
+}
+
+/// The doors of the API, each with a rule of its own for who may enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The management API: a caller with an allowed scope or group.
+    Management,
+    /// The routes for people: a person with a verified address.
+    MyAccount,
 }
 
 impl Caller {
@@ -55,10 +71,42 @@ impl Caller {
         let has_scope = scopes(claims).iter().any(|scope| config.allowed_scopes.contains(scope));
         let has_group = || groups(claims, list_form).iter().any(|group| config.allowed_groups.contains(group));
         if has_scope || has_group() {
-            Ok(Self { tenant, subject: subject(claims) })
+            Ok(Self { tenant, subject: subject(claims), person: None })
         } else {
             Err(RequestError::Forbidden)
         }
+    }
+
+    /// Reads a person from the authorizer's output. No scope is asked for: the person acts on their own invitations only.
+    ///
+    /// # Errors
+    /// [`RequestError::Unauthorized`] without output, [`RequestError::UnknownPath`] if people have no access,
+    /// [`RequestError::NoTenant`] without a valid tenant, and [`RequestError::NotAPerson`] without a subject or a verified
+    /// address, and [`RequestError::UnusableSubject`] for a subject that no user can have.
+    pub(crate) fn person_from_authorizer(authorizer: &Value, config: &Config) -> Result<Self, RequestError> {
+        let (claims, _) = claims(authorizer).ok_or(RequestError::Unauthorized)?;
+        if !config.self_service {
+            return Err(RequestError::UnknownPath);
+        }
+        let tenant = tenant(claims, &config.tenant_claims).ok_or(RequestError::NoTenant)?;
+        let text = |name| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let (Some(user_id), Some(address), true) = (text("sub"), text("email"), has_verified_address(claims)) else {
+            return Err(RequestError::NotAPerson);
+        };
+        if !could_exist(user_id, config.id_max_length) {
+            return Err(RequestError::UnusableSubject);
+        }
+        let (user_id, normalized_address) = (user_id.to_owned(), address.to_ascii_lowercase());
+        let person = Some(Person { tenant: tenant.clone(), user_id, normalized_address });
+        Ok(Self { tenant, subject: subject(claims), person })
+    }
+
+    /// The person.
+    ///
+    /// # Errors
+    /// [`RequestError::NotAPerson`] at a route that is not for people.
+    pub(crate) fn person(&self) -> Result<&Person, RequestError> {
+        self.person.as_ref().ok_or(RequestError::NotAPerson)
     }
 }
 
@@ -88,6 +136,16 @@ fn tenant(claims: &Map<String, Value>, names: &[String]) -> Option<TenantId> {
         Value::String(text) => TenantId::parse(text),
         Value::Number(number) => TenantId::parse(&number.to_string()),
         _ => None,
+    }
+}
+
+/// The issuer says that the address was verified: `true`, also as the text that an HTTP API renders. A missing claim says
+/// nothing (OpenID Connect Core, section 5.1), and some issuers let people write any address.
+fn has_verified_address(claims: &Map<String, Value>) -> bool {
+    match claims.get("email_verified") {
+        Some(Value::Bool(verified)) => *verified,
+        Some(Value::String(text)) => text == "true",
+        _ => false,
     }
 }
 

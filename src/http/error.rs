@@ -22,6 +22,12 @@ pub enum RequestError {
     /// The caller has none of the allowed scopes and groups.
     #[error("The token does not allow this.")]
     Forbidden,
+    /// The token is not that of a person with a verified address.
+    #[error("The token has to name a person: with sub, email, and email_verified that is true.")]
+    NotAPerson,
+    /// The person's subject cannot be the identifier of a user here.
+    #[error("The token's sub cannot be the id of a user of this service.")]
+    UnusableSubject,
     /// The path does not exist.
     #[error("There is nothing at this path.")]
     UnknownPath,
@@ -155,7 +161,7 @@ impl RequestError {
         match self {
             Self::Unauthorized => (S::UNAUTHORIZED, "auth.unauthorized"),
             Self::NoTenant => (S::FORBIDDEN, "guard.can_not_get_tenant_id"),
-            Self::Forbidden => (S::FORBIDDEN, "auth.forbidden"),
+            Self::Forbidden | Self::NotAPerson | Self::UnusableSubject => (S::FORBIDDEN, "auth.forbidden"),
             Self::UnknownPath => (S::NOT_FOUND, "entity.not_found"),
             Self::InvalidPagination | Self::ListTooLong => (S::BAD_REQUEST, "guard.invalid_pagination"),
             Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "request.method_not_allowed"),
@@ -227,7 +233,7 @@ const fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "request.idempotency_key_reused"),
         Error::StillRunning { .. } => (S::CONFLICT, "request.idempotency_in_progress"),
         Error::AddressTooLong | Error::RolesTooLong => (S::UNPROCESSABLE_ENTITY, "entity.value_too_long"),
-        Error::AlreadyMember | Error::InvitationEnded | Error::AnotherInvitee => {
+        Error::AlreadyMember | Error::InvitationEnded | Error::AnotherInvitee | Error::WrongToken => {
             (S::UNPROCESSABLE_ENTITY, "request.invalid_input")
         }
         Error::AlreadyInvited { .. } => (S::UNPROCESSABLE_ENTITY, "entity.unique_integrity_violation"),
@@ -239,6 +245,7 @@ const fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::MissingVariables { .. } => (S::BAD_REQUEST, "connector.insufficient_request_parameters"),
         Error::LinkSchemeRefused
         | Error::LinkNotAllowed
+        | Error::TokenLinkNotAllowed
         | Error::CodeNotAllowed
         | Error::MessageTooComplex
         | Error::MessageTooLong => (S::BAD_REQUEST, "connector.invalid_request_parameters"),

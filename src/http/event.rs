@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    http::INVITATIONS_PATH,
+    http::{INVITATIONS_PATH, MY_INVITATIONS_PATH},
     json::{self, RawFields, lenient},
 };
 
@@ -205,7 +205,7 @@ fn path(event: &Fields<'_>, context: &Fields<'_>, form: EventForm) -> String {
         return event.text("path").unwrap_or_default();
     }
     let path = event.text("rawPath").unwrap_or_default();
-    if path.starts_with(INVITATIONS_PATH) {
+    if [INVITATIONS_PATH, MY_INVITATIONS_PATH].iter().any(|known| path.starts_with(known)) {
         return path;
     }
     let stage = context.text("stage").unwrap_or_default();

@@ -7,7 +7,9 @@ pub(crate) mod delete;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod message;
+pub(crate) mod own;
 pub(crate) mod status;
+pub(crate) mod token;
 
 use super::{caller::Caller, event::Event};
 use crate::clock::RequestClock;

@@ -1,13 +1,15 @@
 //! The routes of the API: from method and path to an operation.
 
+use std::borrow::Cow;
+
 use lambda_http::http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::{INVITATIONS_PATH, error::RequestError};
+use super::{INVITATIONS_PATH, MY_INVITATIONS_PATH, caller::Door, error::RequestError};
 use crate::domain::ids::InvitationId;
 
 /// The maximum number of path segments after the collection's path, counting the empty one before the first slash.
-const MOST_SEGMENTS: usize = 3;
+const MOST_SEGMENTS: usize = 4;
 
 /// An operation of the API. An invalid identifier is `None`, because other faults of the request may have to be
 /// reported first.
@@ -21,15 +23,24 @@ pub(super) enum Route {
     Delete(Option<InvitationId>),
     Message(Option<InvitationId>),
     SetStatus(Option<InvitationId>),
+    VerifyToken(Option<InvitationId>),
+    ListOwn,
+    SetOwnStatus(Option<InvitationId>),
 }
 
 impl Route {
+    /// The door that leads to a path, also to one that does not exist.
+    pub(super) fn door(path: &str) -> Door {
+        if path.starts_with(MY_INVITATIONS_PATH) { Door::MyAccount } else { Door::Management }
+    }
+
     /// Finds the operation. Accepts a trailing slash and any percent-encoding.
     pub(super) fn find(method: &Method, path: &str) -> Result<Self, RequestError> {
+        if let Some(rest) = path.strip_prefix(MY_INVITATIONS_PATH) {
+            return Self::find_own(method, &segments(rest));
+        }
         let rest = path.strip_prefix(INVITATIONS_PATH).ok_or(RequestError::UnknownPath)?;
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let segments = rest.split('/').take(MOST_SEGMENTS + 1);
-        let segments: Vec<_> = segments.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
+        let segments = segments(rest);
         let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
         match (segments.as_slice(), method.as_str()) {
             ([""], "POST") => Ok(Self::Create),
@@ -46,6 +57,21 @@ impl Route {
             (["", _, "message"], _) => Err(RequestError::MethodNotAllowed { allow: "POST" }),
             (["", id, "status"], "PUT") => Ok(Self::SetStatus(InvitationId::parse(id))),
             (["", _, "status"], _) => Err(RequestError::MethodNotAllowed { allow: "PUT" }),
+            (["", id, "token", "verify"], "POST") => Ok(Self::VerifyToken(InvitationId::parse(id))),
+            (["", _, "token", "verify"], _) => Err(RequestError::MethodNotAllowed { allow: "POST" }),
+            _ => Err(RequestError::UnknownPath),
+        }
+    }
+
+    /// Finds the operation of a person on their own invitations.
+    fn find_own(method: &Method, segments: &[Cow<'_, str>]) -> Result<Self, RequestError> {
+        let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+        match (segments.as_slice(), method.as_str()) {
+            ([""], "GET") => Ok(Self::ListOwn),
+            ([""], _) => Err(RequestError::MethodNotAllowed { allow: "GET" }),
+            (["", "" | "." | "..", ..], _) => Err(RequestError::UnknownPath),
+            (["", id, "status"], "PUT") => Ok(Self::SetOwnStatus(InvitationId::parse(id))),
+            (["", _, "status"], _) => Err(RequestError::MethodNotAllowed { allow: "PUT" }),
             _ => Err(RequestError::UnknownPath),
         }
     }
@@ -61,6 +87,9 @@ impl Route {
             Self::Delete(_) => "delete",
             Self::Message(_) => "message",
             Self::SetStatus(_) => "status",
+            Self::VerifyToken(_) => "verify",
+            Self::ListOwn => "my_list",
+            Self::SetOwnStatus(_) => "my_status",
         }
     }
 
@@ -75,17 +104,31 @@ impl Route {
             Self::Delete(_) => ("DELETE", "/api/organization-invitations/{id}"),
             Self::Message(_) => ("POST", "/api/organization-invitations/{id}/message"),
             Self::SetStatus(_) => ("PUT", "/api/organization-invitations/{id}/status"),
+            Self::VerifyToken(_) => ("POST", "/api/organization-invitations/{id}/token/verify"),
+            Self::ListOwn => ("GET", "/api/my-account/organization-invitations"),
+            Self::SetOwnStatus(_) => ("PUT", "/api/my-account/organization-invitations/{id}/status"),
         }
     }
 
     pub(super) const fn invitation_id(&self) -> Option<&InvitationId> {
         match self {
-            Self::Create | Self::Bulk | Self::List => None,
-            Self::Get(id) | Self::Change(id) | Self::Delete(id) | Self::Message(id) | Self::SetStatus(id) => {
-                id.as_ref()
-            }
+            Self::Create | Self::Bulk | Self::List | Self::ListOwn => None,
+            Self::Get(id)
+            | Self::Change(id)
+            | Self::Delete(id)
+            | Self::Message(id)
+            | Self::SetStatus(id)
+            | Self::VerifyToken(id)
+            | Self::SetOwnStatus(id) => id.as_ref(),
         }
     }
+}
+
+/// The decoded segments of the path after the collection's, beginning with the empty one before the first slash.
+fn segments(rest: &str) -> Vec<Cow<'_, str>> {
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let segments = rest.split('/').take(MOST_SEGMENTS + 1);
+    segments.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect()
 }
 
 #[cfg(test)]
@@ -113,6 +156,10 @@ mod tests {
             ("DELETE", &format!("/{ID}"), Ok(Route::Delete(known.clone()))),
             ("POST", &format!("/{ID}/message"), Ok(Route::Message(known.clone()))),
             ("PUT", &format!("/{ID}/status/"), Ok(Route::SetStatus(known.clone()))),
+            ("POST", &format!("/{ID}/token/verify"), Ok(Route::VerifyToken(known.clone()))),
+            ("GET", &format!("/{ID}/token/verify"), Err("request.method_not_allowed")),
+            ("POST", &format!("/{ID}/token"), Err("entity.not_found")),
+            ("POST", &format!("/{ID}/token/verify/now"), Err("entity.not_found")),
             ("PATCH", "", Err("request.method_not_allowed")),
             ("HEAD", "", Err("request.method_not_allowed")),
             ("PUT", &format!("/{ID}"), Err("request.method_not_allowed")),
@@ -138,9 +185,29 @@ mod tests {
             Route::Delete(None),
             Route::Message(None),
             Route::SetStatus(None),
+            Route::VerifyToken(None),
+            Route::ListOwn,
+            Route::SetOwnStatus(None),
         ] {
             let (method, path) = route.endpoint();
             assert_eq!(Route::find(&method.parse().unwrap(), path).ok(), Some(route), "{method} {path}");
+        }
+        for (method, path, route) in [
+            ("GET", "", Ok(Route::ListOwn)),
+            ("GET", "/", Ok(Route::ListOwn)),
+            ("POST", "", Err("request.method_not_allowed")),
+            ("PUT", &format!("/{ID}/status"), Ok(Route::SetOwnStatus(known.clone()))),
+            ("PUT", "/unknown/status/", Ok(Route::SetOwnStatus(None))),
+            ("DELETE", &format!("/{ID}/status"), Err("request.method_not_allowed")),
+            ("GET", &format!("/{ID}"), Err("entity.not_found")),
+            ("PUT", "//status", Err("entity.not_found")),
+            ("GET", "x", Err("entity.not_found")),
+            ("POST", &format!("/{ID}/token/verify"), Err("entity.not_found")),
+        ] {
+            let path = format!("{MY_INVITATIONS_PATH}{path}");
+            let found = Route::find(&method.parse().unwrap(), &path);
+            assert_eq!(found.map_err(|error| error.status_and_code().1), route, "{method} {path}");
+            assert_eq!(Route::door(&path), Door::MyAccount, "{path}");
         }
         for path in ["", "/", "/api", "/api/organization-invitation", "/API/organization-invitations"] {
             assert!(matches!(Route::find(&Method::GET, path), Err(RequestError::UnknownPath)), "{path}");

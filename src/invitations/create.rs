@@ -16,7 +16,7 @@ use crate::{
     },
     mail::{ConnectionProof, Email, EmailContext, MessagePayload, Sent, compose},
     store::{
-        create::{Conflict, CreatedInvitation, WriteOutcome},
+        create::{Conflict, CreatedInvitation, Mailing, WriteOutcome},
         directory::{DirectoryLookup, DirectorySnapshot},
         idempotency::IdempotencyRecord,
         items,
@@ -91,7 +91,7 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
     }
     let is_mailed = email.is_some();
     let record = request.idempotent.map(|request| IdempotencyRecord::new(request, &invitation, is_mailed, clock));
-    let rate = is_mailed.then_some(app.config.message_rate);
+    let mailing = email.as_ref().map(|email| Mailing { rate: app.config.message_rate, token: email.token });
     let proof = match begin(app, request, is_mailed).await {
         Ok(proof) => proof,
         Err(error) if request.shared.is_some_and(Shared::has_no_mail_service) => {
@@ -99,7 +99,7 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
         }
         Err(error) => return Err(error),
     };
-    let created = match app.store.create(&invitation, rate, record.as_ref(), clock).await? {
+    let created = match app.store.create(&invitation, mailing, record.as_ref(), clock).await? {
         WriteOutcome::Created(created) => created,
         WriteOutcome::Conflict(conflict) => return Err(conflict.into()),
         WriteOutcome::Replay(record) => {

@@ -7,15 +7,12 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{
-        error::Error,
-        invitation::{Invitation, Status},
-        timestamp::Timestamp,
-    },
+    domain::{error::Error, invitation::Status, timestamp::Timestamp},
     store::{
         create::CreatedInvitation,
         idempotency::{IdempotencyRecord, Progress, TakeOverOutcome},
         recipient_rate_limit::RecipientRateLimit,
+        token::TokenReplacement,
     },
     telemetry::statistics,
 };
@@ -42,9 +39,9 @@ pub(super) async fn replay(app: &App, request: &CreateRequest<'_>, record: Idemp
 /// better than not at all. Returns `false` if another attempt holds the lease.
 async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &IdempotencyRecord) -> Result<bool, Error> {
     let clock = request.clock;
-    let invitation = app.store.get(&request.new.tenant, &record.invitation_id, clock.deadline).await?;
-    let is_pending = |invitation: &Invitation| invitation.status(clock.now) == Status::Pending;
-    let Some((invitation, payload)) = invitation.filter(is_pending).zip(request.payload) else {
+    let found = app.store.get_with_token(&request.new.tenant, &record.invitation_id, clock.deadline).await?;
+    let found = found.filter(|(invitation, _)| invitation.status(clock.now) == Status::Pending);
+    let Some(((invitation, old), payload)) = found.zip(request.payload) else {
         // The invitation has ended, so there is no email to send.
         app.store.complete(record, clock).await?;
         return Ok(true);
@@ -54,7 +51,10 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
         email => email,
     };
     let Some(proof) = begin(app, request, true).await? else { return Ok(false) };
-    let record = match app.store.take_over(record, &invitation, clock).await? {
+    // The message of the attempt that died may be on the way: this one replaces its token.
+    let new = email.as_ref().ok().and_then(|email| email.token);
+    let message = TokenReplacement { invitation: &invitation, old, new };
+    let record = match app.store.take_over(record, message, clock).await? {
         TakeOverOutcome::TakenOver(record) => record,
         TakeOverOutcome::LeaseLost => return Ok(false),
         TakeOverOutcome::InvitationEnded => {

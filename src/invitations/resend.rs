@@ -1,19 +1,18 @@
 //! Mailing a pending invitation again. Nothing of the invitation changes.
 
-use super::{InvitationKey, email, find};
+use super::{InvitationKey, email};
 use crate::{
     app::App,
     clock::RequestClock,
-    domain::{
-        error::Error,
-        ids::InvitationId,
-        invitation::{Invitation, Status},
-    },
+    domain::{error::Error, ids::InvitationId, invitation::Status},
     mail::MessagePayload,
-    store::recipient_rate_limit::{RecipientRateLimit, ReserveOutcome},
+    store::{
+        recipient_rate_limit::{RecipientRateLimit, ReserveOutcome},
+        token::TokenReplacement,
+    },
 };
 
-/// Mails the invitation with that key again, if it is pending.
+/// Mails the invitation with that key again, if it is pending. The token of the message before no longer counts.
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::MessageRateLimited`], and those of composing and
@@ -24,7 +23,8 @@ pub(crate) async fn resend(
     payload: &MessagePayload,
     clock: RequestClock,
 ) -> Result<(), Error> {
-    let invitation = find::get(app, key, clock).await?;
+    let found = app.store.get_with_token(key.tenant, key.id, clock.deadline).await?;
+    let (invitation, old) = found.ok_or(Error::UnknownInvitation)?;
     if invitation.status(clock.now) != Status::Pending {
         return Err(Error::InvitationEnded);
     }
@@ -43,14 +43,15 @@ pub(crate) async fn resend(
         }
     };
     let proof = app.mailer.prove_connection(clock)?;
-    let reserved = reserve(app, &invitation, rate_limit, clock).await?;
+    let message = TokenReplacement { invitation: &invitation, old, new: email.token };
+    let reserved = reserve(app, message, rate_limit, clock).await?;
     match app.mailer.send(&email, proof, clock).await {
         Ok(sent) => {
             sent.note();
             Ok(())
         }
         Err(failure) => {
-            if let Err(error) = app.store.release_send(reserved, clock.now, clock).await {
+            if let Err(error) = app.store.release_send(message, reserved, clock).await {
                 tracing::error!(%error, invitation_id = %invitation.id, "reserved send not released after a failed send");
             }
             Err(failure.into())
@@ -61,13 +62,13 @@ pub(crate) async fn resend(
 /// Reserves the send in the recipient's rate limit, if the invitation is still pending.
 async fn reserve(
     app: &App,
-    invitation: &Invitation,
+    message: TokenReplacement<'_>,
     rate_limit: RecipientRateLimit,
     clock: RequestClock,
 ) -> Result<RecipientRateLimit, Error> {
     // Any identifier that is new will do for a version.
     let version = InvitationId::generate(clock.now)?;
-    match app.store.reserve_send(invitation, rate_limit, version.as_str(), clock).await? {
+    match app.store.reserve_send(message, rate_limit, version.as_str(), clock).await? {
         ReserveOutcome::Reserved(reserved) => Ok(reserved),
         ReserveOutcome::RateLimited { retry_after } => Err(Error::MessageRateLimited { retry_after }),
         ReserveOutcome::Ended => Err(Error::InvitationEnded),

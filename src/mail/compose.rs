@@ -15,10 +15,17 @@ use crate::domain::{
     error::Error,
     ids::InvitationId,
     invitation::Invitation,
+    token::InvitationToken,
 };
 
 /// The part of a `link` that is replaced by the new invitation's identifier.
 const INVITATION_ID_PLACEHOLDER: &str = "{invitationId}";
+
+/// The part of a `link` that is replaced by the message's token.
+const INVITATION_TOKEN_PLACEHOLDER: &str = "{invitationToken}";
+
+/// The variable of the message's token. A stored template gets it only where it lists it.
+const TOKEN_VARIABLE: &str = "invitation.token";
 
 /// The longest subject line, in characters: as many as a line of an email can have (RFC 5322, section 2.1.1), and many
 /// more than mail programs show.
@@ -35,34 +42,52 @@ pub struct EmailContext<'a> {
     pub inviter: Option<&'a User>,
 }
 
-/// Composes the email of an invitation from a template of `connector` and the variables of `payload`.
+/// Composes the email of an invitation from a template of `connector` and the variables of `payload`. Each email has a token
+/// of its own, which counts if the link or the template has a place for it.
 ///
 /// # Errors
-/// [`Error::LinkSchemeRefused`], [`Error::LinkNotAllowed`], [`Error::CodeNotAllowed`], [`Error::NoTemplate`],
-/// [`Error::InvalidTemplate`], [`Error::MissingVariables`], [`Error::MessageTooLong`] or [`Error::MessageTooComplex`].
+/// [`Error::LinkSchemeRefused`], [`Error::LinkNotAllowed`], [`Error::TokenLinkNotAllowed`], [`Error::CodeNotAllowed`],
+/// [`Error::NoTemplate`], [`Error::InvalidTemplate`], [`Error::MissingVariables`], [`Error::MessageTooLong`] or
+/// [`Error::MessageTooComplex`].
 pub fn compose(connector: EmailConnector, payload: &MessagePayload, context: EmailContext<'_>) -> Result<Email, Error> {
     let invitation = context.invitation;
-    let link = link(payload, &invitation.id).map(|link| harmless_text(&link));
+    let token = InvitationToken::generate()?;
+    let link = payload.link().map(|link| filled_in(link, &invitation.id, &token));
+    let harmless_link = link.as_deref().map(harmless_text);
     let code = payload.code().map(harmless_text);
-    fence::check(link.as_deref(), code.as_deref(), &connector.allowed_link_hosts)?;
+    fence::check(harmless_link.as_deref(), code.as_deref(), &connector.allowed_link_hosts)?;
+    let is_token_in_link = payload.link().is_some_and(|link| link.contains(INVITATION_TOKEN_PLACEHOLDER));
+    if is_token_in_link && !fence::allows_tokens(&connector) {
+        return Err(Error::TokenLinkNotAllowed);
+    }
     let (locale, template) = choose(&connector, payload.locale()).ok_or(Error::NoTemplate)?;
-    let parts = match template {
-        EmailTemplate::BuiltIn => built_in(locale, &values(context, link.as_deref(), code.as_deref()))?,
+    let variables = |token| variables(payload, context, link, token);
+    let content = match template {
+        EmailTemplate::BuiltIn => built_in(locale, &values(context, harmless_link.as_deref(), code.as_deref()))?,
         EmailTemplate::Inline { subject, html, text } => {
-            inline(locale, [subject, html, text], &variables(payload, context))?
+            inline(locale, [subject, html, text], &variables(Some(&token)))?
         }
         EmailTemplate::Stored { name, variables: needed, escape_html } => {
-            stored(name, needed, *escape_html, variables(payload, context))?
+            let is_listed = needed.iter().any(|path| path == TOKEN_VARIABLE);
+            stored(name, needed, *escape_html, variables(is_listed.then_some(&token)))?
         }
     };
-    let (tenant, invitation_id) = (invitation.tenant.clone(), invitation.id.clone());
-    let (to, expires_at) = (invitation.invitee.as_str().to_owned(), invitation.expires_at);
-    Ok(Email { connector, to, content: parts, tenant, invitation_id, expires_at })
+    let is_token_in_template = *template != EmailTemplate::BuiltIn && content.holds(token.as_str());
+    Ok(Email {
+        content,
+        to: invitation.invitee.as_str().to_owned(),
+        tenant: invitation.tenant.clone(),
+        invitation_id: invitation.id.clone(),
+        expires_at: invitation.expires_at,
+        token: (is_token_in_link || is_token_in_template).then(|| token.hash()),
+        connector,
+    })
 }
 
-/// The payload's link, with the invitation's identifier in it.
-fn link(payload: &MessagePayload, id: &InvitationId) -> Option<String> {
-    payload.link().map(|link| link.replace(INVITATION_ID_PLACEHOLDER, id.as_str()))
+/// A payload's link, with the invitation's identifier and the message's token in it.
+fn filled_in(link: &str, id: &InvitationId, token: &InvitationToken) -> String {
+    let link = link.replace(INVITATION_ID_PLACEHOLDER, id.as_str());
+    link.replace(INVITATION_TOKEN_PLACEHOLDER, token.as_str())
 }
 
 /// The values of the built-in template.
@@ -83,11 +108,16 @@ fn values<'a>(context: EmailContext<'a>, link: Option<&'a str>, code: Option<&'a
 }
 
 /// The variables of a tenant's own template: the payload's keys, and `organization`, `inviter` and `invitation`, which a
-/// payload cannot override.
-fn variables(payload: &MessagePayload, context: EmailContext<'_>) -> Value {
+/// payload cannot override. `link` replaces the payload's.
+fn variables(
+    payload: &MessagePayload,
+    context: EmailContext<'_>,
+    link: Option<String>,
+    token: Option<&InvitationToken>,
+) -> Value {
     let EmailContext { invitation, organization, inviter } = context;
     let mut variables = payload.0.clone();
-    if let Some(link) = link(payload, &invitation.id) {
+    if let Some(link) = link {
         variables.insert("link".to_owned(), Value::String(link));
     }
     let expires_at = UtcTime::of(invitation.expires_at);
@@ -101,6 +131,7 @@ fn variables(payload: &MessagePayload, context: EmailContext<'_>) -> Value {
             "expiresAt": expires_at.rfc3339(),
             "expiresOn": expires_at.to_the_minute(),
             "organizationRoles": invitation.organization_roles,
+            "token": token.map(InvitationToken::as_str),
         }),
     );
     harmless(Value::Object(variables))

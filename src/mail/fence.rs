@@ -6,7 +6,7 @@
 //! listed.
 
 use crate::domain::{
-    directory::{is_host_name, utf16_length},
+    directory::{EmailConnector, is_host_name, utf16_length},
     error::Error,
 };
 
@@ -35,6 +35,12 @@ pub(super) fn check(link: Option<&str>, code: Option<&str>, hosts: &[String]) ->
         Some(code) if !hosts.is_empty() && !is_plain_code(code) => Err(Error::CodeNotAllowed),
         _ => Ok(()),
     }
+}
+
+/// Returns `true` if the connector allows a token in a payload's link. A token leads its bearer into the organization, so
+/// that it may only go to hosts that the tenant has listed, unless the tenant says that any will do.
+pub(super) fn allows_tokens(connector: &EmailConnector) -> bool {
+    connector.allow_token_in_any_link || !connector.allowed_link_hosts.is_empty()
 }
 
 /// Browsers drop control characters and spaces in front of a scheme, drop tabs and line ends anywhere in it, and ignore

@@ -34,6 +34,7 @@ fn connector(template: EmailTemplate) -> EmailConnector {
         default_locale: "en".to_owned(),
         templates: BTreeMap::from([("en".to_owned(), template)]),
         allowed_link_hosts: Vec::new(),
+        allow_token_in_any_link: false,
     }
 }
 

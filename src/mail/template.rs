@@ -51,6 +51,7 @@ mod tests {
             default_locale: default_locale.to_owned(),
             templates: locales.iter().map(|locale| ((*locale).to_owned(), template(locale))).collect(),
             allowed_link_hosts: Vec::new(),
+            allow_token_in_any_link: false,
         }
     }
 

@@ -11,6 +11,7 @@ use super::{
     keys,
     recipient_rate_limit::RecipientRateLimit,
     standing::Standing,
+    token,
     transaction::{FailedConditions, PartRole, TransactionOutcome, TransactionPart},
 };
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
         invitation::{Invitation, NewInvitation},
         rate_limit::MessageRate,
         timestamp::Timestamp,
+        token::{StoredToken, TokenHash},
     },
 };
 
@@ -33,6 +35,15 @@ pub(crate) struct CreatedInvitation<'a> {
     pub rate_limit: Option<RecipientRateLimit>,
     /// The idempotency record, if the request has a key.
     pub record: Option<&'a IdempotencyRecord>,
+}
+
+/// The message of a new invitation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mailing {
+    /// The rate limit of its recipient.
+    pub rate: MessageRate,
+    /// The hash of its token, if it holds one.
+    pub token: Option<TokenHash>,
 }
 
 /// The outcome of writing a create.
@@ -61,21 +72,22 @@ pub(crate) enum Conflict {
 }
 
 impl Store {
-    /// Creates `invitation`, with a reserved send if `rate` is given, and with `record` if it is given. If the outcome is
+    /// Creates `invitation`, with a reserved send if `mailing` is given, and with `record` if it is given. If the outcome is
     /// unknown, rolls back, so that the caller can retry; unless `record` makes a retry safe without.
     pub(crate) async fn create<'a>(
         &self,
         invitation: &'a Invitation,
-        rate: Option<MessageRate>,
+        mailing: Option<Mailing>,
         record: Option<&'a IdempotencyRecord>,
         clock: RequestClock,
     ) -> Result<WriteOutcome<'a>, StoreError> {
         let (tenant, invitee) = (&invitation.tenant, invitation.invitee.normalized());
-        let mut found = rate.map(|rate| RecipientRateLimit::assumed_empty(tenant, &invitee, rate));
+        let mut found = mailing.map(|mailing| RecipientRateLimit::assumed_empty(tenant, &invitee, mailing.rate));
+        let token = mailing.and_then(|mailing| mailing.token);
         loop {
             let rate_limit = found.as_ref().map(|found| found.reserve(clock.now, invitation.id.as_str()));
             let created = CreatedInvitation { invitation, rate_limit, record };
-            let parts = self.create_parts(&created, found.as_ref(), clock.now);
+            let parts = self.create_parts(&created, found.as_ref(), token, clock.now);
             let failed = match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await {
                 Ok(TransactionOutcome::Committed) => return Ok(WriteOutcome::Created(created)),
                 Ok(TransactionOutcome::ConditionFailed(failed)) => failed,
@@ -105,10 +117,11 @@ impl Store {
         &self,
         created: &CreatedInvitation<'_>,
         found: Option<&RecipientRateLimit>,
+        token: Option<TokenHash>,
         now: Timestamp,
     ) -> Vec<TransactionPart> {
         let CreatedInvitation { invitation, rate_limit, record } = created;
-        let mut parts = vec![self.put_standing(invitation, now), self.put_invitation(invitation)];
+        let mut parts = vec![self.put_standing(invitation, now), self.put_invitation(invitation, token)];
         let rate_limit = found.zip(rate_limit.as_ref());
         parts.extend(rate_limit.map(|(found, reserved)| self.replace_rate_limit(found, reserved, now)));
         parts.extend(record.map(|record| self.put_record(record, now)));
@@ -210,8 +223,9 @@ impl Store {
         TransactionPart::put(PartRole::Standing, put)
     }
 
-    fn put_invitation(&self, invitation: &Invitation) -> TransactionPart {
-        let item = items::invitation(invitation, self.retention_seconds);
+    fn put_invitation(&self, invitation: &Invitation, token: Option<TokenHash>) -> TransactionPart {
+        let mut item = items::invitation(invitation, self.retention_seconds);
+        item.extend(token.map(|hash| (token::TOKEN.to_owned(), token::attribute(StoredToken::new(hash)))));
         let put = self.put(item).condition_expression("attribute_not_exists(pk)");
         TransactionPart::put(PartRole::Invitation, put)
     }

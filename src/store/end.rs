@@ -12,6 +12,7 @@ use super::{
     items::{self, number, string},
     keys,
     standing::Standing,
+    token,
     transaction::{PartRole, TransactionOutcome, TransactionPart},
 };
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
         ids::{InvitationId, TenantId},
         invitation::{Invitation, Status},
         timestamp::Timestamp,
+        token::{StoredToken, TokenHash},
     },
 };
 
@@ -30,6 +32,28 @@ pub struct Transition<'a> {
     pub read: &'a Invitation,
     /// The invitation after the transaction.
     pub new: &'a Invitation,
+}
+
+/// The user who accepts an invitation, and the token that has to prove that they may.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Acceptance<'a> {
+    /// The user.
+    pub user_id: &'a str,
+    /// The hash of the presented token, where one is presented.
+    pub token: Option<TokenHash>,
+}
+
+/// The outcome of an accept.
+#[derive(Debug)]
+pub(crate) enum AcceptOutcome {
+    /// The user is a member.
+    Accepted,
+    /// The presented token is not that of the latest message, or too many wrong ones came before it. Holds the token of
+    /// the row.
+    WrongToken(Option<StoredToken>),
+    /// The invitation is no longer as it was read, or a newer one has replaced it: a request that began before the expiry
+    /// may write later than one that began after it.
+    Changed,
 }
 
 /// The state in which a transaction leaves an invitation.
@@ -58,37 +82,40 @@ impl EndState<'_> {
 }
 
 impl Store {
-    /// Writes that `user_id` accepted the invitation: its status, the standing of its invitee, and the membership with
-    /// its roles. Returns `false` if the invitation is no longer as it was read, or a newer one has replaced it: a request
-    /// that began before the expiry may write later than one that began after it.
+    /// Writes that a user accepted the invitation: its status, the standing of its invitee, and the membership with its
+    /// roles. A token counts as it is at the time of the transaction.
     ///
     /// The first attempt assumes the usual rows: the standing is the invitation's own, and the roles of a membership are
     /// a set. If they are different, the failed condition returns them, and the next attempt is built from them.
     pub(crate) async fn accept(
         &self,
         transition: Transition<'_>,
-        user_id: &str,
+        acceptance: Acceptance<'_>,
         clock: RequestClock,
-    ) -> Result<bool, StoreError> {
-        let accepted = transition.new;
+    ) -> Result<AcceptOutcome, StoreError> {
+        let (accepted, user_id) = (transition.new, acceptance.user_id);
         let (mut standing, mut membership) = (None, None);
         loop {
             let parts = [
-                self.end_pending(transition),
+                self.accept_pending(transition, acceptance.token),
                 self.join_standing(accepted, user_id, standing.as_ref()),
                 self.join(accepted, user_id, membership.as_ref())?,
             ];
             let failed = match self.transact_or_read(&parts, EndState::Changed(accepted), clock).await? {
-                TransactionOutcome::Committed => return Ok(true),
+                TransactionOutcome::Committed => return Ok(AcceptOutcome::Accepted),
                 TransactionOutcome::ConditionFailed(failed) => failed,
             };
             if let Some(row) = failed.row(PartRole::Invitation) {
-                return gone_or_ended(&accepted.tenant, row).map(|_| false);
+                let is_unchanged = items::read_invitation(&accepted.tenant, row).as_ref() == Some(transition.read);
+                if acceptance.token.is_some() && is_unchanged {
+                    return Ok(AcceptOutcome::WrongToken(token::read(row)));
+                }
+                return gone_or_ended(&accepted.tenant, row).map(|_| AcceptOutcome::Changed);
             }
             if let Some(row) = failed.row(PartRole::Standing) {
                 let found = (!row.is_empty()).then(|| Standing::read(row)).transpose()?;
                 if found.as_ref().is_some_and(|found| is_of_another(found, accepted, clock.now)) {
-                    return Ok(false);
+                    return Ok(AcceptOutcome::Changed);
                 }
                 standing = found.map(|found| (row.clone(), found));
             }
@@ -171,21 +198,35 @@ impl Store {
         }
     }
 
-    /// The part that gives a pending invitation its last status. It sets the attributes that an end changes and no others:
-    /// the row may have other writers.
-    fn end_pending(&self, Transition { read, new: ended }: Transition<'_>) -> TransactionPart {
+    /// The part that gives a pending invitation its last status.
+    fn end_pending(&self, transition: Transition<'_>) -> TransactionPart {
+        TransactionPart::update(PartRole::Invitation, self.end_update(transition))
+    }
+
+    /// The part that accepts a pending invitation, if the token is that of its latest message where one is presented.
+    fn accept_pending(&self, transition: Transition<'_>, token: Option<TokenHash>) -> TransactionPart {
+        let update = self.end_update(transition);
+        let update = match token {
+            Some(presented) => token::requires(update, presented),
+            None => update,
+        };
+        TransactionPart::update(PartRole::Invitation, update)
+    }
+
+    /// The update that gives a pending invitation its last status. It sets the attributes that an end changes and no
+    /// others: the row may have other writers.
+    fn end_update(&self, Transition { read, new: ended }: Transition<'_>) -> UpdateBuilder {
         let update = self
             .update_pending(read)
             .expression_attribute_values(":status", string(ended.stored_status.as_str()))
             .expression_attribute_values(":updatedAt", number(ended.updated_at.as_millis()));
         let set = "SET #status = :status, updatedAt = :updatedAt";
-        let update = match &ended.accepted_user_id {
+        match &ended.accepted_user_id {
             Some(user_id) => update
                 .update_expression(format!("{set}, acceptedUserId = :user"))
                 .expression_attribute_values(":user", string(user_id)),
             None => update.update_expression(set),
-        };
-        TransactionPart::update(PartRole::Invitation, update)
+        }
     }
 
     /// Begins the update of a pending invitation. Its condition is that the invitation is as it was `read`: pending, and
@@ -284,7 +325,7 @@ fn set_roles(update: UpdateBuilder, found: &Item, roles: BTreeSet<String>) -> Re
         .expression_attribute_values(":roles", AttributeValue::Ss(all.into_iter().collect())))
 }
 
-fn invitation_key(invitation: &Invitation) -> Item {
+pub(super) fn invitation_key(invitation: &Invitation) -> Item {
     Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id)))
 }
 

@@ -14,6 +14,7 @@ use super::{
     end::gone_or_ended,
     items::{TTL, key_of, named, number, string, text, time, ttl},
     keys,
+    token::TokenReplacement,
     transaction::{PartRole, TransactionOutcome, TransactionPart},
 };
 use crate::{
@@ -185,11 +186,11 @@ impl Store {
         Ok(row.map(|row| IdempotencyRecord::read(&row, clock.now)).transpose()?.flatten())
     }
 
-    /// Takes over the expired lease of `record` to mail `invitation`, if the invitation is still pending.
+    /// Takes over the expired lease of `record` to mail its invitation with a new token, if the invitation is still pending.
     pub(crate) async fn take_over(
         &self,
         record: &IdempotencyRecord,
-        invitation: &Invitation,
+        message: TokenReplacement<'_>,
         clock: RequestClock,
     ) -> Result<TakeOverOutcome, StoreError> {
         let progress = Progress::Leased { lease_expires_at: clock.end() };
@@ -200,7 +201,7 @@ impl Store {
             .condition_expression(condition)
             .expression_attribute_names("#state", "state")
             .set_expression_attribute_values(Some(values));
-        let parts = [TransactionPart::put(PartRole::IdempotencyRecord, put), self.check_pending(invitation)];
+        let parts = [TransactionPart::put(PartRole::IdempotencyRecord, put), self.replace_token(&message)];
         let failed = match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await? {
             TransactionOutcome::Committed => return Ok(TakeOverOutcome::TakenOver(ours)),
             TransactionOutcome::ConditionFailed(failed) => failed,
@@ -208,7 +209,7 @@ impl Store {
         if failed.row(PartRole::IdempotencyRecord).is_some() {
             return Ok(TakeOverOutcome::LeaseLost);
         }
-        gone_or_ended(&invitation.tenant, failed.row(PartRole::Invitation).unwrap_or(&Item::new()))?;
+        gone_or_ended(&message.invitation.tenant, failed.row(PartRole::Invitation).unwrap_or(&Item::new()))?;
         Ok(TakeOverOutcome::InvitationEnded)
     }
 

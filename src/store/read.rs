@@ -7,14 +7,16 @@ use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::Ke
 use super::{
     Item, Store, StoreError,
     call::{Backoff, call},
-    items::{self, string},
-    keys,
+    items::{self, number, string},
+    keys, token,
 };
 use crate::{
     clock::Deadline,
     domain::{
         ids::{InvitationId, TenantId},
-        invitation::Invitation,
+        invitation::{Invitation, Status},
+        timestamp::Timestamp,
+        token::StoredToken,
     },
     telemetry::statistics,
 };
@@ -35,6 +37,8 @@ pub(crate) struct Filters {
     pub inviter_id: Option<String>,
     /// Invitations of this address, compared without regard to case.
     pub invitee: Option<String>,
+    /// Invitations that are pending at this time.
+    pub pending_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for Filters {
@@ -71,12 +75,25 @@ impl Store {
         id: &InvitationId,
         deadline: Deadline,
     ) -> Result<Option<Invitation>, StoreError> {
+        Ok(self.get_with_token(tenant, id, deadline).await?.map(|(invitation, _)| invitation))
+    }
+
+    /// Reads the invitation with that identifier, and the token of its latest message.
+    ///
+    /// # Errors
+    /// As of [`Store::get`].
+    pub(crate) async fn get_with_token(
+        &self,
+        tenant: &TenantId,
+        id: &InvitationId,
+        deadline: Deadline,
+    ) -> Result<Option<(Invitation, Option<StoredToken>)>, StoreError> {
         let Some(row) = self.row(tenant, &keys::invitation(id), deadline).await? else { return Ok(None) };
         let invitation = items::read_invitation(tenant, &row).ok_or_else(|| {
             statistics::unreadable_row();
             StoreError::permanent("unreadable invitation row")
         })?;
-        Ok(Some(invitation))
+        Ok(Some((invitation, token::read(&row))))
     }
 
     /// Begins to read the invitations that match `filters`, after `after` if it is given. The first query reads at most
@@ -236,6 +253,16 @@ impl Access {
             conditions.push(format!("{attribute} = :{attribute}"));
             (query.expression_attribute_values(format!(":{attribute}"), string(&key)), conditions)
         });
+        let (query, conditions) = match filters.pending_at {
+            Some(now) => {
+                let query = query
+                    .expression_attribute_names("#status", "status")
+                    .expression_attribute_values(":pending", string(Status::Pending.as_str()))
+                    .expression_attribute_values(":now", number(now.as_millis()));
+                (query, [conditions, vec!["#status = :pending AND expiresAt > :now".to_owned()]].concat())
+            }
+            None => (query, conditions),
+        };
         query.set_filter_expression((!conditions.is_empty()).then(|| conditions.join(" AND ")))
     }
 }

@@ -13,11 +13,12 @@ use super::{
     end::{GoneOrEnded, gone_or_ended},
     items::{TTL, millis, named, number, string, ttl},
     keys,
+    token::TokenReplacement,
     transaction::{PartRole, TransactionOutcome, TransactionPart},
 };
 use crate::{
     clock::{RequestClock, budgets::TIME_AFTER_WRITING},
-    domain::{ids::TenantId, invitation::Invitation, rate_limit::MessageRate, timestamp::Timestamp},
+    domain::{ids::TenantId, rate_limit::MessageRate, timestamp::Timestamp},
 };
 
 /// The sends to one recipient of one tenant. The `Debug` form leaves the recipient out.
@@ -167,30 +168,30 @@ impl Version {
 }
 
 impl Store {
-    /// Reserves a send of `invitation` to its invitee, if the invitation is still pending. If the outcome is unknown,
-    /// releases the send.
+    /// Reserves a send of an invitation to its invitee, with the token of the message, if the invitation is still pending.
+    /// If the outcome is unknown, releases the send.
     pub async fn reserve_send(
         &self,
-        invitation: &Invitation,
+        message: TokenReplacement<'_>,
         mut rate_limit: RecipientRateLimit,
         version: &str,
         clock: RequestClock,
     ) -> Result<ReserveOutcome, StoreError> {
         loop {
             let reserved = rate_limit.reserve(clock.now, version);
-            let parts = [self.replace_rate_limit(&rate_limit, &reserved, clock.now), self.check_pending(invitation)];
+            let parts = [self.replace_rate_limit(&rate_limit, &reserved, clock.now), self.replace_token(&message)];
             let failed = match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await {
                 Ok(TransactionOutcome::Committed) => return Ok(ReserveOutcome::Reserved(reserved)),
                 Ok(TransactionOutcome::ConditionFailed(failed)) => failed,
                 Err(error) => {
-                    if error.may_be_done && self.release_send(reserved, clock.now, clock).await.is_err() {
+                    if error.may_be_done && self.release_send(message, reserved, clock).await.is_err() {
                         tracing::error!("reserved send of unknown outcome not released");
                     }
                     return Err(error);
                 }
             };
             if let Some(row) = failed.row(PartRole::Invitation) {
-                return gone_or_ended(&invitation.tenant, row).map(|found| match found {
+                return gone_or_ended(&message.invitation.tenant, row).map(|found| match found {
                     GoneOrEnded::Gone => ReserveOutcome::Deleted,
                     GoneOrEnded::Ended => ReserveOutcome::Ended,
                 });
@@ -214,22 +215,28 @@ impl Store {
         Ok(found.and_then(|found| found.seconds_until_free(clock.now)))
     }
 
-    /// Releases the send that was reserved in `rate_limit` at `reserved_at`, because nothing was sent.
+    /// Releases the send that this request has reserved in `rate_limit`, because nothing was sent. The link of the message
+    /// before counts again.
     pub(crate) async fn release_send(
         &self,
+        message: TokenReplacement<'_>,
         mut rate_limit: RecipientRateLimit,
-        reserved_at: Timestamp,
         clock: RequestClock,
     ) -> Result<(), StoreError> {
+        let reserved_at = clock.now;
+        let mut token = self.restore_token(&message);
         while rate_limit.counts(reserved_at) {
             let released = rate_limit.release(reserved_at);
-            let parts = [self.replace_rate_limit(&rate_limit, &released, clock.now)];
-            rate_limit = match self.transact(&parts, clock.deadline).await? {
-                TransactionOutcome::Committed => return Ok(()),
-                TransactionOutcome::ConditionFailed(failed) => {
-                    rate_limit.with_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?
-                }
+            let mut parts = vec![self.replace_rate_limit(&rate_limit, &released, clock.now)];
+            parts.extend(token.clone());
+            let TransactionOutcome::ConditionFailed(failed) = self.transact(&parts, clock.deadline).await? else {
+                return Ok(());
             };
+            if let Some(row) = failed.row(PartRole::RecipientRateLimit) {
+                rate_limit = rate_limit.with_row(row)?;
+            }
+            // Another message has replaced the token.
+            token = token.filter(|_| failed.row(PartRole::Invitation).is_none());
         }
         Ok(())
     }

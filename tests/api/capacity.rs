@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::{
     common::operation::Operation::{
-        self, Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get,
-        GetWithDelivery, List, Message, Revoke,
+        self, Accept, AcceptByToken, AcceptOwn, Bulk, Change, Create, CreateWithKey, CreateWithMail,
+        CreateWithMailAndKey, Delete, Get, GetWithDelivery, List, ListOwn, Message, Revoke, VerifyToken,
     },
     feedback,
     helpers::{Call, FAR_FUTURE, TestApp, body, body_with_mail, connector, connector_with, inline, with},
@@ -57,6 +57,8 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
     warm.invite(&body_with_mail("first@example.com")).await;
     let ids = [app.invite(&body("ada@example.com")).await, app.invite(&body("bob@example.com")).await];
     let [accepted, revoked] = &ids;
+    let tokened = app.invite_with_token(&with(body("ada@example.com"), json!({ "organizationId": "string" }))).await;
+    let own = app.invite(&with(body("bob@example.com"), json!({ "organizationId": "string" }))).await;
     let nobody = with(body_with_mail("eve@example.com"), json!({ "inviterId": null }));
     let mut rows = vec![format!("| create, with mail, a connector of 100 KB | {} | {} |", large.reads, large.writes)];
     // The invitation's indexes; none where it is not written.
@@ -85,6 +87,10 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
         (Change, "change the roles", &app, Call::change(accepted, &json!({ "organizationRoleIds": ["admin"] })), 3),
         (Message, "message", &app, Message.call(accepted), 0),
         (Accept, "accept", &app, Accept.call(accepted), 3),
+        (VerifyToken, "verify a token", &app, VerifyToken.call(&tokened), 0),
+        (ListOwn, "list one's own", &app, ListOwn.call(accepted), 0),
+        (AcceptByToken, "accept by a token", &app, AcceptByToken.call(&tokened), 3),
+        (AcceptOwn, "accept one's own", &app, Call::set_own_status(&own, "Accepted", "bob", "bob@example.com"), 3),
         (Revoke, "revoke", &app, Revoke.call(revoked), 3),
         (Delete, "delete an accepted one", &app, Delete.call(accepted), 3),
     ];

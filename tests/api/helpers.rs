@@ -36,7 +36,11 @@ pub use crate::common::{
     body::{FAR_FUTURE, body, body_with_mail, with},
     call::{Call, create_event},
 };
-use crate::{proxy::Proxy, relay::Relay};
+use crate::{
+    common::{operation::TOKEN, rows as common_rows},
+    proxy::Proxy,
+    relay::Relay,
+};
 
 /// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
 pub const NOW: i64 = 1_767_225_600_000;
@@ -56,7 +60,8 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// With the default settings, but for the directory's cache, which is off: tests change the directory.
+    /// With the default settings, but for the directory's cache, which is off, since tests change the directory, and for the
+    /// routes for people, which are on.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
@@ -240,6 +245,13 @@ impl TestApp {
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
+    /// As [`TestApp::invite`], with [`TOKEN`] as the token of the invitation's latest message.
+    pub async fn invite_with_token(&self, body: &Value) -> String {
+        let id = self.invite(body).await;
+        common_rows::set_token(&self.client(), self.table(), &id, TOKEN).await;
+        id
+    }
+
     /// Creates in the tenant `default`, as if it were the time `now`.
     pub async fn create_at(&self, now: i64, body: &Value) -> Answer {
         let event = create_event("default", Some("application/json"), &body.to_string(), false);
@@ -399,6 +411,7 @@ async fn nowhere() -> String {
 fn lookup(settings: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
     |name| {
         let own = settings.iter().find(|(setting, _)| *setting == name).map(|(_, value)| (*value).to_owned());
-        own.or_else(|| (name == "DIRECTORY_CACHE_SECONDS").then(|| "0".to_owned()))
+        let usual = [("DIRECTORY_CACHE_SECONDS", "0"), ("SELF_SERVICE", "on")];
+        own.or_else(|| usual.iter().find(|(setting, _)| *setting == name).map(|(_, value)| (*value).to_owned()))
     }
 }

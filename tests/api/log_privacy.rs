@@ -16,8 +16,8 @@ use crate::{
         events,
         log::{assert_names_nobody, secrets, words},
         operation::Operation::{
-            self, Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get,
-            GetWithDelivery, List, Message, Revoke,
+            self, Accept, AcceptByToken, AcceptOwn, Bulk, Change, Create, CreateWithKey, CreateWithMail,
+            CreateWithMailAndKey, Delete, Get, GetWithDelivery, List, ListOwn, Message, Revoke, VerifyToken,
         },
     },
     create_bodies, faults,
@@ -78,7 +78,9 @@ fn calls(operation: Operation, id: &str) -> Vec<Call> {
         ],
         Get | GetWithDelivery | Delete => vec![operation.call(id)],
         Message => vec![Call::message(id, &payload)],
-        Change | Accept | Revoke => {
+        VerifyToken => vec![Call::verify(id, "secret-token")],
+        ListOwn => vec![Call::list_own("secret-subject", "secret-invitee@example.com")],
+        Change | Accept | AcceptByToken | Revoke | AcceptOwn => {
             let call = operation.call(id);
             let body =
                 with(serde_json::from_str(call.body.as_deref().unwrap()).unwrap(), json!({ "note": "secret-note" }));

@@ -63,6 +63,7 @@ mod status;
 mod template;
 mod tenants;
 mod test_names;
+mod token;
 mod token_issuers;
 mod unreadable;
 mod unreadable_invitations;

@@ -5,7 +5,10 @@ use std::time::Duration;
 use organization_invitations::{
     clock::RequestClock,
     domain::{directory::EmailConnector, ids::InvitationId},
-    store::recipient_rate_limit::{RecipientRateLimit, ReserveOutcome},
+    store::{
+        recipient_rate_limit::{RecipientRateLimit, ReserveOutcome},
+        token::TokenReplacement,
+    },
 };
 use serde_json::{Value, json};
 
@@ -265,7 +268,12 @@ async fn an_invitation_that_ends_while_its_message_is_prepared_is_not_mailed() {
         assert!(app.call(end(id.as_str())).await.status < 300);
         let (invitee, rate) = (read.invitee.normalized(), app.app.config.message_rate);
         let rate_limit = RecipientRateLimit::assumed_empty(&read.tenant, &invitee, rate);
-        let outcome = app.app.store.reserve_send(&read, rate_limit, "v", clock).await.unwrap();
+        let outcome = app
+            .app
+            .store
+            .reserve_send(TokenReplacement { invitation: &read, old: None, new: None }, rate_limit, "v", clock)
+            .await
+            .unwrap();
         assert!(matches!((outcome, is_deleted), (ReserveOutcome::Ended, false) | (ReserveOutcome::Deleted, true)));
     }
     assert_eq!(app.row("default", "SENDS#a@example.com").await, None);

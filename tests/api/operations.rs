@@ -44,6 +44,7 @@ async fn other_methods_are_a_405_with_the_allowed_methods() {
         (format!("/{NOWHERE}"), "DELETE, GET, PATCH"),
         (format!("/{id}/message"), "POST"),
         (format!("/{id}/status"), "PUT"),
+        (format!("/{id}/token/verify"), "POST"),
     ] {
         for method in methods.into_iter().filter(|method| !allowed.contains(*method)) {
             for slash in ["", "/"] {
@@ -70,6 +71,8 @@ async fn any_other_path_is_not_found() {
         (format!("/api/organization-invitations/{id}/Status"), "paths have case"),
         (format!("/api/organization-invitations/{id}/status/x"), "too deep"),
         (format!("/api/organization-invitations/{id}/message/{id}"), "too deep"),
+        (format!("/api/organization-invitations/{id}/token"), "not deep enough"),
+        (format!("/api/organization-invitations/{id}/token/verify/x"), "too deep"),
         (format!("/api/organization-invitations//{id}"), "an empty segment"),
         (format!("/api/organization-invitations/{id}//"), "two slashes at the end"),
         (format!("/api/organization-invitations/{id}//status"), "an empty segment within"),
@@ -170,7 +173,7 @@ async fn every_operation_accepts_every_form_of_its_address() {
     for (way, address) in ways {
         let app = TestApp::start().await;
         for operation in Operation::ALL {
-            let id = app.invite(&with(body(INVITEE), json!({ "organizationId": "string" }))).await;
+            let id = app.invite_with_token(&with(body(INVITEE), json!({ "organizationId": "string" }))).await;
             let call = operation.call(&id);
             let answer = app.invoke_at(NOW, &address(&call).to_string()).await;
             assert_eq!(answer.status, operation.success(), "{way}: {operation:?}: {answer:?}");
@@ -181,7 +184,8 @@ async fn every_operation_accepts_every_form_of_its_address() {
 
 /// With every character after the collection's path encoded but the slashes.
 fn encoded_path(call: &Call) -> Call {
-    let (collection, rest) = call.path.split_at("/api/organization-invitations".len());
+    const COLLECTION: &str = "/organization-invitations";
+    let (collection, rest) = call.path.split_at(call.path.find(COLLECTION).unwrap() + COLLECTION.len());
     let encode = |byte| if byte == b'/' { "/".to_owned() } else { format!("%{byte:02x}") };
     at_path(call, format!("{collection}{}", rest.bytes().map(encode).collect::<String>()))
 }

@@ -16,7 +16,8 @@ use tokio::time::timeout;
 use crate::{
     common::{
         events,
-        operation::{INVITEE, Operation},
+        operation::{INVITEE, Operation, TOKEN},
+        rows::set_token,
     },
     feedback,
     helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, connector, inline, with},
@@ -83,6 +84,7 @@ impl Observed {
     async fn run(mut self) -> Vec<(String, Asked)> {
         for operation in Operation::ALL {
             let id = self.invite(&body(INVITEE)).await;
+            set_token(&self.app.client(), self.app.table(), &id, TOKEN).await;
             self.call(operation.success(), operation.call(&id)).await;
             self.app.start_again().await;
         }

@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 
 use crate::{
     common::operation::Operation::{
-        self, Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get,
-        GetWithDelivery, List, Message, Revoke,
+        self, Accept, AcceptByToken, AcceptOwn, Bulk, Change, Create, CreateWithKey, CreateWithMail,
+        CreateWithMailAndKey, Delete, Get, GetWithDelivery, List, ListOwn, Message, Revoke, VerifyToken,
     },
     helpers::{Answer, Call, NOW, TestApp, body, body_with_mail, with},
     invariant,
 };
+
+/// The ways to accept.
+const ACCEPTS: [Operation; 3] = [Accept, AcceptByToken, AcceptOwn];
 
 /// When the raced invitations expire.
 const EXPIRY: i64 = NOW + 1000;
@@ -24,8 +27,10 @@ const SETTINGS: [(&str, &str); 2] = [("DIRECTORY_CACHE_SECONDS", "30"), ("MESSAG
 /// operation; `idempotency.rs` and `concurrency.rs` race those with each other.
 fn racing() -> Vec<Operation> {
     let races = |operation: &Operation| match operation {
-        CreateWithKey | CreateWithMail | CreateWithMailAndKey | Bulk | GetWithDelivery => false,
-        Create | List | Get | Change | Message | Accept | Revoke | Delete => true,
+        CreateWithKey | CreateWithMail | CreateWithMailAndKey | Bulk | GetWithDelivery | ListOwn => false,
+        Create | List | Get | Change | Message | VerifyToken | Accept | AcceptByToken | Revoke | Delete | AcceptOwn => {
+            true
+        }
     };
     Operation::ALL.into_iter().filter(races).collect()
 }
@@ -45,12 +50,18 @@ fn may_answer(operation: Operation, answer: &Answer, other: Operation) -> bool {
     let is_deleted = operation == Delete || other == Delete;
     match (operation, answer.status) {
         (_, status) if status == operation.success() => true,
-        (Change | Message | Accept | Revoke, 422) => answer.code() == "request.invalid_input",
-        (Change | Message | Accept | Revoke | Delete | Get, 404) => is_deleted && answer.code() == "entity.not_found",
+        (Change | Message | Accept | AcceptByToken | AcceptOwn | Revoke, 422) => {
+            answer.code() == "request.invalid_input"
+        }
+        // It answers so of one that has ended, too, and of one whose token a message has replaced.
+        (VerifyToken, 404) => answer.code() == "entity.not_found",
+        (Change | Message | Accept | AcceptByToken | AcceptOwn | Revoke | Delete | Get, 404) => {
+            is_deleted && answer.code() == "entity.not_found"
+        }
         (Create, 422) => match answer.code().as_str() {
             "entity.unique_integrity_violation" => true,
             // The invitee has become a member.
-            code => code == "request.invalid_input" && other == Accept,
+            code => code == "request.invalid_input" && ACCEPTS.contains(&other),
         },
         _ => false,
     }
@@ -60,7 +71,7 @@ fn may_answer(operation: Operation, answer: &Answer, other: Operation) -> bool {
 async fn invite(app: &TestApp, organization: &str) -> String {
     app.add_organization(organization).await;
     let changes = json!({ "organizationId": organization, "expiresAt": EXPIRY });
-    app.invite(&with(body("Ada@example.com"), changes)).await
+    app.invite_with_token(&with(body("Ada@example.com"), changes)).await
 }
 
 /// Races accepting, revoking and deleting one invitation. Returns the operations that succeeded.
@@ -96,8 +107,8 @@ async fn race_to_end(app: &Arc<TestApp>, organization: &str, endings: &[Operatio
     let rows = app.rows().await;
     invariant::assert_holds(app, &rows, NOW + 5);
     let row = |sk: &str| rows.iter().find(|row| row["sk"] == sk);
-    let accepted = changed.contains(&&Accept);
-    let expected = changed.first().filter(|_| !has_deleters).map(|ending| json!(status_after(**ending)));
+    let accepted = changed.iter().any(|ending| ACCEPTS.contains(ending));
+    let expected = changed.first().filter(|_| !has_deleters).map(|ending| json!(status_after(*ending)));
     assert_eq!(row(&format!("INVITATION#{id}")).map(|row| row["status"].clone()), expected, "{succeeded:?}");
     let standing = row(&format!("ORG#{organization}#INVITEE#ada@example.com"));
     assert_eq!(standing.map(|row| &row["state"]), accepted.then_some(&json!("member")), "{succeeded:?}");
@@ -106,7 +117,7 @@ async fn race_to_end(app: &Arc<TestApp>, organization: &str, endings: &[Operatio
 }
 
 fn status_after(ending: Operation) -> &'static str {
-    if ending == Accept { "Accepted" } else { "Revoked" }
+    if ACCEPTS.contains(&ending) { "Accepted" } else { "Revoked" }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,6 +127,8 @@ async fn of_eight_concurrent_ends_of_an_invitation_one_succeeds_and_the_table_is
         ([Revoke; 8], 20),
         ([Delete; 8], 20),
         ([Accept, Revoke, Accept, Revoke, Accept, Revoke, Accept, Revoke], 50),
+        ([Accept, AcceptByToken, AcceptOwn, Accept, AcceptByToken, AcceptOwn, Accept, AcceptByToken], 30),
+        ([AcceptOwn, Revoke, AcceptByToken, Revoke, AcceptOwn, Revoke, AcceptByToken, Revoke], 30),
         ([Accept, Delete, Accept, Delete, Accept, Delete, Accept, Delete], 40),
         ([Revoke, Delete, Revoke, Delete, Revoke, Delete, Revoke, Delete], 20),
         ([Accept, Revoke, Delete, Accept, Revoke, Delete, Accept, Revoke], 50),
@@ -182,7 +195,7 @@ async fn every_pair_of_operations_leaves_the_table_consistent_with_any_clocks() 
             for ((_, operation, against), answer) in racing.iter().zip(&answers) {
                 assert!(may_answer(*operation, answer, *against), "{operation:?} against {against:?}: {answer:?}");
             }
-            for exclusive in [&[Accept, Revoke][..], &[Delete], &[Create]] {
+            for exclusive in [&[Accept, AcceptByToken, AcceptOwn, Revoke][..], &[Delete], &[Create]] {
                 let succeeded = racing.iter().zip(&answers).filter(|((_, operation, _), answer)| {
                     exclusive.contains(operation) && answer.status == operation.success()
                 });

@@ -11,7 +11,7 @@ use crate::{
 async fn no_operation_reaches_the_invitation_of_another_tenant() {
     for operation in Operation::ALL {
         let app = TestApp::start().await;
-        let id = app.invite(&body_with_mail(INVITEE)).await;
+        let id = app.invite_with_token(&body_with_mail(INVITEE)).await;
         let before = app.rows().await;
         let answer = app.call(operation.call(&id).by("no-mail")).await;
         if operation.names_invitation() {

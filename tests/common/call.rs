@@ -5,11 +5,16 @@ use serde_json::{Map, Value, json};
 /// The collection's path.
 const PATH: &str = "/api/organization-invitations";
 
+/// The path of a person's own invitations.
+const OWN_PATH: &str = "/api/my-account/organization-invitations";
+
 /// A request, by default in the tenant `default`.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub tenant: String,
     pub subject: String,
+    /// The verified address of a person, who has no scope.
+    pub person: Option<String>,
     pub idempotency_key: Option<String>,
     pub method: String,
     pub path: String,
@@ -25,6 +30,7 @@ impl Call {
         Self {
             tenant: "default".to_owned(),
             subject: "s".to_owned(),
+            person: None,
             idempotency_key: None,
             method: method.to_owned(),
             path: format!("{PATH}{path}"),
@@ -75,6 +81,32 @@ impl Call {
         Self::status(id, &json!({ "status": "Revoked" }))
     }
 
+    pub fn verify(id: &str, token: &str) -> Self {
+        Self::new("POST", &format!("/{id}/token/verify")).json(&json!({ "token": token }))
+    }
+
+    pub fn accept_by_token(id: &str, user_id: &str, token: &str) -> Self {
+        Self::status(id, &json!({ "status": "Accepted", "acceptedUserId": user_id, "token": token }))
+    }
+
+    /// A request to a person's own invitations. `path` goes on where the path of these ends.
+    pub fn own(method: &str, path: &str, subject: &str, address: &str) -> Self {
+        Self { path: format!("{OWN_PATH}{path}"), ..Self::new(method, "").by_person(subject, address) }
+    }
+
+    pub fn list_own(subject: &str, address: &str) -> Self {
+        Self::own("GET", "", subject, address)
+    }
+
+    pub fn set_own_status(id: &str, status: &str, subject: &str, address: &str) -> Self {
+        Self::own("PUT", &format!("/{id}/status"), subject, address).json(&json!({ "status": status }))
+    }
+
+    /// The same by a person with that address.
+    pub fn by_person(self, subject: &str, address: &str) -> Self {
+        Self { subject: subject.to_owned(), person: Some(address.to_owned()), ..self }
+    }
+
     /// The same by a caller of that tenant.
     pub fn by(self, tenant: &str) -> Self {
         Self { tenant: tenant.to_owned(), ..self }
@@ -95,7 +127,12 @@ impl Call {
 
     /// The event of an HTTP API with a JWT authorizer.
     pub fn event(&self) -> Value {
-        let claims = json!({ "sub": self.subject, "tenant_id": self.tenant, "scope": "all" });
+        let claims = match &self.person {
+            Some(address) => json!({
+                "sub": self.subject, "tenant_id": self.tenant, "email": address, "email_verified": "true",
+            }),
+            None => json!({ "sub": self.subject, "tenant_id": self.tenant, "scope": "all" }),
+        };
         json!({
             "version": "2.0",
             "routeKey": "$default",
@@ -123,6 +160,13 @@ impl Call {
         }
         let or_null =
             |parameters: Map<String, Value>| if parameters.is_empty() { Value::Null } else { parameters.into() };
+        let authorizer = match &self.person {
+            Some(address) => json!({
+                "principalId": self.subject, "sub": self.subject, "tenant_id": self.tenant, "email": address,
+                "email_verified": true,
+            }),
+            None => json!({ "principalId": self.subject, "tenant_id": self.tenant, "scope": "all" }),
+        };
         json!({
             "resource": "/{proxy+}",
             "path": self.path,
@@ -131,7 +175,7 @@ impl Call {
             "queryStringParameters": or_null(last),
             "multiValueQueryStringParameters": or_null(all),
             "requestContext": {
-                "authorizer": { "principalId": self.subject, "tenant_id": self.tenant, "scope": "all" },
+                "authorizer": authorizer,
                 "httpMethod": self.method,
                 "path": format!("/prod{}", self.path),
                 "requestId": "test",

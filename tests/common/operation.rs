@@ -11,6 +11,9 @@ use super::{
 /// The invitee of the invitation that [`Operation::call`] is about: the demo's user `ada`.
 pub const INVITEE: &str = "ada@example.com";
 
+/// The token in the link of its message, where it has one.
+pub const TOKEN: &str = "dG9rZW4gdG9rZW4gdG9rZW4gdG9rZW4gdG9rZW4gdG9";
+
 /// An operation, once for each way of using it in which it makes other calls of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
@@ -24,19 +27,23 @@ pub enum Operation {
     GetWithDelivery,
     Change,
     Message,
+    VerifyToken,
     Accept,
+    AcceptByToken,
     Revoke,
     Delete,
+    ListOwn,
+    AcceptOwn,
 }
 
 use Operation::{
-    Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery,
-    List, Message, Revoke,
+    Accept, AcceptByToken, AcceptOwn, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey,
+    Delete, Get, GetWithDelivery, List, ListOwn, Message, Revoke, VerifyToken,
 };
 
 impl Operation {
     /// `operations.rs` compares it with `openapi.yaml`.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Create,
         CreateWithKey,
         CreateWithMail,
@@ -47,12 +54,17 @@ impl Operation {
         GetWithDelivery,
         Change,
         Message,
+        VerifyToken,
         Accept,
+        AcceptByToken,
         Revoke,
         Delete,
+        ListOwn,
+        AcceptOwn,
     ];
 
-    /// A request that succeeds where `id` is a pending invitation of [`INVITEE`], and nobody else is invited.
+    /// A request that succeeds where `id` is a pending invitation of [`INVITEE`] whose message holds [`TOKEN`], and nobody
+    /// else is invited.
     pub fn call(self, id: &str) -> Call {
         const ANOTHER: &str = "grace@example.com";
         // One key for each invitation, so that a table may outlive it.
@@ -68,9 +80,13 @@ impl Operation {
             GetWithDelivery => Call { query: "include=delivery".to_owned(), ..Call::get(id) },
             Change => Call::change(id, &json!({ "expiresAt": FAR_FUTURE + 1, "organizationRoleIds": ["admin"] })),
             Message => Call::message(id, &json!({})),
+            VerifyToken => Call::verify(id, TOKEN),
             Accept => Call::accept(id, "ada"),
+            AcceptByToken => Call::accept_by_token(id, "ada", TOKEN),
             Revoke => Call::revoke(id),
             Delete => Call::delete(id),
+            ListOwn => Call::list_own("ada", INVITEE),
+            AcceptOwn => Call::set_own_status(id, "Accepted", "ada", INVITEE),
         }
     }
 
@@ -84,7 +100,8 @@ impl Operation {
     pub const fn success(self) -> u16 {
         match self {
             Create | CreateWithKey | CreateWithMail | CreateWithMailAndKey => 201,
-            Bulk | List | Get | GetWithDelivery | Change | Accept | Revoke => 200,
+            Bulk | List | Get | GetWithDelivery | Change | VerifyToken | Accept | AcceptByToken | Revoke | ListOwn
+            | AcceptOwn => 200,
             Message | Delete => 204,
         }
     }
@@ -93,7 +110,8 @@ impl Operation {
     pub const fn mails(self) -> usize {
         match self {
             CreateWithMail | CreateWithMailAndKey | Message => 1,
-            Create | CreateWithKey | Bulk | List | Get | GetWithDelivery | Change | Accept | Revoke | Delete => 0,
+            Create | CreateWithKey | Bulk | List | Get | GetWithDelivery | Change | VerifyToken | Accept
+            | AcceptByToken | Revoke | Delete | ListOwn | AcceptOwn => 0,
         }
     }
 
@@ -104,11 +122,12 @@ impl Operation {
             CreateWithMail => &["BatchGetItem", "TransactWriteItems", "SendEmail"],
             CreateWithMailAndKey => &["BatchGetItem", "TransactWriteItems", "SendEmail", "UpdateItem"],
             List => &["Query"],
-            Get => &["GetItem"],
+            Get | VerifyToken => &["GetItem"],
             GetWithDelivery => &["GetItem", "BatchGetItem"],
             Message => &["GetItem", "BatchGetItem", "TransactWriteItems", "SendEmail"],
-            Accept | Change => &["GetItem", "BatchGetItem", "TransactWriteItems"],
-            Revoke | Delete => &["GetItem", "TransactWriteItems"],
+            Accept | AcceptByToken | Change => &["GetItem", "BatchGetItem", "TransactWriteItems"],
+            Revoke | Delete | AcceptOwn => &["GetItem", "TransactWriteItems"],
+            ListOwn => &["Query", "BatchGetItem"],
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Rows of the table, as JSON.
 
-use aws_sdk_dynamodb::Client;
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use organization_invitations::store::items;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// The whole table, in the order of its keys.
 pub async fn scan(client: &Client, table: &str) -> Vec<Value> {
@@ -11,6 +15,20 @@ pub async fn scan(client: &Client, table: &str) -> Vec<Value> {
     let mut rows: Vec<Value> = found.into_iter().map(items::to_json).collect();
     rows.sort_by_key(|row| (row["pk"].to_string(), row["sk"].to_string()));
     rows
+}
+
+/// Makes `token` that of the latest message of an invitation of the tenant `default`.
+pub async fn set_token(client: &Client, table: &str, id: &str, token: &str) {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let hash = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(token));
+    let stored = HashMap::from([
+        ("hash".to_owned(), AttributeValue::S(hash)),
+        ("failures".to_owned(), AttributeValue::N("0".to_owned())),
+    ]);
+    let update = client.update_item().table_name(table).update_expression("SET #token = :token");
+    let update = update.key("pk", text("TENANT#default")).key("sk", text(&format!("INVITATION#{id}")));
+    let update = update.expression_attribute_names("#token", "token");
+    update.expression_attribute_values(":token", AttributeValue::M(stored)).send().await.unwrap();
 }
 
 /// What a row is: what its sort key begins with.

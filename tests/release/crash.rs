@@ -34,8 +34,8 @@ use crate::{
         operation::{
             INVITEE,
             Operation::{
-                self, Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get,
-                GetWithDelivery, List, Message, Revoke,
+                self, Accept, AcceptByToken, AcceptOwn, Bulk, Change, Create, CreateWithKey, CreateWithMail,
+                CreateWithMailAndKey, Delete, Get, GetWithDelivery, List, ListOwn, Message, Revoke, VerifyToken,
             },
         },
         rows,
@@ -84,14 +84,14 @@ struct Scenario {
 const fn ends(operation: Operation) -> &'static [(End, End)] {
     const UNCHANGED: (End, End) = (AsUsual, AsUsual);
     match operation {
-        CreateWithKey | GetWithDelivery => &[UNCHANGED, UNCHANGED],
+        CreateWithKey | GetWithDelivery | ListOwn => &[UNCHANGED, UNCHANGED],
         CreateWithMail => &[UNCHANGED, (AsUsual, Is(422, 0)), (Is(422, 0), Is(422, 1))],
         CreateWithMailAndKey => &[UNCHANGED, UNCHANGED, (AsUsual, Is(201, 2)), (Is(201, 2), AsUsual)],
-        List | Get => &[UNCHANGED],
+        List | Get | VerifyToken => &[UNCHANGED],
         Change => &[UNCHANGED, UNCHANGED, UNCHANGED],
         Message => &[UNCHANGED, UNCHANGED, UNCHANGED, (AsUsual, Is(204, 2))],
-        Accept => &[UNCHANGED, UNCHANGED, (AsUsual, Is(422, 0))],
-        Create | Bulk | Revoke => &[UNCHANGED, (AsUsual, Is(422, 0))],
+        Accept | AcceptByToken => &[UNCHANGED, UNCHANGED, (AsUsual, Is(422, 0))],
+        Create | Bulk | Revoke | AcceptOwn => &[UNCHANGED, (AsUsual, Is(422, 0))],
         Delete => &[UNCHANGED, (AsUsual, Is(404, 0))],
     }
 }
@@ -142,7 +142,7 @@ async fn die_and_try_again(scenario: &Scenario, at: usize, death: Death, turns: 
     let case = format!("{operation:?}, {fault:?}, dead with {} ({}) {death:?}", calls[at], at + 1);
     let turn = turns.acquire().await.unwrap();
     let around = Surroundings::start().await;
-    let existing = if operation.names_invitation() { around.invite(INVITEE).await } else { String::new() };
+    let existing = if has_invitation(*operation) { around.invite(INVITEE).await } else { String::new() };
     if let Some(fault) = fault {
         around.stack.ses.fail_next(*fault);
     }
@@ -184,13 +184,18 @@ async fn try_again(around: &Surroundings, call: &Call, turns: &Semaphore) -> Ans
     panic!("told to wait again and again");
 }
 
+/// Whether there is an invitation before the operation.
+fn has_invitation(operation: Operation) -> bool {
+    operation.names_invitation() || operation == ListOwn
+}
+
 async fn assert_consistent(around: &Surroundings, operation: Operation, answer: &Answer, case: &str) {
     let rows = around.rows().await;
     let invitations: Vec<&str> = rows::of_kind(&rows, "INVITATION").map(|row| row["id"].as_str().unwrap()).collect();
     for mail in around.stack.ses.mails() {
         assert!(invitations.contains(&mail.tags["invitation"].as_str()), "{case}: a mail without its invitation");
     }
-    if !operation.names_invitation() {
+    if !has_invitation(operation) {
         let told = match answer.status {
             201 => vec![answer.json()["id"].clone()],
             422 => vec![answer.json()["data"]["invitationId"].clone()],

@@ -123,6 +123,7 @@ pub fn command(runtime_api: &str, endpoints: &[(&str, &str)]) -> Command {
             ("AWS_ACCESS_KEY_ID", stack::ACCESS_KEY),
             ("AWS_SECRET_ACCESS_KEY", stack::ACCESS_KEY),
             ("TABLE_NAME", stack::TABLE_NAME),
+            ("SELF_SERVICE", "on"),
         ])
         .envs(endpoints.iter().copied())
         .stdin(Stdio::null())

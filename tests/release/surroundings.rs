@@ -12,7 +12,7 @@ use organization_invitations::{
 };
 use serde_json::Value;
 
-use crate::common::{answer::Answer, body::body, call::Call, invariant, rows};
+use crate::common::{answer::Answer, body::body, call::Call, invariant, operation::TOKEN, rows};
 
 /// The services, and the function inside this process, which prepares what the release binary meets.
 pub struct Surroundings {
@@ -27,13 +27,15 @@ impl Surroundings {
         Self { stack, app }
     }
 
-    /// Invites that address, and returns the identifier of the invitation.
+    /// Invites that address, by a message with [`TOKEN`], and returns the identifier of the invitation.
     pub async fn invite(&self, invitee: &str) -> String {
         let clock = RequestClock::with_budget(Duration::from_secs(20));
         let answer = http::handle(&self.app, &Call::create(&body(invitee)).event().to_string(), clock).await;
         let answer = Answer::from_lambda(&serde_json::to_value(answer).unwrap());
         assert_eq!(answer.status, 201, "{answer:?}");
-        answer.json()["id"].as_str().unwrap().to_owned()
+        let id = answer.json()["id"].as_str().unwrap().to_owned();
+        rows::set_token(&Client::new(&self.stack.sdk), &self.app.config.table_name, &id, TOKEN).await;
+        id
     }
 
     /// The whole table, whose invariant holds.

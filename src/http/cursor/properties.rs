@@ -24,6 +24,7 @@ fn filters() -> impl Strategy<Value = Filters> {
         organization_id,
         inviter_id,
         invitee,
+        pending_at: None,
     })
 }
 

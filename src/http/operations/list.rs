@@ -130,6 +130,7 @@ fn filters(query: &Query) -> Filters {
         organization_id: text("organizationId"),
         inviter_id: text("inviterId"),
         invitee: text("invitee").map(|invitee| invitee.to_ascii_lowercase()),
+        pending_at: None,
     }
 }
 

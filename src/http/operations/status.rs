@@ -10,13 +10,17 @@ use super::Request;
 use crate::{
     app::App,
     config::Config,
-    domain::ids::InvitationId,
+    domain::{ids::InvitationId, token::TokenHash},
     http::{
         body::{Field, either, field, fields, typed, validate},
         error::RequestError,
         response::json_response,
     },
-    invitations::{InvitationKey, end},
+    invitations::{
+        InvitationKey,
+        end::{self, Acceptance, Proof},
+        find,
+    },
     json::RawFields,
 };
 
@@ -30,10 +34,14 @@ pub(crate) async fn set_status(
     let (tenant, clock) = (&request.caller.tenant, request.clock);
     let changed = if body.sets("Accepted") {
         let user_id = body.accepted_user_id.into_value().flatten().filter(|id| !id.is_empty());
-        let user_id = user_id.ok_or(RequestError::NoAcceptingUser)?;
-        end::accept(app, InvitationKey::new(tenant, id)?, &user_id, clock).await?
+        let user_id = &user_id.ok_or(RequestError::NoAcceptingUser)?;
+        let presented = body.token.value().map(|token| TokenHash::of(token));
+        let acceptance = Acceptance { user_id, proof: presented.map_or(Proof::Directory, Proof::Token) };
+        let found = find::get(app, InvitationKey::new(tenant, id)?, clock).await?;
+        end::accept(app, found, acceptance, clock).await?
     } else {
-        end::revoke(app, InvitationKey::new(tenant, id)?, clock).await?
+        let found = find::get(app, InvitationKey::new(tenant, id)?, clock).await?;
+        end::revoke(app, found, clock).await?
     };
     Ok(json_response(StatusCode::OK, &changed.entity(clock.now)))
 }
@@ -47,13 +55,20 @@ struct StatusBody {
     /// The user of an acceptance. A revocation ignores the field, even a wrong type.
     #[garde(if(cond = !self.sets("Revoked"), custom(typed), length(utf16, max = config.id_max_length)))]
     accepted_user_id: Field<Option<String>>,
+    /// The token of the invitation's latest message. A revocation ignores it too.
+    #[garde(if(cond = !self.sets("Revoked"), custom(typed)))]
+    token: Field<String>,
 }
 
 impl StatusBody {
-    const KEYS: [&str; 2] = ["status", "acceptedUserId"];
+    const KEYS: [&str; 3] = ["status", "acceptedUserId", "token"];
 
     fn read(fields: &RawFields<'_>) -> Result<Self, RequestError> {
-        Ok(Self { status: field(fields, "status")?, accepted_user_id: field(fields, "acceptedUserId")? })
+        Ok(Self {
+            status: field(fields, "status")?,
+            accepted_user_id: field(fields, "acceptedUserId")?,
+            token: field(fields, "token")?,
+        })
     }
 
     fn sets(&self, status: &str) -> bool {

@@ -12,8 +12,8 @@ use crate::{
     common::operation::{
         INVITEE,
         Operation::{
-            self, Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get,
-            GetWithDelivery, List, Message, Revoke,
+            self, Accept, AcceptByToken, AcceptOwn, Bulk, Change, Create, CreateWithKey, CreateWithMail,
+            CreateWithMailAndKey, Delete, Get, GetWithDelivery, List, ListOwn, Message, Revoke, VerifyToken,
         },
     },
     helpers::{Answer, BUDGET, NOW, TestApp, body, rows},
@@ -191,7 +191,7 @@ impl Case {
     /// Whether the operation succeeds even though no answer to this call arrives: what has become of an invitation that
     /// was to be ended is read.
     fn is_seen(&self) -> bool {
-        let ends = matches!(self.operation, Accept | Change | Delete | Revoke);
+        let ends = matches!(self.operation, Accept | AcceptByToken | AcceptOwn | Change | Delete | Revoke);
         ends && self.kind == Lost && self.call == "TransactWriteItems"
     }
 
@@ -229,8 +229,8 @@ impl Case {
         let count = |kind| rows::of_kind(&rows, kind).count();
         let (invitations, standings, members) = match self.operation {
             Create | CreateWithKey | CreateWithMail | CreateWithMailAndKey | Bulk => (2, 2, 0),
-            List | Get | GetWithDelivery | Change | Message => (1, 1, 0),
-            Accept => (1, 1, 1),
+            List | Get | GetWithDelivery | Change | Message | VerifyToken | ListOwn => (1, 1, 0),
+            Accept | AcceptByToken | AcceptOwn => (1, 1, 1),
             Revoke => (1, 0, 0),
             Delete => (0, 0, 0),
         };
@@ -262,7 +262,7 @@ struct CaseApp {
 impl CaseApp {
     async fn with_invitation(app: Arc<TestApp>) -> Self {
         app.start_again().await;
-        let id = app.invite(&body(INVITEE)).await;
+        let id = app.invite_with_token(&body(INVITEE)).await;
         Self { id, mails_before: app.mails().len(), app }
     }
 

@@ -15,6 +15,7 @@ pub fn connector() -> EmailConnector {
         default_locale: "en".to_owned(),
         templates: BTreeMap::new(),
         allowed_link_hosts: Vec::new(),
+        allow_token_in_any_link: false,
     }
 }
 

@@ -1,0 +1,29 @@
+//! A person who acts on the invitations of their own address, by their own token.
+
+use std::fmt;
+
+use crate::domain::{ids::TenantId, invitation::Invitation};
+
+/// A person, as an issuer names them. `Debug` omits the address.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Their tenant.
+    pub tenant: TenantId,
+    /// Their identifier, which becomes that of a member.
+    pub user_id: String,
+    /// Their address in lower case, which the issuer has verified.
+    pub normalized_address: String,
+}
+
+impl Person {
+    /// Returns `true` if the invitation is theirs: of their tenant and of their address.
+    pub(crate) fn is_invitee_of(&self, invitation: &Invitation) -> bool {
+        invitation.tenant == self.tenant && invitation.invitee.normalized() == self.normalized_address
+    }
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Person").field("tenant", &self.tenant).field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}

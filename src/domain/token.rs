@@ -1,0 +1,157 @@
+//! The token in the link of a message: a secret that proves that its bearer reads the invitee's mail.
+//!
+//! Each message gets a token of its own, which replaces that of the message before. The table has the hash only.
+
+use std::fmt;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The most wrong tokens that are presented for one message before no token of it counts any more.
+pub(crate) const MOST_FAILURES: u32 = 10;
+
+/// A token, which only its message holds. `Debug` omits it.
+pub(crate) struct InvitationToken(String);
+
+impl InvitationToken {
+    /// The bytes of randomness.
+    const LENGTH: usize = 32;
+
+    /// Generates a token from 32 bytes of the operating system's randomness, as 43 characters of base64url without
+    /// padding.
+    ///
+    /// # Errors
+    /// The operating system provides no randomness.
+    pub(crate) fn generate() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; Self::LENGTH];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(BASE64_URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// The text that the message holds.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The hash that the table holds.
+    pub(crate) fn hash(&self) -> TokenHash {
+        TokenHash::of(&self.0)
+    }
+}
+
+impl fmt::Debug for InvitationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InvitationToken(***)")
+    }
+}
+
+/// The SHA-256 of a token's text. Comparison takes constant time. `Debug` omits it.
+#[derive(Clone, Copy)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The hash of a text that a caller presents, which may be no token at all.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(Sha256::digest(text).into())
+    }
+
+    /// Parses a hash as [`TokenHash::to_text`] writes it.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
+    }
+
+    /// The hash in base64url, as the table holds it.
+    pub(crate) fn to_text(self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.0)
+    }
+}
+
+impl PartialEq for TokenHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for TokenHash {}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(***)")
+    }
+}
+
+/// The token of an invitation's latest message, as the table has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredToken {
+    /// Its hash.
+    pub hash: TokenHash,
+    /// The number of wrong tokens that were presented since the message.
+    pub failures: u32,
+}
+
+impl StoredToken {
+    /// The token of a new message.
+    pub(crate) const fn new(hash: TokenHash) -> Self {
+        Self { hash, failures: 0 }
+    }
+
+    /// Returns `true` if a further wrong token can be presented.
+    pub(crate) const fn takes_guesses(&self) -> bool {
+        self.failures < MOST_FAILURES
+    }
+
+    /// Returns `true` if the presented text is the token, and not too many wrong ones came before it.
+    pub(crate) fn is_proved_by(&self, presented: TokenHash) -> bool {
+        self.takes_guesses() && self.hash == presented
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_43_characters_of_base64url_and_never_the_same_twice() {
+        let tokens: Vec<_> = (0..1000).map(|_| InvitationToken::generate().unwrap()).collect();
+        for token in &tokens {
+            let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            assert!(token.as_str().len() == 43 && token.as_str().bytes().all(is_base64url), "{}", token.as_str());
+        }
+        assert_eq!(tokens.iter().map(InvitationToken::as_str).collect::<HashSet<_>>().len(), tokens.len());
+    }
+
+    #[test]
+    fn a_hash_is_read_as_it_is_written_and_is_that_of_one_text_only() {
+        let token = InvitationToken::generate().unwrap();
+        let hash = token.hash();
+        assert_eq!(TokenHash::parse(&hash.to_text()), Some(hash));
+        assert_eq!(TokenHash::of(token.as_str()), hash);
+        for other in ["", &token.as_str()[1..], &format!("{}=", token.as_str()), &hash.to_text()] {
+            assert_ne!(TokenHash::of(other), hash, "{other}");
+        }
+        // SHA-256 of the empty text (FIPS 180-4 test vector).
+        assert_eq!(TokenHash::of("").to_text(), "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
+        for text in ["", "47DEQpj8", "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU=", "*"] {
+            assert_eq!(TokenHash::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn after_ten_wrong_tokens_the_right_one_proves_nothing_either() {
+        let (right, wrong) = (TokenHash::of("right"), TokenHash::of("wrong"));
+        for (failures, expected) in [(0, true), (9, true), (10, false), (11, false)] {
+            let stored = StoredToken { hash: right, failures };
+            assert_eq!((stored.is_proved_by(right), stored.is_proved_by(wrong)), (expected, false), "{failures}");
+        }
+    }
+
+    #[test]
+    fn debug_forms_hold_neither_the_token_nor_its_hash() {
+        let token = InvitationToken::generate().unwrap();
+        let shown = format!("{token:?} {:?} {:?}", token.hash(), StoredToken::new(token.hash()));
+        assert_eq!(shown, "InvitationToken(***) TokenHash(***) StoredToken { hash: TokenHash(***), failures: 0 }");
+    }
+}

@@ -1,0 +1,95 @@
+//! `/api/my-account/organization-invitations`: a person lists their pending invitations, and accepts or declines one.
+
+use garde::Validate;
+use lambda_http::{
+    Body,
+    http::{Response, StatusCode},
+};
+use serde::Serialize;
+
+use super::Request;
+use crate::{
+    app::App,
+    config::Config,
+    domain::{directory::Organization, ids::InvitationId},
+    http::{
+        body::{Field, either, field, fields, typed, validate},
+        error::RequestError,
+        response::{json_response, json_text_response, to_json},
+    },
+    invitations::{
+        end::{self, Acceptance, Proof},
+        own,
+    },
+    json::escaped_length,
+};
+
+/// The maximum size of the list in the function's response, in bytes, without the names of organizations. The list is a
+/// JSON string there. Lambda's limit is 6 MB for the whole response.
+const MAX_ENTITIES_BYTES: usize = 3 << 20;
+
+/// The maximum size of the list with the names.
+const MAX_LIST_BYTES: usize = 5 << 20;
+
+/// Lists the person's pending invitations, newest first, each with its organization. What is too long for a response is left
+/// out: the list is shorter after each decision.
+pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
+    let (person, clock) = (request.caller.person()?, request.clock);
+    let mut bytes = 0;
+    let found = own::pending(app, person, clock, |invitation| {
+        bytes += escaped_length(&to_json(&invitation.entity(clock.now)));
+        bytes <= MAX_ENTITIES_BYTES
+    });
+    let found = found.await?;
+    let organizations = own::organizations(app, person, &found, clock).await?;
+    let (mut json, mut sent) = ("[".to_owned(), 0);
+    for invitation in &found {
+        let Some(Organization { id, name, .. }) = organizations.get(invitation.organization_id.as_str()) else {
+            continue;
+        };
+        let mut entity = to_json(&invitation.entity(clock.now));
+        let organization = to_json(&NamedOrganization { id, name });
+        entity.insert_str(entity.len() - 1, &format!(r#","organization":{organization}"#));
+        sent += escaped_length(&entity);
+        if sent > MAX_LIST_BYTES {
+            break;
+        }
+        json.push_str(if json.len() > 1 { "," } else { "" });
+        json.push_str(&entity);
+    }
+    Ok(json_text_response(StatusCode::OK, json + "]"))
+}
+
+/// Accepts or declines the person's invitation with that identifier.
+pub(crate) async fn set_status(
+    app: &App,
+    request: &Request<'_>,
+    id: Option<&InvitationId>,
+) -> Result<Response<Body>, RequestError> {
+    let (person, clock) = (request.caller.person()?, request.clock);
+    let body = OwnStatusBody { status: field(&fields(request.event)?, "status")? };
+    let body = validate(body, &app.config, &["status"])?.into_inner();
+    let found = own::get(app, person, id, clock).await?;
+    let changed = if body.status.value().is_some_and(|status| status == "Accepted") {
+        let acceptance = Acceptance { user_id: &person.user_id, proof: Proof::Invitee };
+        end::accept(app, found, acceptance, clock).await?
+    } else {
+        end::revoke(app, found, clock).await?
+    };
+    Ok(json_response(StatusCode::OK, &changed.entity(clock.now)))
+}
+
+/// The organization of an invitation, as a person sees it.
+#[derive(Debug, Serialize)]
+struct NamedOrganization<'a> {
+    id: &'a str,
+    name: &'a str,
+}
+
+/// The body with its field, valid or not.
+#[derive(Debug, Validate)]
+#[garde(context(Config))]
+struct OwnStatusBody {
+    #[garde(required, custom(typed), custom(either("Accepted", "Revoked")))]
+    status: Field<String>,
+}
