@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    demo, issuer,
+    demo,
+    issuer::{self, Holder},
     stack::{ACCESS_KEY, REGION},
 };
 use crate::{
@@ -92,5 +93,5 @@ pub(crate) fn curl(gateway: &str, now: Timestamp) -> String {
 
 fn token(now: Timestamp) -> String {
     let tenant = TenantId::parse(demo::TENANT).expect("the demo's tenants have valid names");
-    issuer::token(&tenant, CLIENT, "all", now, LIFETIME_SECONDS)
+    issuer::token(&tenant, Holder::Client { id: CLIENT, scope: "all" }, now, LIFETIME_SECONDS)
 }

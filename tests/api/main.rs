@@ -14,6 +14,7 @@ mod changes;
 mod common;
 mod concurrency;
 mod connector;
+mod cors;
 mod create;
 mod create_bodies;
 mod delete;
@@ -56,6 +57,7 @@ mod proxy;
 mod races;
 mod relay;
 mod second_opinion;
+mod sign_in;
 #[cfg(feature = "cli")]
 mod standing;
 mod status;
