@@ -4,6 +4,7 @@ import { settings } from './settings.js';
 import { signIn, timeout, tokenOfIssuer } from './sign-in.js';
 
 let token;
+let invitations = [];
 const content = document.querySelector('#content');
 const message = document.querySelector('#message');
 
@@ -27,6 +28,9 @@ function say(...parts) {
   message.focus();
 }
 
+/** The API does not take the person's token. */
+class SignInAgain extends Error {}
+
 /** Runs an action. Until it has ended, the page takes no other. */
 async function run(action) {
   content.inert = true;
@@ -34,12 +38,15 @@ async function run(action) {
     await action();
   } catch (error) {
     console.error(error);
-    say('Something went wrong. Try again in a few minutes.');
+    const isSignedOut = error instanceof SignInAgain;
+    if (isSignedOut || !content.hasChildNodes()) askForSignIn(isSignedOut ? { prompt: 'login' } : {});
+    say(isSignedOut ? error.message : 'Something went wrong. Try again in a few minutes.');
   } finally {
     content.inert = false;
   }
 }
 
+/** Calls the API. The response is a success, or says that the invitation is not one of the person's pending ones. */
 async function call(path = '', method = 'GET', body = undefined) {
   const response = await fetch(`${settings.api}/api/my-account/organization-invitations${path}`, {
     method,
@@ -47,34 +54,24 @@ async function call(path = '', method = 'GET', body = undefined) {
     body: body && JSON.stringify(body),
     signal: timeout(),
   });
-  if (response.status >= 500 || response.status === 429) throw new Error(`the API answered ${response.status}`);
+  const { ok, status } = response;
+  if (status === 401) throw new SignInAgain('Your sign-in has ended.');
+  if (status === 403) throw new SignInAgain('This account cannot be used here. It needs a verified address.');
+  if (!ok && (method === 'GET' || ![404, 422].includes(status))) throw new Error(`the API answered ${status}`);
   return response;
 }
 
 /** Asks for a sign-in. Only the person's click leads to the issuer, so that a scanner of mails stays here. */
-function askForSignIn() {
+function askForSignIn(parameters) {
   token = undefined;
   const text = element('p', {}, 'Sign in with the address that received the mail to see who invites you to what.');
-  content.replaceChildren(text, button('Sign in', () => signIn()));
+  content.replaceChildren(text, button('Sign in', () => signIn(parameters)));
 }
 
 const otherAccount = () => button('Use another account', () => signIn({ prompt: 'login' }), { class: 'quiet' });
 
-async function showInvitations() {
-  const response = await call();
-  if (response.status === 401) {
-    askForSignIn();
-    return say('Your sign-in has ended.');
-  }
-  if (response.status === 403) {
-    content.replaceChildren(otherAccount());
-    return say('Your account has no verified address. Verify it, and sign in again.');
-  }
-  if (!response.ok) throw new Error(`the API answered ${response.status}`);
-  showList(await response.json());
-}
-
-function showList(invitations) {
+/** Shows the invitations, that of the mail's link first. */
+function show() {
   const linked = new URLSearchParams(location.hash.slice(1)).get('invitation');
   const isLinked = ({ id }) => id === linked;
   const sorted = [...invitations.filter(isLinked), ...invitations.filter((invitation) => !isLinked(invitation))];
@@ -108,12 +105,19 @@ async function decline(id, organization) {
 
 async function end(id, status, organization) {
   const { ok } = await call(`/${id}/status`, 'PUT', { status });
+  // Not asked for again: lists are eventually consistent.
+  invitations = invitations.filter((invitation) => invitation.id !== id);
+  if (location.hash.includes(id)) history.replaceState(null, '', location.pathname);
+  show();
   const name = element('bdi', {}, organization.name);
-  // Otherwise the list, which is asked for again, says why.
   if (!ok) say('This invitation was not pending any more.');
   else if (status === 'Revoked') say('You have declined the invitation to ', name, '.');
   else say('You are a member of ', name, '. ', element('a', { href: settings.home(organization.id) }, 'Continue'));
-  await showInvitations();
+}
+
+async function list() {
+  invitations = await (await call()).json();
+  show();
 }
 
 async function start() {
@@ -123,9 +127,9 @@ async function start() {
     console.error(error);
     say('The sign-in did not succeed.');
   }
-  return token ? showInvitations() : askForSignIn();
+  return token ? list() : askForSignIn();
 }
 
 // The link of another mail, opened in the same tab, changes the fragment only.
-addEventListener('hashchange', () => token && run(showInvitations));
+addEventListener('hashchange', () => token && run(list));
 await run(start);
