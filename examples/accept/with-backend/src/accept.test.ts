@@ -16,20 +16,31 @@ const WEEK = 7 * 86_400_000;
 
 const newId = () => randomUUID().slice(0, 8);
 
-async function put(sk: string, attributes: Record<string, string>) {
-  const item = Object.entries({ pk: 'TENANT#default', sk, ...attributes }).map(([key, value]) => [key, { S: value }]);
+async function dynamoDbCall(operation: string, input: object) {
   const response = await fetch(dynamoDb, {
     method: 'POST',
     headers: {
-      'x-amz-target': 'DynamoDB_20120810.PutItem',
+      'x-amz-target': `DynamoDB_20120810.${operation}`,
       'content-type': 'application/x-amz-json-1.0',
       // The emulator wants a signature, and does not verify it.
       authorization: 'AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
       'x-amz-date': '20260101T000000Z',
     },
-    body: JSON.stringify({ TableName: TABLE_NAME, Item: Object.fromEntries(item) }),
+    body: JSON.stringify({ TableName: TABLE_NAME, ...input }),
   });
-  assert.equal(response.status, 200, await response.text());
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  return JSON.parse(text);
+}
+
+async function put(sk: string, attributes: Record<string, string>) {
+  const item = Object.entries({ pk: 'TENANT#default', sk, ...attributes }).map(([key, value]) => [key, { S: value }]);
+  await dynamoDbCall('PutItem', { Item: Object.fromEntries(item) });
+}
+
+async function isMember(organizationId: string, userId: string): Promise<boolean> {
+  const key = { pk: { S: 'TENANT#default' }, sk: { S: `MEMBER#${organizationId}#${userId}` } };
+  return (await dynamoDbCall('GetItem', { Key: key, ConsistentRead: true })).Item !== undefined;
 }
 
 async function api(method: string, path = '', body?: object) {
@@ -160,8 +171,9 @@ for (const CLIENT of ['fetch', 'logto']) {
     });
 
     test('the button makes the member and leads into the application, although another address was invited', async () => {
-      const { id, organizationId } = await invite();
+      const { id, organizationId, invitee } = await invite();
       const token = await open(id);
+      assert.equal(await isMember(organizationId, 'ada'), false);
       const { text } = await see(id, [ada, token]);
       assert.match(text, PENDING);
       assert.ok(text.includes('ada@example.com'));
@@ -169,9 +181,9 @@ for (const CLIENT of ['fetch', 'logto']) {
       assert.deepEqual([status, headers.get('location')], [303, `/organizations/${organizationId}`]);
       const accepted = await get(id);
       assert.deepEqual([accepted.status, accepted.acceptedUserId], ['Accepted', 'ada']);
-      const again = { invitee: 'ada@example.com', organizationId, expiresAt: Date.now() + WEEK };
-      const refusal = await api('POST', '', again);
-      assert.deepEqual([refusal.status, refusal.body.code], [422, 'request.invalid_input'], 'Ada is not a member');
+      assert.ok(await isMember(organizationId, 'ada'));
+      const refusal = await api('POST', '', { invitee, organizationId, expiresAt: Date.now() + WEEK });
+      assert.deepEqual([refusal.status, refusal.body.code], [422, 'request.invalid_input'], 'the address is not a member');
     });
 
     test('of two clicks at once both lead into the application', async () => {
