@@ -14,6 +14,7 @@ export const html = (parts: TemplateStringsArray, ...values: (string | Html | Ht
 const STYLE = new Html(`
 :root { color-scheme: light dark }
 body { max-width: 34rem; margin: auto; padding: 2rem 1.25rem; font: 1.125rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
+body { background: Canvas; color: CanvasText }
 button { padding: .75rem 1.25rem; font: inherit }
 `);
 const styleHash = createHash('sha256').update(STYLE.text).digest('base64');
@@ -21,7 +22,8 @@ const styleHash = createHash('sha256').update(STYLE.text).digest('base64');
 /** The headers of every page. */
 export const HEADERS = {
   'cache-control': 'no-store',
-  'content-security-policy': `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; frame-ancestors 'none'`,
+  'content-security-policy':
+    `default-src 'none'; style-src 'sha256-${styleHash}'; img-src data:; base-uri 'none'; frame-ancestors 'none'`,
   // Not `no-referrer`, with which browsers would hide the origin of the form's POST.
   'referrer-policy': 'same-origin',
   'x-content-type-options': 'nosniff',
