@@ -157,6 +157,54 @@ const tests = {
     return page;
   },
 
+  async 'browser-only: the link of another mail, opened in the same tab, is the first'() {
+    const invitee = newPerson();
+    const { id } = await invite(invitee, LINK);
+    await invite(invitee, false, { organizationId: await newOrganization('Analytical Engines') });
+    const { page } = await arrive(browserOnly, invitee);
+    assert.deepEqual(await organizations(page), ['Analytical Engines', 'Acme Corporation']);
+    await page.goto(`${browserOnly}/#invitation=${id}`);
+    await page.locator('article').first().filter({ hasText: 'Acme Corporation' }).waitFor();
+    return page;
+  },
+
+  async 'browser-only: without a connection nothing happens, and the person can try again'() {
+    const invitee = newPerson();
+    const { id } = await invite(invitee, LINK);
+    const { page } = await arrive(await linkOf(invitee), invitee);
+    const accept = card(page, 'Acme Corporation').getByRole('button', { name: 'Accept' });
+    await page.context().setOffline(true);
+    await accept.click();
+    await told(page, 'Something went wrong. Try again in a few minutes.');
+    expectErrors(page, /ERR_INTERNET_DISCONNECTED|Failed to fetch/);
+    await page.context().setOffline(false);
+    assert.equal((await get(id)).status, 'Pending');
+    await accept.click();
+    await told(page, 'You are a member of Acme Corporation.');
+    return page;
+  },
+
+  async 'browser-only: whoever has no valid token, or no verified address, signs in again'() {
+    for (const [token, text, status] of [
+      ['none', 'Your sign-in has ended.', 401],
+      // That of a program.
+      [process.env.ACCESS_TOKEN, 'This account cannot be used here. It needs a verified address.', 403],
+    ]) {
+      const invitee = newPerson();
+      const { id } = await invite(invitee, LINK);
+      const { page } = await arrive(await linkOf(invitee), invitee);
+      await page.route(`**${MY_INVITATIONS}/**`, (route, request) =>
+        route.continue({ headers: { ...request.headers(), authorization: `Bearer ${token}` } }));
+      await card(page, 'Acme Corporation').getByRole('button', { name: 'Accept' }).click();
+      await told(page, text);
+      expectErrors(page, new RegExp(`status of ${status}|${text}`));
+      assert.equal((await get(id)).status, 'Pending');
+      await signIn(page, invitee);
+      await card(page, 'Acme Corporation').waitFor();
+      await page.context().close();
+    }
+  },
+
   async 'browser-only: an answer of the issuer that this browser did not ask for is refused'() {
     const page = await open();
     for (const answer of ['code=any&state=any', 'error=access_denied&state=any']) {
