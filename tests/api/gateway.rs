@@ -62,6 +62,12 @@ impl Gateway {
         self.token(&CREDENTIALS).await["access_token"].as_str().unwrap().to_owned()
     }
 
+    /// A token of the tenant of this resource.
+    pub async fn token_of(&self, resource: &str) -> String {
+        let token = self.token(&[CREDENTIALS.as_slice(), &[("resource", resource)]].concat()).await;
+        token["access_token"].as_str().unwrap().to_owned()
+    }
+
     /// Writes so many invitations of the tenant `default` into the table, a millisecond apart.
     async fn write_invitations(&self, number: i64) {
         let invitation = |n| rows::pending_invitation(&format!("n{n}@example.com"), NOW + n);

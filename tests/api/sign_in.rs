@@ -2,9 +2,12 @@
 
 use organization_invitations::local::stack::StackOptions;
 use reqwest::{Client, Response, StatusCode, redirect::Policy};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::gateway::Gateway;
+use crate::{
+    gateway::Gateway,
+    helpers::{body, with},
+};
 
 const REDIRECT: &str = "http://localhost:5173/callback";
 // Of RFC 7636, appendix B.
@@ -29,7 +32,7 @@ struct Browser {
 
 impl Browser {
     async fn start() -> Self {
-        let gateway = Gateway::start_with_settings(StackOptions::default(), &[]).await;
+        let gateway = Gateway::start_with_settings(StackOptions::default(), &[("SELF_SERVICE", "on")]).await;
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
         let url = format!("{}/oidc/.well-known/openid-configuration", gateway.url);
         let metadata = client.get(url).send().await.unwrap().json().await.unwrap();
@@ -104,6 +107,32 @@ async fn a_person_signs_in_and_the_page_gets_their_token() {
     let list = browser.client.get(format!("{}/api/organization-invitations", browser.gateway.url));
     let response = list.bearer_auth(granted["access_token"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::FORBIDDEN, "a person's token has none of the API's scopes");
+}
+
+#[tokio::test]
+async fn a_person_who_has_signed_in_accepts_their_own_invitation_and_is_a_member() {
+    let browser = Browser::start().await;
+    let url = &browser.gateway.url;
+    let management = browser.gateway.token_of("https://no-mail.logto.app/api").await;
+    let invitation = with(body("grace@example.com"), json!({ "inviterId": null }));
+    let create = browser.client.post(format!("{url}/api/organization-invitations")).bearer_auth(&management);
+    let created: Value = create.json(&invitation).send().await.unwrap().json().await.unwrap();
+    let own = format!("{url}/api/my-account/organization-invitations");
+    let accept = |token: &Value| {
+        let request = browser.client.put(format!("{own}/{}/status", created["id"].as_str().unwrap()));
+        request.bearer_auth(token.as_str().unwrap()).json(&json!({ "status": "Accepted" })).send()
+    };
+    let (_, other) = browser.redeem(&browser.code("alan@example.com").await, VERIFIER).await;
+    assert_eq!(accept(&other["access_token"]).await.unwrap().status(), StatusCode::NOT_FOUND, "another person");
+    let (_, granted) = browser.redeem(&browser.code("Grace@Example.com").await, VERIFIER).await;
+    let list = browser.client.get(&own).bearer_auth(granted["access_token"].as_str().unwrap());
+    let list: Value = list.send().await.unwrap().json().await.unwrap();
+    assert_eq!((&list[0]["id"], list.as_array().unwrap().len()), (&created["id"], 1));
+    let accepted = accept(&granted["access_token"]).await.unwrap();
+    assert_eq!(accepted.status(), StatusCode::OK);
+    let accepted: Value = accepted.json().await.unwrap();
+    assert_eq!(accepted["status"], "Accepted");
+    assert!(accepted["acceptedUserId"].as_str().unwrap().starts_with("grace"), "{accepted}");
 }
 
 #[tokio::test]
