@@ -11,9 +11,25 @@ use super::{
 /// The invitee of the invitation that [`Operation::call`] is about: the demo's user `ada`.
 pub const INVITEE: &str = "ada@example.com";
 
-/// An operation, once for each way of using it in which it makes other calls of AWS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Operation {
+/// The enum, its variants by their own names, and the list of all.
+macro_rules! operations {
+    ($($operation:ident),* $(,)?) => {
+        /// An operation, once for each way of using it in which it makes other calls of AWS.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Operation {
+            $($operation),*
+        }
+
+        use Operation::{$($operation),*};
+
+        impl Operation {
+            /// `operations.rs` compares it with `openapi.yaml`.
+            pub const ALL: [Self; [$($operation),*].len()] = [$($operation),*];
+        }
+    };
+}
+
+operations! {
     Create,
     CreateWithKey,
     CreateWithMail,
@@ -29,29 +45,7 @@ pub enum Operation {
     Delete,
 }
 
-use Operation::{
-    Accept, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey, Delete, Get, GetWithDelivery,
-    List, Message, Revoke,
-};
-
 impl Operation {
-    /// `operations.rs` compares it with `openapi.yaml`.
-    pub const ALL: [Self; 13] = [
-        Create,
-        CreateWithKey,
-        CreateWithMail,
-        CreateWithMailAndKey,
-        Bulk,
-        List,
-        Get,
-        GetWithDelivery,
-        Change,
-        Message,
-        Accept,
-        Revoke,
-        Delete,
-    ];
-
     /// A request that succeeds where `id` is a pending invitation of [`INVITEE`], and nobody else is invited.
     pub fn call(self, id: &str) -> Call {
         const ANOTHER: &str = "grace@example.com";
