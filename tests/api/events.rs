@@ -289,7 +289,7 @@ fn judge(row: &Row, answer: &Answer, sent: usize) -> Result<(), String> {
     }
 }
 
-/// One created, one mailed, and two that are refused.
+/// One created, one mailed, and two client errors.
 fn judge_results(text: &str) -> Result<(), String> {
     #[derive(serde::Deserialize)]
     struct Results<'a> {

@@ -14,9 +14,25 @@ pub const INVITEE: &str = "ada@example.com";
 /// The token in the link of its message, where it has one.
 pub const TOKEN: &str = "dG9rZW4gdG9rZW4gdG9rZW4gdG9rZW4gdG9rZW4gdG9";
 
-/// An operation, once for each way of using it in which it makes other calls of AWS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Operation {
+/// The enum, its variants by their own names, and the list of all.
+macro_rules! operations {
+    ($($operation:ident),* $(,)?) => {
+        /// An operation, once for each way of using it in which it makes other calls of AWS.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Operation {
+            $($operation),*
+        }
+
+        use Operation::{$($operation),*};
+
+        impl Operation {
+            /// `operations.rs` compares it with `openapi.yaml`.
+            pub const ALL: [Self; [$($operation),*].len()] = [$($operation),*];
+        }
+    };
+}
+
+operations! {
     Create,
     CreateWithKey,
     CreateWithMail,
@@ -36,33 +52,7 @@ pub enum Operation {
     AcceptOwn,
 }
 
-use Operation::{
-    Accept, AcceptByToken, AcceptOwn, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey,
-    Delete, Get, GetWithDelivery, List, ListOwn, Message, Revoke, VerifyToken,
-};
-
 impl Operation {
-    /// `operations.rs` compares it with `openapi.yaml`.
-    pub const ALL: [Self; 17] = [
-        Create,
-        CreateWithKey,
-        CreateWithMail,
-        CreateWithMailAndKey,
-        Bulk,
-        List,
-        Get,
-        GetWithDelivery,
-        Change,
-        Message,
-        VerifyToken,
-        Accept,
-        AcceptByToken,
-        Revoke,
-        Delete,
-        ListOwn,
-        AcceptOwn,
-    ];
-
     /// A request that succeeds where `id` is a pending invitation of [`INVITEE`] whose message holds [`TOKEN`], and nobody
     /// else is invited.
     pub fn call(self, id: &str) -> Call {

@@ -8,8 +8,11 @@ use organization_invitations::{
 };
 use serde_json::{Value, json};
 
-use super::{Changes, an_hour_ago, kind};
-use crate::helpers::{BUDGET, Call, FAR_FUTURE, TestApp, body, body_with_mail, tenant, with};
+use crate::helpers::{
+    BUDGET, Call, FAR_FUTURE, TestApp, body, body_with_mail,
+    changes::{Changes, an_hour_ago, kind},
+    tenant, with,
+};
 
 const ADDRESS: &str = "ada@example.com";
 
@@ -83,7 +86,7 @@ const ROWS: &[Row] = &[
     row(&[Invite, Edit], &[CREATED, (0, "Updated", None)], "edited while pending"),
     row(&[Invite, Touch], &[CREATED], "nothing that a caller sees"),
     row(&[Invite, Accept, Touch], &[CREATED, ACCEPTED], "nor of an ended one"),
-    row(&[Invite, InviteInVain], &[CREATED], "a refused create"),
+    row(&[Invite, InviteInVain], &[CREATED], "a create that conflicts"),
     row(&[InviteInVain], &[CREATED, (0, "Deleted", Some("Pending"))], "rolled back"),
 
     row(&[Invite, Expire], &[CREATED], "time alone changes no row"),
