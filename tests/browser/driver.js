@@ -23,7 +23,7 @@ export const LOOKS = [['light', DESKTOP], ['dark', DESKTOP], ['light', PHONE]];
 export const open = async (browser, origins, options) => {
   const context = await browser.newContext({ baseURL: origins[0], locale: 'en-GB', ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   page.problems = [];
   page.on('pageerror', (error) => page.problems.push(String(error)));
   page.on('console', (message) => {
