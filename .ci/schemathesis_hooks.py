@@ -1,6 +1,7 @@
 """The hooks of .ci/openapi for schemathesis: requests that pass the first checks, a person's token where people call, and a
 stricter check of client errors."""
 
+import functools
 import itertools
 import json
 import os
@@ -15,8 +16,8 @@ from schemathesis.generation.meta import TestPhase
 FUTURE = 4_102_444_800_000
 LINK = "https://app.example.com/invitations/{invitationId}#token={invitationToken}"
 numbers = itertools.count()
-# The invitations whose message holds a token.
-mailed = set()
+# The invitations whose message holds a token, oldest first.
+mailed = []
 
 
 class PersonAuth:
@@ -57,25 +58,30 @@ def map_body(context, body):
 def after_call(context, case, response):
     if case.operation.definition.raw["operationId"] == "createOrganizationInvitation" and response.status_code == 201:
         if isinstance(case.body, dict) and (case.body.get("messagePayload") or {}).get("link") == LINK:
-            mailed.add(response.json()["id"])
+            mailed.append(response.json()["id"])
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Presents the token of the mail, and names an invitation of the person's, where there is one. Uses no key twice in a
-    sequence of calls: a replayed create names an invitation that may have been deleted since."""
+    """Names the latest invitation with a token and presents that, and an invitation of the person's, where there is one.
+    Uses no key twice in a sequence of calls: a replayed create names an invitation that may have been deleted since."""
     operation, parameters = case.operation.definition.raw["operationId"], case.path_parameters or {}
     key = (case.headers or {}).get("Idempotency-Key", "")
     if case.meta is not None and case.meta.phase.name == TestPhase.STATEFUL and re.fullmatch("[!-~]{1,240}", key):
         case.headers["Idempotency-Key"] = f"{key}{next(numbers)}"
-    if operation == "verifyOrganizationInvitationToken" and parameters.get("id") in mailed:
+    if not re.fullmatch("[0-9a-z]{21}", str(parameters.get("id"))):
+        return
+    base_url = case.operation.base_url
+    if operation == "verifyOrganizationInvitationToken" and mailed:
         if isinstance(case.body, dict) and isinstance(case.body.get("token"), str):
-            case.body = {**case.body, "token": mailed_token(case.operation.base_url, parameters["id"])}
-    if operation == "setMyOrganizationInvitationStatus" and re.fullmatch("[0-9a-z]{21}", str(parameters.get("id"))):
-        own = read(f"{case.operation.base_url}/api/my-account/organization-invitations")
+            case.path_parameters = {"id": mailed[-1]}
+            case.body = {**case.body, "token": mailed_token(base_url, mailed[-1])}
+    if operation == "setMyOrganizationInvitationStatus":
+        own = read(f"{base_url}/api/my-account/organization-invitations")
         case.path_parameters = {"id": own[0]["id"]} if own else parameters
 
 
+@functools.cache
 def mailed_token(base_url, invitation):
     texts = [mail["text"] for mail in read(f"{base_url}/inbox.json") if mail["tags"]["invitation"] == invitation]
     return re.search(r"#token=([\w-]{43})", texts[0])[1]
