@@ -184,23 +184,26 @@ const tests = {
     return page;
   },
 
-  async 'browser-only: whoever has no valid token, or no verified address, signs in again'() {
-    for (const [token, text, status] of [
-      ['none', 'Your sign-in has ended.', 401],
-      // That of a program.
-      [process.env.ACCESS_TOKEN, 'This account cannot be used here. It needs a verified address.', 403],
+  async 'browser-only: whose sign-in has ended, or has no verified address, signs in again'() {
+    const [ended, unverified] = ['Your sign-in has ended.', 'This account cannot be used here. It needs a verified address.'];
+    for (const [text, arrange] of [
+      [ended, (page) => page.clock.setFixedTime(Date.now() + 3_600_000)],
+      // The token of a program, which is 403.
+      [unverified, (page) =>
+        page.route(`**${MY_INVITATIONS}/**`, (route, request) =>
+          route.continue({ headers: { ...request.headers(), authorization: `Bearer ${process.env.ACCESS_TOKEN}` } }))],
     ]) {
       const invitee = newPerson();
       const { id } = await invite(invitee, LINK);
       const { page } = await arrive(await linkOf(invitee), invitee);
-      await page.route(`**${MY_INVITATIONS}/**`, (route, request) =>
-        route.continue({ headers: { ...request.headers(), authorization: `Bearer ${token}` } }));
+      await arrange(page);
       await card(page, 'Acme Corporation').getByRole('button', { name: 'Accept' }).click();
       await told(page, text);
-      expectErrors(page, new RegExp(`status of ${status}|${text}`));
+      expectErrors(page, new RegExp(`status of 403|${text}`));
       assert.equal((await get(id)).status, 'Pending');
       await signIn(page, invitee);
       await card(page, 'Acme Corporation').waitFor();
+      assert.deepEqual(page.problems, []);
       await page.context().close();
     }
   },

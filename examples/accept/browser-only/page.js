@@ -1,9 +1,9 @@
-// Shows the pending invitations of whoever signs in, and accepts or declines them, with the person's own token. The token is
-// in this variable only: after a reload, the person signs in again.
+// Shows the pending invitations of whoever signs in, and accepts or declines them, with the person's own token. The token
+// stays in memory: after a reload, the person signs in again.
 import { settings } from './settings.js';
-import { signIn, timeout, tokenOfIssuer } from './sign-in.js';
+import { sessionOfIssuer, signIn, timeout } from './sign-in.js';
 
-let token;
+let session;
 let invitations = [];
 const content = document.querySelector('#content');
 const message = document.querySelector('#message');
@@ -48,14 +48,15 @@ async function run(action) {
 
 /** Calls the API. The response is a success, or says that the invitation is not one of the person's pending ones. */
 async function call(path = '', method = 'GET', body = undefined) {
+  // API Gateway's own 401 has no headers for CORS: a page sees no status of it.
+  if (Date.now() >= session.expiresAt) throw new SignInAgain('Your sign-in has ended.');
   const response = await fetch(`${settings.api}/api/my-account/organization-invitations${path}`, {
     method,
-    headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
+    headers: { authorization: `Bearer ${session.token}`, ...(body && { 'content-type': 'application/json' }) },
     body: body && JSON.stringify(body),
     signal: timeout(),
   });
   const { ok, status } = response;
-  if (status === 401) throw new SignInAgain('Your sign-in has ended.');
   if (status === 403) throw new SignInAgain('This account cannot be used here. It needs a verified address.');
   if (!ok && (method === 'GET' || ![404, 422].includes(status))) throw new Error(`the API answered ${status}`);
   return response;
@@ -63,7 +64,7 @@ async function call(path = '', method = 'GET', body = undefined) {
 
 /** Asks for a sign-in. Only the person's click leads to the issuer, so that a scanner of mails stays here. */
 function askForSignIn(parameters) {
-  token = undefined;
+  session = undefined;
   const text = element('p', {}, 'Sign in with the address that received the mail to see who invites you to what.');
   content.replaceChildren(text, button('Sign in', () => signIn(parameters)));
 }
@@ -122,14 +123,14 @@ async function list() {
 
 async function start() {
   try {
-    token = await tokenOfIssuer();
+    session = await sessionOfIssuer();
   } catch (error) {
     console.error(error);
     say('The sign-in did not succeed.');
   }
-  return token ? list() : askForSignIn();
+  return session ? list() : askForSignIn();
 }
 
 // The link of another mail, opened in the same tab, changes the fragment only.
-addEventListener('hashchange', () => token && run(list));
+addEventListener('hashchange', () => session && run(list));
 await run(start);

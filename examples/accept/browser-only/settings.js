@@ -5,8 +5,6 @@ export const settings = {
   clientId: 'accept-browser-only',
   // For both endpoints of the issuer, so that the token is one for the API. Auth0 has `audience` in place of `resource`.
   parameters: { scope: 'openid email', resource: 'https://default.logto.app/api' },
-  // The token that has the address: `access_token`, or `id_token`.
-  token: 'access_token',
   // The address at which a new member of the organization begins.
   home: (organizationId) => `https://app.example.com/organizations/${encodeURIComponent(organizationId)}`,
 };

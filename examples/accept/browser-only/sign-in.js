@@ -35,8 +35,8 @@ export async function signIn(parameters = {}) {
   location.assign(url);
 }
 
-/** Returns the token if the issuer has led to this page; `undefined` if it has not. Throws if the sign-in fails. */
-export async function tokenOfIssuer() {
+/** If the issuer has led to this page, returns the token and its end, in ms. Throws if the sign-in fails. */
+export async function sessionOfIssuer() {
   const answer = new URLSearchParams(location.search);
   if (!answer.has('state')) return undefined;
   const { state, verifier, fragment = '' } = JSON.parse(sessionStorage.getItem(ATTEMPT) ?? '{}');
@@ -46,6 +46,7 @@ export async function tokenOfIssuer() {
   if (answer.get('state') !== state) throw new Error('the answer is for another sign-in');
   if (!answer.has('code')) throw new Error(`the issuer answered ${answer.get('error')}`);
   const grant = { ...CLIENT, grant_type: 'authorization_code', code: answer.get('code'), code_verifier: verifier };
-  const tokens = await json((await discover()).token_endpoint, { method: 'POST', body: new URLSearchParams(grant) });
-  return tokens[settings.token];
+  const { token_endpoint: url } = await discover();
+  const { access_token: token, expires_in: seconds = 300 } = await json(url, { method: 'POST', body: new URLSearchParams(grant) });
+  return { token, expiresAt: Date.now() + seconds * 1000 };
 }
