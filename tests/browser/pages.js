@@ -2,6 +2,7 @@
 // desktop and on a phone. Starts with an empty inbox, at the address that is given.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import axe from 'axe-core';
 import { baseUrl, inbox, invite, launch, setStatus } from './driver.js';
 
@@ -29,6 +30,19 @@ const open = async (options) => {
   });
   return page;
 };
+
+// An application of another origin, and the sign-in page on the way to it.
+const application = createServer((_, response) => response.end('<!doctype html><link rel="icon" href="data:,">Welcome'));
+await new Promise((resolve) => application.listen(0, '127.0.0.1', resolve));
+const origin = `http://127.0.0.1:${application.address().port}`;
+const signIn = `/oidc/auth?${new URLSearchParams({
+  response_type: 'code',
+  client_id: 'acme',
+  redirect_uri: `${origin}/callback`,
+  state: 's 1',
+  code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+  code_challenge_method: 'S256',
+})}`;
 
 // The text of an element that is there once.
 const text = (page, selector) => page.locator(selector).textContent();
@@ -138,6 +152,28 @@ const tests = {
     return page;
   },
 
+  async 'a person signs in, with and without scripts, and comes to another origin with a code'() {
+    for (const javaScriptEnabled of [true, false]) {
+      const page = await open({ viewport: PHONE, javaScriptEnabled });
+      await page.goto(signIn);
+      const field = page.getByLabel('Email address');
+      assert.ok(await field.evaluate((element) => element === document.activeElement), 'it has the focus');
+      await field.fill('grace@example');
+      await page.keyboard.press('Enter');
+      assert.match(await page.getByRole('alert').textContent(), /not an email address/);
+      assert.equal(await field.inputValue(), 'grace@example');
+      await field.fill('grace@example.com');
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.waitForURL(`${origin}/callback?**`);
+      const parameters = new URL(page.url()).searchParams;
+      assert.match(parameters.get('code'), /^[\w-]{43}$/);
+      assert.equal(parameters.get('state'), 's 1');
+      // The one request to another place is this.
+      assert.deepEqual(page.problems, [`a request to ${page.url()}`]);
+      await page.context().close();
+    }
+  },
+
   async 'axe finds nothing, and no page is wider than its window'() {
     const [mail] = await inbox();
     const revoked = await invite('linus@example.com', false);
@@ -152,6 +188,8 @@ const tests = {
       '/inbox/unknown',
       ...['html', 'text', 'headers', 'source'].map((part) => `/inbox/${mail.id}#${part}`),
       '/docs',
+      signIn,
+      '/oidc/auth?client_id=acme',
     ];
     for (const [colorScheme, viewport] of [['light', DESKTOP], ['dark', DESKTOP], ['light', PHONE]]) {
       const page = await open({ colorScheme, viewport });
@@ -229,4 +267,5 @@ try {
   }
 } finally {
   await browser.close();
+  application.close();
 }
