@@ -16,7 +16,6 @@ use crate::{
     helpers::{Call, FAR_FUTURE, TestApp, body, body_with_mail, connector, connector_with, inline, with},
     proxy::Asked,
 };
-use organization_invitations::domain::directory::EmailConnector;
 
 /// The costs of a request, in read and write request units.
 #[derive(Debug)]
@@ -53,7 +52,7 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
     let app = TestApp::start_behind_proxy(&[]).await;
     app.set_connector(&connector_with(inline("s", &"x".repeat(100 * 1024), "t"))).await;
     let (large, _) = measure(&app, Call::create(&body_with_mail("first@example.com")), 201).await;
-    app.set_connector(&EmailConnector { allow_token_in_any_link: true, ..connector() }).await;
+    app.set_connector(&connector()).await;
     let warm = TestApp::start_behind_proxy(&[("DIRECTORY_CACHE_SECONDS", "3600")]).await;
     warm.invite(&body_with_mail("first@example.com")).await;
     let ids = [app.invite(&body("ada@example.com")).await, app.invite(&body("bob@example.com")).await];
@@ -94,7 +93,7 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
         (GetWithDelivery, "get, with its delivery", &app, GetWithDelivery.call(accepted), 0),
         (Change, "change the expiry", &app, Call::change(accepted, &json!({ "expiresAt": FAR_FUTURE + 1 })), 3),
         (Change, "change the roles", &app, Call::change(accepted, &json!({ "organizationRoleIds": ["admin"] })), 3),
-        (Message, "message", &app, Message.call(accepted), 0),
+        (Message, "message", &app, Call::message(accepted, &json!({})), 0),
         (Message, "message, with a token", &app, Call::message(accepted, &link), 3),
         (Accept, "accept", &app, Accept.call(accepted), 3),
         (VerifyToken, "verify a token", &app, VerifyToken.call(&tokened), 0),
