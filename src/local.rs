@@ -9,6 +9,7 @@
 //! | [`ses`] | the SES stand-in |
 //! | [`feedback`] | its events about the mail, handed to the function |
 //! | `guard`, `relay` | the protection of the servers from browsers, and the proxy that adds it to DynamoDB |
+//! | [`cors`] | the origins whose pages may call the API |
 //! | [`demo`] | the tenants that exist from the start |
 //! | [`issuer`] | development tokens, and their verification |
 //! | [`gateway`] | HTTP request → event → handler → HTTP response |
@@ -23,6 +24,7 @@
 //! | [`banner`] | the output of `cargo dev` at its start |
 
 pub mod banner;
+pub mod cors;
 pub mod demo;
 mod direct;
 pub mod events;

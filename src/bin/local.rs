@@ -2,15 +2,17 @@
 
 use std::{num::NonZero, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use mimalloc::MiMalloc;
 use organization_invitations::{
-    domain::{ids::TenantId, timestamp::Timestamp},
+    domain::{email_address::EmailAddress, ids::TenantId, timestamp::Timestamp},
     local::{
         banner::{CLIENT, LIFETIME_SECONDS},
+        cors::Cors,
         demo,
         invoke::invoke,
-        issuer, log,
+        issuer::{self, Holder, Person},
+        log,
         serve::{self, ServeOptions, serve},
         stack::StackOptions,
     },
@@ -47,6 +49,9 @@ struct Serve {
     /// Keep DynamoDB's data in this file; mail is not kept
     #[arg(long, value_name = "FILE")]
     persist: Option<PathBuf>,
+    /// The origins, separated by commas, whose pages may call the API, such as http://localhost:5173
+    #[arg(long, value_name = "ORIGINS", env = "CORS_ORIGINS", default_value = "", value_parser = Cors::parse)]
+    cors_origins: Cors,
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,6 +69,12 @@ enum Command {
         /// The scopes of the token, separated by spaces
         #[arg(long, default_value = "all")]
         scope: String,
+        /// Print a person's token instead, without scopes: this verified email address
+        #[arg(long, value_name = "ADDRESS", value_parser = address, conflicts_with = "scope")]
+        person: Option<EmailAddress>,
+        /// The user id of the person [default: derived from the address]
+        #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new(), requires = "person")]
+        sub: Option<String>,
     },
 }
 
@@ -94,8 +105,11 @@ async fn run(cli: Cli) -> Result<(), String> {
             print!("{shown}");
             Ok(())
         }
-        Some(Command::Token { tenant, scope }) => {
-            println!("{}", issuer::token(&tenant, CLIENT, &scope, Timestamp::now(), LIFETIME_SECONDS));
+        Some(Command::Token { tenant, scope, person, sub }) => {
+            let person = person.map(|email| Person::new(email, sub));
+            let client = Holder::Client { id: CLIENT, scope: &scope };
+            let holder = person.as_ref().map_or(client, Holder::Person);
+            println!("{}", issuer::token(&tenant, holder, Timestamp::now(), LIFETIME_SECONDS));
             Ok(())
         }
     }
@@ -103,12 +117,20 @@ async fn run(cli: Cli) -> Result<(), String> {
 
 impl From<Serve> for ServeOptions {
     fn from(options: Serve) -> Self {
-        let Serve { port, dynamodb_port, ses_port, persist } = options;
-        Self { port, stack: StackOptions { persist, dynamodb_port, ses_port, guards_dynamodb: true, has_stream: true } }
+        let Serve { port, dynamodb_port, ses_port, persist, cors_origins: cors } = options;
+        Self {
+            port,
+            cors,
+            stack: StackOptions { persist, dynamodb_port, ses_port, guards_dynamodb: true, has_stream: true },
+        }
     }
 }
 
 fn tenant(text: &str) -> Result<TenantId, String> {
     TenantId::parse(text)
         .ok_or_else(|| "a tenant's name has up to 64 letters, digits, underscores and hyphens".to_owned())
+}
+
+fn address(text: &str) -> Result<EmailAddress, String> {
+    EmailAddress::parse(text).map_err(|_| "this is not an email address".to_owned())
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    demo, issuer,
+    demo,
+    issuer::{self, Holder},
     stack::{ACCESS_KEY, REGION},
 };
 use crate::{
@@ -56,7 +57,8 @@ pub(crate) fn banner(addresses: &Addresses, now: Timestamp, color: bool) -> Stri
 
 {curl}
 
-  {bold}The token{plain} of that line {dim}(seven days; another: cargo dev token --tenant T --scope S){plain}
+  {bold}The token{plain} of that line {dim}(seven days; another: cargo dev token --tenant T --scope S,
+  a person's own: cargo dev token --person ADDRESS){plain}
 
 export TOKEN={token}
 
@@ -92,5 +94,5 @@ pub(crate) fn curl(gateway: &str, now: Timestamp) -> String {
 
 fn token(now: Timestamp) -> String {
     let tenant = TenantId::parse(demo::TENANT).expect("the demo's tenants have valid names");
-    issuer::token(&tenant, CLIENT, "all", now, LIFETIME_SECONDS)
+    issuer::token(&tenant, Holder::Client { id: CLIENT, scope: "all" }, now, LIFETIME_SECONDS)
 }

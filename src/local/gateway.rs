@@ -1,7 +1,7 @@
 //! The HTTP API in front of the function: HTTP request → event → handler → HTTP response.
 //!
 //! It behaves like API Gateway with an HTTP API, payload format 2.0, a `$default` route and a JWT authorizer, so that
-//! the function sees no difference.
+//! the function sees no difference. With origins for CORS it also has a route `OPTIONS /{proxy+}` without the authorizer.
 
 mod event;
 
@@ -11,13 +11,17 @@ use axum::{
     Json, Router,
     body::{Body, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use super::issuer::{self, Claims};
+use self::event::Received;
+use super::{
+    cors::Cors,
+    issuer::{self, Claims},
+};
 use crate::{app::App, clock::RequestClock, domain::timestamp::Timestamp, http};
 
 /// API Gateway's limit of a request body, in bytes.
@@ -25,14 +29,26 @@ const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// The time that API Gateway waits for a response.
 const PATIENCE: Duration = Duration::from_secs(29);
 
-/// Routes requests to `pages`, and all others to the function.
-pub(crate) fn router(app: Arc<App>, pages: Router) -> Router {
-    Router::new().merge(pages.with_state(())).fallback(forward).with_state(app)
+/// The function, and the origins whose pages may call it.
+#[derive(Clone)]
+struct Api {
+    app: Arc<App>,
+    cors: Cors,
 }
 
-async fn forward(State(app): State<Arc<App>>, request: Request) -> Response {
+/// Routes requests to `pages`, and all others to the function.
+pub(crate) fn router(app: Arc<App>, cors: Cors, pages: Router) -> Router {
+    Router::new().merge(pages.with_state(())).fallback(forward).with_state(Api { app, cors })
+}
+
+async fn forward(State(Api { app, cors }): State<Api>, request: Request) -> Response {
     let now = Timestamp::now();
-    let claims = match authorize(request.headers(), now) {
+    if let Some(response) = cors.preflight(request.method(), request.headers()) {
+        return response;
+    }
+    let has_authorizer = !(cors.is_on() && is_of_options_route(&request));
+    let claims = has_authorizer.then(|| authorize(request.headers(), now)).transpose();
+    let claims = match claims {
         Ok(claims) => claims,
         Err(challenge) => return unauthorized(&challenge),
     };
@@ -41,14 +57,21 @@ async fn forward(State(app): State<Arc<App>>, request: Request) -> Response {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
     let request_id = request_id(now);
-    let event = event::event(&parts, &body, &claims, &request_id, now);
+    let received = Received { parts: &parts, body: &body, claims: claims.as_ref(), id: &request_id, at: now };
+    let event = event::event(&received);
     let output = http::handle(&app, &event.to_string(), RequestClock::with_budget(PATIENCE)).await;
     let output = serde_json::to_value(&output).ok().as_ref().and_then(response);
     let mut response = output.unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"));
     if let Ok(id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert("apigw-requestid", id);
     }
+    cors.apply(&parts.headers, &mut response);
     response
+}
+
+/// Returns `true` for requests of the route `OPTIONS /{proxy+}`, which the template adds to an API with CORS.
+fn is_of_options_route(request: &Request) -> bool {
+    request.method() == Method::OPTIONS && request.uri().path() != "/"
 }
 
 /// The claims of the bearer token, or the challenge of the 401 response.

@@ -3,7 +3,7 @@
 //! The servers listen on the loopback interface, which a browser on the same machine can reach for every page that it
 //! shows. A page whose host name resolves to 127.0.0.1 (DNS rebinding) could read responses; its requests carry that
 //! host name. A page of another origin cannot read responses but can send requests; they carry that origin. The guard
-//! rejects both.
+//! rejects both, except for pages of the origins with CORS at the paths that CORS is for.
 
 use axum::{
     Json, Router,
@@ -13,6 +13,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+
+use super::cors::Cors;
 
 /// The host names that a server accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +29,17 @@ pub(super) enum Names {
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 const CONTAINERS: &str = "host.docker.internal";
 
-/// Adds the guard to `router`: it accepts requests to `names` from programs and from pages of this machine.
-pub(super) fn guarded(router: Router, names: Names) -> Router {
-    router.layer(from_fn_with_state(names, check))
+/// The paths that pages of origins with CORS may call. Only pages of this machine may use the inbox and the others.
+const CORS_PATHS: [&str; 2] = ["/api/", "/oidc/"];
+
+/// Adds the guard to `router`: it accepts requests to `names` from programs, from pages of this machine and, where CORS
+/// is for, of the origins of `cors`.
+pub(super) fn guarded(router: Router, names: Names, cors: &Cors) -> Router {
+    router.layer(from_fn_with_state((names, cors.clone()), check))
 }
 
-async fn check(State(names): State<Names>, request: Request, next: Next) -> Response {
-    match rejection(request.uri(), request.headers(), names) {
+async fn check(State((names, cors)): State<(Names, Cors)>, request: Request, next: Next) -> Response {
+    match rejection(request.uri(), request.headers(), names, &cors) {
         None => next.run(request).await,
         Some((status, message)) => rejected(status, message),
     }
@@ -43,7 +49,7 @@ fn rejected(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({ "message": message }))).into_response()
 }
 
-fn rejection(uri: &Uri, headers: &HeaderMap, names: Names) -> Option<(StatusCode, &'static str)> {
+fn rejection(uri: &Uri, headers: &HeaderMap, names: Names, cors: &Cors) -> Option<(StatusCode, &'static str)> {
     let is_ours = |authority: &Authority| {
         let is_container = names == Names::LoopbackAndContainers && authority.host().eq_ignore_ascii_case(CONTAINERS);
         is_container || is_loopback(authority)
@@ -58,7 +64,9 @@ fn rejection(uri: &Uri, headers: &HeaderMap, names: Names) -> Option<(StatusCode
         let message = "This server is for its own machine: call it by the host name localhost, 127.0.0.1 or [::1].";
         return Some((StatusCode::MISDIRECTED_REQUEST, message));
     }
-    if !headers.get_all(header::ORIGIN).iter().all(|origin| is_local_origin(origin.as_bytes())) {
+    let has_cors = CORS_PATHS.iter().any(|path| uri.path().starts_with(path));
+    let is_accepted = |origin: &[u8]| is_local_origin(origin) || (has_cors && cors.lists(origin));
+    if !headers.get_all(header::ORIGIN).iter().all(|origin| is_accepted(origin.as_bytes())) {
         return Some((StatusCode::FORBIDDEN, "This server takes no requests of pages from elsewhere."));
     }
     None
@@ -78,7 +86,8 @@ mod tests {
 
     fn status(uri: &str, headers: &[(header::HeaderName, &str)], names: Names) -> u16 {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
-        let rejection = rejection(&uri.parse().unwrap(), &headers.collect(), names);
+        let cors = Cors::parse("https://app.example.com").unwrap();
+        let rejection = rejection(&uri.parse().unwrap(), &headers.collect(), names, &cors);
         rejection.map_or(200, |(status, _)| status.as_u16())
     }
 
@@ -127,6 +136,23 @@ mod tests {
         ] {
             let headers = [(header::HOST, "localhost"), (header::ORIGIN, origin)];
             assert_eq!(status("/oidc/token", &headers, Names::LoopbackAndContainers), expected, "{origin}: {reason}");
+        }
+    }
+
+    #[test]
+    fn pages_of_origins_with_cors_may_call_the_api_and_the_issuer_only() {
+        for (origin, path, expected, reason) in [
+            ("https://app.example.com", "/api/organization-invitations", 200, "the API"),
+            ("https://app.example.com", "/oidc/token", 200, "the issuer"),
+            ("https://app.example.com", "/inbox/clear", 403, "the inbox"),
+            ("https://app.example.com", "/inbox.json", 403, "the mail"),
+            ("https://app.example.com", "/apis", 403, "a path that begins alike"),
+            ("https://app.example.com.evil.example", "/api/x", 403, "an origin that begins alike"),
+            ("http://app.example.com", "/api/x", 403, "without TLS"),
+            ("https://evil.example", "/api/x", 403, "another site"),
+        ] {
+            let headers = [(header::HOST, "localhost"), (header::ORIGIN, origin)];
+            assert_eq!(status(path, &headers, Names::Loopback), expected, "{origin} {path}: {reason}");
         }
     }
 }

@@ -13,6 +13,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, value::RawValue};
 
 use super::{
+    serve::setting,
     ses::{Mail, RenderingFailure},
     stack::{Stack, StackError, StackOptions},
 };
@@ -45,7 +46,7 @@ pub enum InvokeError {
 pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     let event = read(path)?;
     let stack = Stack::start(StackOptions::default()).await?;
-    let app = stack.app(|name| std::env::var(name).ok()).await?;
+    let app = stack.app(setting).await?;
     let output = match trigger::handle(&app, LambdaEvent::new(event.clone(), Context::default())).await {
         // An input of the fuzzer is replayed as the fuzzer gave it: as a request, of whatever kind it is.
         Err(InvocationError::UnknownEvent(_)) => {

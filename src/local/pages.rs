@@ -38,8 +38,19 @@ pub(super) fn router() -> Router {
 
 /// The response with a page.
 pub(super) fn response(page: Markup) -> Response {
+    response_with_policy(page, POLICY)
+}
+
+/// The response with a page whose form leads to a page of `origin`: browsers apply the policy to the redirect too.
+pub(super) fn response_with_form_for(page: Markup, origin: &str) -> Response {
+    let form_action = format!("form-action 'self' {origin}");
+    let policy = POLICY.to_str().unwrap_or_default().replace("form-action 'self'", &form_action);
+    response_with_policy(page, HeaderValue::try_from(policy).unwrap_or(POLICY))
+}
+
+fn response_with_policy(page: Markup, policy: HeaderValue) -> Response {
     let headers = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         // Nothing for other sites. To this one a form has to name its origin, which the guard asks for.
         (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
@@ -145,6 +156,16 @@ mod tests {
         ] {
             assert_eq!(relative(now.plus_millis(seconds * 1000), now), expected, "{seconds} s");
         }
+    }
+
+    #[test]
+    fn a_form_may_lead_to_one_other_origin() {
+        let policy =
+            |response: Response| response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        let (usual, other) = (response(html! {}), response_with_form_for(html! {}, "http://localhost:5173"));
+        let (usual, other) = (policy(usual), policy(other));
+        assert_eq!(other, usual.replace("form-action 'self';", "form-action 'self' http://localhost:5173;"));
+        assert_ne!(other, usual);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use axum::Router;
 
 use super::{
     banner::{Addresses, banner},
+    cors::Cors,
     events::{self, EventList},
     gateway, inbox, issuer, overview, pages, reference,
     ses::SesStandIn,
@@ -21,6 +22,8 @@ const SWEEP_PERIOD: Duration = Duration::from_secs(5);
 pub struct ServeOptions {
     /// The port of the gateway.
     pub port: u16,
+    /// The origins whose pages may call the API.
+    pub cors: Cors,
     /// The options of the services.
     pub stack: StackOptions,
 }
@@ -33,7 +36,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
     let storage = storage(options.stack.persist.as_ref());
     let mut stack = Stack::start(options.stack).await?;
     stack.call_services_in_process();
-    let app = Arc::new(stack.app(|name| std::env::var(name).ok()).await?);
+    let app = Arc::new(stack.app(setting).await?);
     let addresses = Addresses {
         gateway: gateway.clone(),
         dynamodb: stack.dynamodb_url.clone(),
@@ -43,7 +46,8 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
     };
     let events = stack.publish_events(&app)?;
     stack.deliver_feedback(Arc::clone(&app), Arc::clone(&events));
-    stack.serve(listener, router(app, Arc::clone(&stack.ses), events, gateway));
+    let served = Gateway { app, ses: Arc::clone(&stack.ses), events, url: gateway, cors: options.cors.clone() };
+    stack.serve(listener, served.router(), &options.cors);
     stack.sweep_every(SWEEP_PERIOD);
     println!("{}", banner(&addresses, Timestamp::now(), is_colored(&std::io::stdout())));
     interrupted().await;
@@ -52,12 +56,35 @@ pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
     Ok(())
 }
 
-/// The gateway at `url` with its pages: the overview, the inbox, the events, the API reference and the token endpoint.
-pub fn router(app: Arc<App>, ses: Arc<SesStandIn>, events: Arc<EventList>, url: String) -> Router {
-    let inbox = inbox::router(Arc::clone(&ses), url.clone());
-    let overview = overview::router(Arc::clone(&app), ses, url);
-    let pages = pages::router().merge(inbox).merge(overview).merge(events::router(events)).merge(reference::router());
-    gateway::router(app, issuer::router().merge(pages))
+/// The gateway with its pages.
+pub struct Gateway {
+    /// The function.
+    pub app: Arc<App>,
+    /// The SES stand-in, whose mail is in the inbox.
+    pub ses: Arc<SesStandIn>,
+    /// The events of the page with the events.
+    pub events: Arc<EventList>,
+    /// The URL of the gateway.
+    pub url: String,
+    /// The origins whose pages may call the API and the token issuer.
+    pub cors: Cors,
+}
+
+impl Gateway {
+    /// The API, the token issuer and the pages: the overview, the inbox, the events and the API reference.
+    pub fn router(self) -> Router {
+        let Self { app, ses, events, url, cors } = self;
+        let inbox = inbox::router(Arc::clone(&ses), url.clone());
+        let overview = overview::router(Arc::clone(&app), ses, url.clone());
+        let pages = pages::router().merge(inbox).merge(overview).merge(events::router(events));
+        let issuer = cors.around(issuer::router(url));
+        gateway::router(app, cors, issuer.merge(pages).merge(reference::router()))
+    }
+}
+
+/// The settings of the function: those of the environment, and what differs for developers.
+pub(super) fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().or_else(|| (name == "SELF_SERVICE").then(|| "on".to_owned()))
 }
 
 /// `true` for a terminal whose reader has not asked for plain text (<https://no-color.org>).

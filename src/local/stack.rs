@@ -20,6 +20,7 @@ use dynoxide::Database;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::Instant};
 
 use super::{
+    cors::Cors,
     demo,
     direct::{self, Services},
     events::EventList,
@@ -131,7 +132,7 @@ impl Stack {
         servers.spawn(async {
             emulator.await.unwrap_or_else(|error| tracing::error!(error, "the DynamoDB emulator stopped"));
         });
-        servers.serve(outbound, guarded(Arc::clone(&ses).router(), Names::LoopbackAndContainers));
+        servers.serve(outbound, guarded(Arc::clone(&ses).router(), Names::LoopbackAndContainers, &Cors::default()));
         let sdk = sdk_config(&dynamodb_url, &ses_url);
         Ok(Self { sdk, ses, database, dynamodb_url, ses_url, has_stream: options.has_stream, servers })
     }
@@ -162,8 +163,8 @@ impl Stack {
     }
 
     /// Serves `router` behind the guard until the stack stops.
-    pub fn serve(&mut self, listener: TcpListener, router: axum::Router) {
-        self.servers.serve(listener, guarded(router, Names::Loopback));
+    pub fn serve(&mut self, listener: TcpListener, router: axum::Router, cors: &Cors) {
+        self.servers.serve(listener, guarded(router, Names::Loopback, cors));
     }
 
     /// Hands the events that the SES stand-in publishes to the function, as `EventBridge` does.
@@ -329,7 +330,7 @@ impl Servers {
         let failed =
             |error: std::io::Error| StackError::Port { port: 0, option: "--dynamodb-port", reason: error.to_string() };
         let (hidden, url) = relay::hidden_listener().await.map_err(failed)?;
-        self.serve(listener, guarded(relay::router(url), Names::LoopbackAndContainers));
+        self.serve(listener, guarded(relay::router(url), Names::LoopbackAndContainers, &Cors::default()));
         Ok(hidden)
     }
 

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::Client;
 use organization_invitations::{
     domain::timestamp::Timestamp,
     local::{
+        cors::Cors,
         serve,
         stack::{self, Stack, StackOptions, TABLE_NAME},
     },
@@ -34,13 +35,20 @@ impl Gateway {
 
     /// With these settings of the function.
     pub async fn start_with_settings(options: StackOptions, settings: &[(&str, &str)]) -> Self {
+        Self::start_for(options, settings, "").await
+    }
+
+    /// With these settings of the function, and these origins with CORS.
+    pub async fn start_for(options: StackOptions, settings: &[(&str, &str)], origins: &str) -> Self {
+        let cors = Cors::parse(origins).unwrap();
         let has_stream = options.has_stream;
         let mut stack = Stack::start(options).await.unwrap();
         let setting = |name: &str| settings.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).into());
         let app = Arc::new(stack.app(setting).await.unwrap());
         let (listener, url) = stack::listen(0, "--port").await.unwrap();
         let events = if has_stream { stack.publish_events(&app).unwrap() } else { Arc::default() };
-        stack.serve(listener, serve::router(app, Arc::clone(&stack.ses), events, url.clone()));
+        let gateway = serve::Gateway { app, ses: Arc::clone(&stack.ses), events, url: url.clone(), cors: cors.clone() };
+        stack.serve(listener, gateway.router(), &cors);
         Self { url, client: reqwest::Client::new(), stack }
     }
 
@@ -52,6 +60,12 @@ impl Gateway {
     /// A token of the tenant `default`.
     pub async fn default_token(&self) -> String {
         self.token(&CREDENTIALS).await["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A token of the tenant of this resource.
+    pub async fn token_of(&self, resource: &str) -> String {
+        let token = self.token(&[CREDENTIALS.as_slice(), &[("resource", resource)]].concat()).await;
+        token["access_token"].as_str().unwrap().to_owned()
     }
 
     /// Writes so many invitations of the tenant `default` into the table, a millisecond apart.

@@ -6,6 +6,7 @@ import time
 import urllib.parse
 
 INVITATIONS = "/api/organization-invitations"
+OWN_INVITATIONS = "/api/my-account/organization-invitations"
 WEEK_MILLISECONDS = 7 * 24 * 60 * 60 * 1000
 
 
@@ -25,13 +26,18 @@ class Answer:
 class Api:
     """The API at an address, reached through the front, and called with a token (or with none)."""
 
-    def __init__(self, front, url, token=None):
+    def __init__(self, front, url, token=None, resource=INVITATIONS):
         self.front = front
         self.url = url
         self.token = token
+        self.resource = resource
 
     def with_token(self, token):
-        return Api(self.front, self.url, token)
+        return Api(self.front, self.url, token, self.resource)
+
+    def of_person(self, token):
+        """A person's own invitations, by that person's token."""
+        return Api(self.front, self.url, token, OWN_INVITATIONS)
 
     def call(self, method, path="", body=None, **headers):
         if self.token:
@@ -39,7 +45,7 @@ class Api:
         if body is not None:
             headers["content-type"] = "application/json"
             body = json.dumps(body)
-        return request(self.front, method, f"{self.url}{INVITATIONS}{path}", body, headers)
+        return request(self.front, method, f"{self.url}{self.resource}{path}", body, headers)
 
 
 def request(front, method, url, body=None, headers=None):

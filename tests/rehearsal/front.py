@@ -125,7 +125,7 @@ def handler(front, emulator_port):
             else:
                 self.reply_json(front.issuer.document(self.path.removeprefix(Issuer.path)))
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = answer
+        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = answer
 
         def reply_json(self, document):
             status = 404 if document is None else 200

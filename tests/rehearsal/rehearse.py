@@ -64,6 +64,7 @@ STEPS = [
     operating.is_removed,
     operating.removes_the_pool,
     issuing.takes_tokens_of_an_oidc_issuer,
+    issuing.lets_invitees_help_themselves,
     operating.removes_the_data,
     deploying.needs_its_rewrites,
     operating.has_walked_the_guide,

@@ -5,7 +5,7 @@ template or the emulator has changed, and the rule has to go or to be mended. `h
 
 
 def api_body(template, holds):
-    """an HTTP API's Body is not imported: its authorizer, integration and route are resources of their own"""
+    """an HTTP API's Body is not imported: its authorizer, integrations, routes and CORS are resources and properties"""
     resources = template["Resources"]
     apis = {
         name: api for name, api in of_type(resources, "AWS::ApiGatewayV2::Api").items() if "Body" in api["Properties"]
@@ -16,16 +16,25 @@ def api_body(template, holds):
         api["Properties"] |= {"Name": body["info"]["title"], "ProtocolType": "HTTP"}
         for scheme, definition in body["components"]["securitySchemes"].items():
             resources[f"{name}{scheme}"] = authorizer(name, scheme, definition["x-amazon-apigateway-authorizer"])
-        for number, (path, method, operation) in enumerate(operations(body)):
-            resources[f"{name}Integration{number}"] = integration(name, operation["x-amazon-apigateway-integration"])
-            resources[f"{name}Route{number}"] = route(
-                name, number, route_key(path, method, operation), operation["security"]
-            )
+        # The emulator wants its names as an import has them, with small letters.
+        api["Properties"]["CorsConfiguration"] = body["x-amazon-apigateway-cors"]
+        for number, (path, method, operation, condition) in enumerate(operations(body)):
+            made = {
+                f"{name}Integration{number}": integration(name, operation["x-amazon-apigateway-integration"]),
+                f"{name}Route{number}": route(
+                    name, number, route_key(path, method, operation), operation.get("security", [])
+                ),
+            }
+            resources |= {key: each | condition for key, each in made.items()}
     return [f"{name}.Body" for name in apis]
 
 
 def operations(body):
-    return [(path, method, each) for path, methods in body["paths"].items() for method, each in methods.items()]
+    """The path, the method, the operation, and the condition under which it is there."""
+    for path, methods in body["paths"].items():
+        name, methods, _ = methods.get("Fn::If", (None, methods, None))
+        for method, operation in methods.items():
+            yield path, method, operation, {"Condition": name} if name else {}
 
 
 def authorizer(api, name, definition):
@@ -52,14 +61,17 @@ def integration(api, definition):
 
 
 def route(api, number, key, security):
-    [scheme] = [scheme for requirement in security for scheme in requirement]
+    schemes = [scheme for requirement in security for scheme in requirement]
+    authorization = {"AuthorizationType": "NONE"}
+    if schemes:
+        [scheme] = schemes
+        authorization = {"AuthorizationType": "JWT", "AuthorizerId": {"Ref": f"{api}{scheme}"}}
     return resource(
         "AWS::ApiGatewayV2::Route",
         ApiId={"Ref": api},
         RouteKey=key,
         Target={"Fn::Sub": f"integrations/${{{api}Integration{number}}}"},
-        AuthorizationType="JWT",
-        AuthorizerId={"Ref": f"{api}{scheme}"},
+        **authorization,
     )
 
 

@@ -41,6 +41,16 @@ ISSUER = {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "https://api
         ({**ISSUER, "DomainName": "api.example.com"}, "a domain needs a certificate"),
         ({**ISSUER, "DomainName": "API.example.com"}, "API Gateway wants lower case"),
         ({**ISSUER, "Events": "yes"}, "events are on or off"),
+        ({**ISSUER, "SelfService": "yes"}, "on or off"),
+        ({**ISSUER, "CorsOrigins": "*"}, "whose pages use the API is known"),
+        ({**ISSUER, "CorsOrigins": "https://*.example.com"}, "no browser sends that, and API Gateway does not match it"),
+        ({**ISSUER, "CorsOrigins": "app.example.com"}, "an origin has a scheme"),
+        ({**ISSUER, "CorsOrigins": "http://app.example.com"}, "anybody on the way can change a page without TLS"),
+        ({**ISSUER, "CorsOrigins": "http://localhost.example.com"}, "nor is this the machine of a developer"),
+        ({**ISSUER, "CorsOrigins": "https://app.example.com/"}, "an origin has no path"),
+        ({**ISSUER, "CorsOrigins": "https://App.example.com"}, "browsers send lower case"),
+        ({**ISSUER, "CorsOrigins": "https://a.example.com, https://b.example.com"}, "a space would be a part of the origin"),
+        ({**ISSUER, "CorsOrigins": "null"}, "every sandboxed frame has this one"),
         ({**ISSUER, "Events": "on", "TableName": "restored"}, "nobody knows the stream of another table"),
         ({**ISSUER, "EmailIdentity": "nobody"}, "neither a domain nor an address"),
         ({**ISSUER, "DefaultFromEmailAddress": "nobody"}, "not an address"),
@@ -60,6 +70,14 @@ def test_what_makes_no_sense_is_refused_before_anything_is_created(overrides, re
         Deployment(**overrides)
 
 
+ORIGINS = "https://app.example.com,https://app.example.com:8443,http://localhost:5173,http://127.0.0.1"
+
+
+def test_pages_have_origins_of_theirs_or_of_a_developers_machine(deploy):
+    cors = deploy(CorsOrigins=ORIGINS).properties("Api")["Body"]["x-amazon-apigateway-cors"]
+    assert cors["allowOrigins"] == ORIGINS.split(",")
+
+
 def test_a_tenant_that_would_reach_into_other_keys_is_refused(deploy_pool):
     with pytest.raises(Refused):
         deploy_pool(MachineTenant="a#b")
@@ -77,6 +95,8 @@ ANOTHER = {
     "AllowedScopes": "another",
     "AllowedGroups": "another",
     "TenantClaims": "another",
+    "SelfService": "on",
+    "CorsOrigins": "https://app.example.com",
     "IdMaxLength": 36,
     "ReferenceChecks": "trust",
     "RetentionDays": 1,
@@ -151,6 +171,7 @@ def test_settings_reach_the_function_as_they_were_given(deploy):
         "ALLOWED_SCOPES": "another",
         "ALLOWED_GROUPS": "another",
         "TENANT_CLAIMS": "another",
+        "SELF_SERVICE": "on",
         "MESSAGE_RATE_LIMIT": "1",
         "MESSAGE_RATE_WINDOW_SECONDS": "600",
         "MAIL_RATE_PER_SECOND": "1",

@@ -6,7 +6,7 @@ import re
 import tomllib
 
 import pytest
-from deployment import PSEUDO_PARAMETERS, ROOT, SERVICE, USER_POOL, Deployment, source
+from deployment import PSEUDO_PARAMETERS, ROOT, SERVICE, USER_POOL, Deployment, Refused, source
 from policy_sentry.querying.actions import get_action_data
 
 FUNCTION = "OrganizationInvitationsFunction"
@@ -76,6 +76,29 @@ def test_every_request_has_to_bring_a_token_of_the_chosen_issuer(deploy, overrid
     assert stack.properties(FUNCTION)["Environment"]["Variables"]["ALLOWED_SCOPES"] == scopes
 
 
+def test_a_browser_asks_without_a_token_whether_it_may_call_and_the_rest_stays_behind_the_authorizer(deploy):
+    body = deploy(CorsOrigins="https://app.example.com").properties("Api")["Body"]
+    assert body["x-amazon-apigateway-cors"] == {
+        "allowOrigins": ["https://app.example.com"],
+        "allowMethods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+        "allowHeaders": ["authorization", "content-type", "idempotency-key"],
+        "exposeHeaders": ["link", "retry-after", "idempotent-replayed", "apigw-requestid"],
+        "maxAge": 3600,
+    }
+    # Tokens are sent in a header by the page, never by the browser of itself.
+    assert "allowCredentials" not in body["x-amazon-apigateway-cors"]
+    assert sorted(body["paths"]) == ["/$default", "/{proxy+}"]
+    [(method, preflight)] = body["paths"]["/{proxy+}"].items()
+    assert (method, preflight.get("security"), body.get("security")) == ("options", None, None)
+    [default] = body["paths"]["/$default"].values()
+    assert default["security"] == [{"AccessToken": []}]
+    integration = "x-amazon-apigateway-integration"
+    assert preflight[integration] == default[integration], "the function is behind both"
+    without = deploy().properties("Api")["Body"]
+    assert "x-amazon-apigateway-cors" not in without
+    assert list(without["paths"]) == ["/$default"], "nobody is let in without a token"
+
+
 def test_an_issuer_that_cannot_be_reached_fails_the_deployment(deploy):
     """Else API Gateway only warns, and the API is there, without authorizer and without route."""
     assert deploy().properties("Api")["FailOnWarnings"] is True
@@ -88,6 +111,7 @@ def test_a_user_pool_is_a_stack_of_its_own(deploy, deploy_pool):
     assert cognito(deploy()) == []
     pool = ["ApiScopes", "MachineClient", "TenantScopes", "UserPool", "UserPoolDomain"]
     assert cognito(deploy_pool()) == pool
+    assert cognito(deploy_pool(BrowserCallbackUrls=CALLBACKS)) == sorted([*pool, "BrowserClient"])
 
 
 def test_the_outputs_of_the_user_pool_are_parameters_of_the_service(deploy, deploy_pool):
@@ -100,6 +124,58 @@ def test_the_outputs_of_the_user_pool_are_parameters_of_the_service(deploy, depl
     }
     assert deploy(**parameters).parameters["JwtAudience"] == outputs["MachineClientId"]
     assert outputs["TokenUrl"] == "https://<UserPoolDomain>.auth.eu-central-1.amazoncognito.com/oauth2/token"
+
+
+CALLBACKS = "https://app.example.com/callback,http://localhost:5173/"
+
+
+def test_people_sign_in_on_pages_without_a_secret_and_get_no_scope_of_the_api(deploy, deploy_pool):
+    stack = deploy_pool(BrowserCallbackUrls=CALLBACKS)
+    client = stack.properties("BrowserClient")
+    assert client["GenerateSecret"] is False
+    assert (client["AllowedOAuthFlows"], client["AllowedOAuthScopes"]) == (["code"], ["openid"])
+    assert client["CallbackURLs"] == CALLBACKS.split(",")
+    assert client["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"], "no password without the sign-in page"
+    outputs = {name: output["Value"] for name, output in stack.outputs.items()}
+    assert outputs["BrowserClientId"] == "<BrowserClient>"
+    assert outputs["AuthorizeUrl"] == "https://<UserPoolDomain>.auth.eu-central-1.amazoncognito.com/oauth2/authorize"
+    # The authorizer takes the tokens of both clients.
+    audience = deploy(JwtAudience=outputs["JwtAudience"]).properties("Api")["Body"]["components"]["securitySchemes"]
+    [scheme] = audience.values()
+    configuration = scheme["x-amazon-apigateway-authorizer"]["jwtConfiguration"]
+    assert configuration["audience"] == ["<MachineClient>", "<BrowserClient>"]
+    assert not {"BrowserClientId", "AuthorizeUrl"} & deploy_pool().outputs.keys()
+
+
+@pytest.mark.parametrize(
+    "urls, reason",
+    [
+        ("app.example.com", "no scheme"),
+        ("http://app.example.com/", "a code without TLS"),
+        ("http://localhost.example.com/", "another machine"),
+        ("http://localhost@evil.example/", "a user by that name"),
+        ("https://app.example.com/#callback", "a fragment"),
+        ("https://app.example.com/, https://b.example.com/", "a space would be a part of the address"),
+        ("https://app.example.com/,", "nothing is no address"),
+        ("https:///callback", "no host"),
+        ("https://app.example.com@evil.example/", "a user, in front of another host"),
+    ],
+)
+def test_nobody_returns_to_what_is_no_page(deploy_pool, urls, reason):
+    with pytest.raises(Refused):
+        deploy_pool(BrowserCallbackUrls=urls)
+
+
+def test_an_address_counts_when_it_is_proved(deploy_pool):
+    """Else a user could take the address of another, and with it that person's invitations."""
+    stack = deploy_pool(BrowserCallbackUrls=CALLBACKS)
+    pool = stack.properties("UserPool")
+    assert pool["UserAttributeUpdateSettings"] == {"AttributesRequireVerificationBeforeUpdate": ["email"]}
+    # Cognito wants it of each attribute that it is to verify before an update.
+    assert pool["AutoVerifiedAttributes"] == ["email"]
+    client = stack.properties("BrowserClient")
+    assert client["WriteAttributes"] == ["name"], "no address, and nothing that says that it is verified"
+    assert "aws.cognito.signin.user.admin" not in client["AllowedOAuthScopes"], "a token changes no attribute"
 
 
 def test_the_created_client_can_ask_for_what_the_function_wants(deploy_pool):
@@ -180,6 +256,35 @@ def test_the_tenant_in_a_token_is_one_that_an_administrator_gave(deploy, deploy_
     assert claims == ({"tenant_id": tenant} if tenant else {}), reason
     # By default the function reads this claim and no other.
     assert deploy().properties(FUNCTION)["Environment"]["Variables"]["TENANT_CLAIMS"] == "tenant_id"
+
+
+VERIFIED = {"email": "Grace@example.com", "email_verified": "true"}
+PERSON = {"email": "Grace@example.com", "email_verified": True}
+
+
+@pytest.mark.parametrize(
+    "source, request_, claims, reason",
+    [
+        (USER, {"userAttributes": VERIFIED | {"custom:tenant_id": "acme"}}, PERSON | {"tenant_id": "acme"}, "a person"),
+        (USER, {"userAttributes": VERIFIED}, PERSON, "a person without a tenant"),
+        ("TokenGeneration_RefreshTokens", {"userAttributes": VERIFIED}, PERSON, "at each token, as it is then"),
+        (USER, {"userAttributes": VERIFIED | {"email_verified": "false"}}, {}, "nobody has proved the address"),
+        (USER, {"userAttributes": {"email": "grace@example.com"}}, {}, "nor is it known that anybody has"),
+        (USER, {"userAttributes": {"email_verified": "true"}}, {}, "no address"),
+        (USER, {"userAttributes": VERIFIED | {"email": ""}}, {}, "an empty one"),
+        (USER, {"userAttributes": VERIFIED | {"email_verified": "True"}}, {}, "Cognito writes lower case"),
+        (USER, {"userAttributes": {"custom:email": "a@example.com", "custom:email_verified": "true"}}, {}, "of others"),
+        (USER, {"userAttributes": {}, "clientMetadata": VERIFIED}, {}, "what the page says"),
+        (USER, {"userAttributes": None}, {}, "no attributes at all"),
+        (MACHINE, {"scopes": ["tenants/acme"], "userAttributes": VERIFIED}, {"tenant_id": "acme"}, "a program is nobody"),
+        (MACHINE, {"scopes": [], "clientMetadata": VERIFIED}, {}, "whatever it says"),
+    ],
+)
+def test_the_address_in_a_token_is_one_that_its_person_has_proved(deploy_pool, source, request_, claims, reason):
+    event = {"triggerSource": source, "request": request_, "response": {}}
+    details = trigger(deploy_pool())(event, None)["response"].get("claimsAndScopeOverrideDetails", {})
+    # Only into access tokens: Cognito's id tokens have it by themselves.
+    assert details == ({"accessTokenGeneration": {"claimsToAddOrOverride": claims}} if claims else {}), reason
 
 
 def test_the_access_log_says_nothing_of_who_somebody_is(deploy):
@@ -678,6 +783,6 @@ def test_the_description_of_the_stack_says_its_version():
 def test_every_output_is_described(deploy, deploy_pool):
     domain = {"DomainName": "a.example", "CertificateArn": CERTIFICATE}
     service = deploy(EmailIdentity="example.com", MailFeedback="on", Events="on", **domain)
-    for stack, file in (service, SERVICE), (deploy_pool(), USER_POOL):
+    for stack, file in (service, SERVICE), (deploy_pool(BrowserCallbackUrls=CALLBACKS), USER_POOL):
         assert stack.outputs.keys() == source(file)["Outputs"].keys()
         assert all(output["Description"].endswith(".") for output in stack.outputs.values())

@@ -18,22 +18,36 @@ const API: &str = "local";
 /// The gateway listens on the loopback interface only.
 const SOURCE_IP: &str = "127.0.0.1";
 
+/// A request that API Gateway has let in.
+pub(super) struct Received<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) body: &'a [u8],
+    /// The claims of the token; `None` on the route `OPTIONS /{proxy+}`, which has no authorizer.
+    pub(super) claims: Option<&'a Claims>,
+    pub(super) id: &'a str,
+    pub(super) at: Timestamp,
+}
+
 /// The event that API Gateway would send for the request.
-pub(super) fn event(parts: &Parts, body: &[u8], claims: &Claims, request_id: &str, now: Timestamp) -> Value {
+pub(super) fn event(received: &Received<'_>) -> Value {
+    let Received { parts, body, claims, .. } = *received;
     let query = query(parts);
     let mut event = json!({
         "version": "2.0",
-        "routeKey": "$default",
+        "routeKey": route_key(claims),
         "rawPath": parts.uri.path(),
         "rawQueryString": parts.uri.query().unwrap_or_default(),
         "headers": headers(&parts.headers),
-        "requestContext": context(parts, claims, request_id, now),
+        "requestContext": context(received),
         "isBase64Encoded": false,
     });
     // Empty parts are absent.
     let cookies = cookies(&parts.headers);
     if !cookies.is_empty() {
         event["cookies"] = json!(cookies);
+    }
+    if claims.is_none() {
+        event["pathParameters"] = json!({ "proxy": parts.uri.path().trim_start_matches('/') });
     }
     if !query.is_empty() {
         event["queryStringParameters"] = json!(query);
@@ -46,14 +60,12 @@ pub(super) fn event(parts: &Parts, body: &[u8], claims: &Claims, request_id: &st
     event
 }
 
-fn context(parts: &Parts, claims: &Claims, request_id: &str, now: Timestamp) -> Value {
+fn context(received: &Received<'_>) -> Value {
+    let Received { parts, claims, id, at, .. } = *received;
     let host = parts.headers.get(header::HOST).map(text_of).unwrap_or_default();
-    let claims: Map<String, Value> =
-        claims.iter().map(|(name, value)| (name.clone(), rendered(value).into())).collect();
-    json!({
+    let mut context = json!({
         "accountId": ACCOUNT,
         "apiId": API,
-        "authorizer": { "jwt": { "claims": claims, "scopes": null } },
         "domainName": host,
         "domainPrefix": host.split(['.', ':']).next(),
         "http": {
@@ -63,12 +75,22 @@ fn context(parts: &Parts, claims: &Claims, request_id: &str, now: Timestamp) -> 
             "sourceIp": SOURCE_IP,
             "userAgent": parts.headers.get(header::USER_AGENT).map(text_of).unwrap_or_default(),
         },
-        "requestId": request_id,
-        "routeKey": "$default",
+        "requestId": id,
+        "routeKey": route_key(claims),
         "stage": "$default",
-        "time": common_log_time(now),
-        "timeEpoch": now,
-    })
+        "time": common_log_time(at),
+        "timeEpoch": at,
+    });
+    if let Some(claims) = claims {
+        let claims: Map<String, Value> =
+            claims.iter().map(|(name, value)| (name.clone(), rendered(value).into())).collect();
+        context["authorizer"] = json!({ "jwt": { "claims": claims, "scopes": null } });
+    }
+    context
+}
+
+fn route_key(claims: Option<&Claims>) -> &'static str {
+    if claims.is_some() { "$default" } else { "OPTIONS /{proxy+}" }
 }
 
 /// The string of a claim: API Gateway renders every claim as a string, and an array as `[a b]`.
@@ -144,7 +166,7 @@ mod tests {
     fn event_of(request: Request<&'static [u8]>) -> Value {
         let claims = json!({ "tenant_id": "t1", "cognito:groups": ["a", "b"], "exp": 7, "ok": true });
         let (parts, body) = request.into_parts();
-        event(&parts, body, claims.as_object().unwrap(), "id=", NOW)
+        event(&Received { parts: &parts, body, claims: claims.as_object(), id: "id=", at: NOW })
     }
 
     #[test]
@@ -204,6 +226,17 @@ mod tests {
                 "isBase64Encoded": false,
             })
         );
+    }
+
+    #[test]
+    fn an_event_of_the_route_without_authorizer_has_no_claims() {
+        let request = Request::builder().method("OPTIONS").uri("/api/x").body(b"".as_slice()).unwrap();
+        let (parts, body) = request.into_parts();
+        let event = event(&Received { parts: &parts, body, claims: None, id: "id=", at: NOW });
+        assert_eq!(event["routeKey"], "OPTIONS /{proxy+}");
+        assert_eq!(event["requestContext"]["routeKey"], "OPTIONS /{proxy+}");
+        assert_eq!(event["pathParameters"], json!({ "proxy": "api/x" }));
+        assert_eq!(event["requestContext"].get("authorizer"), None);
     }
 
     #[test]
