@@ -22,7 +22,8 @@ wait_for() {
   exit 1
 }
 
-# start_dev SETTING=VALUE…: starts `cargo dev` with these settings, as process $dev, at $api. Needs target/debug/local.
+# start_dev SETTING=VALUE…: starts `cargo dev` with these settings, as process $dev, at $api and $dynamodb. Needs
+# target/debug/local.
 start_dev() {
   # The log of an earlier `cargo dev` would be taken for this one's.
   rm -f "$scratch/dev.log"
@@ -31,6 +32,7 @@ start_dev() {
   pids+=("$dev")
   wait_for "cargo dev" grep -q "Ctrl-C ends it" "$scratch/dev.log"
   api=$(grep -ao 'http://[^/]*' "$scratch/dev.log" | head -n 1)
+  dynamodb=$(grep -ao 'AWS_ENDPOINT_URL_DYNAMODB=http://[0-9.:]*' "$scratch/dev.log" | cut -d = -f 2)
 }
 
 # two_free_ports: prints two free ports

@@ -88,14 +88,14 @@ fn of_invitation(change: &TableChange, tenant: &TenantId) -> Result<Option<Event
         (None, Some(new)) => {
             let new = read(new)?;
             let at = new.created_at;
-            Ok(Some(Event::of_invitation(EventType::Created, Some(at), new, at, None)))
+            Ok(Some(Event::of_invitation(EventType::Created, at, new, None)))
         }
         (Some(old), Some(new)) => Ok(changed(&read(old)?, read(new)?)),
         (Some(old), None) => {
             let old = read(old)?;
             let at = change.at.unwrap_or(old.updated_at);
             let status = old.status(at);
-            Ok(Some(Event::of_invitation(EventType::Deleted, Some(at), old, at, Some(status))))
+            Ok(Some(Event::of_invitation(EventType::Deleted, at, old, Some(status))))
         }
         (None, None) => Err(Unreadable),
     }
@@ -110,7 +110,7 @@ fn changed(old: &Invitation, new: Invitation) -> Option<Event> {
         _ => return None,
     };
     let at = new.updated_at;
-    Some(Event::of_invitation(kind, Some(at), new, at, previous))
+    Some(Event::of_invitation(kind, at, new, previous))
 }
 
 fn of_standing(change: &TableChange, tenant: &TenantId) -> Result<Option<Event>, Unreadable> {

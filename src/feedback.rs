@@ -209,8 +209,8 @@ impl News {
     }
 }
 
-/// Tells that SES did not try to send, by the subtype of a bounce or a complaint. An address that unsubscribed is refused
-/// by SES as a suppressed one is.
+/// Tells that SES did not try to send, by the subtype of a bounce or a complaint. SES sends to an address that unsubscribed
+/// as little as to a suppressed one.
 fn is_suppression(subtype: &str) -> bool {
     subtype == "UnsubscribedRecipient" || subtype.contains("Suppress")
 }

@@ -92,15 +92,15 @@ pub(super) struct EventJson<'a> {
 }
 
 impl Event {
-    /// An event with the whole invitation, as of `now`.
+    /// An event with the whole invitation, as of the event.
     pub(super) fn of_invitation(
         kind: EventType,
-        at: Option<Timestamp>,
+        at: Timestamp,
         invitation: Invitation,
-        now: Timestamp,
         previous_status: Option<Status>,
     ) -> Self {
-        Self { kind, at, data: Data::Invitation(Box::new(invitation), now), previous_status, delivery: None }
+        let data = Data::Invitation(Box::new(invitation), at);
+        Self { kind, at: Some(at), data, previous_status, delivery: None }
     }
 
     pub(super) fn of_part(kind: EventType, part: InvitationPart) -> Self {

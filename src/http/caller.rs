@@ -14,7 +14,11 @@ use serde_json::{Map, Value, json};
 use crate::{
     config::Config,
     domain::{directory::could_exist, ids::TenantId, person::Person},
-    http::error::RequestError,
+    http::{
+        error::RequestError,
+        event::Event,
+        route::{Door, Route},
+    },
     json::Json,
 };
 
@@ -50,16 +54,18 @@ pub struct Caller {
     pub person: Option<Person>,
 }
 
-/// The doors of the API, each with a rule of its own for who may enter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    /// The management API: a caller with an allowed scope or group.
-    Management,
-    /// The routes for people: a person with a verified address.
-    MyAccount,
-}
-
 impl Caller {
+    /// Reads the caller of a request, by the rule of the door that leads to its path.
+    ///
+    /// # Errors
+    /// Those of [`Caller::from_authorizer`] and [`Caller::person_from_authorizer`].
+    pub fn of(event: &Event, config: &Config) -> Result<Self, RequestError> {
+        match Route::door(&event.path) {
+            Door::Management => Self::from_authorizer(&event.authorizer, config),
+            Door::MyAccount => Self::person_from_authorizer(&event.authorizer, config),
+        }
+    }
+
     /// Reads the caller from the authorizer's output.
     ///
     /// # Errors
@@ -81,7 +87,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`RequestError::Unauthorized`] without output, [`RequestError::UnknownPath`] if people have no access,
-    /// [`RequestError::NoTenant`] without a valid tenant, and [`RequestError::NotAPerson`] without a subject or a verified
+    /// [`RequestError::NoTenant`] without a valid tenant, [`RequestError::NotAPerson`] without a subject or a verified
     /// address, and [`RequestError::UnusableSubject`] for a subject that no user can have.
     pub(crate) fn person_from_authorizer(authorizer: &Value, config: &Config) -> Result<Self, RequestError> {
         let (claims, _) = claims(authorizer).ok_or(RequestError::Unauthorized)?;

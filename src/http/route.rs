@@ -5,11 +5,20 @@ use std::borrow::Cow;
 use lambda_http::http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::{INVITATIONS_PATH, MY_INVITATIONS_PATH, caller::Door, error::RequestError};
+use super::{INVITATIONS_PATH, MY_INVITATIONS_PATH, error::RequestError};
 use crate::domain::ids::InvitationId;
 
 /// The maximum number of path segments after the collection's path, counting the empty one before the first slash.
 const MOST_SEGMENTS: usize = 4;
+
+/// The doors of the API, each with a rule of its own for who may enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The management API: a caller with an allowed scope or group.
+    Management,
+    /// The routes for people: a person with a verified address.
+    MyAccount,
+}
 
 /// An operation of the API. An invalid identifier is `None`, because other faults of the request may have to be
 /// reported first.

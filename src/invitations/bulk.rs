@@ -137,20 +137,16 @@ pub(crate) async fn create_all(
     let directory = read_directory(app, worked_on, clock).await;
     let (mail, room) = (OnceCell::new(), AtomicUsize::new(MOST_BYTES));
     let shared = Shared { directory, proofs, mail, rate, begin_by, room };
-    let job = |position: usize| create_one(app, &items[position], &shared, are_duplicates[position], clock);
+    let job = async |position: usize| {
+        if are_duplicates[position] {
+            return Err(Error::AlreadyInvited { invitation_id: None });
+        }
+        create_one(app, &items[position], &shared, clock).await
+    };
     side_by_side(MOST_AT_ONCE, (0..items.len()).map(job)).await
 }
 
-async fn create_one(
-    app: &App,
-    item: &BulkItem,
-    shared: &Shared,
-    is_duplicate: bool,
-    clock: RequestClock,
-) -> Result<CreateOutcome, Error> {
-    if is_duplicate {
-        return Err(Error::AlreadyInvited { invitation_id: None });
-    }
+async fn create_one(app: &App, item: &BulkItem, shared: &Shared, clock: RequestClock) -> Result<CreateOutcome, Error> {
     // Composing a mail takes time too, which what is under way needs.
     if Instant::now() > shared.begin_by {
         return Err(if item.payload.is_some() { SendError::no_time().into() } else { no_time() });

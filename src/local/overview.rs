@@ -2,7 +2,7 @@
 
 mod page;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -13,15 +13,17 @@ use axum::{
 };
 use serde::Deserialize;
 
+use self::page::MailCounts;
 use super::{banner, demo, pages::response, ses::SesStandIn};
 use crate::{
     app::App,
     clock::{Deadline, RequestClock},
-    domain::{ids::TenantId, invitation::Invitation},
-    store::{
-        StoreError,
-        read::{Filters, ListReader},
+    domain::{
+        delivery::Delivery,
+        ids::{InvitationId, TenantId},
+        invitation::Invitation,
     },
+    store::{StoreError, read::Filters},
 };
 
 /// The maximum number of invitations on the page.
@@ -54,35 +56,40 @@ async fn show(State(overview): State<Arc<Overview>>, Query(PageQuery { tenant })
         return (StatusCode::BAD_REQUEST, response(page::invalid_tenant(name))).into_response();
     };
     let RequestClock { now, deadline, .. } = RequestClock::with_budget(PATIENCE);
-    let all = Filters::default();
-    match latest(overview.app.store.list(&tenant, &all, None, MOST + 1), deadline).await {
+    match overview.latest(&tenant, deadline).await {
         Ok(found) => {
-            let mails = page::mails_by_invitation(&overview.ses.mails());
-            let ids = found.invitations.iter().map(|invitation| &invitation.id);
-            // Without the deliveries, the page shows the rest.
-            let deliveries = overview.app.store.deliveries(&tenant, ids, deadline).await.unwrap_or_default();
             let example = (name == demo::TENANT).then(|| banner::curl(&overview.gateway, now));
-            response(page::list(&tenant, &found, (&mails, &deliveries), example.as_deref(), now))
+            response(page::list(&tenant, &found, example.as_deref(), now))
         }
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, response(page::failed(&tenant, &error))).into_response(),
     }
 }
 
-/// The latest invitations of a tenant, newest first.
-#[derive(Debug)]
+/// The latest invitations of a tenant, newest first, and what is known of their mail.
+#[derive(Debug, Default)]
 struct Latest {
     invitations: Vec<Invitation>,
     has_more: bool,
+    mails: MailCounts,
+    deliveries: HashMap<InvitationId, Delivery>,
 }
 
-async fn latest(mut reader: ListReader<'_>, deadline: Deadline) -> Result<Latest, StoreError> {
-    let mut invitations = Vec::new();
-    while let Some(found) = reader.next(deadline).await?
-        && invitations.len() <= MOST
-    {
-        invitations.extend(found);
+impl Overview {
+    async fn latest(&self, tenant: &TenantId, deadline: Deadline) -> Result<Latest, StoreError> {
+        let (store, all) = (&self.app.store, Filters::default());
+        let mut reader = store.list(tenant, &all, None, MOST + 1);
+        let mut invitations = Vec::new();
+        while let Some(found) = reader.next(deadline).await?
+            && invitations.len() <= MOST
+        {
+            invitations.extend(found);
+        }
+        let has_more = invitations.len() > MOST;
+        invitations.truncate(MOST);
+        let ids = invitations.iter().map(|invitation| &invitation.id);
+        // Without the deliveries, the page shows the rest.
+        let deliveries = store.deliveries(tenant, ids, deadline).await.unwrap_or_default();
+        let mails = page::mails_by_invitation(&self.ses.mails());
+        Ok(Latest { invitations, has_more, mails, deliveries })
     }
-    let has_more = invitations.len() > MOST;
-    invitations.truncate(MOST);
-    Ok(Latest { invitations, has_more })
 }

@@ -188,7 +188,7 @@ async fn the_results_are_written_as_single_answers_are_and_in_the_order_of_the_r
 }
 
 #[tokio::test]
-async fn an_envelope_that_is_none_is_refused_as_a_whole() {
+async fn an_envelope_that_is_none_is_a_client_error_as_a_whole() {
     let app = TestApp::start().await;
     let before = app.rows().await;
     let item = body("ada@example.com");
@@ -418,7 +418,7 @@ async fn what_the_time_cannot_hold_is_told_before_anything_of_it_is_written() {
 }
 
 #[tokio::test]
-async fn without_any_time_every_item_is_refused_and_nothing_written() {
+async fn without_any_time_every_item_fails_and_nothing_is_written() {
     let app = TestApp::start_with(&[FAST]).await;
     let before = app.rows().await;
     let items = [body("a@example.com"), body_with_mail("b@example.com"), json!(5)];
@@ -457,14 +457,14 @@ async fn throttling_that_goes_on_is_told_in_time_and_what_was_written_is_rolled_
 }
 
 #[tokio::test]
-async fn an_item_whose_mail_ses_refuses_fails_alone_and_is_rolled_back() {
+async fn an_item_whose_mail_ses_rejects_fails_alone_and_is_rolled_back() {
     let app = TestApp::start_with(&[("MAIL_RATE_PER_SECOND", "30")]).await;
     (0..2).for_each(|_| app.stack.ses.fail_next(SesFault::MessageRejected));
     let items = mailed(0..8);
     let found = results(&app.call(bulk(&items).with_key("k")).await);
-    let refused: Vec<usize> = (0..8).filter(|place| found[*place]["status"] == 400).collect();
-    assert_eq!((refused.len(), app.mails().len(), count(&app, "INVITATION").await), (2, 6, 6), "{found:?}");
-    for place in &refused {
+    let rejected: Vec<usize> = (0..8).filter(|place| found[*place]["status"] == 400).collect();
+    assert_eq!((rejected.len(), app.mails().len(), count(&app, "INVITATION").await), (2, 6, 6), "{found:?}");
+    for place in &rejected {
         assert_eq!(found[*place]["body"]["code"], "connector.invalid_response");
     }
     let again = results(&app.call(bulk(&items).with_key("k")).await);

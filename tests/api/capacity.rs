@@ -61,6 +61,7 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
     let own = app.invite(&with(body("bob@example.com"), json!({ "organizationId": "string" }))).await;
     let nobody = with(body_with_mail("eve@example.com"), json!({ "inviterId": null }));
     let mut rows = vec![format!("| create, with mail, a connector of 100 KB | {} | {} |", large.reads, large.writes)];
+    let link = json!({ "link": "https://app.example.com/{invitationToken}" });
     // The invitation's indexes; none where it is not written.
     let cases = [
         (Create, "create", &app, Call::create(&body("kim@example.com")), 3),
@@ -70,6 +71,13 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
             "create, with mail, directory remembered",
             &warm,
             Call::create(&body_with_mail("kim@example.com")),
+            3,
+        ),
+        (
+            CreateWithMail,
+            "create, with mail and a token",
+            &app,
+            Call::create(&with(body("ned@example.com"), json!({ "messagePayload": link }))),
             3,
         ),
         (CreateWithMail, "create, with mail, by nobody", &app, Call::create(&nobody), 2),
@@ -85,7 +93,8 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
         (GetWithDelivery, "get, with its delivery", &app, GetWithDelivery.call(accepted), 0),
         (Change, "change the expiry", &app, Call::change(accepted, &json!({ "expiresAt": FAR_FUTURE + 1 })), 3),
         (Change, "change the roles", &app, Call::change(accepted, &json!({ "organizationRoleIds": ["admin"] })), 3),
-        (Message, "message", &app, Message.call(accepted), 0),
+        (Message, "message", &app, Call::message(accepted, &json!({})), 0),
+        (Message, "message, with a token", &app, Call::message(accepted, &link), 3),
         (Accept, "accept", &app, Accept.call(accepted), 3),
         (VerifyToken, "verify a token", &app, VerifyToken.call(&tokened), 0),
         (ListOwn, "list one's own", &app, ListOwn.call(accepted), 0),
@@ -101,6 +110,14 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
         assert_eq!(units.writes.to_string(), writes_by_the_rules(&asked, indexes).to_string(), "{name}");
         rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
     }
+    let pending = app.invite_with_token(&body("pat@example.com")).await;
+    let (units, asked) = measure(&app, Call::verify(&pending, "wrong"), 404).await;
+    assert_eq!(
+        units.writes.to_string(),
+        (writes_by_the_rules(&asked, 0) + 3).to_string(),
+        "the count is in the indexes too"
+    );
+    rows.push(format!("| verify a wrong token | {} | {} |", units.reads, units.writes));
     let ten = |mail: bool| {
         let item =
             |n| if mail { body_with_mail(&format!("m{n}@example.com")) } else { body(&format!("b{n}@example.com")) };

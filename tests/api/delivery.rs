@@ -86,7 +86,7 @@ async fn a_page_with_deliveries_links_to_one_with_deliveries() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_makes_no_sense_is_refused() {
+async fn a_parameter_that_makes_no_sense_is_a_client_error() {
     let app = TestApp::start().await;
     let id = app.invite(&body("someone@example.com")).await;
     for (call, code, details) in [

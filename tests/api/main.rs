@@ -35,26 +35,21 @@ mod faults;
 mod feedback;
 mod gateway;
 mod get;
+#[path = "../helpers/mod.rs"]
 mod helpers;
-mod hostile;
 mod idempotency;
 mod injection;
-mod invariant;
 mod list;
-mod list_limits;
-mod load;
 mod log;
 mod log_for_people;
 mod log_privacy;
-mod long_lists;
 mod mail;
 mod message;
+mod my_account;
 mod operations;
 mod policy;
 mod properties;
-mod proxy;
 mod races;
-mod relay;
 mod second_opinion;
 mod sign_in;
 #[cfg(feature = "cli")]
@@ -67,3 +62,5 @@ mod token;
 mod token_issuers;
 mod unreadable;
 mod unreadable_invitations;
+
+use helpers::{invariant, proxy, relay};

@@ -55,7 +55,7 @@ impl Observed {
 
     /// Records the requests that `event` caused.
     fn record(&mut self, event: &str) {
-        let caller = Caller::from_authorizer(&Event::read(event).authorizer, &self.app.app.config);
+        let caller = Caller::of(&Event::read(event), &self.app.app.config);
         let asked = self.dynamodb.take_asked().into_iter().chain(self.ses.take_asked());
         for asked in asked.filter(|asked| !asked.is_empty()) {
             let caller = caller.as_ref().expect("nothing is asked for a caller who is not let in");

@@ -54,7 +54,10 @@ fn may_answer(operation: Operation, answer: &Answer, other: Operation) -> bool {
             answer.code() == "request.invalid_input"
         }
         // It answers so of one that has ended, too, and of one whose token a message has replaced.
-        (VerifyToken, 404) => answer.code() == "entity.not_found",
+        (VerifyToken, 404) => {
+            let ends = ACCEPTS.contains(&other) || [Message, Revoke, Delete].contains(&other);
+            ends && answer.code() == "entity.not_found"
+        }
         (Change | Message | Accept | AcceptByToken | AcceptOwn | Revoke | Delete | Get, 404) => {
             is_deleted && answer.code() == "entity.not_found"
         }

@@ -1,5 +1,7 @@
-// What the tests of the pages and the pictures share: the browser, and a client of the API of `cargo dev`.
+// What the programs of this directory share: the browser, the checks of a page, and clients of the API and of the table of
+// `cargo dev`.
 import assert from 'node:assert/strict';
+import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 
 export const baseUrl = process.argv[2];
@@ -13,19 +15,80 @@ export const launch = () =>
     args: ['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--disable-background-networking', '--disable-sync'],
   });
 
-const call = async (method, path, body) => {
-  const response = await fetch(new URL(`/api/organization-invitations${path}`, baseUrl), {
+export const DESKTOP = { width: 1280, height: 900 };
+export const PHONE = { width: 390, height: 844 };
+export const LOOKS = [['light', DESKTOP], ['dark', DESKTOP], ['light', PHONE]];
+
+// A page whose errors, and whose requests to places other than `origins`, fail the test.
+export const open = async (browser, origins, options) => {
+  const context = await browser.newContext({ baseURL: origins[0], locale: 'en-GB', ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(String(error)));
+  page.on('console', (message) => {
+    // A page that tells of what is not there is a 404, which the browser reports.
+    const isAnswer = message.text().startsWith('Failed to load resource') && message.location().url === page.url();
+    if (message.type() === 'error' && !isAnswer) page.problems.push(message.text());
+  });
+  page.on('request', (request) => {
+    if (!/^(data|about|blob):/.test(request.url()) && !origins.includes(new URL(request.url()).origin)) {
+      page.problems.push(`a request to ${request.url()}`);
+    }
+  });
+  return page;
+};
+
+// A mail runs no scripts, so that axe cannot look into its frame: it is checked on its own. In the dark only colours differ.
+const COLORS = { runOnly: ['color-contrast', 'link-in-text-block'] };
+export const check = async (page, what, [colorScheme, { width }], rules = colorScheme === 'dark' ? COLORS : {}) => {
+  // By the driver, since a page's own policy may forbid it to run a script that is a text.
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate((rules) => axe.run({ iframes: false, ...rules }), rules);
+  const found = violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => ({ id, html, failureSummary })));
+  const where = `${what}, ${colorScheme}, ${width} pixels wide`;
+  page.problems.push(...found.map((violation) => ({ where, ...violation })));
+  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  if (content > window) page.problems.push(`${where}: ${content} pixels of content`);
+};
+
+// Runs the tests one after another, and ends the browser. A test returns its page, if that has to be without problems.
+export const run = async (browser, tests) => {
+  try {
+    for (const [name, test] of Object.entries(tests)) {
+      const started = Date.now();
+      try {
+        const page = await test();
+        assert.deepEqual(page?.problems ?? [], []);
+        await page?.context().close();
+      } catch (error) {
+        error.message = `${name}: ${error.message}`;
+        throw error;
+      }
+      console.log(`ok: ${name} (${Date.now() - started} ms)`);
+    }
+  } finally {
+    await browser.close();
+  }
+};
+
+// Calls the API with the management token, or with another one.
+export const request = (method, path, body, authorization = `Bearer ${token}`) =>
+  fetch(new URL(path, baseUrl), {
     method,
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    headers: { authorization, 'content-type': 'application/json' },
     body: JSON.stringify(body),
   });
+
+const call = async (method, path, body) => {
+  const response = await request(method, `/api/organization-invitations${path}`, body);
   const text = await response.text();
   assert.ok(response.ok, `${method} ${path}: ${text}`);
   return text && JSON.parse(text);
 };
 
 // Invites somebody to the demo's organization, by mail unless `payload` is false.
-export const invite = (invitee, payload = { link: 'https://app.example.com/invitations/{invitationId}' }) =>
+export const invite = (invitee, payload = { link: 'https://app.example.com/invitations/{invitationId}' }, more = {}) =>
   call('POST', '', {
     invitee,
     inviterId: 'ada',
@@ -33,8 +96,37 @@ export const invite = (invitee, payload = { link: 'https://app.example.com/invit
     organizationRoleIds: ['member'],
     expiresAt: Date.now() + 7 * 24 * 60 * 60 * 1000,
     messagePayload: payload,
+    ...more,
   });
+
+export const get = (id) => call('GET', `/${id}`);
 
 export const setStatus = (id, body) => call('PUT', `/${id}/status`, body);
 
 export const inbox = async () => (await fetch(new URL('/inbox.json', baseUrl))).json();
+
+const dynamoDb = async (operation, input) => {
+  const response = await fetch(process.env.AWS_ENDPOINT_URL_DYNAMODB, {
+    method: 'POST',
+    headers: {
+      'x-amz-target': `DynamoDB_20120810.${operation}`,
+      'content-type': 'application/x-amz-json-1.0',
+      // The emulator wants a signature, and does not verify it.
+      authorization: 'AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
+      'x-amz-date': '20260101T000000Z',
+    },
+    body: JSON.stringify({ TableName: 'organization-invitations', ...input }),
+  });
+  const text = await response.text();
+  assert.ok(response.ok, text);
+  return JSON.parse(text);
+};
+
+// Writes a row of texts.
+export const putRow = (sk, attributes) => {
+  const item = Object.entries({ pk: 'TENANT#default', sk, ...attributes }).map(([key, value]) => [key, { S: value }]);
+  return dynamoDb('PutItem', { Item: Object.fromEntries(item) });
+};
+
+export const getRow = async (sk) =>
+  (await dynamoDb('GetItem', { Key: { pk: { S: 'TENANT#default' }, sk: { S: sk } }, ConsistentRead: true })).Item;

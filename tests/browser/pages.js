@@ -3,33 +3,11 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import axe from 'axe-core';
-import { baseUrl, inbox, invite, launch, setStatus } from './driver.js';
+import { baseUrl, check, DESKTOP, inbox, invite, launch, LOOKS, open as openAt, PHONE, run, setStatus } from './driver.js';
 
-const DESKTOP = { width: 1280, height: 900 };
-const PHONE = { width: 390, height: 844 };
 const NAVIGATION = ['/invitations', '/inbox', '/docs'];
 const browser = await launch();
-
-// A page whose errors, and whose requests to other places, fail the test.
-const open = async (options) => {
-  const context = await browser.newContext({ baseURL: baseUrl, locale: 'en-GB', ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
-  page.problems = [];
-  page.on('pageerror', (error) => page.problems.push(String(error)));
-  page.on('console', (message) => {
-    // A page that tells of what is not there is a 404, which the browser reports.
-    const isAnswer = message.text().startsWith('Failed to load resource') && message.location().url === page.url();
-    if (message.type() === 'error' && !isAnswer) page.problems.push(message.text());
-  });
-  page.on('request', (request) => {
-    if (!/^(data|about|blob):/.test(request.url()) && new URL(request.url()).origin !== new URL(baseUrl).origin) {
-      page.problems.push(`a request to ${request.url()}`);
-    }
-  });
-  return page;
-};
+const open = (options) => openAt(browser, [new URL(baseUrl).origin], options);
 
 // An application of another origin, and the sign-in page on the way to it.
 const application = createServer((_, response) => response.end('<!doctype html><link rel="icon" href="data:,">Welcome'));
@@ -191,7 +169,8 @@ const tests = {
       signIn,
       '/oidc/auth?client_id=acme',
     ];
-    for (const [colorScheme, viewport] of [['light', DESKTOP], ['dark', DESKTOP], ['light', PHONE]]) {
+    for (const look of LOOKS) {
+      const [colorScheme, viewport] = look;
       const page = await open({ colorScheme, viewport });
       for (const path of paths) {
         await page.goto(path);
@@ -201,11 +180,11 @@ const tests = {
           const current = page.locator('nav[aria-label=Pages] [aria-current=page]');
           assert.equal(await current.getAttribute('href'), path);
         }
-        await check(page, `${path}, ${colorScheme}, ${viewport.width} pixels wide`, colorScheme === 'dark' ? COLORS : {});
+        await check(page, path, look);
       }
       await page.goto('about:blank');
       await page.setContent(mail.html);
-      await check(page, `the mail, ${colorScheme}, ${viewport.width} pixels wide`, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] });
+      await check(page, 'the mail', look, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] });
       assert.deepEqual(page.problems, []);
       await page.context().close();
     }
@@ -241,31 +220,5 @@ const tests = {
   },
 };
 
-// A mail runs no scripts, so that axe cannot look into its frame: it is checked on its own. In the dark only colours differ.
-const COLORS = { runOnly: ['color-contrast', 'link-in-text-block'] };
-const check = async (page, what, rules) => {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate((rules) => axe.run({ iframes: false, ...rules }), rules);
-  const found = violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => ({ id, html, failureSummary })));
-  page.problems.push(...found.map((violation) => ({ what, ...violation })));
-  const [content, width] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  if (content > width) page.problems.push(`${what}: ${content} pixels of content`);
-};
-
-try {
-  for (const [name, test] of Object.entries(tests)) {
-    const started = Date.now();
-    try {
-      const page = await test();
-      assert.deepEqual(page?.problems ?? [], []);
-      await page?.context().close();
-    } catch (error) {
-      error.message = `${name}: ${error.message}`;
-      throw error;
-    }
-    console.log(`ok: ${name} (${Date.now() - started} ms)`);
-  }
-} finally {
-  await browser.close();
-  application.close();
-}
+await run(browser, tests);
+application.close();

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::{
-    body::{FAR_FUTURE, body, body_with_mail},
+    body::{FAR_FUTURE, body, body_with_mail, with},
     call::Call,
 };
 
@@ -14,9 +14,25 @@ pub const INVITEE: &str = "ada@example.com";
 /// The token in the link of its message, where it has one.
 pub const TOKEN: &str = "dG9rZW4gdG9rZW4gdG9rZW4gdG9rZW4gdG9rZW4gdG9";
 
-/// An operation, once for each way of using it in which it makes other calls of AWS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Operation {
+/// The enum, its variants by their own names, and the list of all.
+macro_rules! operations {
+    ($($operation:ident),* $(,)?) => {
+        /// An operation, once for each way of using it in which it makes other calls of AWS.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Operation {
+            $($operation),*
+        }
+
+        use Operation::{$($operation),*};
+
+        impl Operation {
+            /// `operations.rs` compares it with `openapi.yaml`.
+            pub const ALL: [Self; [$($operation),*].len()] = [$($operation),*];
+        }
+    };
+}
+
+operations! {
     Create,
     CreateWithKey,
     CreateWithMail,
@@ -36,50 +52,27 @@ pub enum Operation {
     AcceptOwn,
 }
 
-use Operation::{
-    Accept, AcceptByToken, AcceptOwn, Bulk, Change, Create, CreateWithKey, CreateWithMail, CreateWithMailAndKey,
-    Delete, Get, GetWithDelivery, List, ListOwn, Message, Revoke, VerifyToken,
-};
-
 impl Operation {
-    /// `operations.rs` compares it with `openapi.yaml`.
-    pub const ALL: [Self; 17] = [
-        Create,
-        CreateWithKey,
-        CreateWithMail,
-        CreateWithMailAndKey,
-        Bulk,
-        List,
-        Get,
-        GetWithDelivery,
-        Change,
-        Message,
-        VerifyToken,
-        Accept,
-        AcceptByToken,
-        Revoke,
-        Delete,
-        ListOwn,
-        AcceptOwn,
-    ];
-
     /// A request that succeeds where `id` is a pending invitation of [`INVITEE`] whose message holds [`TOKEN`], and nobody
     /// else is invited.
     pub fn call(self, id: &str) -> Call {
         const ANOTHER: &str = "grace@example.com";
         // One key for each invitation, so that a table may outlive it.
         let key = format!("key-{id}");
+        let link = json!({ "link": "https://app.example.com/{invitationId}?token={invitationToken}" });
         match self {
             Create => Call::create(&body(ANOTHER)),
             CreateWithKey => Call::create(&body(ANOTHER)).with_key(&key),
             CreateWithMail => Call::create(&body_with_mail(ANOTHER)),
-            CreateWithMailAndKey => Call::create(&body_with_mail(ANOTHER)).with_key(&key),
+            CreateWithMailAndKey => {
+                Call::create(&with(body(ANOTHER), json!({ "messagePayload": link }))).with_key(&key)
+            }
             Bulk => Call::bulk(&json!({ "invitations": [body(ANOTHER)] })),
             List => Call::list(""),
             Get => Call::get(id),
             GetWithDelivery => Call { query: "include=delivery".to_owned(), ..Call::get(id) },
             Change => Call::change(id, &json!({ "expiresAt": FAR_FUTURE + 1, "organizationRoleIds": ["admin"] })),
-            Message => Call::message(id, &json!({})),
+            Message => Call::message(id, &link),
             VerifyToken => Call::verify(id, TOKEN),
             Accept => Call::accept(id, "ada"),
             AcceptByToken => Call::accept_by_token(id, "ada", TOKEN),

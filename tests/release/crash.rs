@@ -173,20 +173,24 @@ async fn die_and_try_again(scenario: &Scenario, at: usize, death: Death, turns: 
 /// Retries the call as a client without a response does: with another process, after `Retry-After`.
 async fn try_again(around: &Surroundings, call: &Call, turns: &Semaphore) -> Answer {
     for _ in 0..5 {
-        let turn = turns.acquire().await.unwrap();
-        let mut function = Function::start_behind(&around.stack.dynamodb_url, &around.stack.ses_url).await;
-        let answer = function.invoke(&call.event().to_string()).await;
-        function.stop().await;
-        drop(turn);
+        let answer = call_another_process(around, call, turns).await;
         let Some(seconds) = answer.headers.get("retry-after") else { return answer };
         sleep(Duration::from_secs(seconds.parse().unwrap())).await;
     }
     panic!("told to wait again and again");
 }
 
-/// Whether there is an invitation before the operation.
+/// `true` if there is an invitation before the operation.
 fn has_invitation(operation: Operation) -> bool {
     operation.names_invitation() || operation == ListOwn
+}
+
+async fn call_another_process(around: &Surroundings, call: &Call, turns: &Semaphore) -> Answer {
+    let _turn = turns.acquire().await.unwrap();
+    let mut function = Function::start_behind(&around.stack.dynamodb_url, &around.stack.ses_url).await;
+    let answer = function.invoke(&call.event().to_string()).await;
+    function.stop().await;
+    answer
 }
 
 async fn assert_consistent(around: &Surroundings, operation: Operation, answer: &Answer, case: &str) {

@@ -9,11 +9,10 @@ use crate::{
     common::{
         body::{body, with},
         call::create_event,
-        events,
-        hostile::{self, Row},
-        log,
+        events, log,
     },
     function::{Function, PATIENCE, command},
+    hostile_events::{self, Row},
     runtime_api::RuntimeApi,
     surroundings::Surroundings,
 };
@@ -79,13 +78,13 @@ async fn the_release_binary_handles_hostile_events_within_its_memory_and_time() 
     let around = Surroundings::start().await;
     let mut function = Function::start(&around.stack).await;
     let mut complaints = Vec::new();
-    for Row { reason, event, status } in hostile::rows() {
+    for Row { reason, event, status } in hostile_events::rows() {
         let started = Instant::now();
         let found = function.try_invoke(&event).await.map(|answer| answer.status).ok();
         let (took, used) = (started.elapsed(), function.most_memory_mib());
         // What is no request to the API is an error of the invocation.
         let expected = event.contains("requestContext").then_some(status);
-        if found != expected || took > hostile::PATIENCE || used > memory_mib() {
+        if found != expected || took > hostile_events::PATIENCE || used > memory_mib() {
             complaints.push(format!("{reason}: {found:?}, {took:?}, {used} MiB"));
         }
     }

@@ -10,6 +10,8 @@
 mod common;
 mod crash;
 mod function;
+#[path = "../common/hostile.rs"]
+mod hostile_events;
 mod lambda;
 #[path = "../common/runtime_api.rs"]
 mod runtime_api;

@@ -10,7 +10,8 @@ use crate::domain::{
 
 /// Reads an email connector.
 pub(super) fn read(fields: Map<String, Value>) -> Result<Entry, String> {
-    const FIELDS: [&str; 8] = [
+    const FIELDS: [&str; 9] = [
+        "allowTokenInAnyLink",
         "allowedLinkHosts",
         "configurationSetName",
         "defaultLocale",

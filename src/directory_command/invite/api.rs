@@ -45,7 +45,7 @@ pub(super) enum Answer {
         reason: String,
     },
     /// No call can succeed.
-    Refused(String),
+    Final(String),
 }
 
 /// The result of an item.
@@ -154,14 +154,14 @@ impl Response {
         match self.status {
             200 => match serde_json::from_slice::<Results>(&self.body) {
                 Ok(Results { results }) if results.len() == items => Answer::Results(results),
-                _ => Answer::Refused("--api: this is not the API of organization invitations".to_owned()),
+                _ => Answer::Final("--api: this is not the API of organization invitations".to_owned()),
             },
-            401 | 403 => Answer::Refused(format!("--token: the API does not accept the token ({})", self.says())),
-            404 | 405 => Answer::Refused(format!("--api: the API is not at this URL ({})", self.says())),
+            401 | 403 => Answer::Final(format!("--token: the API does not accept the token ({})", self.says())),
+            404 | 405 => Answer::Final(format!("--api: the API is not at this URL ({})", self.says())),
             429 | 500 | 502..=504 => {
                 Answer::Later { after: self.retry_after, reason: format!("the API answers {}", self.says()) }
             }
-            _ => Answer::Refused(format!("the API answers {}", self.says())),
+            _ => Answer::Final(format!("the API answers {}", self.says())),
         }
     }
 

@@ -57,17 +57,8 @@ pub(super) fn distinct<'r>(
 impl Defaults<'_> {
     /// The body of a create.
     pub(super) fn body(&self, row: &Row) -> Result<Value, BadField> {
-        let options = self.options;
-        let (mut body, mut payload) = (Map::new(), Map::new());
-        body.insert("expiresAt".to_owned(), json!(self.expires_at));
-        body.insert("organizationRoleIds".to_owned(), json!(options.roles));
-        for (key, option) in [("organizationId", &options.organization), ("inviterId", &options.inviter)] {
-            body.extend(option.as_ref().map(|value| (key.to_owned(), json!(value))));
-        }
-        for (key, option) in [("link", &options.link), ("locale", &options.locale)] {
-            payload.extend(option.as_ref().map(|value| (key.to_owned(), json!(value))));
-        }
-        let mut is_mailed = !options.no_mail;
+        let (mut body, mut payload) = self.of_options();
+        let mut is_mailed = !self.options.no_mail;
         for (name, value) in &row.fields {
             let bad = |reason: &str| (Some(format!("`{name}`")), reason.to_owned());
             match name.to_ascii_lowercase().as_str() {
@@ -89,17 +80,35 @@ impl Defaults<'_> {
                 _ => drop(payload.insert(name.clone(), value.clone())),
             }
         }
-        for (key, remedy) in [
-            ("invitee", "no column `invitee` or `email`"),
-            ("organizationId", "no column `organizationId`, and no --organization"),
-        ] {
-            if !body.contains_key(key) {
-                return Err((None, format!("`{key}` is missing: the row has {remedy}")));
-            }
-        }
         body.insert("messagePayload".to_owned(), if is_mailed { Value::Object(payload) } else { json!(false) });
+        required(&body)?;
         Ok(Value::Object(body))
     }
+
+    /// What the options say of the body, and of the variables of the mail.
+    fn of_options(&self) -> (Map<String, Value>, Map<String, Value>) {
+        let options = self.options;
+        let present = |(key, option): (&str, &Option<String>)| Some((key.to_owned(), json!(option.as_ref()?)));
+        let texts = [("organizationId", &options.organization), ("inviterId", &options.inviter)];
+        let mut body: Map<String, Value> = texts.into_iter().filter_map(present).collect();
+        body.insert("expiresAt".to_owned(), json!(self.expires_at));
+        body.insert("organizationRoleIds".to_owned(), json!(options.roles));
+        let variables = [("link", &options.link), ("locale", &options.locale)];
+        (body, variables.into_iter().filter_map(present).collect())
+    }
+}
+
+/// Fails for a body without an address or an organization.
+fn required(body: &Map<String, Value>) -> Result<(), BadField> {
+    for (key, remedy) in [
+        ("invitee", "no column `invitee` or `email`"),
+        ("organizationId", "no column `organizationId`, and no --organization"),
+    ] {
+        if !body.contains_key(key) {
+            return Err((None, format!("`{key}` is missing: the row has {remedy}")));
+        }
+    }
+    Ok(())
 }
 
 fn put_text(body: &mut Map<String, Value>, key: &str, value: &Value) -> Result<(), &'static str> {

@@ -160,7 +160,7 @@ impl<'a, 'r> Run<'a, 'r> {
                 Ok(())
             }
             Answer::Later { after, reason } => self.repeat(batch.rows, after, reason),
-            Answer::Refused(reason) => Err(reason),
+            Answer::Final(reason) => Err(reason),
         }
     }
 

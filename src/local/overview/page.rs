@@ -1,6 +1,6 @@
 //! The markup of the overview. `maud` escapes all values.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
@@ -8,7 +8,7 @@ use super::Latest;
 use crate::{
     domain::{
         delivery::Delivery,
-        ids::{InvitationId, TenantId},
+        ids::TenantId,
         invitation::{Invitation, Status},
         timestamp::Timestamp,
     },
@@ -33,14 +33,8 @@ pub(super) fn mails_by_invitation(mails: &[Mail]) -> MailCounts {
 }
 
 /// The list of the tenant's invitations. An empty list shows the command `example`, if there is one for the tenant.
-pub(super) fn list(
-    tenant: &TenantId,
-    found: &Latest,
-    (mails, deliveries): (&MailCounts, &HashMap<InvitationId, Delivery>),
-    example: Option<&str>,
-    now: Timestamp,
-) -> Markup {
-    let Latest { invitations, has_more } = found;
+pub(super) fn list(tenant: &TenantId, found: &Latest, example: Option<&str>, now: Timestamp) -> Markup {
+    let Latest { invitations, has_more, mails, deliveries } = found;
     let body = html! {
         header.bar { h1 { "Invitations" } p.count role="status" { (summary(invitations, *has_more, now)) } }
         (tenants(tenant))
@@ -191,8 +185,12 @@ fn summary(invitations: &[Invitation], has_more: bool, now: Timestamp) -> String
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
-    use crate::domain::{delivery::DeliveryStatus, directory::OrganizationRole, email_address::EmailAddress};
+    use crate::domain::{
+        delivery::DeliveryStatus, directory::OrganizationRole, email_address::EmailAddress, ids::InvitationId,
+    };
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
     const EVIL: &str = "<script>alert(1)</script>\"'&";
@@ -215,8 +213,7 @@ mod tests {
 
     fn shown(invitations: Vec<Invitation>, has_more: bool) -> String {
         let tenant = TenantId::parse("t").unwrap();
-        list(&tenant, &Latest { invitations, has_more }, (&MailCounts::new(), &HashMap::new()), Some(EVIL), NOW)
-            .into_string()
+        list(&tenant, &Latest { invitations, has_more, ..Latest::default() }, Some(EVIL), NOW).into_string()
     }
 
     #[test]
@@ -240,9 +237,9 @@ mod tests {
             updated_at: NOW,
         };
         for (id, shows) in [(invited.id.clone(), true), (InvitationId::generate(NOW).unwrap(), false)] {
-            let (mails, deliveries) = (MailCounts::new(), HashMap::from([(id, delivery.clone())]));
-            let found = Latest { invitations: vec![invited.clone()], has_more: false };
-            let page = list(&tenant, &found, (&mails, &deliveries), None, NOW).into_string();
+            let deliveries = HashMap::from([(id, delivery.clone())]);
+            let found = Latest { invitations: vec![invited.clone()], deliveries, ..Latest::default() };
+            let page = list(&tenant, &found, None, NOW).into_string();
             assert_eq!(page.contains("Bounced (NoEmail)"), shows, "{page}");
         }
     }

@@ -43,24 +43,19 @@ pub(super) async fn send(
 /// a fault is pending. The caller then sends the request through the network.
 pub(in crate::local) fn send_directly(ses: &SesStandIn, request: &[u8]) -> Option<Vec<u8>> {
     let request = serde_json::from_slice(request).ok()?;
-    let (from, composed) = check(ses, &request).ok()?;
+    let composed = Composed::new(ses, &request).ok()?;
     let call = ses.account().call_without_fault()?;
-    let id = keep(ses, &request, from, composed, call);
+    let id = keep(ses, &request, composed, call);
     serde_json::to_vec(&json!({ "MessageId": id })).ok()
 }
 
 /// Stores the mail or the rendering failure, and returns its id.
 fn accept(ses: &SesStandIn, request: &SendEmail, call: usize) -> Result<String, Rejection> {
-    let (from, composed) = check(ses, request)?;
-    Ok(keep(ses, request, from, composed, call))
+    let composed = Composed::new(ses, request)?;
+    Ok(keep(ses, request, composed, call))
 }
 
-/// The sender and the content of a valid request.
-fn check<'a>(ses: &SesStandIn, request: &'a SendEmail) -> Result<(&'a str, Composed<'a>), Rejection> {
-    Ok((check_envelope(request)?, Composed::new(ses, request)?))
-}
-
-fn keep(ses: &SesStandIn, request: &SendEmail, from: &str, composed: Composed<'_>, call: usize) -> String {
+fn keep(ses: &SesStandIn, request: &SendEmail, composed: Composed<'_>, call: usize) -> String {
     let at = Timestamp::now();
     let id = format!("{:016x}-{call:08}-000000", at.as_millis());
     let to = request.destination.to.join(", ");
@@ -70,7 +65,7 @@ fn keep(ses: &SesStandIn, request: &SendEmail, from: &str, composed: Composed<'_
             let headers = headers(request, &content.subject, composed.headers);
             let tags = request.email_tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect();
             let Rendered { subject, html, text } = content;
-            let from = from.to_owned();
+            let from = composed.from.to_owned();
             ses.account().deliver(Mail { id: id.clone(), at, to, from, subject, html, text, headers, tags });
         }
         Err(reason) => {
@@ -100,8 +95,9 @@ fn check_envelope(request: &SendEmail) -> Result<&str, Rejection> {
     Ok(from)
 }
 
-/// A message with its content, or with the error of rendering it.
+/// The message of a valid request, with its content or with the error of rendering it.
 struct Composed<'a> {
+    from: &'a str,
     content: Result<Rendered, String>,
     headers: &'a [NameAndValue],
     template: &'a str,
@@ -109,51 +105,55 @@ struct Composed<'a> {
 
 impl<'a> Composed<'a> {
     fn new(ses: &SesStandIn, request: &'a SendEmail) -> Result<Self, Rejection> {
+        let from = check_envelope(request)?;
         let content = request.content.as_ref().ok_or_else(|| Rejection::bad_request("There is no content."))?;
-        let composed = match (&content.simple, &content.template, &content.raw) {
-            (Some(message), None, None) => Self::simple(message)?,
-            (None, Some(template), None) => Self::templated(ses, template)?,
+        let (content, headers, template) = match (&content.simple, &content.template, &content.raw) {
+            (Some(message), None, None) => (Ok(simple(message)?), message.headers.as_slice(), ""),
+            (None, Some(template), None) => {
+                let (content, name) = templated(ses, template)?;
+                (content, template.headers.as_slice(), name)
+            }
             (None, None, Some(_)) => {
                 return Err(Rejection::bad_request("The local stand-in for SES knows no raw messages."));
             }
             _ => return Err(Rejection::bad_request("The content has to be one of Simple, Raw and Template.")),
         };
-        check::headers(composed.headers)?;
-        Ok(composed)
+        check::headers(headers)?;
+        Ok(Self { from, content, headers, template })
     }
+}
 
-    fn simple(message: &'a Message) -> Result<Self, Rejection> {
-        let subject = message.subject.as_ref().ok_or_else(|| Rejection::bad_request("There is no subject."))?;
-        let parts = message.body.as_ref().map(|body| [body.html.as_ref(), body.text.as_ref()]).unwrap_or_default();
-        for content in [Some(subject)].into_iter().chain(parts).flatten() {
-            check::charset(content)?;
-        }
-        check::subject(&subject.data)?;
-        let [html, text] = parts.map(|part| part.map(|part: &Content| part.data.clone()).unwrap_or_default());
-        if html.is_empty() && text.is_empty() {
-            return Err(Rejection::bad_request("The message has neither an HTML nor a text part."));
-        }
-        let content = Ok(Rendered { subject: subject.data.clone(), html, text });
-        Ok(Self { content, headers: &message.headers, template: "" })
+fn simple(message: &Message) -> Result<Rendered, Rejection> {
+    let subject = message.subject.as_ref().ok_or_else(|| Rejection::bad_request("There is no subject."))?;
+    let parts = message.body.as_ref().map(|body| [body.html.as_ref(), body.text.as_ref()]).unwrap_or_default();
+    for content in [Some(subject)].into_iter().chain(parts).flatten() {
+        check::charset(content)?;
     }
+    check::subject(&subject.data)?;
+    let [html, text] = parts.map(|part| part.map(|part: &Content| part.data.clone()).unwrap_or_default());
+    if html.is_empty() && text.is_empty() {
+        return Err(Rejection::bad_request("The message has neither an HTML nor a text part."));
+    }
+    Ok(Rendered { subject: subject.data.clone(), html, text })
+}
 
-    fn templated(ses: &SesStandIn, template: &'a Template) -> Result<Self, Rejection> {
-        let named = |name: &'a str| Ok::<_, Rejection>((templates::find(ses, name)?, name));
-        let (content, name) = match (&template.name, &template.arn, &template.content) {
-            (Some(name), None, None) => named(name)?,
-            (None, Some(arn), None) => named(name_in(arn)?)?,
-            (None, None, Some(content)) => {
-                templates::validate(content)?;
-                (content.clone(), "")
-            }
-            _ => {
-                let message = "A template is given by one of TemplateName, TemplateArn and TemplateContent.";
-                return Err(Rejection::bad_request(message));
-            }
-        };
-        let data = templates::template_data(template.data.as_deref())?;
-        Ok(Self { content: templates::render(&content, &data), headers: &template.headers, template: name })
-    }
+/// The content, or the error of rendering it, and the template's name, which is empty for an inline template.
+fn templated<'a>(ses: &SesStandIn, template: &'a Template) -> Result<(Result<Rendered, String>, &'a str), Rejection> {
+    let named = |name: &'a str| Ok::<_, Rejection>((templates::find(ses, name)?, name));
+    let (content, name) = match (&template.name, &template.arn, &template.content) {
+        (Some(name), None, None) => named(name)?,
+        (None, Some(arn), None) => named(name_in(arn)?)?,
+        (None, None, Some(content)) => {
+            templates::validate(content)?;
+            (content.clone(), "")
+        }
+        _ => {
+            let message = "A template is given by one of TemplateName, TemplateArn and TemplateContent.";
+            return Err(Rejection::bad_request(message));
+        }
+    };
+    let data = templates::template_data(template.data.as_deref())?;
+    Ok((templates::render(&content, &data), name))
 }
 
 /// The template's name in `arn:aws:ses:<region>:<account>:template/<name>`.

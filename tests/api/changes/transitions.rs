@@ -8,8 +8,11 @@ use organization_invitations::{
 };
 use serde_json::{Value, json};
 
-use super::{Changes, an_hour_ago, kind};
-use crate::helpers::{BUDGET, Call, FAR_FUTURE, TestApp, body, body_with_mail, tenant, with};
+use crate::helpers::{
+    BUDGET, Call, FAR_FUTURE, TestApp, body, body_with_mail,
+    changes::{Changes, an_hour_ago, kind},
+    tenant, with,
+};
 
 const ADDRESS: &str = "ada@example.com";
 
@@ -20,6 +23,9 @@ enum Step {
     /// The same, but SES rejects the mail.
     InviteInVain,
     Message,
+    /// A message with a token in its link.
+    MessageWithToken,
+    WrongToken,
     /// Changes when it expires, as an edit does.
     Edit,
     /// Changes an attribute that callers never see.
@@ -40,8 +46,8 @@ enum Step {
 }
 
 use Step::{
-    Accept, Delete, DeleteFirst, Edit, ErasePerson, Expire, Invite, InviteInVain, Message, PutMember, Revoke, Sweep,
-    Touch,
+    Accept, Delete, DeleteFirst, Edit, ErasePerson, Expire, Invite, InviteInVain, Message, MessageWithToken, PutMember,
+    Revoke, Sweep, Touch, WrongToken,
 };
 
 struct Row {
@@ -76,10 +82,11 @@ const ROWS: &[Row] = &[
     row(&[Invite, Accept, Delete], &[CREATED, ACCEPTED, (0, "Deleted", Some("Accepted"))], "accepted"),
     row(&[Invite, Revoke, Delete], &[CREATED, REVOKED, (0, "Deleted", Some("Revoked"))], "revoked"),
     row(&[Invite, Message, Message], &[CREATED], "a message changes no invitation"),
+    row(&[Invite, MessageWithToken, WrongToken, MessageWithToken, Message], &[CREATED], "nor does a token change it"),
     row(&[Invite, Edit], &[CREATED, (0, "Updated", None)], "edited while pending"),
     row(&[Invite, Touch], &[CREATED], "nothing that a caller sees"),
     row(&[Invite, Accept, Touch], &[CREATED, ACCEPTED], "nor of an ended one"),
-    row(&[Invite, InviteInVain], &[CREATED], "a refused create"),
+    row(&[Invite, InviteInVain], &[CREATED], "a create that conflicts"),
     row(&[InviteInVain], &[CREATED, (0, "Deleted", Some("Pending"))], "rolled back"),
 
     row(&[Invite, Expire], &[CREATED], "time alone changes no row"),
@@ -156,6 +163,11 @@ impl Story<'_> {
         match step {
             Invite | InviteInVain => self.invite(step).await,
             Message => self.call(Call::message(&id, &json!({})), 204).await,
+            MessageWithToken => {
+                let payload = json!({ "link": "https://app.example.com/{invitationToken}" });
+                self.call(Call::message(&id, &payload), 204).await;
+            }
+            WrongToken => self.call(Call::verify(&id, "wrong"), 404).await,
             Accept => self.end("Accepted", Call::accept(&id, "ada")).await,
             Revoke => self.end("Revoked", Call::revoke(&id)).await,
             Delete => self.call(Call::delete(&id), 204).await,

@@ -3,8 +3,12 @@
 use organization_invitations::domain::directory::Organization;
 use serde_json::{Map, Value, json};
 
-use super::{Changes, details, kind};
-use crate::helpers::{Call, TestApp, body, body_with_mail, log::Log, tenant, with};
+use crate::helpers::{
+    Call, TestApp, body, body_with_mail,
+    changes::{Changes, details, kind},
+    log::Log,
+    tenant, with,
+};
 
 const ID: &str = "0mwshl16meeoe2l4w0lik";
 

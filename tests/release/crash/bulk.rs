@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
 
-use super::{Death, Duration, LIFETIME, Tap};
+use super::{Death, Duration, LIFETIME, Tap, call_another_process};
 use crate::{
     common::{body::body_with_mail, call::Call, rows},
     function::{self, Function},
@@ -73,11 +73,7 @@ async fn die_and_try_again(at: usize, death: Death, turns: &Semaphore) {
 /// Retries the call until no item has to wait. Returns the results, each of which is a success.
 async fn try_until_done(around: &Surroundings, call: &Call, turns: &Semaphore) -> Vec<Value> {
     for _ in 0..5 {
-        let turn = turns.acquire().await.unwrap();
-        let mut function = Function::start_behind(&around.stack.dynamodb_url, &around.stack.ses_url).await;
-        let answer = function.invoke(&call.event().to_string()).await;
-        function.stop().await;
-        drop(turn);
+        let answer = call_another_process(around, call, turns).await;
         let results = answer.json()["results"].as_array().unwrap().clone();
         let Some(seconds) = results.iter().filter_map(|result| result["retryAfter"].as_u64()).max() else {
             assert!(results.iter().all(|result| result["status"] == 201), "{results:?}");

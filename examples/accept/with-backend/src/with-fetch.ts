@@ -14,5 +14,6 @@ async function call(path: string, method = 'GET', body?: object): Promise<Result
 
 export const invitations: Invitations = {
   get: (id) => call(id),
-  accept: (id, acceptedUserId) => call(`${id}/status`, 'PUT', { status: 'Accepted', acceptedUserId }),
+  verify: (id, token) => call(`${id}/token/verify`, 'POST', { token }),
+  accept: (id, acceptedUserId, token) => call(`${id}/status`, 'PUT', { status: 'Accepted', acceptedUserId, token }),
 };

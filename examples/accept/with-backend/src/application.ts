@@ -1,14 +1,18 @@
 // The parts that your application has already. Replace the body of each function.
 import type { IncomingMessage } from 'node:http';
+import { personOf } from './sign-in.js';
 
-/** A user of the directory. `email` must be verified, since whoever has the invitee's address may accept. */
-export interface User { id: string; email: string }
+/** A user of the directory. `email` is the verified address of the account; it need not be the one that was invited. */
+export interface User { id: string; email: string | undefined }
 
-/** REPLACE: the user whose session the request carries; `undefined` if nobody is signed in. Here, a fixed user. */
-export async function signedInUser(_request: IncomingMessage): Promise<User | undefined> {
+/** REPLACE: users from your database, by their address. */
+const users = new Map([['ada@example.com', 'ada']]);
+
+/** REPLACE: the user whose session the request carries; `undefined` if nobody is signed in. */
+export async function signedInUser(request: IncomingMessage): Promise<User | undefined> {
   if (process.env.NODE_ENV === 'production') throw new Error('signedInUser() is still that of the example');
-  const { DEV_USER_ID: id = 'ada', DEV_USER_EMAIL: email = 'ada@example.com' } = process.env;
-  return id ? { id, email } : undefined;
+  const person = personOf(request);
+  return person && { id: users.get(person.email ?? '') ?? person.sub, email: person.email };
 }
 
 /** REPLACE: the address that signs a person in, or up, and then leads to `path`. */

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    helpers::{Answer, Call, NOW, TestApp, rows},
-    proxy::Intervention,
+    helpers::{Answer, Call, NOW, TestApp, proxy::Intervention, rows},
+    without_time_limits,
 };
 
 /// The most bytes of a list in the function's response.
@@ -52,7 +52,7 @@ fn next(answer: &Answer) -> Option<String> {
 
 #[tokio::test]
 async fn a_list_that_is_too_long_is_an_error_as_soon_as_that_is_known() {
-    let app = TestApp::start_behind_proxy(&[]).await.without_time_limits();
+    let app = without_time_limits(TestApp::start_behind_proxy(&[]).await);
     write_rows(&app, 1200, 8 << 10).await;
     for (filter, most_units) in [("", 1400.0), ("organizationId=acme", 700.0)] {
         let (answer, units, rows, queries) = cost(&app, Call::list(filter)).await;
@@ -66,7 +66,7 @@ async fn a_list_that_is_too_long_is_an_error_as_soon_as_that_is_known() {
 #[tokio::test]
 async fn the_size_limit_of_a_list_counts_the_bytes_of_the_response() {
     for (text, in_a_row, sent) in [("\"", 1, 4), ("\u{1}", 1, 7), ("\u{e9}", 2, 2)] {
-        let app = TestApp::start().await.without_time_limits();
+        let app = without_time_limits(TestApp::start().await);
         // A little more than a tenth of the limit each, and less than 400 KB in the row.
         let times = (MOST_BYTES / 10 - 500).min(360_000 * sent / in_a_row) / sent;
         let fitting = MOST_BYTES / (times * sent + 500);
@@ -94,7 +94,7 @@ async fn the_size_limit_of_a_list_counts_the_bytes_of_the_response() {
 
 #[tokio::test]
 async fn a_page_with_few_matches_ends_early_and_the_next_continues_behind_it() {
-    let app = TestApp::start_behind_proxy(&[]).await.without_time_limits();
+    let app = without_time_limits(TestApp::start_behind_proxy(&[]).await);
     write_rows(&app, 250, 100_000).await;
     let (mut query, mut pages) = (Some("organizationId=acme&inviterId=string&page_size=10".to_owned()), Vec::new());
     while let Some(this) = query {
@@ -110,7 +110,7 @@ async fn a_page_with_few_matches_ends_early_and_the_next_continues_behind_it() {
 
 #[tokio::test]
 async fn on_a_slow_table_a_page_ends_early_and_a_whole_list_fails() {
-    let app = TestApp::start_behind_proxy(&[]).await.without_time_limits();
+    let app = without_time_limits(TestApp::start_behind_proxy(&[]).await);
     write_rows(&app, 250, 100_000).await;
     app.proxy().always("Query", Intervention::Delay(Duration::from_millis(300)));
     let filter = "organizationId=acme&inviterId=string";

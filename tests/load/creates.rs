@@ -7,8 +7,8 @@ use serde_json::{Map, json};
 use tokio::task::JoinSet;
 
 use crate::{
-    helpers::{Answer, Call, NOW, TestApp, body, rows, tenant, with},
-    invariant,
+    helpers::{Answer, Call, NOW, TestApp, body, invariant, rows, tenant, with},
+    without_time_limits,
 };
 
 const CREATES: usize = 1000;
@@ -49,7 +49,7 @@ fn over_tenants(n: usize) -> (String, String) {
 async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (String, String)) {
     let settings = [("DEFAULT_FROM_EMAIL_ADDRESS", "invitations@example.com")];
     let app = Box::pin(TestApp::start_behind_proxy(&settings)).await;
-    let app = app.without_time_limits();
+    let app = without_time_limits(app);
     let places: BTreeSet<(String, String)> = (0..CREATES).map(place).collect();
     for (owner, id) in places {
         let organization = Organization { name: id.clone(), id, branding: Map::new() };

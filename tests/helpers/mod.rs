@@ -1,14 +1,19 @@
-//! The start of every test: the function with its own emulator, SES stand-in and demo directory.
+//! What the targets share in which the function is in the test's process: its start, with its own emulator, SES stand-in
+//! and demo directory, and what may stand between them.
 
+pub mod changes;
 mod connector;
 mod emulator;
+pub mod invariant;
 pub mod log;
+pub mod proxy;
+pub mod relay;
 pub mod rows;
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_types::{SdkConfig, sdk_config::Builder};
 use lambda_runtime::{Context, LambdaEvent};
 use organization_invitations::{
     app::{App, time_limits},
@@ -30,16 +35,12 @@ use serde_json::{Map, Value, value::to_raw_value};
 use tokio::{sync::Barrier, task::JoinSet};
 
 pub use self::connector::{connector, connector_with, inline};
-use self::emulator::Emulator;
+use self::{emulator::Emulator, proxy::Proxy, relay::Relay};
+use crate::common::operation::TOKEN;
 pub use crate::common::{
     answer::Answer,
     body::{FAR_FUTURE, body, body_with_mail, with},
     call::{Call, create_event},
-};
-use crate::{
-    common::{operation::TOKEN, rows as common_rows},
-    proxy::Proxy,
-    relay::Relay,
 };
 
 /// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
@@ -133,16 +134,13 @@ impl TestApp {
     }
 
     /// With the time limits of a deployed function. A machine that is busy with many tests might not keep them.
-    pub fn with_time_limits(mut self) -> Self {
-        self.sdk = self.sdk.into_builder().timeout_config(time_limits()).build();
-        self.rebuilt()
+    pub fn with_time_limits(self) -> Self {
+        self.with_sdk(|sdk| sdk.timeout_config(time_limits()))
     }
 
-    /// Without the SDK's own time limits, which a machine under load might not keep.
-    pub fn without_time_limits(mut self) -> Self {
-        let limits = TimeoutConfig::builder().connect_timeout(BUDGET);
-        let sdk = self.sdk.into_builder().timeout_config(limits.build());
-        self.sdk = sdk.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build();
+    /// With other settings of the SDK.
+    pub fn with_sdk(mut self, change: impl FnOnce(Builder) -> Builder) -> Self {
+        self.sdk = change(self.sdk.into_builder()).build();
         self.rebuilt()
     }
 
@@ -248,7 +246,7 @@ impl TestApp {
     /// As [`TestApp::invite`], with [`TOKEN`] as the token of the invitation's latest message.
     pub async fn invite_with_token(&self, body: &Value) -> String {
         let id = self.invite(body).await;
-        common_rows::set_token(&self.client(), self.table(), &id, TOKEN).await;
+        rows::set_token(&self.client(), self.table(), &id, TOKEN).await;
         id
     }
 

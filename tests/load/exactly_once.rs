@@ -9,10 +9,10 @@ use organization_invitations::local::ses::SesFault;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{Changes, an_hour_ago, details, kind};
-use crate::{
-    helpers::{Call, FAR_FUTURE, TestApp, body, body_with_mail, with},
-    invariant,
+use crate::helpers::{
+    Call, FAR_FUTURE, TestApp, body, body_with_mail,
+    changes::{Changes, an_hour_ago, details, kind},
+    invariant, with,
 };
 
 const CALLERS: usize = 8;

@@ -1,0 +1,31 @@
+//! Many callers, many rows and large inputs: what takes long. A target of its own, so that `api` stays the fast loop.
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used,
+    reason = "a test may be brief, and stops when it cannot go on"
+)]
+
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "the other targets use the rest")]
+mod common;
+mod creates;
+mod exactly_once;
+#[path = "../helpers/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "`api` uses the rest")]
+mod helpers;
+mod hostile;
+#[path = "../common/hostile.rs"]
+mod hostile_events;
+mod list_limits;
+mod long_lists;
+mod templates;
+
+use aws_config::{stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
+use helpers::{BUDGET, TestApp};
+
+/// Without the SDK's own time limits, which a machine under load might not keep.
+fn without_time_limits(app: TestApp) -> TestApp {
+    let limits = TimeoutConfig::builder().connect_timeout(BUDGET).build();
+    let unprotected = StalledStreamProtectionConfig::disabled();
+    app.with_sdk(|sdk| sdk.timeout_config(limits).stalled_stream_protection(unprotected))
+}
