@@ -38,6 +38,14 @@ async function put(sk: string, attributes: Record<string, string>) {
   await dynamoDbCall('PutItem', { Item: Object.fromEntries(item) });
 }
 
+/** Lets an invitation expire, as if its time had come. */
+const expire = (id: string) =>
+  dynamoDbCall('UpdateItem', {
+    Key: { pk: { S: 'TENANT#default' }, sk: { S: `INVITATION#${id}` } },
+    UpdateExpression: 'SET expiresAt = :past',
+    ExpressionAttributeValues: { ':past': { N: String(Date.now() - 1) } },
+  });
+
 async function isMember(organizationId: string, userId: string): Promise<boolean> {
   const key = { pk: { S: 'TENANT#default' }, sk: { S: `MEMBER#${organizationId}#${userId}` } };
   return (await dynamoDbCall('GetItem', { Key: key, ConsistentRead: true })).Item !== undefined;
@@ -106,7 +114,8 @@ for (const CLIENT of ['fetch', 'logto']) {
       const { status, headers } = response;
       const text = await response.text();
       const sent = JSON.stringify([...headers]) + text;
-      assert.doesNotMatch(sent, /eyJ|bearer/i, 'a token of an issuer has reached the browser');
+      assert.doesNotMatch(sent, /eyJhbGciOi|bearer/i, 'a token of an issuer has reached the browser');
+      assert.match(headers.get('referrer-policy') ?? '', /^(same-origin|no-referrer)$/);
       assert.match(headers.get('content-security-policy') ?? '', /frame-ancestors 'none'/);
       return { status, headers, text, cookie: headers.getSetCookie()[0]?.split(';')[0] ?? '' };
     }
@@ -199,7 +208,7 @@ for (const CLIENT of ['fetch', 'logto']) {
     test('an invitation that cannot be accepted has a page that says so, and stays as it is', async () => {
       const mine = { invitee: 'Ada@example.com', messagePayload: false };
       const [accepted, expired, revoked, withoutToken, others, mailedAgain] = await Promise.all([
-        invite(), invite({ ...mine, expiresAt: Date.now() + 2500 }), invite(mine), invite(mine),
+        invite(), invite(mine), invite(mine), invite(mine),
         invite({ invitee: `o'grace-${newId()}@example.com` }), invite(),
       ]);
       const [token, othersToken, older] = await Promise.all([open(accepted.id), open(others.id), open(mailedAgain.id)]);
@@ -208,7 +217,8 @@ for (const CLIENT of ['fetch', 'logto']) {
       await api('PUT', `/${others.id}/status`, { status: 'Revoked' });
       const again = { link: 'http://127.0.0.1/invitations/{invitationId}?token={invitationToken}' };
       assert.equal((await api('POST', `/${mailedAgain.id}/message`, again)).status, 204);
-      while ((await get(expired.id)).status !== 'Expired') await sleep(100);
+      await expire(expired.id);
+      assert.equal((await get(expired.id)).status, 'Expired');
       for (const [{ id }, cookie, expectedStatus, title] of [
         [accepted, token, 200, 'You have accepted this invitation'],
         [expired, othersToken, 410, 'This invitation has expired'],
