@@ -31,7 +31,10 @@ async fn measure(app: &TestApp, call: Call, status: u16) -> (Units, Vec<Asked>) 
     let mut units = Units { reads: 0.0, writes: 0.0 };
     for (operation, consumed) in consumed {
         let tables = consumed.as_array().cloned().unwrap_or_else(|| vec![consumed]);
-        let sum: f64 = tables.iter().map(|table| table["CapacityUnits"].as_f64().unwrap()).sum();
+        let of_table = |table: &serde_json::Value| {
+            table["CapacityUnits"].as_f64().unwrap_or_else(|| panic!("{operation}: {table}"))
+        };
+        let sum: f64 = tables.iter().map(of_table).sum();
         let is_read = ["BatchGetItem", "GetItem", "Query"].contains(&operation.as_str());
         *(if is_read { &mut units.reads } else { &mut units.writes }) += sum;
     }
@@ -94,7 +97,7 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
         (Change, "change the expiry", &app, Call::change(accepted, &json!({ "expiresAt": FAR_FUTURE + 1 })), 3),
         (Change, "change the roles", &app, Call::change(accepted, &json!({ "organizationRoleIds": ["admin"] })), 3),
         (Message, "message", &app, Call::message(accepted, &json!({})), 0),
-        (Message, "message, with a token", &app, Call::message(accepted, &link), 3),
+        (Message, "message, with a token", &app, Call::message(revoked, &link), 3),
         (Accept, "accept", &app, Accept.call(accepted), 3),
         (VerifyToken, "verify a token", &app, VerifyToken.call(&tokened), 0),
         (ListOwn, "list one's own", &app, ListOwn.call(accepted), 0),
