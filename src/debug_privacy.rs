@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        directory::User, email_address::EmailAddress, ids::TenantId, message_payload::MessagePayload,
+        directory::User, email_address::EmailAddress, ids::TenantId, message_payload::MessagePayload, person::Person,
         rate_limit::MessageRate,
     },
     http::{body::Field, event::Event},
@@ -40,6 +40,7 @@ fn debug_output_contains_no_addresses_texts_or_tokens() {
         format!("{:?}", Event::read(&event.to_string())),
         format!("{:?}", EmailAddress::parse(address)),
         format!("{user:?}"),
+        format!("{:?}", Person { tenant: tenant.clone(), user_id: "u".into(), normalized_address: address.into() }),
         format!("{payload:?}"),
         format!("{filters:?}"),
         format!("{:?}", RecipientRateLimit::assumed_empty(&tenant, address, rate)),

@@ -23,7 +23,10 @@ pub(crate) mod operations;
 mod response;
 mod route;
 
-use lambda_http::{Body, http::Response};
+use lambda_http::{
+    Body,
+    http::{Method, Response},
+};
 use tokio::time::Instant;
 
 use self::{
@@ -31,7 +34,7 @@ use self::{
     error::RequestError,
     event::{ApiResponse, Event},
     operations::{Request, bulk, change, create, delete, get, list, message, own, status, token},
-    response::json_response,
+    response::{json_response, no_content},
     route::Route,
 };
 use crate::{
@@ -60,7 +63,12 @@ pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, t
     let tenant = caller.as_ref().ok().map(|caller| caller.tenant.clone());
     let operation = route.as_ref().map_or("unknown", Route::operation);
     let endpoint = route.as_ref().ok().map(Route::endpoint);
-    let admitted = caller.and_then(|caller| Ok((caller, route?)));
+    let admitted = match caller {
+        // A preflight, which no browser sends a token with. It comes only through the route that template.yaml makes for
+        // it, and API Gateway adds the headers for CORS. It says nothing, and needs a status that browsers take for success.
+        Err(RequestError::Unauthorized) if event.method == Method::OPTIONS => Ok(None),
+        caller => caller.and_then(|caller| Ok(Some((caller, route?)))),
+    };
     // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
     let (result, statistics) = statistics::of(Box::pin(respond(app, &event, admitted, clock))).await;
     app.log.write(&Line {
@@ -80,10 +88,10 @@ pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, t
 async fn respond(
     app: &App,
     event: &Event,
-    admitted: Result<(Caller, Route), RequestError>,
+    admitted: Result<Option<(Caller, Route)>, RequestError>,
     clock: RequestClock,
 ) -> Result<Response<Body>, RequestError> {
-    let (caller, route) = admitted?;
+    let Some((caller, route)) = admitted? else { return Ok(no_content()) };
     let request = Request { caller, event, clock };
     if let Some(id) = route.invitation_id() {
         statistics::invitation(id);

@@ -93,7 +93,7 @@ pub enum Error {
     /// The link's scheme runs code or reads local content.
     #[error("The link has a scheme that is not allowed in a message.")]
     LinkSchemeRefused,
-    /// The link holds a token, and the connector limits neither its hosts nor allows tokens in any link.
+    /// The link holds a token, and the connector neither limits the hosts of links nor allows tokens in any link.
     #[error("A link with {{invitationToken}} needs an email connector that lists the hosts of links.")]
     TokenLinkNotAllowed,
     /// The code could be read as a link, although the connector restricts the hosts of links.
@@ -225,7 +225,7 @@ fn belongs_to_the_directory(name: &str) -> bool {
 }
 
 impl From<getrandom::Error> for Error {
-    /// A create needs randomness for its identifier.
+    /// Identifiers and tokens need randomness.
     fn from(error: getrandom::Error) -> Self {
         Self::Internal { cause: format!("randomness: {error}") }
     }

@@ -88,22 +88,20 @@ pub struct StoredToken {
     pub hash: TokenHash,
     /// The number of wrong tokens that were presented since the message.
     pub failures: u32,
+    /// The hash of the token of the message before.
+    pub former: Option<TokenHash>,
 }
 
 impl StoredToken {
-    /// The token of a new message.
-    pub(crate) const fn new(hash: TokenHash) -> Self {
-        Self { hash, failures: 0 }
-    }
-
-    /// Returns `true` if a further wrong token can be presented.
-    pub(crate) const fn takes_guesses(&self) -> bool {
-        self.failures < MOST_FAILURES
-    }
-
-    /// Returns `true` if the presented text is the token, and not too many wrong ones came before it.
+    /// Returns `true` if the presented token is this one, and not too many wrong ones came before it.
     pub(crate) fn is_proved_by(&self, presented: TokenHash) -> bool {
-        self.takes_guesses() && self.hash == presented
+        self.failures < MOST_FAILURES && self.hash == presented
+    }
+
+    /// Returns `true` if the presented token is a guess that counts: a wrong one, while another may be presented. That of the
+    /// message before is wrong but no guess: people and mail scanners go on opening its link.
+    pub(crate) fn is_guessed_by(&self, presented: TokenHash) -> bool {
+        self.failures < MOST_FAILURES && self.hash != presented && self.former != Some(presented)
     }
 }
 
@@ -140,18 +138,29 @@ mod tests {
     }
 
     #[test]
-    fn after_ten_wrong_tokens_the_right_one_proves_nothing_either() {
-        let (right, wrong) = (TokenHash::of("right"), TokenHash::of("wrong"));
-        for (failures, expected) in [(0, true), (9, true), (10, false), (11, false)] {
-            let stored = StoredToken { hash: right, failures };
-            assert_eq!((stored.is_proved_by(right), stored.is_proved_by(wrong)), (expected, false), "{failures}");
+    fn after_ten_wrong_tokens_the_right_one_proves_nothing_either_and_nothing_is_a_guess() {
+        let [right, wrong, former] = ["right", "wrong", "former"].map(TokenHash::of);
+        for (failures, is_open) in [(0, true), (9, true), (10, false), (11, false)] {
+            let stored = StoredToken { hash: right, failures, former: Some(former) };
+            assert_eq!(
+                [right, wrong, former].map(|hash| stored.is_proved_by(hash)),
+                [is_open, false, false],
+                "{failures}"
+            );
+            assert_eq!(
+                [right, wrong, former].map(|hash| stored.is_guessed_by(hash)),
+                [false, is_open, false],
+                "{failures}"
+            );
         }
     }
 
     #[test]
     fn debug_forms_hold_neither_the_token_nor_its_hash() {
         let token = InvitationToken::generate().unwrap();
-        let shown = format!("{token:?} {:?} {:?}", token.hash(), StoredToken::new(token.hash()));
-        assert_eq!(shown, "InvitationToken(***) TokenHash(***) StoredToken { hash: TokenHash(***), failures: 0 }");
+        let stored = StoredToken { hash: token.hash(), failures: 0, former: Some(token.hash()) };
+        let shown = format!("{token:?} {:?} {stored:?}", token.hash());
+        assert!(!shown.contains(token.as_str()) && !shown.contains(&token.hash().to_text()), "{shown}");
+        assert_eq!(shown.matches("TokenHash(***)").count(), 3, "{shown}");
     }
 }

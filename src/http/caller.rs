@@ -87,7 +87,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`RequestError::Unauthorized`] without output, [`RequestError::UnknownPath`] if people have no access,
-    /// [`RequestError::NoTenant`] without a valid tenant, and [`RequestError::NotAPerson`] without a subject or a verified
+    /// [`RequestError::NoTenant`] without a valid tenant, [`RequestError::NotAPerson`] without a subject or a verified
     /// address, and [`RequestError::UnusableSubject`] for a subject that no user can have.
     pub(crate) fn person_from_authorizer(authorizer: &Value, config: &Config) -> Result<Self, RequestError> {
         let (claims, _) = claims(authorizer).ok_or(RequestError::Unauthorized)?;

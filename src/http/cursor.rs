@@ -23,7 +23,7 @@ impl Cursors {
     /// The cursors of the list of `tenant` narrowed to `filters`.
     pub(crate) fn new(tenant: &TenantId, filters: &Filters) -> Self {
         let mut list = Sha256::new();
-        // A list of what is pending has no pages.
+        // A list of what is pending gives no cursor.
         let Filters { organization_id, inviter_id, invitee, pending_at: _ } = filters;
         let parts = [Some(tenant.as_str()), organization_id.as_deref(), inviter_id.as_deref(), invitee.as_deref()];
         for part in parts {

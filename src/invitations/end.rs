@@ -11,7 +11,6 @@ use crate::{
         token::TokenHash,
     },
     store::{
-        self,
         directory::DirectoryLookup,
         end::{AcceptOutcome, Transition},
     },
@@ -38,6 +37,15 @@ pub(crate) enum Proof {
     Invitee,
 }
 
+impl Proof {
+    const fn token(self) -> Option<TokenHash> {
+        match self {
+            Self::Token(presented) => Some(presented),
+            Self::Directory | Self::Invitee => None,
+        }
+    }
+}
+
 /// Accepts an invitation as it was `found`: the user becomes a member with its roles in the same transaction. A request
 /// that meets a change begins anew from the invitation as it is by then, so that it grants all of the change or nothing of
 /// it.
@@ -53,7 +61,7 @@ pub(crate) async fn accept(
 ) -> Result<Invitation, Error> {
     let (mut invitation, mut is_checked) = (found, false);
     let Acceptance { user_id, proof } = acceptance;
-    let token = if let Proof::Token(presented) = proof { Some(presented) } else { None };
+    let token = proof.token();
     loop {
         let accepted = invitation.accepted(user_id, clock.now).map_err(|_| Error::InvitationEnded)?;
         if !is_checked {
@@ -61,10 +69,10 @@ pub(crate) async fn accept(
             is_checked = true;
         }
         let transition = Transition { read: &invitation, new: &accepted };
-        match app.store.accept(transition, store::end::Acceptance { user_id, token }, clock).await? {
+        match app.store.accept(transition, user_id, token, clock).await? {
             AcceptOutcome::Accepted => return Ok(accepted),
             AcceptOutcome::WrongToken(stored) => {
-                token::count_wrong(app, &invitation, stored, clock).await?;
+                token::count_guess(app, &invitation, stored.zip(token), clock).await?;
                 return Err(Error::WrongToken);
             }
             AcceptOutcome::Changed => invitation = find::changed_since(app, &invitation, clock).await?,

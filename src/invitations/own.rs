@@ -4,17 +4,16 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{
     InvitationKey,
-    find::{self, ListRequest, PageRequest},
+    find::{self, ListRequest},
 };
 use crate::{
     app::App,
     clock::RequestClock,
-    domain::{directory::Organization, error::Error, ids::InvitationId, invitation::Invitation, person::Person},
-    store::{directory::DirectoryLookup, read::Filters},
-    telemetry::statistics,
+    domain::{error::Error, ids::InvitationId, invitation::Invitation, person::Person},
+    store::read::Filters,
 };
 
-/// The most invitations of a list: as many as one query of DynamoDB gives.
+/// The most invitations of a list. Each of them may be of another organization, whose name is then read.
 const MOST_INVITATIONS: usize = 1000;
 
 /// The person's invitation with that identifier, in any status.
@@ -31,7 +30,8 @@ pub(crate) async fn get(
     if person.is_invitee_of(&invitation) { Ok(invitation) } else { Err(Error::UnknownInvitation) }
 }
 
-/// The person's pending invitations, newest first, as many as `take` takes and at most [`MOST_INVITATIONS`].
+/// Gives the person's pending invitations to `take`, newest first, until that takes no more, and at most
+/// [`MOST_INVITATIONS`].
 ///
 /// # Errors
 /// Those of the table. A row that cannot be read is left out, logged and counted.
@@ -40,43 +40,30 @@ pub(crate) async fn pending(
     person: &Person,
     clock: RequestClock,
     mut take: impl FnMut(&Invitation) -> bool,
-) -> Result<Vec<Invitation>, Error> {
+) -> Result<(), Error> {
     let filters =
         Filters { invitee: Some(person.normalized_address.clone()), pending_at: Some(clock.now), ..Filters::default() };
-    let page = Some(PageRequest { size: MOST_INVITATIONS, after: None });
-    let request = ListRequest { tenant: &person.tenant, filters: &filters, page, clock };
-    let mut taken = Vec::new();
-    find::list(app, request, |invitation| {
-        let is_taken = take(invitation);
-        taken.extend(is_taken.then(|| invitation.clone()));
-        is_taken
-    })
-    .await?;
-    Ok(taken)
+    let request = ListRequest { tenant: &person.tenant, filters: &filters, page: None, clock };
+    let mut taken = 0;
+    let take = |invitation: &Invitation| {
+        taken += 1;
+        taken <= MOST_INVITATIONS && take(invitation)
+    };
+    find::list(app, request, take).await.map(drop)
 }
 
-/// The organizations of these invitations, by their identifiers. One that the directory does not have any more has its
-/// identifier for a name, and so has one whose row cannot be read, which is logged and counted.
+/// The names of these organizations. One that the directory does not have any more has its identifier for a name, and so
+/// has one whose row cannot be read, which is logged and counted.
 ///
 /// # Errors
 /// Those of the table.
-pub(crate) async fn organizations<'a>(
+pub(crate) async fn organization_names(
     app: &App,
     person: &Person,
-    invitations: &'a [Invitation],
+    ids: BTreeSet<&str>,
     clock: RequestClock,
-) -> Result<HashMap<&'a str, Organization>, Error> {
-    let ids: BTreeSet<&str> = invitations.iter().map(|invitation| invitation.organization_id.as_str()).collect();
-    let lookup = |id| DirectoryLookup { organization_id: Some(id), ..DirectoryLookup::default() };
-    let lookups: Vec<_> = ids.iter().copied().map(lookup).collect();
-    let directory = app.store.directory_of_all(&person.tenant, &lookups, clock).await?;
-    let named = |id: &'a str| {
-        let found = directory.organization(id).unwrap_or_else(|error| {
-            statistics::unreadable_row();
-            tracing::error!(tenant = %person.tenant, %error, "an organization's row cannot be read");
-            None
-        });
-        (id, found.unwrap_or_else(|| Organization::unnamed(id)))
-    };
-    Ok(ids.into_iter().map(named).collect())
+) -> Result<HashMap<String, String>, Error> {
+    let found = app.store.organization_names(&person.tenant, &ids, clock).await?;
+    let name = |id: &str| found.get(id).cloned().unwrap_or_else(|| id.to_owned());
+    Ok(ids.into_iter().map(|id| (id.to_owned(), name(id))).collect())
 }

@@ -12,7 +12,7 @@ use crate::{
         create::CreatedInvitation,
         idempotency::{IdempotencyRecord, Progress, TakeOverOutcome},
         recipient_rate_limit::RecipientRateLimit,
-        token::TokenReplacement,
+        token::MessageToken,
     },
     telemetry::statistics,
 };
@@ -41,7 +41,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
     let clock = request.clock;
     let found = app.store.get_with_token(&request.new.tenant, &record.invitation_id, clock.deadline).await?;
     let found = found.filter(|(invitation, _)| invitation.status(clock.now) == Status::Pending);
-    let Some(((invitation, old), payload)) = found.zip(request.payload) else {
+    let Some(((invitation, token), payload)) = found.zip(request.payload) else {
         // The invitation has ended, so there is no email to send.
         app.store.complete(record, clock).await?;
         return Ok(true);
@@ -52,8 +52,8 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
     };
     let Some(proof) = begin(app, request, true).await? else { return Ok(false) };
     // The message of the attempt that died may be on the way: this one replaces its token.
-    let new = email.as_ref().ok().and_then(|email| email.token);
-    let message = TokenReplacement { invitation: &invitation, old, new };
+    let hash = email.as_ref().ok().and_then(|email| email.token);
+    let message = MessageToken { invitation: &invitation, replaces: token.is_some(), hash };
     let record = match app.store.take_over(record, message, clock).await? {
         TakeOverOutcome::TakenOver(record) => record,
         TakeOverOutcome::LeaseLost => return Ok(false),

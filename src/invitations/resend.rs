@@ -8,7 +8,7 @@ use crate::{
     mail::MessagePayload,
     store::{
         recipient_rate_limit::{RecipientRateLimit, ReserveOutcome},
-        token::TokenReplacement,
+        token::MessageToken,
     },
 };
 
@@ -24,7 +24,7 @@ pub(crate) async fn resend(
     clock: RequestClock,
 ) -> Result<(), Error> {
     let found = app.store.get_with_token(key.tenant, key.id, clock.deadline).await?;
-    let (invitation, old) = found.ok_or(Error::UnknownInvitation)?;
+    let (invitation, token) = found.ok_or(Error::UnknownInvitation)?;
     if invitation.status(clock.now) != Status::Pending {
         return Err(Error::InvitationEnded);
     }
@@ -43,7 +43,7 @@ pub(crate) async fn resend(
         }
     };
     let proof = app.mailer.prove_connection(clock)?;
-    let message = TokenReplacement { invitation: &invitation, old, new: email.token };
+    let message = MessageToken { invitation: &invitation, replaces: token.is_some(), hash: email.token };
     let reserved = reserve(app, message, rate_limit, clock).await?;
     match app.mailer.send(&email, proof, clock).await {
         Ok(sent) => {
@@ -62,7 +62,7 @@ pub(crate) async fn resend(
 /// Reserves the send in the recipient's rate limit, if the invitation is still pending.
 async fn reserve(
     app: &App,
-    message: TokenReplacement<'_>,
+    message: MessageToken<'_>,
     rate_limit: RecipientRateLimit,
     clock: RequestClock,
 ) -> Result<RecipientRateLimit, Error> {

@@ -1,7 +1,7 @@
 //! The token in the link of an invitation's latest message: verifying it, and counting wrong ones.
 //!
-//! Reading never uses a token up, since mail scanners open links. Ten wrong ones do: then only a new message helps. Requests
-//! that run at the same time may present a few more.
+//! Reading never uses a token up, since mail scanners open links. Ten wrong ones do: then only a new message helps. An
+//! accept never goes beyond them. Of verifications, each that has begun by then may still present one.
 
 use super::InvitationKey;
 use crate::{
@@ -32,23 +32,25 @@ pub(crate) async fn verify(
     if stored.is_some_and(|stored| stored.is_proved_by(presented)) {
         return Ok(invitation);
     }
-    count_wrong(app, &invitation, stored, clock).await?;
+    count_guess(app, &invitation, stored.map(|stored| (stored, presented)), clock).await?;
     Err(Error::UnknownInvitation)
 }
 
-/// Counts a wrong token that was presented for an invitation, unless no further one can be presented anyway. The caller is
-/// told that it is wrong only after it was counted.
+/// Counts a token that was presented for an invitation, if it is a guess. The caller is told that it is wrong only after it
+/// was counted.
 ///
 /// # Errors
 /// Those of the table.
-pub(super) async fn count_wrong(
+pub(super) async fn count_guess(
     app: &App,
     invitation: &Invitation,
-    stored: Option<StoredToken>,
+    stored_and_presented: Option<(StoredToken, TokenHash)>,
     clock: RequestClock,
 ) -> Result<(), Error> {
-    match stored.filter(StoredToken::takes_guesses) {
-        Some(stored) => Ok(app.store.count_wrong_token(invitation, stored, clock.deadline).await?),
-        None => Ok(()),
+    match stored_and_presented {
+        Some((stored, presented)) if stored.is_guessed_by(presented) => {
+            Ok(app.store.count_wrong_token(invitation, stored, clock.deadline).await?)
+        }
+        _ => Ok(()),
     }
 }

@@ -57,7 +57,8 @@ pub(crate) fn banner(addresses: &Addresses, now: Timestamp, color: bool) -> Stri
 
 {curl}
 
-  {bold}The token{plain} of that line {dim}(seven days; another: cargo dev token --tenant T --scope S){plain}
+  {bold}The token{plain} of that line {dim}(seven days; another: cargo dev token --tenant T --scope S,
+  a person's own: cargo dev token --person ADDRESS){plain}
 
 export TOKEN={token}
 

@@ -32,12 +32,10 @@ impl Cors {
     /// The first text that is not an origin.
     pub fn parse(text: &str) -> Result<Self, String> {
         let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
-        let origins = origins.map(|origin| match is_origin(origin) {
-            true => Ok(origin.to_owned()),
-            false => Err(format!(
-                "{origin:?} is not an origin: a scheme, a host in lower case and a port unless it is the scheme's own, \
-                 such as http://localhost:5173"
-            )),
+        let origins = origins.map(|origin| {
+            let message = "is not an origin: a scheme, a host in lower case and a port unless it is the scheme's own, \
+                           such as http://localhost:5173";
+            is_origin(origin).then(|| origin.to_owned()).ok_or_else(|| format!("{origin:?} {message}"))
         });
         Ok(Self { origins: origins.collect::<Result<_, _>>()? })
     }

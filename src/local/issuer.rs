@@ -119,7 +119,7 @@ pub(crate) fn router(url: String) -> Router {
         .with_state(Arc::new(Issuer { url, codes: Codes::default() }))
 }
 
-/// The metadata of the issuer, as far as clients of the two grants need it (OpenID Connect Discovery 1.0, section 3).
+/// The metadata of the issuer, as far as clients of the two grants need it (`OpenID` Connect Discovery 1.0, section 3).
 async fn discovery(State(issuer): State<Arc<Issuer>>) -> Json<Value> {
     Json(json!({
         "issuer": ISSUER,

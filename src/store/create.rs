@@ -22,7 +22,7 @@ use crate::{
         invitation::{Invitation, NewInvitation},
         rate_limit::MessageRate,
         timestamp::Timestamp,
-        token::{StoredToken, TokenHash},
+        token::TokenHash,
     },
 };
 
@@ -225,7 +225,7 @@ impl Store {
 
     fn put_invitation(&self, invitation: &Invitation, token: Option<TokenHash>) -> TransactionPart {
         let mut item = items::invitation(invitation, self.retention_seconds);
-        item.extend(token.map(|hash| (token::TOKEN.to_owned(), token::attribute(StoredToken::new(hash)))));
+        item.extend(token.map(|hash| (token::TOKEN.to_owned(), token::attribute(hash))));
         let put = self.put(item).condition_expression("attribute_not_exists(pk)");
         TransactionPart::put(PartRole::Invitation, put)
     }

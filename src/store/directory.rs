@@ -11,7 +11,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Item, Store, StoreError, call::call, items, keys};
+use super::{Item, Store, StoreError, call::call, items, keys, read::MOST_LINES};
 use crate::{
     clock::{Deadline, RequestClock, budgets::OPERATOR_CALL},
     config::Config,
@@ -25,6 +25,7 @@ use crate::{
         invitation::NewInvitation,
         timestamp::Timestamp,
     },
+    telemetry::statistics,
 };
 
 /// The maximum number of cached rows, and of their bytes as [`row_bytes`] estimates them: the connector of one tenant
@@ -183,6 +184,30 @@ impl Store {
             directory.rows.insert(sk, row);
         }
         Ok(directory)
+    }
+
+    /// Reads the names of those of the organizations that the directory has. Their other attributes, which may be large, are
+    /// neither read nor cached. An organization whose name cannot be read is left out, logged and counted.
+    pub(crate) async fn organization_names(
+        &self,
+        tenant: &TenantId,
+        ids: &BTreeSet<&str>,
+        clock: RequestClock,
+    ) -> Result<HashMap<String, String>, StoreError> {
+        let lookup = |id: &&'_ str| -> Vec<String> {
+            self.rules.sort_keys(DirectoryLookup { organization_id: Some(id), ..DirectoryLookup::default() })
+        };
+        let wanted = ids.iter().flat_map(lookup).collect();
+        let rows = self.batch_get_attributes(tenant, wanted, &[keys::SK, "name"], clock.deadline).await?;
+        let name = |row: &Item| {
+            let id = items::text(row, keys::SK).and_then(keys::directory_id)?;
+            let name = items::text(row, "name");
+            if name.is_none() && statistics::unreadable_row() <= MOST_LINES {
+                tracing::error!(%tenant, "an organization's row cannot be read");
+            }
+            Some((id.to_owned(), name?.to_owned()))
+        };
+        Ok(rows.iter().filter_map(name).collect())
     }
 
     /// The rows of no lookup.

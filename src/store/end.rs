@@ -34,15 +34,6 @@ pub struct Transition<'a> {
     pub new: &'a Invitation,
 }
 
-/// The user who accepts an invitation, and the token that has to prove that they may.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Acceptance<'a> {
-    /// The user.
-    pub user_id: &'a str,
-    /// The hash of the presented token, where one is presented.
-    pub token: Option<TokenHash>,
-}
-
 /// The outcome of an accept.
 #[derive(Debug)]
 pub(crate) enum AcceptOutcome {
@@ -83,21 +74,22 @@ impl EndState<'_> {
 
 impl Store {
     /// Writes that a user accepted the invitation: its status, the standing of its invitee, and the membership with its
-    /// roles. A token counts as it is at the time of the transaction.
+    /// roles. If a token is presented, it has to be that of the invitation at the time of the transaction.
     ///
     /// The first attempt assumes the usual rows: the standing is the invitation's own, and the roles of a membership are
     /// a set. If they are different, the failed condition returns them, and the next attempt is built from them.
     pub(crate) async fn accept(
         &self,
         transition: Transition<'_>,
-        acceptance: Acceptance<'_>,
+        user_id: &str,
+        token: Option<TokenHash>,
         clock: RequestClock,
     ) -> Result<AcceptOutcome, StoreError> {
-        let (accepted, user_id) = (transition.new, acceptance.user_id);
+        let accepted = transition.new;
         let (mut standing, mut membership) = (None, None);
         loop {
             let parts = [
-                self.accept_pending(transition, acceptance.token),
+                self.accept_pending(transition, token),
                 self.join_standing(accepted, user_id, standing.as_ref()),
                 self.join(accepted, user_id, membership.as_ref())?,
             ];
@@ -107,7 +99,7 @@ impl Store {
             };
             if let Some(row) = failed.row(PartRole::Invitation) {
                 let is_unchanged = items::read_invitation(&accepted.tenant, row).as_ref() == Some(transition.read);
-                if acceptance.token.is_some() && is_unchanged {
+                if token.is_some() && is_unchanged {
                     return Ok(AcceptOutcome::WrongToken(token::read(row)));
                 }
                 return gone_or_ended(&accepted.tenant, row).map(|_| AcceptOutcome::Changed);

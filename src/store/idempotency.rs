@@ -14,7 +14,7 @@ use super::{
     end::gone_or_ended,
     items::{TTL, key_of, named, number, string, text, time, ttl},
     keys,
-    token::TokenReplacement,
+    token::MessageToken,
     transaction::{PartRole, TransactionOutcome, TransactionPart},
 };
 use crate::{
@@ -190,7 +190,7 @@ impl Store {
     pub(crate) async fn take_over(
         &self,
         record: &IdempotencyRecord,
-        message: TokenReplacement<'_>,
+        message: MessageToken<'_>,
         clock: RequestClock,
     ) -> Result<TakeOverOutcome, StoreError> {
         let progress = Progress::Leased { lease_expires_at: clock.end() };

@@ -133,11 +133,30 @@ impl Store {
         sort_keys: Vec<String>,
         deadline: Deadline,
     ) -> Result<Vec<Item>, StoreError> {
+        self.batch_get_attributes(tenant, sort_keys, &[], deadline).await
+    }
+
+    /// As [`Store::batch_get`], but reads these attributes only; all if there are none.
+    pub(super) async fn batch_get_attributes(
+        &self,
+        tenant: &TenantId,
+        sort_keys: Vec<String>,
+        attributes: &[&str],
+        deadline: Deadline,
+    ) -> Result<Vec<Item>, StoreError> {
+        let aliases: Vec<String> = (0..attributes.len()).map(|position| format!("#{position}")).collect();
+        let names = aliases.iter().cloned().zip(attributes.iter().map(|name| (*name).to_owned())).collect();
+        let (projection, names) =
+            if attributes.is_empty() { (None, None) } else { (Some(aliases.join(", ")), Some(names)) };
         let mut wanted: Vec<Item> = sort_keys.into_iter().map(|sk| Item::from(keys::primary(tenant, sk))).collect();
         let (mut found, mut backoff) = (Vec::with_capacity(wanted.len()), Backoff::until(deadline));
         while !wanted.is_empty() {
             let later = wanted.split_off(wanted.len().min(BATCH_READ));
-            let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true);
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(wanted))
+                .consistent_read(true)
+                .set_projection_expression(projection.clone())
+                .set_expression_attribute_names(names.clone());
             let keys = keys.build().expect("keys are set");
             let request = self.client.batch_get_item().request_items(&self.table, keys);
             let response = call(deadline, || request.clone().send()).await?;
@@ -190,7 +209,7 @@ impl<'a> ListReader<'a> {
 }
 
 /// The maximum number of unreadable rows of a request that are logged one by one; the others are only counted.
-const MOST_LINES: u64 = 10;
+pub(super) const MOST_LINES: u64 = 10;
 
 fn read_row(tenant: &TenantId, item: &Item) -> Option<Invitation> {
     let invitation = items::read_invitation(tenant, item);

@@ -13,7 +13,7 @@ use super::{
     end::{GoneOrEnded, gone_or_ended},
     items::{TTL, millis, named, number, string, ttl},
     keys,
-    token::TokenReplacement,
+    token::MessageToken,
     transaction::{PartRole, TransactionOutcome, TransactionPart},
 };
 use crate::{
@@ -172,7 +172,7 @@ impl Store {
     /// If the outcome is unknown, releases the send.
     pub async fn reserve_send(
         &self,
-        message: TokenReplacement<'_>,
+        message: MessageToken<'_>,
         mut rate_limit: RecipientRateLimit,
         version: &str,
         clock: RequestClock,
@@ -216,29 +216,30 @@ impl Store {
     }
 
     /// Releases the send that this request has reserved in `rate_limit`, because nothing was sent. The link of the message
-    /// before counts again.
+    /// before counts again. A rate limit that cannot be read any more does not prevent that.
     pub(crate) async fn release_send(
         &self,
-        message: TokenReplacement<'_>,
-        mut rate_limit: RecipientRateLimit,
+        message: MessageToken<'_>,
+        rate_limit: RecipientRateLimit,
         clock: RequestClock,
     ) -> Result<(), StoreError> {
         let reserved_at = clock.now;
-        let mut token = self.restore_token(&message);
-        while rate_limit.counts(reserved_at) {
-            let released = rate_limit.release(reserved_at);
-            let mut parts = vec![self.replace_rate_limit(&rate_limit, &released, clock.now)];
-            parts.extend(token.clone());
+        let (mut rate_limit, mut token) = (Some(rate_limit), self.restore_token(&message));
+        loop {
+            let release = |limit| self.replace_rate_limit(limit, &limit.release(reserved_at), clock.now);
+            let parts: Vec<_> = rate_limit.as_ref().map(release).into_iter().chain(token.clone()).collect();
+            if parts.is_empty() {
+                return Ok(());
+            }
             let TransactionOutcome::ConditionFailed(failed) = self.transact(&parts, clock.deadline).await? else {
                 return Ok(());
             };
-            if let Some(row) = failed.row(PartRole::RecipientRateLimit) {
-                rate_limit = rate_limit.with_row(row)?;
+            if let (Some(limit), Some(row)) = (&rate_limit, failed.row(PartRole::RecipientRateLimit)) {
+                rate_limit = limit.with_row(row).ok().filter(|found| found.counts(reserved_at));
             }
             // Another message has replaced the token.
             token = token.filter(|_| failed.row(PartRole::Invitation).is_none());
         }
-        Ok(())
     }
 
     /// The part that replaces `old` by `new`, if the row still has the version of `old`.

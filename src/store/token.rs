@@ -1,5 +1,6 @@
 //! The token of an invitation's latest message: the attribute `token` of the invitation's row, a map of `hash` and
-//! `failures`. It is written with the send that its message is counted in, and costs no write of its own.
+//! `failures`. It is written with the send that its message is counted in, and costs no write of its own. `formerToken` is
+//! that of the message before: it counts again if SES does not take the latest one.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -21,40 +22,43 @@ use crate::{
     },
 };
 
-/// The attribute of an invitation's row.
+/// The attributes of an invitation's row.
 pub(super) const TOKEN: &str = "token";
+const FORMER: &str = "formerToken";
+/// The fields of a token.
 const HASH: &str = "hash";
 const FAILURES: &str = "failures";
 
-/// The token of an invitation before a message, and the one of that message. A message without a token ends that of the
-/// message before.
+/// The token of a message that is about to be sent. A message without one ends that of the message before.
 #[derive(Clone, Copy, Debug)]
-pub struct TokenReplacement<'a> {
+pub struct MessageToken<'a> {
     /// The invitation.
     pub invitation: &'a Invitation,
-    /// The token as it was read.
-    pub old: Option<StoredToken>,
-    /// The hash of the message's token.
-    pub new: Option<TokenHash>,
+    /// The invitation has a token, as it was read.
+    pub replaces: bool,
+    /// The hash of the message's token, if it has one.
+    pub hash: Option<TokenHash>,
 }
 
-impl TokenReplacement<'_> {
+impl MessageToken<'_> {
     const fn changes_nothing(&self) -> bool {
-        self.old.is_none() && self.new.is_none()
+        !self.replaces && self.hash.is_none()
     }
 }
 
-/// The attribute of a token.
-pub(super) fn attribute(token: StoredToken) -> AttributeValue {
-    let fields = [(HASH, string(&token.hash.to_text())), (FAILURES, number(token.failures.into()))];
+/// The attribute of a new token.
+pub(super) fn attribute(hash: TokenHash) -> AttributeValue {
+    let fields = [(HASH, string(&hash.to_text())), (FAILURES, number(0))];
     AttributeValue::M(named(fields).into())
 }
 
 /// Reads the token of an invitation's row. One that cannot be read counts as none, since it proves nothing.
 pub(super) fn read(row: &Item) -> Option<StoredToken> {
+    let hash = |token: &Item| TokenHash::parse(text(token, HASH)?);
     let token = row.get(TOKEN)?.as_m().ok()?;
-    let hash = TokenHash::parse(text(token, HASH)?)?;
-    Some(StoredToken { hash, failures: token.get(FAILURES)?.as_n().ok()?.parse().ok()? })
+    let failures = token.get(FAILURES)?.as_n().ok()?.parse().ok()?;
+    let former = row.get(FORMER).and_then(|former| former.as_m().ok()).and_then(hash);
+    Some(StoredToken { hash: hash(token)?, failures, former })
 }
 
 /// Adds the condition that the presented token is the row's, and that not too many wrong ones came before it.
@@ -70,29 +74,36 @@ pub(super) fn requires(update: UpdateBuilder, presented: TokenHash) -> UpdateBui
 }
 
 impl Store {
-    /// The part that replaces the token of an invitation, if the invitation is pending. It only checks that where there is
-    /// no token to replace, which spares the indexes a write.
-    pub(super) fn replace_token(&self, replacement: &TokenReplacement<'_>) -> TransactionPart {
-        if replacement.changes_nothing() {
-            return self.check_pending(replacement.invitation);
+    /// The part that replaces the token of an invitation by that of a message, if the invitation is pending. It only checks
+    /// that where there is no token at all, which spares the indexes a write.
+    pub(super) fn replace_token(&self, message: &MessageToken<'_>) -> TransactionPart {
+        if message.changes_nothing() {
+            return self.check_pending(message.invitation);
         }
         let update = self
-            .update(invitation_key(replacement.invitation))
+            .update(invitation_key(message.invitation))
             .condition_expression("#status = :pending")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", string(Status::Pending.as_str()));
-        let update = set_token(update, replacement.new.map(StoredToken::new));
+        let update = naming_both(update);
+        let update = match message.hash {
+            Some(hash) => update
+                .update_expression("SET #former = if_not_exists(#token, :none), #token = :token")
+                .expression_attribute_values(":token", attribute(hash)),
+            None => update.update_expression("SET #former = if_not_exists(#token, :none) REMOVE #token"),
+        };
         TransactionPart::update(PartRole::Invitation, update)
     }
 
-    /// The part that gives an invitation its former token back, if it still has the one that replaced it. `None` if none
-    /// did.
-    pub(super) fn restore_token(&self, replacement: &TokenReplacement<'_>) -> Option<TransactionPart> {
-        if replacement.changes_nothing() {
+    /// The part that gives an invitation the token of the message before back, if that of `message` is still the latest.
+    /// `None` if `message` has changed no token.
+    pub(super) fn restore_token(&self, message: &MessageToken<'_>) -> Option<TransactionPart> {
+        if message.changes_nothing() {
             return None;
         }
-        let update = set_token(self.update(invitation_key(replacement.invitation)), replacement.old);
-        let update = match replacement.new {
+        let update = self.update(invitation_key(message.invitation));
+        let update = naming_both(update).update_expression("SET #token = if_not_exists(#former, :none) REMOVE #former");
+        let update = match message.hash {
             Some(hash) => update
                 .condition_expression("#token.#hash = :replaced")
                 .expression_attribute_names("#hash", HASH)
@@ -103,7 +114,7 @@ impl Store {
     }
 
     /// Counts a wrong token that was presented for an invitation, up to [`MOST_FAILURES`]. Counts nothing if a message has
-    /// replaced `token` since it was read.
+    /// replaced `token` since it was read. An attempt whose response was lost may count twice, which errs on the safe side.
     pub(crate) async fn count_wrong_token(
         &self,
         invitation: &Invitation,
@@ -131,15 +142,12 @@ impl Store {
     }
 }
 
-/// Sets or removes the token.
-fn set_token(update: UpdateBuilder, token: Option<StoredToken>) -> UpdateBuilder {
-    let update = update.expression_attribute_names("#token", TOKEN);
-    match token {
-        Some(token) => {
-            update.update_expression("SET #token = :token").expression_attribute_values(":token", attribute(token))
-        }
-        None => update.update_expression("REMOVE #token"),
-    }
+/// Names both tokens, and the null that stands for one that was not there: an update can copy only what exists.
+fn naming_both(update: UpdateBuilder) -> UpdateBuilder {
+    update
+        .expression_attribute_names("#token", TOKEN)
+        .expression_attribute_names("#former", FORMER)
+        .expression_attribute_values(":none", AttributeValue::Null(true))
 }
 
 #[cfg(test)]
@@ -148,14 +156,19 @@ mod tests {
 
     #[test]
     fn a_token_is_read_as_it_is_written_and_nothing_else_is_one() {
-        let hash = TokenHash::of("a token");
-        let stored = StoredToken { hash, failures: 3 };
+        let (hash, former) = (TokenHash::of("a token"), TokenHash::of("the one before"));
         let row = |value| Item::from([(TOKEN.to_owned(), value)]);
-        assert_eq!(read(&row(attribute(stored))), Some(stored));
+        let mut both = row(attribute(hash));
+        assert_eq!(read(&both), Some(StoredToken { hash, failures: 0, former: None }));
+        both.insert(FORMER.to_owned(), attribute(former));
+        assert_eq!(read(&both), Some(StoredToken { hash, failures: 0, former: Some(former) }));
+        both.insert(FORMER.to_owned(), AttributeValue::Null(true));
+        assert_eq!(read(&both), Some(StoredToken { hash, failures: 0, former: None }));
         let map = |fields: &[(&str, AttributeValue)]| {
             AttributeValue::M(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
         };
         for (value, reason) in [
+            (AttributeValue::Null(true), "null"),
             (string(&hash.to_text()), "a text"),
             (map(&[]), "an empty map"),
             (map(&[(HASH, string(&hash.to_text()))]), "no count"),

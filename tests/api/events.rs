@@ -86,6 +86,28 @@ const ROWS: &[Row] = &[
 
     listed("list-okta-scopes", "Okta's scopes are a list in scp"),
 
+    // Tokens in links, and people
+    mailed("create-with-token-in-link", "a token of its own for the message"),
+    fails("fails-verify-unknown", 404, "entity.not_found", "no such invitation"),
+    fails("fails-verify-unknown-rest", 404, "entity.not_found", "no such invitation"),
+    fails("fails-verify-without-token", 400, "guard.invalid_input", "nothing to verify"),
+    fails("fails-accept-by-token-unknown", 404, "entity.not_found", "no such invitation"),
+    fails("fails-accept-by-token-unknown-rest", 404, "entity.not_found", "no such invitation"),
+    fails("fails-status-wrong-token-type", 400, "guard.invalid_input", "a token is a text"),
+    not_allowed("fails-wrong-method-of-verify", "POST", "a token is in no address"),
+    listed("my-list", "a person's own token, without a scope"),
+    listed("my-list-rest", "a person's own token, through a Lambda authorizer"),
+    fails("fails-my-list-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
+    fails("fails-my-list-of-a-program", 403, "auth.forbidden", "a program is no person"),
+    fails("fails-my-list-unverified", 403, "auth.forbidden", "the address is not verified"),
+    fails("fails-my-list-without-verification", 403, "auth.forbidden", "nothing says that the address is verified"),
+    fails("fails-my-list-long-subject-rest", 403, "auth.forbidden", "a subject that can be no user's identifier"),
+    fails("fails-my-status-not-settable", 400, "guard.invalid_input", "one accepts or declines"),
+    fails("fails-my-status-unknown", 404, "entity.not_found", "no such invitation"),
+    fails("fails-my-status-unknown-rest", 404, "entity.not_found", "no such invitation"),
+    not_allowed("fails-wrong-method-of-my-list", "GET", "a person's list is read"),
+    fails("fails-person-at-the-management-api", 403, "auth.forbidden", "a person manages nothing"),
+
     // Client errors
     fails("fails-no-authorizer", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),
     fails("fails-no-authorizer-rest", 401, "auth.unauthorized", "a token that nobody verified is worth nothing"),

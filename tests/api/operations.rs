@@ -215,3 +215,19 @@ async fn authorization_is_checked_before_anything_else() {
     }
     assert_eq!((app.rows().await, app.mails().len()), (before, 0));
 }
+
+#[tokio::test]
+async fn a_preflight_without_a_token_is_a_success_that_says_nothing() {
+    let app = TestApp::start().await;
+    let id = app.invite(&body("ada@example.com")).await;
+    let before = app.rows().await;
+    for operation in Operation::ALL {
+        let call = Call { method: "OPTIONS".to_owned(), body: None, ..operation.call(&id) };
+        for mut event in [call.event(), call.rest_event()] {
+            event["requestContext"]["authorizer"] = Value::Null;
+            let answer = app.invoke_at(NOW, &event.to_string()).await;
+            assert_eq!((answer.status, answer.text.as_str()), (204, ""), "{operation:?}");
+        }
+    }
+    assert_eq!(app.rows().await, before);
+}

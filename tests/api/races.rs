@@ -53,7 +53,7 @@ fn may_answer(operation: Operation, answer: &Answer, other: Operation) -> bool {
         (Change | Message | Accept | AcceptByToken | AcceptOwn | Revoke, 422) => {
             answer.code() == "request.invalid_input"
         }
-        // It answers so of one that has ended, too, and of one whose token a message has replaced.
+        // Of one that has ended or expired, too, and of one whose token a message has replaced.
         (VerifyToken, 404) => answer.code() == "entity.not_found",
         (Change | Message | Accept | AcceptByToken | AcceptOwn | Revoke | Delete | Get, 404) => {
             is_deleted && answer.code() == "entity.not_found"

@@ -158,6 +158,67 @@ async fn a_message_that_ses_did_not_take_leaves_the_link_before_as_it_was() {
     assert_eq!(app.row("default", &format!("INVITATION#{id}")).await.unwrap().get("token"), None);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_messages_at_once_the_one_that_ses_did_not_take_leaves_the_others_link_as_it_is() {
+    for has_token in [true, false] {
+        let app = std::sync::Arc::new(start().await);
+        let first = if has_token { with_token(INVITEE) } else { body(INVITEE) };
+        let id = app.invite(&first).await;
+        let former = has_token.then(|| mailed_token(&app));
+        let message = Call::message(&id, &json!({ "link": LINK }));
+        let mut rejected = 0;
+        for _ in 0..10 {
+            app.stack.ses.fail_next(SesFault::MessageRejected);
+            let now = NOW + 3_600_000 * rejected;
+            let answers = app.call_all_at_once(vec![(now, message.clone()), (now + 1, message.clone())]).await;
+            let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+            assert!(statuses.contains(&204) && statuses.contains(&400), "{statuses:?}");
+            rejected += 1;
+            let latest = mailed_token(&app);
+            // If the rejected one was the last to write its token, the mailed one's counts again; if it was the first,
+            // nothing of it is left.
+            assert!(is_right(&app, &id, &latest).await);
+            if let Some(former) = &former {
+                assert!(!is_right(&app, &id, former).await);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_link_of_the_message_before_is_no_guess_however_often_it_is_opened() {
+    let app = start().await;
+    let id = app.invite(&with_token(INVITEE)).await;
+    let former = mailed_token(&app);
+    assert_eq!(app.call(Call::message(&id, &json!({ "link": LINK }))).await.status, 204);
+    let before = app.rows().await;
+    for _ in 0..12 {
+        assert!(!is_right(&app, &id, &former).await);
+        app.call(Call::accept_by_token(&id, "ada", &former)).await.assert_error(422, "request.invalid_input");
+    }
+    assert_eq!(app.rows().await, before);
+    assert!(is_right(&app, &id, &mailed_token(&app)).await);
+}
+
+#[tokio::test]
+async fn a_rate_limit_that_cannot_be_released_does_not_keep_a_token_that_was_never_mailed() {
+    let app = start().await;
+    let id = app.invite(&with_token(INVITEE)).await;
+    let token = mailed_token(&app);
+    // Three attempts take long enough.
+    (0..3).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
+    let message = Call::message(&id, &json!({ "link": LINK }));
+    let (answer, ()) = tokio::join!(app.call(message), async {
+        let sends = format!("SENDS#{INVITEE}");
+        while app.row("default", &sends).await.is_none_or(|row| row["sends"].as_array().unwrap().len() < 2) {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        app.delete_row("default", &sends).await;
+    });
+    answer.assert_error(429, "connector.rate_limit_exceeded");
+    assert!(is_right(&app, &id, &token).await);
+}
+
 #[tokio::test]
 async fn after_ten_wrong_tokens_only_a_new_message_helps() {
     let app = start().await;
@@ -242,15 +303,15 @@ async fn a_body_without_a_token_text_is_reported() {
 
 #[tokio::test]
 async fn a_link_holds_a_token_only_for_hosts_that_the_tenant_trusts() {
-    let anywhere = || EmailConnector { allow_token_in_any_link: true, ..connector() };
+    let strict = |connector| EmailConnector { allow_token_in_any_link: false, ..connector };
     for (connector, link, status, reason) in [
-        (hosts(), LINK, 201, "a listed host"),
+        (strict(hosts()), LINK, 201, "a listed host"),
         (hosts(), "https://evil.example/{invitationToken}", 400, "another host"),
-        (connector(), LINK, 400, "no host is listed"),
-        (connector(), "https://app.example.com/{invitationId}", 201, "no token"),
-        (anywhere(), "https://evil.example/{invitationToken}", 201, "the tenant says that any will do"),
-        (anywhere(), "acme-app://join/{invitationToken}", 201, "an application's own scheme"),
-        (anywhere(), "javascript:{invitationToken}", 400, "runs code"),
+        (strict(connector()), LINK, 400, "no host is listed"),
+        (strict(connector()), "https://app.example.com/{invitationId}", 201, "no token"),
+        (connector(), "https://evil.example/{invitationToken}", 201, "the tenant says that any will do"),
+        (connector(), "acme-app://join/{invitationToken}", 201, "an application's own scheme"),
+        (connector(), "javascript:{invitationToken}", 400, "runs code"),
     ] {
         let app = TestApp::start().await;
         app.set_connector(&connector).await;

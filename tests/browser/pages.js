@@ -2,11 +2,25 @@
 // desktop and on a phone. Starts with an empty inbox, at the address that is given.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { baseUrl, check, DESKTOP, inbox, invite, launch, LOOKS, open as openAt, PHONE, run, setStatus } from './driver.js';
 
 const NAVIGATION = ['/invitations', '/inbox', '/docs'];
 const browser = await launch();
 const open = (options) => openAt(browser, [new URL(baseUrl).origin], options);
+
+// An application of another origin, and the sign-in page on the way to it.
+const application = createServer((_, response) => response.end('<!doctype html><link rel="icon" href="data:,">Welcome'));
+await new Promise((resolve) => application.listen(0, '127.0.0.1', resolve));
+const origin = `http://127.0.0.1:${application.address().port}`;
+const signIn = `/oidc/auth?${new URLSearchParams({
+  response_type: 'code',
+  client_id: 'acme',
+  redirect_uri: `${origin}/callback`,
+  state: 's 1',
+  code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+  code_challenge_method: 'S256',
+})}`;
 
 // The text of an element that is there once.
 const text = (page, selector) => page.locator(selector).textContent();
@@ -116,6 +130,28 @@ const tests = {
     return page;
   },
 
+  async 'a person signs in, with and without scripts, and comes to another origin with a code'() {
+    for (const javaScriptEnabled of [true, false]) {
+      const page = await open({ viewport: PHONE, javaScriptEnabled });
+      await page.goto(signIn);
+      const field = page.getByLabel('Email address');
+      assert.ok(await field.evaluate((element) => element === document.activeElement), 'it has the focus');
+      await field.fill('grace@example');
+      await page.keyboard.press('Enter');
+      assert.match(await page.getByRole('alert').textContent(), /not an email address/);
+      assert.equal(await field.inputValue(), 'grace@example');
+      await field.fill('grace@example.com');
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.waitForURL(`${origin}/callback?**`);
+      const parameters = new URL(page.url()).searchParams;
+      assert.match(parameters.get('code'), /^[\w-]{43}$/);
+      assert.equal(parameters.get('state'), 's 1');
+      // The one request to another place is this.
+      assert.deepEqual(page.problems, [`a request to ${page.url()}`]);
+      await page.context().close();
+    }
+  },
+
   async 'axe finds nothing, and no page is wider than its window'() {
     const [mail] = await inbox();
     const revoked = await invite('linus@example.com', false);
@@ -130,6 +166,8 @@ const tests = {
       '/inbox/unknown',
       ...['html', 'text', 'headers', 'source'].map((part) => `/inbox/${mail.id}#${part}`),
       '/docs',
+      signIn,
+      '/oidc/auth?client_id=acme',
     ];
     for (const look of LOOKS) {
       const [colorScheme, viewport] = look;
@@ -183,3 +221,4 @@ const tests = {
 };
 
 await run(browser, tests);
+application.close();

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::{
-    body::{FAR_FUTURE, body, body_with_mail},
+    body::{FAR_FUTURE, body, body_with_mail, with},
     call::Call,
 };
 
@@ -59,17 +59,20 @@ impl Operation {
         const ANOTHER: &str = "grace@example.com";
         // One key for each invitation, so that a table may outlive it.
         let key = format!("key-{id}");
+        let link = json!({ "link": "https://app.example.com/{invitationId}?token={invitationToken}" });
         match self {
             Create => Call::create(&body(ANOTHER)),
             CreateWithKey => Call::create(&body(ANOTHER)).with_key(&key),
             CreateWithMail => Call::create(&body_with_mail(ANOTHER)),
-            CreateWithMailAndKey => Call::create(&body_with_mail(ANOTHER)).with_key(&key),
+            CreateWithMailAndKey => {
+                Call::create(&with(body(ANOTHER), json!({ "messagePayload": link }))).with_key(&key)
+            }
             Bulk => Call::bulk(&json!({ "invitations": [body(ANOTHER)] })),
             List => Call::list(""),
             Get => Call::get(id),
             GetWithDelivery => Call { query: "include=delivery".to_owned(), ..Call::get(id) },
             Change => Call::change(id, &json!({ "expiresAt": FAR_FUTURE + 1, "organizationRoleIds": ["admin"] })),
-            Message => Call::message(id, &json!({})),
+            Message => Call::message(id, &link),
             VerifyToken => Call::verify(id, TOKEN),
             Accept => Call::accept(id, "ada"),
             AcceptByToken => Call::accept_by_token(id, "ada", TOKEN),

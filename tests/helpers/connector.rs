@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use organization_invitations::domain::directory::{EmailConnector, EmailTemplate};
 
-/// A connector with the required attributes only, which uses the built-in mail.
+/// A connector with the required attributes only, which uses the built-in mail, and whose links may hold tokens.
 pub fn connector() -> EmailConnector {
     EmailConnector {
         from_email_address: "Tests <tests@acme.example>".to_owned(),
@@ -15,7 +15,7 @@ pub fn connector() -> EmailConnector {
         default_locale: "en".to_owned(),
         templates: BTreeMap::new(),
         allowed_link_hosts: Vec::new(),
-        allow_token_in_any_link: false,
+        allow_token_in_any_link: true,
     }
 }
 

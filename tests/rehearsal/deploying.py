@@ -155,6 +155,38 @@ def adds_a_tenant(rehearsal):
     rehearsal.other_token = client_credentials(rehearsal.front, url, client["ClientId"], client["ClientSecret"], scopes)
 
 
+def knows_people(rehearsal):
+    """Gives the pool an app client for pages, and has the user of the guide sign in."""
+    check, cognito = rehearsal.report.check, rehearsal.account.cognito_idp
+    page = "https://app.example.com/callback"
+    given = {"MachineTenant=default": f"MachineTenant=default BrowserCallbackUrls={page}"}
+    printed = rehearsal.guide.run(POOL_SECTION, given, blocks=[0])
+    outputs = rehearsal.pool.outputs()
+    pool, browser = outputs["UserPoolId"], outputs["BrowserClientId"]
+    audience = f"JwtAudience={outputs['MachineClientId']},{browser}"
+    check("an audience of both clients, by the guide", audience in printed.splitlines(), True)
+    client = cognito.describe_user_pool_client(UserPoolId=pool, ClientId=browser)["UserPoolClient"]
+    seen = client.get("ClientSecret"), client["AllowedOAuthFlows"], client["AllowedOAuthScopes"], client["CallbackURLs"]
+    check("the app client for pages", seen, (None, ["code"], ["openid"], [page]))
+    # One with which a program can sign in as a user, which takes a page with the other.
+    flows = ["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
+    program = cognito.create_user_pool_client(UserPoolId=pool, ClientName="sign-in", ExplicitAuthFlows=flows)
+    client, user = program["UserPoolClient"]["ClientId"], {"UserPoolId": pool, "Username": "ada@example.com"}
+    cognito.admin_set_user_password(**user, Password="Correct-Horse-1", Permanent=True)
+    parameters = {"USERNAME": user["Username"], "PASSWORD": "Correct-Horse-1"}
+    for verified, expected in (
+        ("true", {"tenant_id": "acme", "email": "ada@example.com", "email_verified": True}),
+        ("false", {"tenant_id": "acme", "email": None, "email_verified": None}),
+    ):
+        cognito.admin_update_user_attributes(**user, UserAttributes=[{"Name": "email_verified", "Value": verified}])
+        signed_in = cognito.admin_initiate_auth(
+            UserPoolId=pool, ClientId=client, AuthFlow="ADMIN_USER_PASSWORD_AUTH", AuthParameters=parameters
+        )
+        told = claims(signed_in["AuthenticationResult"]["AccessToken"])
+        check(f"a user whose email_verified is {verified}", {name: told.get(name) for name in expected}, expected)
+    cognito.delete_user_pool_client(UserPoolId=pool, ClientId=client)
+
+
 def documents(text):
     """The JSON documents that commands printed one after another."""
     found, decoder = [], json.JSONDecoder()

@@ -40,6 +40,7 @@ STEPS = [
     calling.writes_rows_that_expire,
     calling.logs_and_counts,
     deploying.adds_a_tenant,
+    deploying.knows_people,
     calling.keeps_tenants_apart,
     calling.serves_logtos_client,
     deploying.enforces_the_roles,

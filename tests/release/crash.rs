@@ -180,7 +180,7 @@ async fn try_again(around: &Surroundings, call: &Call, turns: &Semaphore) -> Ans
     panic!("told to wait again and again");
 }
 
-/// Whether there is an invitation before the operation.
+/// `true` if there is an invitation before the operation.
 fn has_invitation(operation: Operation) -> bool {
     operation.names_invitation() || operation == ListOwn
 }

@@ -8,7 +8,8 @@ import pytest
 # What the function publishes.
 OUTCOMES = {"ok", "refused", "rate_limited", "mail_refused", "mail_throttled", "mail_unavailable", "mail_unknown"}
 OUTCOMES |= {"unavailable", "internal"}
-OPERATIONS = {"create", "bulk", "list", "get", "change", "delete", "message", "status", "unknown"}
+OPERATIONS = {"create", "bulk", "list", "get", "change", "delete", "message", "status", "verify", "my_list", "my_status"}
+OPERATIONS |= {"unknown"}
 OWN_METRICS = {
     "Requests": [{"function", "outcome"}, {"function", "operation", "outcome"}],
     "Duration": [{"function", "operation"}],

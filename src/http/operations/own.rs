@@ -11,7 +11,7 @@ use super::Request;
 use crate::{
     app::App,
     config::Config,
-    domain::{directory::Organization, ids::InvitationId},
+    domain::{ids::InvitationId, invitation::Invitation},
     http::{
         body::{Field, either, field, fields, typed, validate},
         error::RequestError,
@@ -24,38 +24,37 @@ use crate::{
     json::escaped_length,
 };
 
-/// The maximum size of the list in the function's response, in bytes, without the names of organizations. The list is a
-/// JSON string there. Lambda's limit is 6 MB for the whole response.
+/// The maximum size of the entities of a list in the function's response, in bytes. The list is a JSON string there.
+/// Lambda's limit is 6 MB for the whole response.
 const MAX_ENTITIES_BYTES: usize = 3 << 20;
 
-/// The maximum size of the list with the names.
+/// The maximum size of the list with the names of organizations.
 const MAX_LIST_BYTES: usize = 5 << 20;
 
 /// Lists the person's pending invitations, newest first, each with its organization. What is too long for a response is left
 /// out: the list is shorter after each decision.
 pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
     let (person, clock) = (request.caller.person()?, request.clock);
-    let mut bytes = 0;
-    let found = own::pending(app, person, clock, |invitation| {
-        bytes += escaped_length(&to_json(&invitation.entity(clock.now)));
-        bytes <= MAX_ENTITIES_BYTES
-    });
-    let found = found.await?;
-    let organizations = own::organizations(app, person, &found, clock).await?;
-    let (mut json, mut sent) = ("[".to_owned(), 0);
-    for invitation in &found {
-        let Some(Organization { id, name, .. }) = organizations.get(invitation.organization_id.as_str()) else {
-            continue;
-        };
-        let mut entity = to_json(&invitation.entity(clock.now));
-        let organization = to_json(&NamedOrganization { id, name });
-        entity.insert_str(entity.len() - 1, &format!(r#","organization":{organization}"#));
+    let (mut entities, mut sent) = (Vec::new(), 0);
+    let take = |invitation: &Invitation| {
+        let entity = to_json(&invitation.entity(clock.now));
         sent += escaped_length(&entity);
+        entities.push((invitation.organization_id.clone(), entity));
+        sent <= MAX_ENTITIES_BYTES
+    };
+    own::pending(app, person, clock, take).await?;
+    let ids = entities.iter().map(|(organization_id, _)| organization_id.as_str()).collect();
+    let names = own::organization_names(app, person, ids, clock).await?;
+    let mut json = "[".to_owned();
+    for (id, entity) in &entities {
+        let member = format!(r#","organization":{}"#, to_json(&Organization { id, name: &names[id] }));
+        sent += escaped_length(&member);
         if sent > MAX_LIST_BYTES {
             break;
         }
         json.push_str(if json.len() > 1 { "," } else { "" });
-        json.push_str(&entity);
+        json.push_str(entity);
+        json.insert_str(json.len() - 1, &member);
     }
     Ok(json_text_response(StatusCode::OK, json + "]"))
 }
@@ -81,7 +80,7 @@ pub(crate) async fn set_status(
 
 /// The organization of an invitation, as a person sees it.
 #[derive(Debug, Serialize)]
-struct NamedOrganization<'a> {
+struct Organization<'a> {
     id: &'a str,
     name: &'a str,
 }
