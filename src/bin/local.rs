@@ -49,7 +49,7 @@ struct Serve {
     /// Keep DynamoDB's data in this file; mail is not kept
     #[arg(long, value_name = "FILE")]
     persist: Option<PathBuf>,
-    /// The origins, separated by commas, whose pages may call the API, such as http://localhost:5173
+    /// The origins, separated by commas, whose pages may call the API, such as `http://localhost:5173`
     #[arg(long, value_name = "ORIGINS", env = "CORS_ORIGINS", default_value = "", value_parser = Cors::parse)]
     cors_origins: Cors,
 }

@@ -146,7 +146,7 @@ fn tenant(claims: &Map<String, Value>, names: &[String]) -> Option<TenantId> {
 }
 
 /// The issuer says that the address was verified: `true`, also as the text that an HTTP API renders. A missing claim says
-/// nothing (OpenID Connect Core, section 5.1), and some issuers let people write any address.
+/// nothing (`OpenID` Connect Core, section 5.1), and some issuers let people write any address.
 fn has_verified_address(claims: &Map<String, Value>) -> bool {
     match claims.get("email_verified") {
         Some(Value::Bool(verified)) => *verified,

@@ -63,11 +63,12 @@ impl Route {
             (["", id], "DELETE") => Ok(Self::Delete(InvitationId::parse(id))),
             (["", _], _) => Err(RequestError::MethodNotAllowed { allow: "DELETE, GET, PATCH" }),
             (["", id, "message"], "POST") => Ok(Self::Message(InvitationId::parse(id))),
-            (["", _, "message"], _) => Err(RequestError::MethodNotAllowed { allow: "POST" }),
             (["", id, "status"], "PUT") => Ok(Self::SetStatus(InvitationId::parse(id))),
             (["", _, "status"], _) => Err(RequestError::MethodNotAllowed { allow: "PUT" }),
             (["", id, "token", "verify"], "POST") => Ok(Self::VerifyToken(InvitationId::parse(id))),
-            (["", _, "token", "verify"], _) => Err(RequestError::MethodNotAllowed { allow: "POST" }),
+            (["", _, "message"] | ["", _, "token", "verify"], _) => {
+                Err(RequestError::MethodNotAllowed { allow: "POST" })
+            }
             _ => Err(RequestError::UnknownPath),
         }
     }

@@ -62,7 +62,7 @@ pub fn compose(connector: EmailConnector, payload: &MessagePayload, context: Ema
     }
     let (locale, template) = choose(&connector, payload.locale()).ok_or(Error::NoTemplate)?;
     let variables = |token| variables(payload, context, link, token);
-    let content = match template {
+    let parts = match template {
         EmailTemplate::BuiltIn => built_in(locale, &values(context, harmless_link.as_deref(), code.as_deref()))?,
         EmailTemplate::Inline { subject, html, text } => {
             inline(locale, [subject, html, text], &variables(Some(&token)))?
@@ -72,9 +72,9 @@ pub fn compose(connector: EmailConnector, payload: &MessagePayload, context: Ema
             stored(name, needed, *escape_html, variables(is_listed.then_some(&token)))?
         }
     };
-    let is_token_in_template = *template != EmailTemplate::BuiltIn && content.holds(token.as_str());
+    let is_token_in_template = *template != EmailTemplate::BuiltIn && parts.holds(token.as_str());
     Ok(Email {
-        content,
+        content: parts,
         to: invitation.invitee.as_str().to_owned(),
         tenant: invitation.tenant.clone(),
         invitation_id: invitation.id.clone(),

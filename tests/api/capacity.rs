@@ -50,6 +50,18 @@ fn writes_by_the_rules(asked: &[Asked], indexes: usize) -> usize {
     2 * parts + updates + if parts > 0 { indexes } else { 0 }
 }
 
+/// The row of a wrong token, which is counted.
+async fn wrong_token(app: &TestApp) -> String {
+    let pending = app.invite_with_token(&body("pat@example.com")).await;
+    let (units, asked) = measure(app, Call::verify(&pending, "wrong"), 404).await;
+    assert_eq!(
+        units.writes.to_string(),
+        (writes_by_the_rules(&asked, 0) + 3).to_string(),
+        "the count is in the indexes too"
+    );
+    format!("| verify a wrong token | {} | {} |", units.reads, units.writes)
+}
+
 #[tokio::test]
 async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
     let app = TestApp::start_behind_proxy(&[]).await;
@@ -113,14 +125,7 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
         assert_eq!(units.writes.to_string(), writes_by_the_rules(&asked, indexes).to_string(), "{name}");
         rows.push(format!("| {name} | {} | {} |", units.reads, units.writes));
     }
-    let pending = app.invite_with_token(&body("pat@example.com")).await;
-    let (units, asked) = measure(&app, Call::verify(&pending, "wrong"), 404).await;
-    assert_eq!(
-        units.writes.to_string(),
-        (writes_by_the_rules(&asked, 0) + 3).to_string(),
-        "the count is in the indexes too"
-    );
-    rows.push(format!("| verify a wrong token | {} | {} |", units.reads, units.writes));
+    rows.push(wrong_token(&app).await);
     let ten = |mail: bool| {
         let item =
             |n| if mail { body_with_mail(&format!("m{n}@example.com")) } else { body(&format!("b{n}@example.com")) };

@@ -166,14 +166,12 @@ async fn of_two_messages_at_once_the_one_that_ses_did_not_take_leaves_the_others
         let id = app.invite(&first).await;
         let former = has_token.then(|| mailed_token(&app));
         let message = Call::message(&id, &json!({ "link": LINK }));
-        let mut rejected = 0;
-        for _ in 0..10 {
+        for round in 0..10 {
             app.stack.ses.fail_next(SesFault::MessageRejected);
-            let now = NOW + 3_600_000 * rejected;
+            let now = NOW + 3_600_000 * round;
             let answers = app.call_all_at_once(vec![(now, message.clone()), (now + 1, message.clone())]).await;
             let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
             assert!(statuses.contains(&204) && statuses.contains(&400), "{statuses:?}");
-            rejected += 1;
             let latest = mailed_token(&app);
             // If the rejected one was the last to write its token, the mailed one's counts again; if it was the first,
             // nothing of it is left.
