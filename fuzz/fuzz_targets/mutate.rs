@@ -4,7 +4,7 @@ use libfuzzer_sys::fuzzer_mutate;
 use serde_json::{Map, Value, json};
 
 /// Texts with a meaning in some part of the function.
-const TEXTS: [&str; 32] = [
+const TEXTS: [&str; 36] = [
     "",
     "default",
     "no-mail",
@@ -36,11 +36,15 @@ const TEXTS: [&str; 32] = [
     "a#b",
     "{invitationId}",
     "https://app.example.com/{invitationId}",
+    "https://app.example.com/#{invitationToken}",
     "/api/organization-invitations/0mjuohs00k3x9abp7q2rs/message",
+    "/api/organization-invitations/0mjuohs00k3x9abp7q2rs/token/verify",
+    "/api/my-account/organization-invitations",
+    "/api/my-account/organization-invitations/0mjuohs00k3x9abp7q2rs/status",
 ];
 
 /// Keys that the function reads.
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 36] = [
     "inviterId",
     "invitee",
     "organizationId",
@@ -53,6 +57,10 @@ const KEYS: [&str; 32] = [
     "uiLocales",
     "status",
     "acceptedUserId",
+    "token",
+    "sub",
+    "email",
+    "email_verified",
     "tenant_id",
     "scope",
     "groups",
