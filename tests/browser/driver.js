@@ -19,12 +19,16 @@ export const DESKTOP = { width: 1280, height: 900 };
 export const PHONE = { width: 390, height: 844 };
 export const LOOKS = [['light', DESKTOP], ['dark', DESKTOP], ['light', PHONE]];
 
+const opened = new Set();
+
 // A page whose errors, and whose requests to places other than `origins`, fail the test.
 export const open = async (browser, origins, options) => {
   const context = await browser.newContext({ baseURL: origins[0], locale: 'en-GB', ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   page.problems = [];
+  opened.add(page);
+  page.on('close', () => opened.delete(page));
   page.on('pageerror', (error) => page.problems.push(String(error)));
   page.on('console', (message) => {
     // A page that tells of what is not there is a 404, which the browser reports.
@@ -62,7 +66,8 @@ export const run = async (browser, tests) => {
         assert.deepEqual(page?.problems ?? [], []);
         await page?.context().close();
       } catch (error) {
-        error.message = `${name}: ${error.message}`;
+        const pages = [...opened].map((page) => ({ url: page.url(), problems: page.problems }));
+        error.message = `${name}: ${error.message}\n${JSON.stringify(pages)}`;
         throw error;
       }
       console.log(`ok: ${name} (${Date.now() - started} ms)`);

@@ -3,7 +3,8 @@ import { settings } from './settings.js';
 
 const CLIENT = { ...settings.parameters, client_id: settings.clientId, redirect_uri: location.origin + location.pathname };
 const ATTEMPT = 'sign-in';
-export const timeout = () => AbortSignal.timeout(10_000);
+// API Gateway answers within this time: whoever gives up earlier may have accepted without knowing it.
+export const timeout = () => AbortSignal.timeout(30_000);
 
 const base64url = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/[+/=]/g, (character) => ({ '+': '-', '/': '_', '=': '' })[character]);
