@@ -103,6 +103,23 @@ mod tests {
     }
 
     #[test]
+    fn every_random_digit_is_equally_likely() {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let mut counts = [0_u32; 36];
+        for _ in 0..40_000 {
+            let id = InvitationId::generate(now).unwrap();
+            for digit in id.as_str()[InvitationId::TIME_DIGITS..].bytes() {
+                counts[InvitationId::DIGITS.iter().position(|it| *it == digit).unwrap()] += 1;
+            }
+        }
+        let digits = f64::from(counts.iter().sum::<u32>());
+        let (mean, variance) = (digits / 36.0, digits * 35.0 / (36.0 * 36.0));
+        // Seven standard deviations: chance exceeds them once in 10 billion runs.
+        let most = 7.0 * variance.sqrt();
+        assert!(counts.iter().all(|count| (f64::from(*count) - mean).abs() < most), "{mean} ± {most}: {counts:?}");
+    }
+
+    #[test]
     fn tenants_are_named_with_key_safe_characters_only() {
         for (text, valid) in [
             ("default", true),

@@ -236,6 +236,9 @@ mod tests {
         let longest = (MAX_PART_BYTES - length) / 3;
         assert!(render(english, &with_link(&"x".repeat(longest))).is_ok());
         assert_eq!(render(english, &with_link(&"x".repeat(longest + 1))), Err(RenderFailure::TooLong));
+        let mut part = Part("x".repeat(MAX_PART_BYTES - 1));
+        assert!(part.write_str("x").is_ok(), "a mebibyte exactly");
+        assert!(part.write_str("x").is_err(), "one more byte");
     }
 
     #[test]

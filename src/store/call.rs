@@ -102,3 +102,19 @@ fn may_pass<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_a_random_part_of_its_limit() {
+        let limit = Duration::from_secs(1);
+        let pauses: Vec<Duration> = (0..1000).map(|_| jittered(limit)).collect();
+        assert!(pauses.iter().all(|pause| *pause <= limit));
+        for (from, to) in [(0, 250), (250, 500), (500, 750), (750, 1000)] {
+            let range = Duration::from_millis(from)..=Duration::from_millis(to);
+            assert!(pauses.iter().any(|pause| range.contains(pause)), "{range:?}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ use organization_invitations::{
 };
 use proptest::{collection::vec, prelude::*, test_runner::RngSeed};
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::sleep};
 
 use crate::{
     helpers::log::Log,
@@ -636,6 +636,24 @@ async fn without_ses_a_bulk_still_replays_and_names_what_stands_against_an_item(
     assert!(found[..3].iter().all(|result| result["replayed"] == true), "{found:?}");
     assert_eq!(found[4]["body"]["code"], "entity.unique_integrity_violation");
     assert_eq!(found[5]["body"]["code"], "connector.general");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_without_a_connection_to_ses_is_given_up_after_three_attempts() {
+    let (mut app, relay) = TestApp::start_behind_relay(&[("MAIL_RATE_PER_SECOND", "4")]).await;
+    let logged = Logged::by(&mut app);
+    let first_mail_then_none = async {
+        while app.mails().is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        drop(relay);
+    };
+    let (answer, ()) = tokio::join!(app.call(bulk(&mailed(0..3))), first_mail_then_none);
+    let found = statuses(&results(&answer));
+    let failed = found.iter().filter(|status| **status == 503).count();
+    assert!(failed > 0, "{found:?}");
+    assert_eq!(logged.last()["retries"], 2 * failed, "{found:?}: {}", logged.last());
+    assert_eq!(count(&app, "INVITATION").await, 3 - failed);
 }
 
 #[tokio::test]

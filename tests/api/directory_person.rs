@@ -117,6 +117,23 @@ async fn all_data_of_a_person_is_deleted_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn rows_behind_the_first_page_are_found_too() {
+    let app = start().await;
+    let get = ["person", "get", "ada@example.com"];
+    let shown = directory(&app, &get).await.unwrap();
+    // DynamoDB ends a page at 1 MB.
+    let others = (0..4).map(|number| {
+        let sk = format!("ORG#acme#INVITEE#a{number}@example.com");
+        json!({ "pk": "TENANT#default", "sk": sk, "state": "member", "userId": "u", "note": "x".repeat(300 << 10) })
+    });
+    app.put_rows(others.map(items::from_json)).await;
+    assert_eq!(directory(&app, &get).await, Ok(shown), "all data of a person");
+    directory(&app, &["member", "delete", "acme", "ada"]).await.unwrap();
+    let standing = app.row("default", "ORG#acme#INVITEE#ada@example.com").await;
+    assert_eq!(standing, None, "the standing of a membership");
+}
+
+#[tokio::test]
 async fn deleting_a_person_again_or_an_unknown_person_is_no_error() {
     let app = start().await;
     directory(&app, &["person", "delete", "ada@example.com", "--yes"]).await.unwrap();

@@ -93,6 +93,19 @@ async fn the_size_limit_of_a_list_counts_the_bytes_of_the_response() {
 }
 
 #[tokio::test]
+async fn a_page_has_room_for_the_deliveries_that_it_includes() {
+    let app = TestApp::start().await.without_time_limits();
+    // A hundred fit, but not with a delivery of up to 640 bytes each.
+    write_rows(&app, 100, MOST_BYTES / 100 - 500).await;
+    let plain = app.call(Call::list("page_size=100")).await;
+    let page = app.call(Call::list("page_size=100&include=delivery")).await;
+    let rest = app.call(Call::list(&next(&page).expect("a link to the rest"))).await;
+    let lengths = [&plain, &page, &rest].map(|page| page.json().as_array().unwrap().len());
+    assert_eq!((lengths[0], next(&plain)), (100, None));
+    assert_eq!((lengths[1] + lengths[2], next(&rest)), (100, None));
+}
+
+#[tokio::test]
 async fn a_page_with_few_matches_ends_early_and_the_next_continues_behind_it() {
     let app = without_time_limits(TestApp::start_behind_proxy(&[]).await);
     write_rows(&app, 250, 100_000).await;

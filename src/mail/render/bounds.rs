@@ -89,4 +89,21 @@ mod tests {
             assert_eq!(tag_count(text), text.matches("{{").count(), "{text}");
         }
     }
+
+    #[test]
+    fn a_tag_has_at_most_a_hundred_brackets_and_1024_bytes() {
+        for (tag, is_allowed, reason) in [
+            (format!("{}}}}}", "(".repeat(100)), true, "a hundred brackets"),
+            (format!("{}}}}}", "(".repeat(101)), false, "one more"),
+            (format!("{}(([}}}}", "([{".repeat(33)), false, "of several kinds"),
+            (format!("a}}}}{}", "(".repeat(101)), true, "those after the tag are none of its own"),
+            (format!("!{}}}}}", "(".repeat(101)), true, "a comment"),
+            (format!("{}}}}}", "a".repeat(1024)), true, "1,024 bytes"),
+            (format!("{}}}}}", "a".repeat(1025)), false, "one more"),
+            ("a".repeat(1024), true, "1,024 bytes without an end, which the parser rejects"),
+            ("a".repeat(1025), false, "one more"),
+        ] {
+            assert_eq!(check_tag(&tag).is_ok(), is_allowed, "{reason}: {tag}");
+        }
+    }
 }

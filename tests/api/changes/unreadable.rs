@@ -77,6 +77,7 @@ async fn each_record_of_a_batch_is_judged_by_itself() {
         (record(17, &invitation_sk, invitation("Revoked"), pending), Some("Updated"), "reopened by hand"),
         (json!(null), Some("Unreadable"), "no record at all"),
         (json!({ "eventID": "e", "eventSource": "aws:dynamodb" }), Some("Unreadable"), "a record without a change"),
+        (record(29, "", none.clone(), json!({})), Some("Unreadable"), "no sort key"),
         (by_time_to_live(record(18, STANDING, standing(ID), none.clone())), Some("Expired"), "a good one"),
         (by_time_to_live(record(19, STANDING, standing("x"), none.clone())), Some("Unreadable"), "of no invitation"),
         (record(20, STANDING, standing("x"), none.clone()), None, "deleted by hand"),

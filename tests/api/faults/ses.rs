@@ -165,11 +165,13 @@ async fn counted(app: &TestApp, address: &str) -> usize {
 async fn when_ses_may_have_accepted_a_creates_email_the_invitation_stays_and_is_not_mailed_twice() {
     let each = LOST_ANSWERS.map(|(fault, is_taken, reason)| {
         tokio::spawn(async move {
-            let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await.with_time_limits();
+            let mut app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await.with_time_limits();
+            let logged = Logged::by(&mut app);
             app.stack.ses.fail_next(fault);
             let call = Call::create(&body_with_mail("grace@example.com")).with_key("k");
             let created = app.call_within(SHORT, call.clone()).await;
             assert_eq!(created.status, 201, "{fault:?}: {created:?}");
+            assert_eq!(logged.last()["outcome"], "mail_unknown", "{fault:?}: {reason}");
             assert_eq!(app.mails().len(), usize::from(is_taken), "{fault:?}: {reason}");
             assert_eq!(counted(&app, "grace@example.com").await, 1, "{fault:?}: {reason}");
             let replayed = app.call(call).await;
