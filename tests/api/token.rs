@@ -4,8 +4,11 @@ use organization_invitations::{domain::directory::EmailConnector, local::ses::Se
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, connector, connector_with, inline, with},
-    invariant,
+    common::operation::TOKEN,
+    helpers::{
+        Answer, Call, FAR_FUTURE, NOW, TestApp, body, connector, connector_with, inline, invariant,
+        proxy::Intervention, with,
+    },
 };
 
 const LINK: &str = "https://app.example.com/{invitationId}#{invitationToken}";
@@ -256,6 +259,32 @@ async fn of_many_wrong_tokens_at_once_ten_are_counted() {
     let row = app.row("default", &format!("INVITATION#{id}")).await.unwrap();
     assert_eq!((&row["token"]["failures"], &row["status"]), (&json!(10), &json!("Pending")));
     assert!(!is_right(&app, &id, &token).await);
+}
+
+#[tokio::test]
+async fn a_wrong_token_that_cannot_be_counted_is_not_called_wrong() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    let id = app.invite_with_token(&body(INVITEE)).await;
+    let guesses = [Call::verify(&id, "wrong"), Call::accept_by_token(&id, "ada", "wrong")];
+    for (fault, reason) in [
+        (Intervention::Fail(400, "ThrottlingException"), "throttled"),
+        (Intervention::Fail(500, "InternalServerError"), "DynamoDB fails"),
+        (Intervention::Fail(400, "TransactionConflictException"), "an accept is at the same row"),
+        (Intervention::Disconnect, "the connection ends"),
+    ] {
+        for (guess, status) in guesses.iter().zip([404, 422]) {
+            app.proxy().next("UpdateItem", fault);
+            assert_eq!(app.call(guess.clone()).await.status, status, "{reason}, once");
+        }
+    }
+    assert_eq!(app.row("default", &format!("INVITATION#{id}")).await.unwrap()["token"]["failures"], 8, "each once");
+    app.proxy().always("UpdateItem", Intervention::Fail(500, "InternalServerError"));
+    for guess in guesses {
+        let answer = app.invoke_within(std::time::Duration::from_secs(2), NOW, &guess.event().to_string()).await;
+        answer.assert_error(503, "service.unavailable");
+    }
+    app.proxy().relent();
+    assert!(is_right(&app, &id, TOKEN).await, "a right one needs no count");
 }
 
 #[tokio::test]
