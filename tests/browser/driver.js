@@ -25,7 +25,7 @@ const opened = new Set();
 export const open = async (browser, origins, options) => {
   const context = await browser.newContext({ baseURL: origins[0], locale: 'en-GB', ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(60_000);
   page.problems = [];
   opened.add(page);
   page.on('close', () => opened.delete(page));
