@@ -392,7 +392,7 @@ async fn mail_is_paced_to_the_set_rate() {
 
 #[tokio::test]
 async fn what_the_time_cannot_hold_is_told_before_anything_of_it_is_written() {
-    let app = TestApp::start_with(&[("MAIL_RATE_PER_SECOND", "4")]).await;
+    let app = TestApp::start_behind_proxy(&[("MAIL_RATE_PER_SECOND", "4")]).await;
     let items = mailed(0..40);
     let budget = Duration::from_secs(6);
     let started = Instant::now();
@@ -409,6 +409,7 @@ async fn what_the_time_cannot_hold_is_told_before_anything_of_it_is_written() {
         );
         assert_eq!(result["body"]["code"], "connector.general");
     }
+    assert_eq!(app.proxy().count("GetItem"), 0, "nothing is read for them either");
     let kinds = (count(&app, "INVITATION").await, count(&app, "ORG").await, count(&app, "SENDS").await);
     assert_eq!((kinds, count(&app, "IDEMPOTENCY").await, app.mails().len()), ((done, done, done), done, done));
     invariant::check(&app, NOW).await;
