@@ -112,7 +112,11 @@ fn is_local(uri: &str) -> bool {
     let Ok(parsed) = Uri::try_from(uri) else { return false };
     let has_scheme = matches!(parsed.scheme_str(), Some("http" | "https"));
     let has_host = parsed.authority().is_some_and(|authority| {
-        !authority.as_str().contains('@') && HOSTS.iter().any(|host| authority.host().eq_ignore_ascii_case(host))
+        // It becomes a source of the page's policy, so that it is a host and a port and nothing else.
+        let is_plain = authority.port_u16().is_some() || authority.as_str() == authority.host();
+        is_plain
+            && !authority.as_str().contains('@')
+            && HOSTS.iter().any(|host| authority.host().eq_ignore_ascii_case(host))
     });
     has_scheme && has_host && !uri.contains('#') && HeaderValue::from_str(uri).is_ok()
 }
@@ -159,6 +163,7 @@ mod tests {
             ("javascript:alert(1)//localhost", false, "code"),
             ("myapp://localhost/", false, "an application's scheme"),
             ("http://[::1]/", false, "no source of a content security policy"),
+            ("http://localhost:80;sandbox", false, "a port that would be a directive of the policy"),
             ("http://localhost/#x", false, "the fragment is not sent"),
             ("http://localhost/\r\nx: y", false, "more than one line"),
             ("", false, "none"),
