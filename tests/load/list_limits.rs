@@ -94,7 +94,7 @@ async fn the_size_limit_of_a_list_counts_the_bytes_of_the_response() {
 
 #[tokio::test]
 async fn a_page_has_room_for_the_deliveries_that_it_includes() {
-    let app = TestApp::start().await.without_time_limits();
+    let app = without_time_limits(TestApp::start().await);
     // A hundred fit, but not with a delivery of up to 640 bytes each.
     write_rows(&app, 100, MOST_BYTES / 100 - 500).await;
     let plain = app.call(Call::list("page_size=100")).await;
