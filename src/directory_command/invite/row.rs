@@ -85,7 +85,7 @@ impl Defaults<'_> {
         Ok(Value::Object(body))
     }
 
-    /// What the options say of the body, and of the variables of the mail.
+    /// The part of the body that the options give, and the variables of the mail.
     fn of_options(&self) -> (Map<String, Value>, Map<String, Value>) {
         let options = self.options;
         let present = |(key, option): (&str, &Option<String>)| Some((key.to_owned(), json!(option.as_ref()?)));
