@@ -1,6 +1,6 @@
 //! A person's own invitations: who is a person, and that nobody else's are reached.
 
-use organization_invitations::store::items;
+use organization_invitations::{domain::directory::OrganizationRole, store::items};
 use serde_json::{Value, json};
 
 use crate::{
@@ -264,6 +264,28 @@ async fn a_list_of_very_many_is_the_newest_thousand() {
     app.put_rows(many.iter().map(|invitation| items::invitation(invitation, 0))).await;
     let newest: Vec<String> = many.iter().rev().take(1000).map(|invitation| invitation.id.to_string()).collect();
     assert_eq!(ids(&app.call(graces_list()).await), newest);
+}
+
+#[tokio::test]
+async fn what_a_response_cannot_hold_is_left_out_and_the_newest_stay() {
+    let app = TestApp::start().await;
+    let long = |length| "\"".repeat(length);
+    let many: Vec<_> = (0..6)
+        .map(|n| {
+            let mut invitation = rows::pending_invitation(GRACE, NOW - 2000 + n);
+            invitation.organization_roles = vec![OrganizationRole { id: "r".to_owned(), name: long(190_000) }];
+            invitation
+        })
+        .collect();
+    for invitation in &many {
+        app.put_rows([items::invitation(invitation, 0)]).await;
+    }
+    let organization = json!({ "pk": "TENANT#default", "sk": "ORGANIZATION#acme", "name": long(380_000) });
+    app.put_rows([items::from_json(organization)]).await;
+    let listed = app.call(graces_list()).await;
+    assert!(serde_json::to_string(&listed.text).unwrap().len() < 6 << 20, "Lambda's limit");
+    let newest: Vec<String> = many.iter().rev().take(2).map(|invitation| invitation.id.to_string()).collect();
+    assert_eq!(ids(&listed), newest);
 }
 
 #[tokio::test]

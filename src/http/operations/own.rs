@@ -35,20 +35,20 @@ const MAX_LIST_BYTES: usize = 5 << 20;
 /// out: the list is shorter after each decision.
 pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
     let (person, clock) = (request.caller.person()?, request.clock);
-    let (mut entities, mut sent) = (Vec::new(), 0);
+    let (mut entities, mut bytes) = (Vec::new(), 0);
     let take = |invitation: &Invitation| {
         let entity = to_json(&invitation.entity(clock.now));
-        sent += escaped_length(&entity);
+        bytes += escaped_length(&entity);
         entities.push((invitation.organization_id.clone(), entity));
-        sent <= MAX_ENTITIES_BYTES
+        bytes <= MAX_ENTITIES_BYTES
     };
     own::pending(app, person, clock, take).await?;
     let ids = entities.iter().map(|(organization_id, _)| organization_id.as_str()).collect();
     let names = own::organization_names(app, person, ids, clock).await?;
-    let mut json = "[".to_owned();
+    let (mut json, mut sent) = ("[".to_owned(), 0);
     for (id, entity) in &entities {
         let member = format!(r#","organization":{}"#, to_json(&Organization { id, name: &names[id] }));
-        sent += escaped_length(&member);
+        sent += escaped_length(entity) + escaped_length(&member);
         if sent > MAX_LIST_BYTES {
             break;
         }
