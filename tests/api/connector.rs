@@ -10,10 +10,7 @@ use organization_invitations::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    helpers::{Call, NOW, TestApp, body, connector, connector_with, inline, tenant, with},
-    log::Logged,
-};
+use crate::helpers::{Call, NOW, TestApp, body, connector, connector_with, inline, log::Logged, tenant, with};
 
 /// With a connector for tenants that have none.
 const DEFAULT_CONNECTOR: (&str, &str) = ("DEFAULT_FROM_EMAIL_ADDRESS", "stack@example.com");

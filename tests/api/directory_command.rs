@@ -1,47 +1,15 @@
 //! The directory command, row by row: the function reads what it writes.
 
-use std::{io::Cursor, process::Stdio, sync::Arc, time::Instant};
+use std::{process::Stdio, time::Instant};
 
-use clap::Parser;
-use organization_invitations::{
-    app::App,
-    directory_command::{self, Operator, Streams, cli::Cli},
-    local::stack,
-};
+use organization_invitations::local::stack;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
-    helpers::{NOW, TestApp, body, create_event, with},
+    helpers::{NOW, TestApp, body, create_event, directory::directory, with},
     proxy::Intervention::Fail,
 };
-
-/// Runs the command for the tenant `default` without a terminal, and returns its output or its error.
-pub async fn directory(app: &TestApp, arguments: &[&str]) -> Result<Vec<Value>, String> {
-    run(app, arguments, None).await.0
-}
-
-/// The command at a terminal, with an operator who answers `answer`: what it shows or says went wrong, and what it asked.
-pub async fn answering(app: &TestApp, arguments: &[&str], answer: &str) -> (Result<Vec<Value>, String>, String) {
-    run(app, arguments, Some(answer)).await
-}
-
-async fn run(app: &TestApp, arguments: &[&str], answer: Option<&str>) -> (Result<Vec<Value>, String>, String) {
-    let url = app.behind_proxy().unwrap_or(&app.stack.dynamodb_url);
-    let app = Arc::new(App::new(app.app.config.clone(), &stack::sdk_config(url, &app.stack.ses_url)).unwrap());
-    let start = ["directory", "--tenant", "default", "--table", &app.config.table_name];
-    let cli = match Cli::try_parse_from(start.iter().chain(arguments)) {
-        Ok(cli) => cli,
-        Err(error) => return (Err(error.to_string()), String::new()),
-    };
-    let (mut out, mut questions) = (Vec::new(), Vec::new());
-    let mut answers = answer.map(|answer| Cursor::new(answer.to_owned()));
-    let operator = answers.as_mut().map(|answers| Operator { questions: &mut questions, answers });
-    let done = directory_command::run(&app, cli, Streams { out: &mut out, operator }).await;
-    let lines = String::from_utf8(out).unwrap();
-    let shown = done.map(|()| lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect());
-    (shown.map_err(|error| error.to_string()), String::from_utf8(questions).unwrap())
-}
 
 /// Changes the status of an invitation of the tenant `default`.
 async fn set_status(app: &TestApp, id: &str, status: Value) -> u16 {

@@ -1,48 +1,16 @@
 //! The import of the directory command: files of many rows.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::{directory_command::directory, helpers::TestApp, proxy::Intervention};
-
-/// A file that goes when the test ends.
-pub struct TestFile(PathBuf);
-
-impl TestFile {
-    fn new(text: &str) -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("directory-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::write(&path, text).unwrap();
-        Self(path)
-    }
-
-    pub fn lines(rows: &[Value]) -> Self {
-        Self::new(&lines(rows))
-    }
-
-    pub fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for TestFile {
-    fn drop(&mut self) {
-        // Whatever is left is in the temporary directory.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-fn lines(rows: &[Value]) -> String {
-    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
-    lines.join("\n") + "\n"
-}
+use crate::{
+    helpers::{
+        TestApp,
+        directory::{TestFile, directory, lines},
+    },
+    proxy::Intervention,
+};
 
 fn role(id: usize) -> Value {
     json!({ "kind": "role", "id": format!("r{id}"), "name": format!("Role {id}") })
@@ -182,20 +150,4 @@ async fn an_import_that_cannot_write_reports_what_is_written() {
     assert!(error.starts_with(&says), "{error}");
     assert!(error.contains("(DynamoDB: AccessDeniedException)\nThe first 25 rows are written."), "{error}");
     assert!(app.row("default", "ROLE#r50").await.is_none(), "nothing was sent after it");
-}
-
-#[tokio::test]
-async fn a_large_file_is_imported_without_growing_the_memory() {
-    const ROWS: usize = 20_000;
-    let app = TestApp::start().await;
-    let mut text = String::new();
-    for number in 0..ROWS {
-        let user = json!({ "kind": "user", "id": format!("u{number}"), "name": format!("User {number}") });
-        writeln!(text, "{user}").unwrap();
-    }
-    let file = TestFile::new(&text);
-    let summary = directory(&app, &["import", file.path()]).await.unwrap();
-    assert_eq!(summary[0]["rows"], ROWS);
-    // The demo's, and the one of the tests.
-    assert_eq!(directory(&app, &["user", "list"]).await.unwrap().len(), ROWS + 2);
 }

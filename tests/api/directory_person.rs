@@ -4,8 +4,11 @@ use organization_invitations::store::items;
 use serde_json::{Value, json};
 
 use crate::{
-    directory_command::{answering, directory},
-    helpers::{Call, FAR_FUTURE, NOW, TestApp, body, with},
+    helpers::{
+        Call, FAR_FUTURE, NOW, TestApp, body,
+        directory::{answering, directory},
+        with,
+    },
     invariant,
 };
 

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    faults,
-    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, rows, with},
+    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, rows, ses_faults, with},
     invariant,
     proxy::Intervention,
 };
@@ -189,7 +188,7 @@ async fn a_create_with_an_error_does_not_use_up_its_key() {
 
 #[tokio::test]
 async fn a_create_whose_email_ses_rejects_does_not_use_up_its_key() {
-    for (fault, times, (status, code, _), reason) in faults::ses::FAULTS {
+    for (fault, times, (status, code, _), reason) in ses_faults::FAULTS {
         let app = TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await.with_time_limits();
         (0..times).for_each(|_| app.stack.ses.fail_next(fault));
         app.call(create(&body_with_mail("a@example.com"))).await.assert_error(status, code);

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, Write},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use lambda_runtime::{Context, LambdaEvent};
@@ -16,45 +16,9 @@ use organization_invitations::{
 use serde_json::{Value, json};
 
 use crate::{
-    faults,
-    helpers::{Call, NOW, TestApp, body, body_with_mail, with},
+    helpers::{Call, NOW, TestApp, body, body_with_mail, log::Logged, ses_faults, with},
     proxy::Intervention,
 };
-
-/// What the function `f` has logged.
-#[derive(Clone, Default)]
-pub struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl Logged {
-    pub fn by(app: &mut TestApp) -> Self {
-        let logged = Self::default();
-        app.app.log = Log::metrics("f".to_owned(), logged.clone());
-        logged
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    #[track_caller]
-    pub fn last(&self) -> Value {
-        self.lines().pop().expect("a line")
-    }
-}
-
-impl Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Makes a request of every kind for an invitation with mail.
 async fn lead_through_life(app: &TestApp) -> String {
@@ -180,7 +144,7 @@ async fn cloudwatch_can_make_the_metrics_of_every_line() {
 
 #[tokio::test]
 async fn every_failure_has_its_outcome() {
-    for (fault, times, (status, code, _), _) in faults::ses::FAULTS {
+    for (fault, times, (status, code, _), _) in ses_faults::FAULTS {
         let mut app = TestApp::start().await.with_time_limits();
         let logged = Logged::by(&mut app);
         (0..times).for_each(|_| app.stack.ses.fail_next(fault));
@@ -277,7 +241,7 @@ async fn a_message_that_ses_may_have_accepted_has_its_own_outcome_with_the_cause
     let mut app = TestApp::start().await.with_time_limits();
     let logged = Logged::by(&mut app);
     app.stack.ses.fail_next(SesFault::Silence { accepts: false });
-    let created = app.call_within(faults::ses::SHORT, Call::create(&body_with_mail("a@example.com"))).await;
+    let created = app.call_within(ses_faults::SHORT, Call::create(&body_with_mail("a@example.com"))).await;
     assert_eq!(created.status, 201, "{created:?}");
     let line = logged.last();
     let told = ["outcome", "level", "cause", "status", "code"].map(|name| line[name].clone());

@@ -22,8 +22,8 @@ use crate::{
             CreateWithMailAndKey, Delete, Get, GetWithDelivery, List, ListOwn, Message, Revoke, VerifyToken,
         },
     },
-    create_bodies, faults,
-    helpers::{Call, TestApp, body, log::Log, rows, with},
+    create_bodies,
+    helpers::{Call, TestApp, body, log::Log, rows, ses_faults, with},
     proxy::Intervention,
 };
 
@@ -172,8 +172,8 @@ async fn no_injected_fault_puts_a_request_into_the_log() {
         assert_calls_name_nobody(&app, &log, fail, &format!("{intervention:?}")).await;
     }
     let is_answered = |fault: &SesFault| !matches!(fault, SesFault::Silence { .. } | SesFault::Delay(_));
-    let lost_answers = faults::ses::LOST_ANSWERS.map(|(fault, ..)| fault);
-    let all = faults::ses::FAULTS.map(|(fault, ..)| fault).into_iter().chain(lost_answers);
+    let lost_answers = ses_faults::LOST_ANSWERS.map(|(fault, ..)| fault);
+    let all = ses_faults::FAULTS.map(|(fault, ..)| fault).into_iter().chain(lost_answers);
     for fault in all.filter(is_answered) {
         app.call(Call::create(&body("secret-invited@example.com"))).await;
         let fail = async || app.stack.ses.fail_next(fault);

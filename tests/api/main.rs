@@ -11,6 +11,7 @@ mod capacity;
 mod change;
 mod changes;
 #[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "the other targets use the rest")]
 mod common;
 mod concurrency;
 mod connector;
@@ -23,19 +24,17 @@ mod directory;
 #[cfg(feature = "cli")]
 mod directory_command;
 #[cfg(feature = "cli")]
-mod directory_faults;
-#[cfg(feature = "cli")]
 mod directory_import;
 #[cfg(feature = "cli")]
 mod directory_invite;
 #[cfg(feature = "cli")]
 mod directory_person;
 mod events;
-mod faults;
 mod feedback;
 mod gateway;
 mod get;
 #[path = "../helpers/mod.rs"]
+#[expect(dead_code, reason = "`stress` uses the rest")]
 mod helpers;
 mod idempotency;
 mod injection;
@@ -49,7 +48,6 @@ mod my_account;
 mod operations;
 mod policy;
 mod properties;
-mod races;
 mod second_opinion;
 mod sign_in;
 #[cfg(feature = "cli")]
@@ -63,4 +61,4 @@ mod token_issuers;
 mod unreadable;
 mod unreadable_invitations;
 
-use helpers::{invariant, proxy, relay};
+use helpers::{invariant, proxy};

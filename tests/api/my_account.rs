@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 
 use crate::{
     common::operation::{INVITEE, Operation},
-    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, rows, with},
+    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, log::Logged, rows, with},
     invariant,
-    log::Logged,
 };
 
 const GRACE: &str = "grace@example.com";

@@ -6,9 +6,11 @@ use organization_invitations::local::ses::SesFault;
 use serde_json::{Value, json};
 
 use crate::{
-    directory_command::directory,
-    directory_import::TestFile,
-    helpers::{Answer, Call, NOW, TestApp, body, body_with_mail, with},
+    helpers::{
+        Answer, Call, NOW, TestApp, body, body_with_mail,
+        directory::{TestFile, directory},
+        with,
+    },
     invariant,
     proxy::Intervention,
 };

@@ -7,10 +7,9 @@ use crate::{
     common::operation::Operation,
     helpers::{
         Call, NOW, TestApp, body,
-        log::{Log, lines},
+        log::{Log, Logged, lines},
         rows,
     },
-    log::Logged,
 };
 
 /// The row of an invitation of that address, of which an attribute is gone or is another; and its identifier.

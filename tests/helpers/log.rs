@@ -6,11 +6,13 @@ use std::{
 };
 
 use organization_invitations::{local::log, telemetry};
+use serde_json::Value;
 use tracing::{
     Dispatch,
     subscriber::{DefaultGuard, set_default},
 };
 
+use super::TestApp;
 pub use crate::common::log::lines;
 
 /// The log of this thread, captured until it is dropped. A test has a thread of its own, on which all that it starts runs.
@@ -53,6 +55,41 @@ impl Log {
 }
 
 impl Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What the function `f` has logged.
+#[derive(Clone, Default)]
+pub struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Logged {
+    pub fn by(app: &mut TestApp) -> Self {
+        let logged = Self::default();
+        app.app.log = telemetry::Log::metrics("f".to_owned(), logged.clone());
+        logged
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    pub fn lines(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[track_caller]
+    pub fn last(&self) -> Value {
+        self.lines().pop().expect("a line")
+    }
+}
+
+impl Write for Logged {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }

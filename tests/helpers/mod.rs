@@ -1,14 +1,18 @@
 //! What the targets share in which the function is in the test's process: its start, with its own emulator, SES stand-in
 //! and demo directory, and what may stand between them.
 
+pub mod bulk;
 pub mod changes;
 mod connector;
+#[cfg(feature = "cli")]
+pub mod directory;
 mod emulator;
 pub mod invariant;
 pub mod log;
 pub mod proxy;
 pub mod relay;
 pub mod rows;
+pub mod ses_faults;
 
 use std::{sync::Arc, time::Duration};
 

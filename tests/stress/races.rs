@@ -10,8 +10,7 @@ use crate::{
         self, Accept, AcceptByToken, AcceptOwn, Bulk, Change, Create, CreateWithKey, CreateWithMail,
         CreateWithMailAndKey, Delete, Get, GetWithDelivery, List, ListOwn, Message, Revoke, VerifyToken,
     },
-    helpers::{Answer, Call, NOW, TestApp, body, body_with_mail, with},
-    invariant,
+    helpers::{Answer, Call, NOW, TestApp, body, body_with_mail, invariant, with},
 };
 
 /// The ways to accept.

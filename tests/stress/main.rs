@@ -1,15 +1,20 @@
-//! Many callers, many rows and large inputs: what takes long. A target of its own, so that `api` stays the fast loop.
+//! Faults, races, many callers, many rows and large inputs. They take longer than the rest of the tests, so they have a
+//! target of their own, and `api` stays the fast loop.
 #![allow(
     clippy::needless_pass_by_value,
     clippy::unwrap_used,
     reason = "a test may be brief, and stops when it cannot go on"
 )]
 
+mod bulk;
 #[path = "../common/mod.rs"]
 #[expect(dead_code, reason = "the other targets use the rest")]
 mod common;
 mod creates;
+#[cfg(feature = "cli")]
+mod directory_faults;
 mod exactly_once;
+mod faults;
 #[path = "../helpers/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "`api` uses the rest")]
 mod helpers;
@@ -18,6 +23,7 @@ mod hostile;
 mod hostile_events;
 mod list_limits;
 mod long_lists;
+mod races;
 mod templates;
 
 use aws_config::{stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};

@@ -1,11 +1,12 @@
-//! The directory command against a throttled or failing DynamoDB: it retries, and loses no row.
+//! The directory command with a throttled or failing DynamoDB, and with a large file: it loses no row.
+
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::{
-    directory_command::directory,
-    directory_import::TestFile,
-    helpers::TestApp,
+use crate::helpers::{
+    TestApp,
+    directory::{TestFile, directory},
     proxy::Intervention::{CancelWith, Fail, LeaveUnprocessed, WriteOnly},
 };
 
@@ -95,4 +96,20 @@ async fn an_error_that_no_retry_helps_is_reported_at_once() {
         assert_eq!(error, format!("table `{table}` in us-east-1: DynamoDB: ValidationException"), "{command:?}");
     }
     assert_eq!(app.rows().await, before);
+}
+
+#[tokio::test]
+async fn a_large_file_is_imported_without_growing_the_memory() {
+    const ROWS: usize = 20_000;
+    let app = TestApp::start().await;
+    let mut text = String::new();
+    for number in 0..ROWS {
+        let user = json!({ "kind": "user", "id": format!("u{number}"), "name": format!("User {number}") });
+        writeln!(text, "{user}").unwrap();
+    }
+    let file = TestFile::new(&text);
+    let summary = directory(&app, &["import", file.path()]).await.unwrap();
+    assert_eq!(summary[0]["rows"], ROWS);
+    // The demo's, and the one of the tests.
+    assert_eq!(directory(&app, &["user", "list"]).await.unwrap().len(), ROWS + 2);
 }

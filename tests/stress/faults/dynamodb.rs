@@ -16,11 +16,13 @@ use crate::{
             CreateWithMailAndKey, Delete, Get, GetWithDelivery, List, ListOwn, Message, Revoke, VerifyToken,
         },
     },
-    helpers::{Answer, BUDGET, NOW, TestApp, body, rows},
-    invariant,
-    proxy::Intervention::{
-        self, CancelWith, CutOff, Delay, Disconnect, DisconnectAfter, Fail, Garble, LeaveUnprocessed, LoseAnswer,
-        Silence, Truncate,
+    helpers::{
+        Answer, BUDGET, NOW, TestApp, body, invariant,
+        proxy::Intervention::{
+            self, CancelWith, CutOff, Delay, Disconnect, DisconnectAfter, Fail, Garble, LeaveUnprocessed, LoseAnswer,
+            Silence, Truncate,
+        },
+        rows,
     },
 };
 

@@ -1,17 +1,14 @@
 //! Faults of AWS: the caller's response, and that nothing is half-written.
 
 mod dynamodb;
-pub mod ses;
+mod ses;
 
 use std::time::Duration;
 
 use organization_invitations::{local::ses::SesFault, store::items};
 use serde_json::json;
 
-use crate::{
-    helpers::{Call, NOW, TestApp, body, body_with_mail, create_event, with},
-    invariant,
-};
+use crate::helpers::{Call, NOW, TestApp, body, body_with_mail, create_event, invariant, ses_faults, with};
 
 #[tokio::test]
 async fn a_create_without_time_left_writes_nothing() {
@@ -59,7 +56,7 @@ async fn a_recipient_rate_limit_row_without_a_version_counts_and_is_replaced() {
 fn docs_reliability_md_lists_the_injected_faults() {
     let page = include_str!("../../docs/reliability.md");
     let names: Vec<&str> = page.split('`').skip(1).step_by(2).collect();
-    let of_ses = ses::FAULTS.map(|(fault, ..)| format!("{fault:?}"));
+    let of_ses = ses_faults::FAULTS.map(|(fault, ..)| format!("{fault:?}"));
     for name in dynamodb::error_names() {
         assert!(names.contains(&name), "the page lacks {name}");
     }

@@ -1,0 +1,206 @@
+//! Bulk creates that are more than the time, SES, the table or a response can hold, and concurrent ones.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use organization_invitations::{domain::directory::OrganizationRole, local::ses::SesFault};
+use serde_json::{Value, json};
+
+use crate::helpers::{
+    Answer, Call, FAR_FUTURE, NOW, TestApp, body,
+    bulk::{FAST, SES_PATH, address, bulk, count, mailed, results, statuses},
+    invariant,
+    proxy::{Intervention, Proxy},
+    tenant, with,
+};
+
+#[tokio::test]
+async fn what_the_time_cannot_hold_is_told_before_anything_of_it_is_written() {
+    let app = TestApp::start_behind_proxy(&[("MAIL_RATE_PER_SECOND", "4")]).await;
+    let items = mailed(0..40);
+    let budget = Duration::from_secs(6);
+    let started = Instant::now();
+    let answer = app.call_within(budget, bulk(&items).with_key("k")).await;
+    assert!(started.elapsed() < budget, "{:?}", started.elapsed());
+    let found = results(&answer);
+    let done = statuses(&found).iter().filter(|status| **status == 201).count();
+    assert!((4..40).contains(&done), "{done}");
+    for result in &found[done..] {
+        assert_eq!(
+            (&result["status"], &result["retryAfter"]),
+            (&json!(503), &json!(1)),
+            "the first ones are done: {result}"
+        );
+        assert_eq!(result["body"]["code"], "connector.general");
+    }
+    assert_eq!(app.proxy().count("GetItem"), 0, "nothing is read for them either");
+    let kinds = (count(&app, "INVITATION").await, count(&app, "ORG").await, count(&app, "SENDS").await);
+    assert_eq!((kinds, count(&app, "IDEMPOTENCY").await, app.mails().len()), ((done, done, done), done, done));
+    invariant::check(&app, NOW).await;
+    let again = results(&app.call(bulk(&items).with_key("k")).await);
+    assert_eq!(again.iter().filter(|result| result["replayed"] == true).count(), done);
+    assert_eq!((statuses(&again), app.mails().len()), (vec![201; 40], 40));
+}
+
+#[tokio::test]
+async fn throttling_slows_the_pace_and_fails_no_item_while_there_is_time() {
+    let app = TestApp::start_with(&[("MAIL_RATE_PER_SECOND", "50")]).await;
+    // A single message is given up after three of them.
+    (0..12).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
+    let items = mailed(0..20);
+    let found = results(&app.call(bulk(&items)).await);
+    assert_eq!((statuses(&found), app.mails().len()), (vec![201; 20], 20));
+    assert_eq!(app.stack.ses.calls(), 32);
+    invariant::check(&app, NOW).await;
+}
+
+#[tokio::test]
+async fn throttling_that_goes_on_is_told_in_time_and_what_was_written_is_rolled_back() {
+    let app = TestApp::start_with(&[("MAIL_RATE_PER_SECOND", "50")]).await;
+    let before = app.rows().await;
+    (0..1000).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
+    let (budget, started) = (Duration::from_secs(6), Instant::now());
+    let found = results(&app.call_within(budget, bulk(&mailed(0..30))).await);
+    assert!(started.elapsed() < budget, "{:?}", started.elapsed());
+    for result in &found {
+        let told = (result["status"].as_u64().unwrap(), result["body"]["code"].as_str().unwrap());
+        assert!([(429, "connector.rate_limit_exceeded"), (503, "connector.general")].contains(&told), "{result}");
+        assert_eq!(result["retryAfter"], 1);
+    }
+    let left: Vec<Value> = app.rows().await.into_iter().filter(|row| row["sends"] != json!([])).collect();
+    assert_eq!((left, app.mails().len()), (before, 0));
+}
+
+#[tokio::test]
+async fn items_without_mail_do_not_wait_for_a_silent_ses() {
+    let app = TestApp::start_with(&[FAST]).await;
+    let proxy = Proxy::start(&app.stack.ses_url).await;
+    let app = app.behind_mail_proxy(proxy.url());
+    proxy.always(SES_PATH, Intervention::Silence);
+    let mut items = mailed(0..16);
+    items.push(body("plain@example.com"));
+    let found = results(&app.call_within(Duration::from_secs(16), bulk(&items)).await);
+    assert_eq!(statuses(&found), [&[503; 16][..], &[201]].concat());
+    assert_eq!((count(&app, "INVITATION").await, app.mails().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn what_the_response_cannot_hold_is_told_before_it_is_written() {
+    let app = TestApp::start_with(&[FAST]).await;
+    let ids: Vec<String> = (0..50).map(|number| format!("long{number}")).collect();
+    for id in &ids {
+        let role = OrganizationRole { id: id.clone(), name: format!("{id} {}", "\"".repeat(1500)) };
+        app.app.store.put_role(&tenant("default"), &role).await.unwrap();
+    }
+    let items: Vec<Value> = (0..40).map(|n| with(body(&address(n)), json!({ "organizationRoleIds": ids }))).collect();
+    let mut left = items.clone();
+    for round in 0..4 {
+        let answer = app.call(bulk(&left).with_key("k")).await;
+        let found = results(&answer);
+        let size = serde_json::to_string(&answer.text).unwrap().len();
+        assert!(size < 6 << 20, "Lambda's limit: {size}");
+        let is_done = |place: &usize| found[*place]["status"] == 201;
+        assert!((0..left.len()).any(|place| is_done(&place)), "{round}");
+        let rest = (0..left.len()).filter(|place| !is_done(place));
+        left =
+            rest.inspect(|place| assert_eq!(found[*place]["retryAfter"], 1)).map(|place| left[place].clone()).collect();
+        if left.is_empty() {
+            assert!(round > 0, "not all at once");
+            break;
+        }
+    }
+    assert_eq!(count(&app, "INVITATION").await, 40);
+    invariant::check(&app, NOW).await;
+}
+
+#[tokio::test]
+async fn replays_take_room_in_the_response_too() {
+    const MOST: usize = 6 << 20;
+    let app = TestApp::start_with(&[FAST]).await;
+    let ids: Vec<String> = (0..50).map(|number| format!("long{number}")).collect();
+    for id in &ids {
+        let role = OrganizationRole { id: id.clone(), name: format!("{id} {}", "\"".repeat(1500)) };
+        app.app.store.put_role(&tenant("default"), &role).await.unwrap();
+    }
+    let item = |number| with(body(&address(number)), json!({ "organizationRoleIds": ids }));
+    let items: Vec<Value> = (0..40).map(item).collect();
+    for part in items.chunks(10) {
+        assert_eq!(statuses(&results(&app.call(bulk(part).with_key("k")).await)), [201; 10]);
+    }
+    for reason in ["by the transaction", "without a role by now, by the record"] {
+        let answer = app.call(bulk(&items).with_key("k")).await;
+        assert!(serde_json::to_string(&answer.text).unwrap().len() < MOST, "{reason}");
+        let replayed = results(&answer).iter().filter(|result| result["replayed"] == true).count();
+        assert!((5..40).contains(&replayed), "{reason}: {replayed}");
+        app.delete_row("default", "ROLE#long0").await;
+    }
+}
+
+#[tokio::test]
+async fn conflicts_and_throttling_of_the_table_are_got_over_item_by_item() {
+    let app = TestApp::start_behind_proxy(&[FAST]).await;
+    app.proxy().fail_at_random(7, 20, &["ThrottlingException", "InternalServerError"]);
+    for _ in 0..5 {
+        app.proxy().next("TransactWriteItems", Intervention::CancelWith("TransactionConflict"));
+        app.proxy().next("TransactWriteItems", Intervention::LoseAnswer);
+    }
+    // One address in many organizations: their sends are counted in one row.
+    let mut items = mailed(0..40);
+    for (number, item) in items.iter_mut().enumerate().take(8) {
+        app.add_organization(&format!("org{number}")).await;
+        item["organizationId"] = json!(format!("org{number}"));
+        item["invitee"] = json!("everywhere@example.com");
+    }
+    let mut found = results(&app.call(bulk(&items).with_key("k")).await);
+    app.proxy().relent();
+    // Three failures in a row are told as a single create tells them.
+    if statuses(&found).contains(&503) {
+        found = results(&app.call_at(NOW + 60_000, bulk(&items).with_key("k")).await);
+    }
+    assert_eq!((statuses(&found), count(&app, "INVITATION").await), (vec![201; 40], 40));
+    invariant::check(&app, NOW + 60_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_same_call_made_many_times_at_once_each_invitation_is_made_once() {
+    let app = Arc::new(TestApp::start_with(&[FAST]).await);
+    let items = mailed(0..10);
+    let calls = (0..6).map(|n| (NOW, if n % 2 == 0 { bulk(&items).with_key("k") } else { bulk(&items) })).collect();
+    let answers = app.call_all_at_once(calls).await;
+    for place in 0..10 {
+        let made = |answer: &Answer| {
+            let result = &results(answer)[place];
+            result["status"] == 201 && result["replayed"].is_null()
+        };
+        assert_eq!(answers.iter().filter(|answer| made(answer)).count(), 1, "{place}: {answers:?}");
+    }
+    assert_eq!((count(&app, "INVITATION").await, app.mails().len()), (10, 10));
+    invariant::check(&app, NOW).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_bulk_that_invites_again_at_the_expiry_and_a_change_of_it_just_before_one_succeeds() {
+    let app = Arc::new(TestApp::start_with(&[FAST, ("DIRECTORY_CACHE_SECONDS", "30")]).await);
+    let expiry = NOW + 1000;
+    let mut outcomes = BTreeSet::new();
+    for round in 0..40 {
+        let invitation = with(body(&address(round)), json!({ "expiresAt": expiry }));
+        let id = app.invite(&invitation).await;
+        let again =
+            bulk(&[with(invitation, json!({ "expiresAt": FAR_FUTURE })), body(&format!("other{round}@example.com"))]);
+        let mut calls = vec![(expiry - 1, Call::change(&id, &json!({ "expiresAt": FAR_FUTURE }))), (expiry, again)];
+        calls.rotate_left(round % 2);
+        let mut answers = app.call_all_at_once(calls).await;
+        answers.rotate_left(round % 2);
+        let made = results(&answers[1]);
+        assert_eq!(made[1]["status"], 201, "{made:?}");
+        let outcome = (answers[0].status, made[0]["status"].as_u64().unwrap());
+        assert!([(200, 422), (422, 201)].contains(&outcome), "{answers:?}");
+        outcomes.insert(outcome);
+    }
+    invariant::check(&app, expiry).await;
+    assert_eq!(outcomes.len(), 2, "each has come first at some time, so that these were races");
+}
