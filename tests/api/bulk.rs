@@ -1,7 +1,7 @@
 //! Many creates in one call: each is answered as a single create is, and none is made twice.
 
 mod alike;
-mod mail;
+mod sending;
 
 use serde_json::{Value, json};
 

@@ -84,7 +84,8 @@ pub fn assert_names_nobody(log: &str, requests: usize, secrets: &BTreeSet<String
     assert_eq!(about_requests, requests, "{what}: {log}");
     let escaped = |secret: &str| serde_json::to_string(secret).unwrap().trim_matches('"').to_owned();
     let names = NAMES.map(str::to_owned);
-    for secret in secrets.iter().chain(&names) {
+    // A longer text cannot be in it, and some bodies are megabytes.
+    for secret in secrets.iter().chain(&names).filter(|secret| secret.len() <= log.len()) {
         assert!(!log.contains(secret) && !log.contains(&escaped(secret)), "{what}: {secret:?} is in {log}");
     }
 }

@@ -72,7 +72,7 @@ def assert_targets_exist(where, words):
         if option in ("--bin", "--test", "--bench"):
             assert value in {target["name"] for target in CARGO[option[2:]]}, where
     for module in [word for word in words if re.fullmatch(r"[a-z_]+::", word)]:
-        assert any((ROOT / f"tests/{target}/{module[:-2]}.rs").exists() for target in ("api", "load")), where
+        assert any((ROOT / f"tests/{target}/{module[:-2]}.rs").exists() for target in ("api", "stress")), where
 
 
 def options_of(words):
