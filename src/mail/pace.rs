@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{Email, Mailer, SendError, Sent};
 use crate::{
-    clock::{Deadline, budgets::SHORTEST_SEND},
+    clock::{Deadline, budgets::MIN_SEND_TIME},
     domain::timestamp::Timestamp,
     telemetry::statistics,
 };
@@ -157,7 +157,7 @@ impl Mailer {
     ) -> Result<Sent, SendError> {
         turn.is_used = true;
         let (pace, mut connections) = (&turn.pace, 0);
-        let Some(latest) = deadline.end.checked_sub(SHORTEST_SEND) else { return Err(SendError::no_time()) };
+        let Some(latest) = deadline.end.checked_sub(MIN_SEND_TIME) else { return Err(SendError::no_time()) };
         loop {
             // Closed by nobody.
             let connection = pace.connections.acquire().await.ok();

@@ -30,7 +30,7 @@ use super::{Content, Email, compose::one_line, pace::Turn};
 use crate::{
     clock::{
         Deadline, RequestClock,
-        budgets::{LEAST_TIME_TO_SEND, PROOF_LIMITS, SHORTEST_SEND, TIME_AFTER_SENDING},
+        budgets::{MIN_SEND_TIME, MIN_TIME_TO_SEND, PROOF_LIMITS, TIME_AFTER_SENDING},
     },
     config::Config,
     domain::{error::Error, timestamp::Timestamp},
@@ -157,7 +157,7 @@ impl Mailer {
     /// # Errors
     /// [`SendError::Unavailable`] where there is not enough time to write and to send.
     pub(crate) fn prove_connection(&self, clock: RequestClock) -> Result<ConnectionProof, SendError> {
-        if !sending_deadline(clock).leaves(LEAST_TIME_TO_SEND) {
+        if !sending_deadline(clock).leaves(MIN_TIME_TO_SEND) {
             return Err(SendError::no_time());
         }
         if self.last_answer.is_recent(clock.now) {
@@ -177,7 +177,7 @@ impl Mailer {
     /// # Errors
     /// [`SendError::Unavailable`] where there is not enough time to write and to send.
     pub(crate) fn prove_connections(&self, count: usize, clock: RequestClock) -> Result<ConnectionProofs, SendError> {
-        if !sending_deadline(clock).leaves(LEAST_TIME_TO_SEND) {
+        if !sending_deadline(clock).leaves(MIN_TIME_TO_SEND) {
             return Err(SendError::no_time());
         }
         Ok(ConnectionProofs((0..count).map(|_| self.begin_proof(clock.now).result).collect()))
@@ -229,7 +229,7 @@ impl Mailer {
             Err(_) => return Err(SendError::no_time()),
         };
         for (attempt, wait) in WAITS.into_iter().enumerate() {
-            if !deadline.leaves(wait + SHORTEST_SEND) {
+            if !deadline.leaves(wait + MIN_SEND_TIME) {
                 break;
             }
             // Even no wait at all would be one of a millisecond, which is as finely as timers go.
