@@ -1,7 +1,8 @@
-//! The token in the link of an invitation's latest message: verifying it, and counting wrong ones.
+//! Verifies the token in the link of an invitation's latest message, and counts wrong tokens.
 //!
-//! Reading never uses a token up, since mail scanners open links. Ten wrong ones do: then only a new message helps. An
-//! accept never goes beyond them. Of verifications, each that has begun by then may still present one.
+//! Verifying never consumes a token, because mail scanners open links. After ten wrong tokens no token is valid until a
+//! new message is sent. Accepts enforce the limit exactly, since their transaction checks it; verifications that run
+//! concurrently may exceed it.
 
 use super::InvitationKey;
 use crate::{
@@ -14,10 +15,10 @@ use crate::{
     },
 };
 
-/// The invitation with that key, if it is pending and the token is that of its latest message.
+/// Returns the invitation if it is pending and `presented` is the token of its latest message.
 ///
 /// # Errors
-/// [`Error::UnknownInvitation`] for each reason alike.
+/// [`Error::UnknownInvitation`], whatever the reason.
 pub(crate) async fn verify(
     app: &App,
     key: InvitationKey<'_>,
@@ -36,8 +37,7 @@ pub(crate) async fn verify(
     Err(Error::UnknownInvitation)
 }
 
-/// Counts a token that was presented for an invitation, if it is a guess. The caller is told that it is wrong only after it
-/// was counted.
+/// Counts a presented token if it is a guess. Called before the caller learns that the token is wrong.
 ///
 /// # Errors
 /// Those of the table.

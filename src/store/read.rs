@@ -23,7 +23,7 @@ use crate::{
 
 /// The maximum number of rows that one query reads. DynamoDB ends a query at 1 MB, which fewer rows of the usual size fill; this bounds
 /// the memory that small rows take.
-pub(crate) const MOST_ROWS: usize = 1000;
+pub(crate) const MAX_ROWS: usize = 1000;
 
 /// The maximum number of keys in one `BatchGetItem` (API reference, `BatchGetItem`).
 const BATCH_READ: usize = 100;
@@ -107,7 +107,7 @@ impl Store {
     ) -> ListReader<'a> {
         let access = Access::choose(tenant, filters);
         let start = after.map(|id| access.start_after(tenant, id));
-        let limit = rows.min(MOST_ROWS);
+        let limit = rows.min(MAX_ROWS);
         ListReader { store: self, tenant, filters, access, start, limit, queries: 0, has_ended: false }
     }
 }
@@ -190,7 +190,7 @@ impl<'a> ListReader<'a> {
         self.queries += 1;
         // The first query reads as many rows as are wanted. If the filters leave some out, later ones read more and more,
         // so that few queries find rare matches.
-        self.limit = MOST_ROWS.min(self.limit * 4);
+        self.limit = MAX_ROWS.min(self.limit * 4);
         let tenant = self.tenant;
         Ok(Some(response.items.unwrap_or_default().into_iter().filter_map(move |item| read_row(tenant, &item))))
     }
