@@ -30,7 +30,7 @@ pub(crate) async fn verify(
     if invitation.status(clock.now) != Status::Pending {
         return Err(Error::UnknownInvitation);
     }
-    if stored.is_some_and(|stored| stored.is_proved_by(presented)) {
+    if stored.is_some_and(|stored| stored.accepts(presented)) {
         return Ok(invitation);
     }
     count_guess(app, &invitation, stored.map(|stored| (stored, presented)), clock).await?;
@@ -48,7 +48,7 @@ pub(super) async fn count_guess(
     clock: RequestClock,
 ) -> Result<(), Error> {
     match stored_and_presented {
-        Some((stored, presented)) if stored.is_guessed_by(presented) => {
+        Some((stored, presented)) if stored.counts_as_guess(presented) => {
             Ok(app.store.count_wrong_token(invitation, stored, clock.deadline).await?)
         }
         _ => Ok(()),

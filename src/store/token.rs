@@ -18,7 +18,7 @@ use crate::{
     clock::Deadline,
     domain::{
         invitation::{Invitation, Status},
-        token::{MOST_FAILURES, StoredToken, TokenHash},
+        token::{MAX_FAILURES, StoredToken, TokenHash},
     },
 };
 
@@ -70,7 +70,7 @@ pub(super) fn requires(update: UpdateBuilder, presented: TokenHash) -> UpdateBui
         .expression_attribute_names("#hash", HASH)
         .expression_attribute_names("#failures", FAILURES)
         .expression_attribute_values(":presented", string(&presented.to_text()))
-        .expression_attribute_values(":most", number(MOST_FAILURES.into()))
+        .expression_attribute_values(":most", number(MAX_FAILURES.into()))
 }
 
 impl Store {
@@ -113,7 +113,7 @@ impl Store {
         Some(TransactionPart::update(PartRole::Invitation, update))
     }
 
-    /// Counts a wrong token that was presented for an invitation, up to [`MOST_FAILURES`]. Counts nothing if a message has
+    /// Counts a wrong token that was presented for an invitation, up to [`MAX_FAILURES`]. Counts nothing if a message has
     /// replaced `token` since it was read. An attempt whose response was lost may count twice, which errs on the safe side.
     pub(crate) async fn count_wrong_token(
         &self,
@@ -133,7 +133,7 @@ impl Store {
             .expression_attribute_names("#failures", FAILURES)
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":hash", string(&token.hash.to_text()))
-            .expression_attribute_values(":most", number(MOST_FAILURES.into()));
+            .expression_attribute_values(":most", number(MAX_FAILURES.into()));
         let attempt = async || match update.clone().send().await {
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
             result => result.map(drop),
