@@ -34,13 +34,13 @@ pub(crate) fn certainly_failed<E: Error + 'static>(error: &SdkError<E>) -> bool 
     match error {
         SdkError::ServiceError(response) => response.raw().status().is_client_error(),
         SdkError::ConstructionFailure(_) => true,
-        _ => never_arrived(error),
+        _ => failed_to_connect(error),
     }
 }
 
 /// Returns `true` if the request certainly did not reach the service, because no connection was established: the name
 /// does not resolve, the connection is refused, or the handshake fails or times out.
-pub(crate) fn never_arrived<E: Error + 'static>(error: &SdkError<E>) -> bool {
+pub(crate) fn failed_to_connect<E: Error + 'static>(error: &SdkError<E>) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = match error {
         SdkError::DispatchFailure(failure) => failure.as_connector_error().and_then(Error::source),
         _ => None,

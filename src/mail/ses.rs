@@ -424,7 +424,7 @@ fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)>
             }
         }
         SdkError::ConstructionFailure(_) => Err((SendError::Unavailable(cause), false)),
-        _ if sdk_error::never_arrived(error) => Err((SendError::Unavailable(cause), true)),
+        _ if sdk_error::failed_to_connect(error) => Err((SendError::Unavailable(cause), true)),
         _ => Ok(Sent::Unknown { cause }),
     }
 }
