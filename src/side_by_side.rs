@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn jobs_run_side_by_side_within_the_limit_and_their_outputs_keep_the_order() {
+    async fn jobs_run_concurrently_within_the_limit_and_their_outputs_keep_the_order() {
         let (at_once, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let job = |number: u64| {
             let (at_once, most) = (&at_once, &most);

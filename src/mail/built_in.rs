@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_sentence_names_up_to_three_roles_and_none_where_there_are_more() {
+    fn the_first_sentence_names_up_to_three_roles_and_none_if_there_are_more() {
         let english = phrases("en").unwrap();
         for (roles, sentence) in [
             (&[][..], "You have been invited to join Acme."),

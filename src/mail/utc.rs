@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_to_the_second_and_end_with_the_year_9999() {
+    fn times_have_seconds_and_are_capped_at_the_year_9999() {
         for (millis, rfc3339, to_the_minute, parts) in [
             (4_102_444_800_999, "2100-01-01T00:00:00Z", "2100-01-01 00:00 UTC", ("2100", 1, 1, "00:00")),
             (1_795_703_459_000, "2026-11-26T14:30:59Z", "2026-11-26 14:30 UTC", ("2026", 11, 26, "14:30")),

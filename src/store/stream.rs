@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_another_form_is_empty() {
+    fn a_malformed_record_reads_as_empty() {
         for record in
             [json!(null), json!([]), json!("x"), json!({ "dynamodb": 5 }), json!({ "dynamodb": { "Keys": [] } })]
         {

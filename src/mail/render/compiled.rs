@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_stays_within_its_bytes_whatever_is_compiled() {
+    fn the_cache_stays_within_its_maximum_bytes_whatever_is_compiled() {
         let mut cache = TemplateCache::default();
         for tenant in 0..100 {
             let text = format!("{tenant}{}", "{{a.b.c}} and more ".repeat(450));
