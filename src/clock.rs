@@ -31,7 +31,7 @@ pub(crate) mod budgets {
     /// connection that cannot be opened fails as such: then certainly nothing was written.
     pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-    /// The time to build the response after the last AWS call.
+    /// The time reserved for the response after the last AWS call.
     pub(crate) const RESPONDING: Duration = Duration::from_millis(200);
 
     /// The time reserved after an attempt to write an invitation: for a retry if its response is lost, for sending the
@@ -67,7 +67,7 @@ pub(crate) mod budgets {
 pub struct RequestClock {
     /// The time of the request.
     pub now: Timestamp,
-    /// The deadline for calls of AWS.
+    /// The deadline for AWS calls.
     pub deadline: Deadline,
     /// The maximum time from `now` until Lambda ends the invocation.
     pub lifetime: Duration,
@@ -76,8 +76,8 @@ pub struct RequestClock {
 /// The assumed maximum difference between the clocks of two machines.
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
 
-/// The deadline for calls of AWS. A write that times out has an unknown outcome, so an attempt only begins if it can
-/// take its full timeout.
+/// The deadline for AWS calls. A write that times out has an unknown outcome, so an attempt only begins if it can take
+/// its full timeout.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     /// The latest time at which an attempt may begin.

@@ -13,7 +13,7 @@
 //! | [`mail`] | template choice, rendering, SES |
 //! | [`store`] | the table: keys, items, transactions, retries |
 //! | [`config`] | every setting, from the environment |
-//! | [`telemetry`] | one line for each request, which is its metrics too |
+//! | [`telemetry`] | one log line per request, which also carries its metrics |
 //! | [`clock`] | the time of a request and its time budgets |
 //! | [`domain`] | invitations, addresses, the directory, errors: no AWS, no HTTP |
 //! | [`sdk_error`] | classification and description of failed AWS calls |

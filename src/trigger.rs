@@ -163,7 +163,7 @@ mod tests {
             (
                 r#"{"source":"aws.ses","detail-type":"Email Bounced","requestContext":{}}"#,
                 Ok(Trigger::ApiRequest),
-                "a requestContext decides, whatever else the event has",
+                "a requestContext decides before the source",
             ),
             (
                 r#"{"requestContext":{"functionArn":"x"},"requestPayload":{"source":"aws.ses"}}"#,

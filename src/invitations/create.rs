@@ -114,9 +114,9 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
     Ok(Attempt::Created(invitation))
 }
 
-/// The outcome of a bulk item with an email while SES cannot be reached: the record of an earlier request with the same
-/// key, an error that takes precedence, or `error`. A single create gets the first two from its transaction, which runs
-/// while the connection is proved.
+/// The outcome of a bulk item that could not begin while SES cannot be reached: the record of an earlier request with
+/// the same key, an error that takes precedence, or `error`. A single create gets the first two from its transaction,
+/// which runs while the connection is proved.
 async fn outcome_without_ses(
     app: &App,
     request: &CreateRequest<'_>,

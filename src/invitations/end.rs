@@ -28,7 +28,7 @@ pub(crate) struct Acceptance<'a> {
 /// The proof that a user may accept an invitation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Proof {
-    /// The directory has the invitee's address as the user's.
+    /// The directory: the user has the invitee's address there, unless `REFERENCE_CHECKS` is `trust`.
     Directory,
     /// The token of the invitation's latest message, which proves access to the invitee's mailbox. The user must exist
     /// in the directory.

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Sends an email for a pending invitation. Its token replaces that of the previous message.
+/// Sends another email for a pending invitation, which invalidates the token of the previous message.
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::MessageRateLimited`], and those of composing and

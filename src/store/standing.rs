@@ -100,7 +100,7 @@ impl Standing {
         text(row, STATE) == Some(Self::PENDING)
     }
 
-    /// Returns `true` if a row, even an unreadable one, is a pending standing that names this invitation.
+    /// Returns `true` if a row, even an unreadable one, names this invitation as a pending standing does.
     pub(crate) fn names_pending(row: &Item, id: &InvitationId) -> bool {
         text(row, INVITATION_ID) == Some(id.as_str())
     }
