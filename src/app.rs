@@ -9,7 +9,7 @@ use aws_types::SdkConfig;
 use tokio::time::timeout;
 
 use crate::{
-    clock::budgets::{CONNECT_TIMEOUT, LONGEST_ATTEMPT},
+    clock::budgets::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT},
     config::{Config, ConfigError},
     domain::timestamp::Timestamp,
     mail::{Mailer, built_in, template},
@@ -20,7 +20,8 @@ use crate::{
 /// The maximum time that the init phase waits for connections. A request can open them too.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// The function's state. All requests share it, and only the directory's cache in it changes.
+/// The state of the function, shared by all requests. Only the directory cache and the mailer's connection state
+/// change.
 #[derive(Debug)]
 pub struct App {
     /// The settings.
@@ -44,9 +45,9 @@ impl App {
         Self::new(config, &sdk)
     }
 
-    /// Builds the clients for a command that people run: with every way to sign in to AWS, with the certificates that
-    /// the machine trusts, and with longer timeouts and more retries than [`App::connect`], because no API caller waits
-    /// and the connection may be slow.
+    /// Builds the clients for a command that people run: every way to sign in to AWS, the machine's trusted
+    /// certificates, and longer timeouts and more retries than [`App::connect`], because no API caller waits and the
+    /// connection may be slow.
     ///
     /// # Errors
     /// Those of [`App::new`].
@@ -74,7 +75,7 @@ impl App {
     /// Builds the clients from `sdk`.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] where there is no built-in mail in the language of `DEFAULT_LOCALE`.
+    /// [`ConfigError::Invalid`] if there is no built-in mail in the language of `DEFAULT_LOCALE`.
     pub fn new(config: Config, sdk: &SdkConfig) -> Result<Self, ConfigError> {
         check_default_locale(&config)?;
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(CountCalls::DynamoDb);
@@ -83,16 +84,15 @@ impl App {
         Ok(Self { config, store, mailer, log: Log::readable() })
     }
 
-    /// Opens the connections to DynamoDB and SES, so that the first request need not: a function has more CPU while it
-    /// starts than it may have later. If one fails, or takes too long, the first request opens it. `now` is the time of
-    /// the start.
+    /// Opens the connections to DynamoDB and SES, so that the first request need not: a function may have more CPU
+    /// during init than later. If a connection fails or takes too long, the first request opens it.
     pub async fn warm_up(&self, now: Timestamp) {
         let all = async { tokio::join!(self.store.warm_up(), self.mailer.warm_up(now)) };
         let _ = timeout(WARM_UP, all).await;
     }
 }
 
-/// The connector from the settings has no templates of its own.
+/// Checks that `DEFAULT_LOCALE` has a built-in template, because the default connector has no templates of its own.
 fn check_default_locale(config: &Config) -> Result<(), ConfigError> {
     let Some(connector) = &config.default_connector else { return Ok(()) };
     if template::choose(connector, None).is_some() {
@@ -105,11 +105,11 @@ fn check_default_locale(config: &Config) -> Result<(), ConfigError> {
 
 /// The timeouts of the SDK's clients. They leave time for a response even if AWS does not respond.
 pub fn time_limits() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(LONGEST_ATTEMPT).build()
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build()
 }
 
-/// Turns the SDK's retries off: the SDK knows neither the remaining time of a request nor the calls that must not be
-/// repeated. The store and the mailer retry.
+/// Turns the SDK's retries off: the SDK knows neither the remaining time of a request nor which calls are unsafe to
+/// repeat. The store and the mailer retry instead.
 pub(crate) fn retries() -> RetryConfig {
     RetryConfig::disabled()
 }

@@ -1,7 +1,7 @@
 //! Generators for property tests.
 //!
-//! Every run takes the same cases. `PROPTEST_RNG_SEED` selects others and `PROPTEST_CASES` their number; each case that
-//! fails becomes a row of a table test.
+//! Every run uses the same cases. `PROPTEST_RNG_SEED` selects other cases and `PROPTEST_CASES` their number. Each case
+//! that failed becomes a row of a table test.
 
 use proptest::{
     collection::{hash_map, vec},
@@ -10,7 +10,7 @@ use proptest::{
 };
 use serde_json::Value;
 
-/// The settings of every property.
+/// The proptest settings of all properties.
 pub(crate) fn cases() -> ProptestConfig {
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     match config.rng_seed {
@@ -19,9 +19,9 @@ pub(crate) fn cases() -> ProptestConfig {
     }
 }
 
-/// Any text, often with a part that has a meaning in HTML, a header, a key or a template.
+/// Any text, often with a part that is special in HTML, a header, a key or a template.
 pub(crate) fn text() -> impl Strategy<Value = String> {
-    let meaning = prop::sample::select(vec![
+    let special = prop::sample::select(vec![
         "\r\n",
         "{{",
         "}}",
@@ -47,7 +47,7 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
         "%",
         "{invitationId}",
     ]);
-    let piece = prop_oneof![3 => ".{0,6}".prop_map(String::from), 1 => meaning.prop_map(str::to_owned)];
+    let piece = prop_oneof![3 => ".{0,6}".prop_map(String::from), 1 => special.prop_map(str::to_owned)];
     vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
 

@@ -4,126 +4,126 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::budgets::{LONGEST_ATTEMPT, RESPONDING};
+use self::budgets::{ATTEMPT_TIMEOUT, RESPONDING};
 use crate::domain::timestamp::Timestamp;
 
-/// Every time budget. Those of a request, in the order of the slowest create:
+/// All time budgets. The budgets of the slowest create, in order:
 ///
 /// | stage | budget |
 /// |---|---|
-/// | any attempt at DynamoDB | [`budgets::LONGEST_ATTEMPT`], including [`budgets::CONNECT_TIMEOUT`] for a new connection |
-/// | writing | begins while [`budgets::TIME_AFTER_WRITING`] is left behind its longest attempt |
+/// | any DynamoDB attempt | [`budgets::ATTEMPT_TIMEOUT`], including [`budgets::CONNECT_TIMEOUT`] for a new connection |
+/// | writing | an attempt begins only if [`budgets::TIME_AFTER_WRITING`] would be left after it |
 /// | proof of the connection to SES, while writing | [`budgets::PROOF_LIMITS`] |
-/// | sending | begins only with [`budgets::LEAST_TIME_TO_SEND`] or, once written, [`budgets::SHORTEST_SEND`] left |
-/// | completing or rolling back | [`budgets::TIME_AFTER_SENDING`], then one longest attempt |
+/// | sending | needs [`budgets::MIN_TIME_TO_SEND`] before writing, and [`budgets::MIN_SEND_TIME`] before each attempt |
+/// | completing or rolling back | [`budgets::TIME_AFTER_SENDING`] to begin an attempt, then [`budgets::ATTEMPT_TIMEOUT`] for it |
 /// | the response | [`budgets::RESPONDING`] |
 ///
-/// [`Deadline`] leaves the last three to the stages before them. The test below adds them up against the function's
-/// `Timeout`.
+/// [`Deadline`] reserves the later budgets while an earlier stage runs. A test below checks their sum against the
+/// function's `Timeout`.
 pub(crate) mod budgets {
     use std::time::Duration;
 
-    /// The longest that one attempt may wait for a response from AWS. DynamoDB usually takes milliseconds; an attempt that
-    /// may have committed must be followed by another before the deadline, so it is given up early.
-    pub(crate) const LONGEST_ATTEMPT: Duration = Duration::from_secs(2);
+    /// The timeout of one AWS call attempt. DynamoDB usually takes milliseconds. The timeout is short, because an
+    /// attempt that may have committed must be followed by another before the deadline.
+    pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
-    /// The longest that a connection may take to open, TLS handshake included. Less than an attempt, so that a connection
-    /// that cannot be opened is a failure after which certainly nothing was done.
+    /// The timeout for opening a connection, including the TLS handshake. It is shorter than an attempt's, so that a
+    /// connection that cannot be opened fails as such: then certainly nothing was written.
     pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-    /// The time to write a response once AWS has responded.
+    /// The time reserved for the response after the last AWS call.
     pub(crate) const RESPONDING: Duration = Duration::from_millis(200);
 
-    /// The time left when a request begins to write an invitation that may be mailed: to learn the outcome if the response
-    /// is lost, to send the email, and to roll back.
+    /// The time reserved after an attempt to write an invitation: for a retry if its response is lost, for sending the
+    /// email, and for rolling back.
     pub(crate) const TIME_AFTER_WRITING: Duration = Duration::from_secs(7);
 
-    /// The time left when a request begins to end an invitation: to read the outcome if the response is lost.
+    /// The time reserved after an attempt to end or change an invitation: for reading the outcome if its response is
+    /// lost.
     pub(crate) const TIME_AFTER_ENDING: Duration = Duration::from_secs(3);
 
-    /// The time left behind the last attempt to send, so that completing or rolling back can begin in time and have a
-    /// retry.
+    /// The time after the last attempt to send in which completing or rolling back can begin an attempt, or retry it.
     pub(crate) const TIME_AFTER_SENDING: Duration = Duration::from_secs(1);
 
-    /// The least time for an attempt to send. SES usually responds in a tenth of it.
-    pub(crate) const SHORTEST_SEND: Duration = Duration::from_millis(500);
+    /// The minimum time for an attempt to send. SES usually responds within a tenth of it.
+    pub(crate) const MIN_SEND_TIME: Duration = Duration::from_millis(500);
 
-    /// The least time for sending that a request must have when it begins to write: for the transaction, and for one
-    /// attempt to send. A function whose timeout is 3 seconds has it, one with 2 seconds has not.
-    pub(crate) const LEAST_TIME_TO_SEND: Duration = Duration::from_millis(700);
+    /// The minimum time before the sending deadline when a request begins to write: for the transaction and one attempt
+    /// to send. A function timeout of 3 seconds leaves enough, 2 seconds do not.
+    pub(crate) const MIN_TIME_TO_SEND: Duration = Duration::from_millis(700);
 
-    /// The time limits of the attempts to prove a connection to SES alive. The first attempt may meet a dead connection: a
-    /// response takes milliseconds, so the attempt is given up soon, which closes the connection. The others open a new
-    /// one. The last may use the rest of the time for sending, which ends it.
+    /// The timeouts of the attempts to prove that a connection to SES is alive. The first attempt may use a dead
+    /// connection; its timeout is short, because a live one responds within milliseconds, and closes the connection.
+    /// The later attempts open a new connection. The last one may use all time until the sending deadline.
     pub(crate) const PROOF_LIMITS: [Duration; 3] =
         [Duration::from_millis(500), Duration::from_secs(5), Duration::from_secs(15)];
 
-    /// The time for an operator's single read or write, retries included. No request waits for it.
+    /// The time for one read or write of the operators' command, including retries. No request waits for it.
     pub(crate) const OPERATOR_CALL: Duration = Duration::from_mins(1);
 }
 
-/// The time of a request, and the time that is left for it. Made once, at the edge.
+/// The time of a request, and its deadline. Created once per invocation.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestClock {
     /// The time of the request.
     pub now: Timestamp,
-    /// The deadline for calls of AWS.
+    /// The deadline for AWS calls.
     pub deadline: Deadline,
-    /// The longest that the request can be worked on after `now`: Lambda ends a function that takes longer.
+    /// The maximum time from `now` until Lambda ends the invocation.
     pub lifetime: Duration,
 }
 
 /// The assumed maximum difference between the clocks of two machines.
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
 
-/// The deadline for calls of AWS. An attempt that writes can end late with an unknown outcome, so one does not begin
-/// unless it has the time that it may take.
+/// The deadline for AWS calls. A write that times out has an unknown outcome, so an attempt only begins if it can take
+/// its full timeout.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     /// The latest time at which an attempt may begin.
     pub begin_by: Instant,
-    /// The time at which an attempt that has begun is given up.
+    /// The time at which a running attempt is cancelled.
     pub end: Instant,
 }
 
 impl RequestClock {
-    /// The clock of a request that begins now and must be complete within `budget`.
+    /// The clock of a request that begins now and must respond within `budget`.
     pub fn with_budget(budget: Duration) -> Self {
         Self { now: Timestamp::now(), deadline: Deadline::within(budget), lifetime: budget }
     }
 
-    /// The time from which on no attempt of this request can be alive, by the clock of any machine.
+    /// The time after which no attempt of this request can still be running, by the clock of any machine.
     pub(crate) fn end(self) -> Timestamp {
         self.now.plus(self.lifetime + CLOCK_SKEW)
     }
 
-    /// The deadline of a stage that must leave `rest` of the time.
+    /// An earlier deadline that reserves `rest` for later stages: see [`Deadline::leaving`].
     pub(crate) fn leaving(self, rest: Duration) -> Deadline {
         self.deadline.leaving(rest)
     }
 }
 
 impl Deadline {
-    /// The deadline of a request that begins now and must be complete within `budget`. If the budget is too small for the
-    /// longest attempt, the attempt gets a share of it.
+    /// The deadline of a request that begins now and must respond within `budget`. With a small budget, an attempt may
+    /// take a quarter of it instead of [`ATTEMPT_TIMEOUT`].
     pub(crate) fn within(budget: Duration) -> Self {
         let end = Instant::now() + budget - RESPONDING.min(budget / 10);
-        Self { begin_by: end - LONGEST_ATTEMPT.min(budget / 4), end }
+        Self { begin_by: end - ATTEMPT_TIMEOUT.min(budget / 4), end }
     }
 
-    /// An earlier deadline, which leaves `rest` of the time, or half of what is left if that is less.
+    /// An earlier deadline that reserves `rest`, or half of the remaining time if that is less.
     #[must_use]
     pub(crate) fn leaving(self, rest: Duration) -> Self {
         let rest = rest.min(self.begin_by.saturating_duration_since(Instant::now()) / 2);
         Self { begin_by: self.begin_by - rest, end: self.end - rest }
     }
 
-    /// Returns `true` if something that begins now and takes `duration` ends in time.
+    /// Returns `true` if at least `duration` is left.
     pub(crate) fn leaves(self, duration: Duration) -> bool {
         Instant::now() + duration <= self.end
     }
 
-    /// Returns `true` if an attempt that begins after `wait` would begin too late.
+    /// Returns `true` if an attempt could no longer begin after `wait`.
     pub(crate) fn has_passed_in(self, wait: Duration) -> bool {
         Instant::now() + wait >= self.begin_by
     }
@@ -134,13 +134,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attempt_that_begins_in_time_ends_in_time_and_leaves_what_it_should() {
+    fn an_attempt_that_begins_in_time_ends_in_time_and_leaves_the_reserved_time() {
         let millis = Duration::from_millis;
         for (budget, rest, begin_by, end, reason) in [
             (25_000, 0, 22_800, 24_800, "the deployed function"),
-            (25_000, 7_000, 15_800, 17_800, "and what it leaves to roll back"),
+            (25_000, 7_000, 15_800, 17_800, "with the time to send and roll back reserved"),
             (4_000, 0, 2_800, 3_800, "little time: the longest attempt is shorter"),
-            (4_000, 7_000, 1_400, 2_400, "little time: half of it is left"),
+            (4_000, 7_000, 1_400, 2_400, "little time: half of it is reserved"),
             (0, 0, 0, 0, "no time at all"),
         ] {
             let started = Instant::now();
@@ -156,23 +156,26 @@ mod tests {
     #[test]
     fn the_stages_of_the_slowest_create_fit_into_the_timeout_of_the_template() {
         use super::budgets::*;
-        // The last attempt to prove the connection ends with the time for sending, whatever its limit.
+        // The sending deadline ends the last attempt to prove the connection, whatever its timeout.
         let proof = PROOF_LIMITS[..2].iter().sum::<Duration>();
-        let rolling_back = TIME_AFTER_SENDING + LONGEST_ATTEMPT;
+        let rolling_back = TIME_AFTER_SENDING + ATTEMPT_TIMEOUT;
         for (stages, reason) in [
             (
-                &[LONGEST_ATTEMPT, LONGEST_ATTEMPT, TIME_AFTER_WRITING, LONGEST_ATTEMPT, RESPONDING][..],
+                &[ATTEMPT_TIMEOUT, ATTEMPT_TIMEOUT, TIME_AFTER_WRITING, ATTEMPT_TIMEOUT, RESPONDING][..],
                 "a lost response",
             ),
-            (&[LONGEST_ATTEMPT, proof, SHORTEST_SEND, rolling_back, RESPONDING], "a connection that is hard to prove"),
+            (&[ATTEMPT_TIMEOUT, proof, MIN_SEND_TIME, rolling_back, RESPONDING], "a connection that is hard to prove"),
         ] {
             let sum = stages.iter().sum::<Duration>();
             assert!(sum < timeout_of_template(), "{reason}: {sum:?}");
         }
-        assert!(TIME_AFTER_WRITING > LONGEST_ATTEMPT + SHORTEST_SEND + rolling_back, "one retry, the email, roll-back");
-        assert!(TIME_AFTER_ENDING > LONGEST_ATTEMPT, "reading the outcome");
-        assert!(LEAST_TIME_TO_SEND > SHORTEST_SEND, "the transaction, and an attempt to send");
-        assert!(LONGEST_ATTEMPT > CONNECT_TIMEOUT, "a connection that cannot be opened is told from a late response");
+        assert!(TIME_AFTER_WRITING > ATTEMPT_TIMEOUT + MIN_SEND_TIME + rolling_back, "one retry, the email, roll-back");
+        assert!(TIME_AFTER_ENDING > ATTEMPT_TIMEOUT, "reading the outcome");
+        assert!(MIN_TIME_TO_SEND > MIN_SEND_TIME, "the transaction, and an attempt to send");
+        assert!(
+            ATTEMPT_TIMEOUT > CONNECT_TIMEOUT,
+            "a connection that cannot be opened is distinguished from a late response"
+        );
     }
 
     /// The `Timeout` of the function that answers requests: the longest in the template.

@@ -1,6 +1,6 @@
-//! The settings of the function, read once from the environment at the start.
+//! The settings of the function, read once from the environment at startup.
 //!
-//! An invalid setting stops the start with an error that names its variable; no default replaces it.
+//! An invalid setting fails the startup with an error that names its variable; it never falls back to the default.
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::domain::{
     rate_limit::MessageRate,
 };
 
-/// The longest value of a message tag in SES (API reference, `MessageTag`).
+/// The maximum length of a message tag's value in SES, in characters (API reference, `MessageTag`).
 const MAX_TAG_LENGTH: usize = 256;
 
 /// The function's settings.
@@ -17,40 +17,42 @@ const MAX_TAG_LENGTH: usize = 256;
 pub struct Config {
     /// `TABLE_NAME` (required): the DynamoDB table.
     pub table_name: String,
-    /// `ID_MAX_LENGTH` (21; 1 to 128): the longest identifier of an organization, role or user, in UTF-16 units. 21
-    /// is Logto's length; a Cognito `sub` has 36.
+    /// `ID_MAX_LENGTH` (21; 1 to 128): the maximum length of an organization, role or user identifier, in UTF-16 units.
+    /// Logto's have 21, a Cognito `sub` 36.
     pub id_max_length: usize,
-    /// `REFERENCE_CHECKS` (`enforce`): the check that organization, inviter and roles are in the directory.
+    /// `REFERENCE_CHECKS` (`enforce`): `enforce` requires organization, inviter and roles to exist in the directory,
+    /// `trust` does not.
     pub reference_checks: ReferenceChecks,
-    /// `DIRECTORY_CACHE_SECONDS` (30; 0 to 3600; 0 turns it off): the time for which a warm function caches a directory
-    /// row that it found.
+    /// `DIRECTORY_CACHE_SECONDS` (30; 0 to 3600; 0 turns it off): the time for which a warm function caches an existing
+    /// directory row.
     pub directory_cache: Duration,
     /// `RETENTION_DAYS` (30; 0 to 3650): the time for which an invitation is kept after its `expiresAt`. Stored in
     /// **seconds**.
     pub retention_seconds: i64,
-    /// `ALLOWED_SCOPES` (`all`): the scopes, separated by white space. One of them admits a caller.
+    /// `ALLOWED_SCOPES` (`all`): the scopes, separated by white space, any of which admits a caller.
     pub allowed_scopes: Vec<String>,
-    /// `ALLOWED_GROUPS` (none): the groups, separated by commas. One of them admits a caller.
+    /// `ALLOWED_GROUPS` (none): the groups, separated by commas, any of which admits a caller.
     pub allowed_groups: Vec<String>,
     /// `TENANT_CLAIMS` (`tenant_id,custom:tenant_id`): the claims that may name the tenant. The first one present
     /// decides.
     pub tenant_claims: Vec<String>,
     /// `MESSAGE_RATE_LIMIT` and `MESSAGE_RATE_WINDOW_SECONDS`: the rate limit of messages to one recipient.
     pub message_rate: MessageRate,
-    /// `MAIL_RATE_PER_SECOND` (10; 1 to 10000): the rate at which a call that creates many invitations mails them. SES
-    /// throttles what exceeds the account's own rate.
+    /// `MAIL_RATE_PER_SECOND` (10; 1 to 10000): the rate at which a bulk create sends emails. SES throttles emails
+    /// above the account's own sending rate.
     pub mail_rate_per_second: u32,
     /// `DEFAULT_FROM_EMAIL_ADDRESS`, `DEFAULT_REPLY_TO`, `DEFAULT_LOCALE` and `DEFAULT_ALLOWED_LINK_HOSTS` (separated
-    /// by commas; empty allows any host): the email connector of a tenant without one of its own. `None` without the
-    /// first variable.
+    /// by commas; empty allows any host): the email connector of tenants that have none. `None` if the first variable
+    /// is not set.
     pub default_connector: Option<EmailConnector>,
-    /// `DEFAULT_CONFIGURATION_SET_NAME` (none): the SES configuration set of every connector without one, tenants' own
-    /// connectors included.
+    /// `DEFAULT_CONFIGURATION_SET_NAME` (none): the SES configuration set of every connector that names none, including
+    /// tenants' own connectors.
     pub default_configuration_set_name: Option<String>,
-    /// `SELF_SERVICE` (`off`): `on` lets people list, accept and decline their own invitations by their own tokens.
+    /// `SELF_SERVICE` (`off`): `on` lets invitees list, accept and decline their own invitations with their own access
+    /// tokens.
     pub self_service: bool,
-    /// `STACK_NAME` (none): the stack's name, of `[A-Za-z0-9_.@-]`, which becomes a tag of each mail. Feedback about the
-    /// mail of another stack is ignored. Without it, mails have no such tag, and all feedback counts.
+    /// `STACK_NAME` (none): the stack's name, of `[A-Za-z0-9_.@-]`, which becomes a tag of each email. Feedback with
+    /// another stack's tag is ignored. Without the setting, emails have no such tag and no feedback is ignored.
     pub stack_name: Option<String>,
 }
 
@@ -79,7 +81,7 @@ impl Config {
     }
 
     /// Reads the settings that `lookup` returns by variable name. An empty value counts as absent, except for a list,
-    /// which it empties.
+    /// where it means the empty list.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let settings = Settings { lookup };
         let table_name = settings.text("TABLE_NAME").ok_or(ConfigError::Missing("TABLE_NAME"))?;
@@ -144,10 +146,10 @@ impl<F: Fn(&str) -> Option<String>> Settings<F> {
         if name.as_ref().is_none_or(is_tag) {
             return Ok(name);
         }
-        Err(invalid(NAME, self, "at most 256 letters, digits and `_.@-`, as SES allows in a tag"))
+        Err(invalid(NAME, self, "at most 256 letters, digits and `_.@-`, the characters that SES allows in a tag"))
     }
 
-    /// A switch, which is off unless it is set.
+    /// Reads an `on`/`off` setting; off by default.
     fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
         match self.text(name).as_deref() {
             None | Some("off") => Ok(false),

@@ -1,4 +1,4 @@
-//! A test of all `Debug` implementations that omit personal data and secrets.
+//! Tests that `Debug` output omits personal data and secrets.
 
 use std::time::Duration;
 

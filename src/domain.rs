@@ -5,11 +5,11 @@
 //! | [`ids`] | tenants and the identifiers of invitations |
 //! | [`email_address`] | the address of an invitee |
 //! | [`invitation`] | an invitation, its status, and the entity that callers see |
-//! | [`delivery`] | the delivery of an invitation's message, and which report of it counts |
+//! | [`delivery`] | the delivery of an invitation's message, and the order of SES's reports about it |
 //! | [`directory`] | organizations, roles, users and the email connector |
 //! | [`message_payload`] | a caller's variables for an email |
 //! | [`rate_limit`] | the limit of messages to one recipient |
-//! | [`idempotency`] | the key and the fingerprint of a request that may be retried |
+//! | [`idempotency`] | the idempotency key and the fingerprint of a request |
 //! | [`token`] | the secret in the link of a message |
 //! | [`person`] | a person who acts on their own invitations |
 //! | [`timestamp`] | time in milliseconds |

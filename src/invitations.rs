@@ -1,20 +1,20 @@
-//! The use cases: what can be done with invitations. They take domain values and give domain values or an
-//! [`Error`]; they know neither HTTP nor wire JSON.
+//! The use cases of invitations. They take and return domain values or an [`Error`], and know neither HTTP nor wire
+//! JSON.
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`mod@create`] | creating an invitation, mailing it, completing or rolling it back |
+//! | [`mod@create`] | creating an invitation, sending its email, completing or rolling back |
 //! | [`bulk`] | creating many invitations in one call |
-//! | `replay` | a create that is retried with its idempotency key |
-//! | [`mod@resend`] | mailing a pending invitation again |
+//! | `replay` | the replay of a create by its idempotency key |
+//! | [`mod@resend`] | sending the email of a pending invitation again |
 //! | [`mod@change`] | changing the expiry and the roles of a pending invitation |
 //! | [`end`] | accepting, revoking, deleting |
-//! | [`find`] | reading one |
-//! | [`token`] | the token in the link of its message |
+//! | [`find`] | reading one invitation, or a list |
+//! | [`token`] | verifying the token of the latest message |
 //! | [`own`] | a person's own invitations |
-//! | [`delivery`] | the delivery of its message: recording what SES reports, reading it |
+//! | [`delivery`] | the delivery of the latest message: recording SES's reports, reading it |
 //! | `roles` | the roles that an invitation grants, from the directory |
-//! | `email` | the email of an invitation, from the directory as it is by now |
+//! | `email` | the email of an existing invitation, from the current directory |
 
 pub(crate) mod bulk;
 pub(crate) mod change;
@@ -35,7 +35,7 @@ pub(crate) use resend::resend;
 
 use crate::domain::{error::Error, ids::InvitationId, ids::TenantId};
 
-/// The name of an invitation within its tenant.
+/// The key of an invitation: its tenant and identifier.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InvitationKey<'a> {
     /// The tenant of the caller.
@@ -45,10 +45,10 @@ pub(crate) struct InvitationKey<'a> {
 }
 
 impl<'a> InvitationKey<'a> {
-    /// The key of an identifier as a caller gave it; `None` is one that no invitation could have.
+    /// The key of the identifier that a caller sent; `None` if it is malformed, so that no invitation can have it.
     ///
     /// # Errors
-    /// [`Error::UnknownInvitation`] where no invitation could have it.
+    /// [`Error::UnknownInvitation`] for `None`.
     pub(crate) fn new(tenant: &'a TenantId, id: Option<&'a InvitationId>) -> Result<Self, Error> {
         Ok(Self { tenant, id: id.ok_or(Error::UnknownInvitation)? })
     }

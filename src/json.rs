@@ -1,7 +1,7 @@
 //! Safe reading of untrusted JSON.
 //!
-//! `serde_json::Value` treats an object with one special key as an embedded document, and parses that with a fresh
-//! depth limit, so that a small text can become a value too deep to drop. [`Json`] has no special key.
+//! `serde_json::Value` parses an object with one special key as an embedded document, with a fresh depth limit, so that
+//! a small text can become a value that overflows the stack when it is dropped. [`Json`] has no special key.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -47,7 +47,7 @@ pub(crate) fn fields(raw: &RawValue) -> RawFields<'_> {
     serde_json::from_str(raw.get()).unwrap_or_default()
 }
 
-/// Reads a raw value as far as possible: an unreadable part, or one deeper than `levels`, becomes null.
+/// Reads a raw value leniently: an unreadable part, or a part deeper than `levels`, becomes null.
 pub(crate) fn lenient(raw: &RawValue, levels: u8) -> Value {
     let Some(deeper) = levels.checked_sub(1) else { return Value::Null };
     match raw.get().as_bytes().first() {
@@ -62,7 +62,7 @@ pub(crate) fn lenient(raw: &RawValue, levels: u8) -> Value {
     }
 }
 
-/// The length of `text` within a JSON string as `serde_json` writes it, in bytes.
+/// The length of `text` in bytes when `serde_json` writes it as a JSON string, without the quotes.
 pub(crate) fn escaped_length(text: &str) -> usize {
     let length = |byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => 2,
@@ -72,7 +72,7 @@ pub(crate) fn escaped_length(text: &str) -> usize {
     text.bytes().map(length).sum()
 }
 
-/// Reads a value, or the default of its type for null, for `#[serde(deserialize_with)]`.
+/// Reads null as the type's default, for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
 /// Those of the deserializer.

@@ -1,26 +1,26 @@
 //! Organization invitations for multi-tenant applications on AWS: one Lambda function behind API Gateway.
 //!
-//! The modules, from the door down. Imports only run down this list:
+//! The modules, from the entry point down. Imports only run down this list:
 //!
 //! | module | owns |
 //! |---|---|
 //! | [`trigger`] | the kinds of event that invoke the function |
-//! | [`http`] | API Gateway's door: event, caller, route, body, response, errors as statuses |
+//! | [`http`] | API Gateway: event, caller, route, body, response, errors as statuses |
 //! | [`feedback`] | SES's events about the mail, from `EventBridge` |
-//! | [`changes`] | changes of the table → events about invitations |
-//! | [`invitations`] | the use cases: create, resend, end, find, delivery |
+//! | [`changes`] | table changes → events about invitations |
+//! | [`invitations`] | the use cases: create, resend, change, end, find, delivery |
 //! | [`app`] | [`app::App`]: the settings, the store, the mailer; clients are built once |
 //! | [`mail`] | template choice, rendering, SES |
 //! | [`store`] | the table: keys, items, transactions, retries |
 //! | [`config`] | every setting, from the environment |
-//! | [`telemetry`] | one line for each request, which is its metrics too |
+//! | [`telemetry`] | one log line per request, which also carries its metrics |
 //! | [`clock`] | the time of a request and its time budgets |
 //! | [`domain`] | invitations, addresses, the directory, errors: no AWS, no HTTP |
-//! | [`sdk_error`] | what may be said of a failed AWS call |
-//! | `side_by_side` | futures side by side within one task, so many at a time |
-//! | [`json`] | JSON from outside, without surprises |
+//! | [`sdk_error`] | classification and description of failed AWS calls |
+//! | `side_by_side` | concurrent futures within one task, up to a limit |
+//! | [`json`] | safe reading of untrusted JSON |
 //!
-//! Beside them, with features:
+//! With features:
 //!
 //! | module | owns |
 //! |---|---|
@@ -29,7 +29,7 @@
 
 #![cfg_attr(
     not(all(feature = "cli", feature = "local")),
-    allow(dead_code, unused_imports, reason = "the function alone uses less of the crate than with its tools")
+    allow(dead_code, unused_imports, reason = "the function without its tools uses only a part of the crate")
 )]
 
 pub mod app;

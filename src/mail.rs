@@ -1,16 +1,16 @@
-//! Mail: the composition of an invitation's email, and its way to SES.
+//! Mail: composes an invitation's email, and sends it with SES.
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`template`] | the choice of a template: by locale, the connector's or the built-in one |
+//! | [`template`] | the choice of a template by locale, from the connector or built in |
 //! | [`mod@compose`] | the variables, the checks, the email |
-//! | [`built_in`] | the mail that comes with the function |
-//! | `fence` | the links and codes that a caller may put into an email |
+//! | [`built_in`] | the built-in template |
+//! | `fence` | the checks of links and codes in an email |
 //! | [`render`] | Handlebars, for tenants' inline templates |
-//! | [`pace`] | the pace of a call that sends many messages |
-//! | `utc` | times as an email writes them |
-//! | [`ses`] | the call of SES, its retries and its errors |
-//! | `stored`, `variables` (feature `cli`) | the parts of a stored template, and the variables that it needs |
+//! | [`pace`] | the send rate of a bulk call |
+//! | `utc` | formatting of times in UTC |
+//! | [`ses`] | the SES call, its retries and its errors |
+//! | `stored`, `variables` (feature `cli`) | reading a stored template, and the variables that a template needs |
 
 pub(crate) mod built_in;
 pub(crate) mod compose;
@@ -41,7 +41,7 @@ use crate::domain::{
     token::TokenHash,
 };
 
-/// An email to one recipient, ready to be sent. Its `Debug` form contains neither the recipient nor the content.
+/// An email to one recipient, ready to be sent. `Debug` omits the recipient and the content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email {
     /// The connector that it is sent through.
@@ -54,9 +54,9 @@ pub struct Email {
     pub tenant: TenantId,
     /// The invitation that it is about, which becomes a tag.
     pub invitation_id: InvitationId,
-    /// The time at which the invitation expires. With the retention, it becomes a tag.
+    /// The expiry of the invitation. With the retention added, it becomes a tag.
     pub expires_at: Timestamp,
-    /// The hash of the token that it holds, if it holds one.
+    /// The hash of the token that the content contains, if any.
     pub(crate) token: Option<TokenHash>,
 }
 
@@ -79,7 +79,7 @@ pub enum Content {
         /// The plain-text part.
         text: String,
     },
-    /// Rendered by SES from a template that it stores.
+    /// To be rendered by SES from a stored template.
     Stored {
         /// The template's name in SES.
         template: String,
@@ -89,7 +89,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Returns `true` if a part of it has that text.
+    /// Returns `true` if a part contains `text`.
     fn holds(&self, text: &str) -> bool {
         match self {
             Self::Rendered { subject, html, text: plain } => {

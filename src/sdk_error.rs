@@ -1,12 +1,12 @@
-//! Classification and description of failed AWS calls, without data.
+//! Classification and description of failed AWS calls. Descriptions contain no data of the request.
 
 use std::error::Error;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use hyper_util::client::legacy::Error as ClientError;
 
-/// Describes `error` in one line for the log. A response of the service is described by its error code only, because
-/// its message may quote an item or an address. Without a response, the description is the chain of causes.
+/// Describes `error` in one line for the log. A service error is described by its code only, because its message may
+/// quote an item or an address. Without a response, the description is the chain of causes.
 pub(crate) fn describe<E>(service: &str, error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -18,8 +18,8 @@ where
     }
 }
 
-/// The texts of an error and of its causes, in one line. Of an endpoint that cannot be used, the SDK quotes the whole
-/// request as well: that is left out.
+/// The texts of an error and its causes, in one line. The SDK's error about an invalid endpoint quotes the whole
+/// request, which is left out.
 fn causes(error: &(dyn Error + 'static)) -> String {
     const REQUEST: &str = " to request `";
     let chain =
@@ -34,13 +34,13 @@ pub(crate) fn certainly_failed<E: Error + 'static>(error: &SdkError<E>) -> bool 
     match error {
         SdkError::ServiceError(response) => response.raw().status().is_client_error(),
         SdkError::ConstructionFailure(_) => true,
-        _ => never_arrived(error),
+        _ => failed_to_connect(error),
     }
 }
 
-/// Returns `true` if a request certainly did not reach the service, because no connection was established: a name that
-/// does not resolve, a refused connection, a failed or slow handshake.
-pub(crate) fn never_arrived<E: Error + 'static>(error: &SdkError<E>) -> bool {
+/// Returns `true` if the request certainly did not reach the service, because no connection was established: the name
+/// does not resolve, the connection is refused, or the handshake fails or times out.
+pub(crate) fn failed_to_connect<E: Error + 'static>(error: &SdkError<E>) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = match error {
         SdkError::DispatchFailure(failure) => failure.as_connector_error().and_then(Error::source),
         _ => None,

@@ -1,5 +1,5 @@
-//! Running futures side by side within one task, so many at a time. They may borrow, and stay within the task's
-//! statistics. Each is polled only when it has been woken.
+//! Runs futures concurrently within one task, up to a limit. Within one task they can borrow, and their AWS calls count
+//! in the task's request statistics. A future is polled only after it was woken.
 
 use std::{
     future::{Future, poll_fn},
@@ -11,8 +11,8 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-/// Runs `jobs` at most `limit` at a time, and gives their outputs in the order of the jobs. A job is taken from the
-/// iterator when there is room for it, so that the memory of those to come is not held yet.
+/// Runs at most `limit` of the `jobs` at a time, and returns their outputs in the order of the jobs. A job is taken
+/// from the iterator only when it can start, so that waiting jobs take no memory.
 pub(crate) async fn side_by_side<F: Future>(limit: usize, jobs: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut jobs = jobs.into_iter().enumerate().fuse();
     let task = Arc::new(Mutex::new(Waker::noop().clone()));
@@ -46,7 +46,7 @@ pub(crate) async fn side_by_side<F: Future>(limit: usize, jobs: impl IntoIterato
     outputs.into_iter().flatten().collect()
 }
 
-/// A job that has begun.
+/// A started job.
 struct Running<F> {
     position: usize,
     job: Pin<Box<F>>,
@@ -54,7 +54,7 @@ struct Running<F> {
     waker: Waker,
 }
 
-/// The waker of one job: it remembers whom to poll, and wakes the task.
+/// The waker of one job: marks the job as woken, and wakes the task.
 struct Flag {
     is_woken: AtomicBool,
     task: Arc<Mutex<Waker>>,
@@ -91,13 +91,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn jobs_run_side_by_side_within_the_limit_and_their_outputs_keep_the_order() {
+    async fn jobs_run_concurrently_within_the_limit_and_their_outputs_keep_the_order() {
         let (at_once, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let job = |number: u64| {
             let (at_once, most) = (&at_once, &most);
             async move {
                 most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                // The later ones of a group end earlier, and some at once.
+                // Within each five, later jobs end earlier, and the last at once.
                 sleep(Duration::from_millis(5 * (4 - number % 5))).await;
                 at_once.fetch_sub(1, Ordering::SeqCst);
                 number

@@ -1,25 +1,25 @@
-//! The table: access patterns over one DynamoDB table, all of them within one tenant.
+//! The DynamoDB table and its access patterns, each within one tenant.
 //!
 //! | module | owns |
 //! |---|---|
 //! | [`keys`] | the keys |
-//! | [`items`] | writing and reading rows |
-//! | [`directory`] | the read of directory rows, its cache, and their writing |
-//! | `directory_rows`, `members` (feature `cli`) | the directory command's side of the directory |
+//! | [`items`] | conversion of rows |
+//! | [`directory`] | reading (with a cache) and writing directory rows |
+//! | `directory_rows`, `members` (feature `cli`) | directory rows and members, for the directory command |
 //! | `person` (feature `cli`) | one person's data, for the directory command |
 //! | [`create`] | creating an invitation, and rolling one back |
 //! | [`delivery`] | the deliveries of invitations' messages |
 //! | [`idempotency`] | the idempotency records of creates |
-//! | [`read`] | one invitation, a list, one row, a batch of rows |
+//! | [`read`] | reading one invitation, a list, one row, a batch of rows |
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`mod@change`] | changing a pending invitation |
 //! | [`standing`] | the standing of an address with an organization |
 //! | [`stream`] | the records of the table's stream |
-//! | [`recipient_rate_limit`] | the sends to a recipient, reserved and released |
+//! | [`recipient_rate_limit`] | reserving and releasing sends to a recipient |
 //! | [`token`] | the token of an invitation's latest message |
-//! | `transaction` | transactions of labelled parts, and the reasons of a cancellation |
+//! | `transaction` | transactions of labelled parts, and their cancellation reasons |
 //! | `condition` | the condition that a row has not changed |
-//! | `call` | one call of DynamoDB: its attempts and their backoff |
+//! | `call` | one DynamoDB call: its attempts and their backoff |
 
 mod call;
 pub mod change;
@@ -57,7 +57,7 @@ use crate::{config::Config, domain::ids::TenantId, sdk_error};
 /// A row of the table.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// Access to the table. Cheap to share; the directory's cache is inside.
+/// Access to the table, with the directory's cache.
 #[derive(Debug)]
 pub struct Store {
     client: Client,
@@ -67,36 +67,36 @@ pub struct Store {
     directory_cache: directory::Cache,
 }
 
-/// A failed access to the table, after all retries. The text names the kind of failure and contains no data.
+/// A failed access to the table, after all retries. The text contains no data of rows.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct StoreError {
     cause: String,
-    /// The outcome is unknown: a response was lost or late, so that the write may have been done.
-    may_be_done: bool,
-    /// No retry can help: a row cannot be read, or DynamoDB rejects the request as invalid.
+    /// The outcome is unknown: a response was lost or late, so the write may have committed.
+    may_have_committed: bool,
+    /// A retry cannot help: a row is unreadable, or DynamoDB rejects the request as invalid.
     is_permanent: bool,
 }
 
 impl StoreError {
-    /// A failure after which nothing has been done.
-    fn nothing_done(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), may_be_done: false, is_permanent: false }
+    /// A failure that wrote nothing.
+    fn nothing_written(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), may_have_committed: false, is_permanent: false }
     }
 
-    /// A failure after which nothing has been done, and that no retry can help.
+    /// A failure that wrote nothing and that no retry can help.
     fn permanent(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), may_be_done: false, is_permanent: true }
+        Self { cause: cause.into(), may_have_committed: false, is_permanent: true }
     }
 
-    /// A row that exists and cannot be read: its kind, and the attribute that is missing or of a wrong type.
+    /// The error of an unreadable row: names its kind, and the attribute that is missing or has a wrong type.
     fn unreadable(kind: &str, attribute: &str) -> Self {
         Self::permanent(format!("unreadable {kind} row: {attribute}"))
     }
 
     /// A failure with an unknown outcome.
-    fn unknown(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), may_be_done: true, is_permanent: false }
+    fn outcome_unknown(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), may_have_committed: true, is_permanent: false }
     }
 }
 
@@ -118,17 +118,17 @@ impl Store {
         self.client.config().region().map(AsRef::as_ref)
     }
 
-    /// Reads a row that does not exist, once, so that missing credentials or an endpoint that is not there are found
-    /// out before the patient retries of the calls that follow.
+    /// Reads a row that does not exist, without retries, to detect missing credentials or an unreachable endpoint
+    /// before the calls that retry for long.
     ///
     /// # Errors
-    /// A failure without a response of DynamoDB. What DynamoDB itself answers is left to the calls that follow, which
-    /// may need other rights.
+    /// Failures without a response from DynamoDB. An error response is ignored: the later calls may need other
+    /// permissions.
     #[cfg(feature = "cli")]
     pub async fn check_connection(&self) -> Result<(), StoreError> {
         let once = aws_sdk_dynamodb::config::Builder::new()
             .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::standard().with_max_attempts(1));
-        let nobody = TenantId::parse("-").expect("a tenant can be called so");
+        let nobody = TenantId::parse("-").expect("`-` is a valid tenant");
         let key = keys::primary(&nobody, keys::EMAIL_CONNECTOR.to_owned());
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key.into()));
         match request.customize().config_override(once).send().await {
@@ -137,9 +137,9 @@ impl Store {
         }
     }
 
-    /// Opens the connection, by the same call that requests make first, for a row that does not exist.
+    /// Opens the connection, with the call that requests make first, for a row that does not exist.
     pub(crate) async fn warm_up(&self) {
-        let nobody = TenantId::parse("-").expect("a tenant can be called so");
+        let nobody = TenantId::parse("-").expect("`-` is a valid tenant");
         let key = keys::primary(&nobody, keys::EMAIL_CONNECTOR.to_owned());
         let keys = KeysAndAttributes::builder().keys(key.into()).consistent_read(true).build().expect("keys are set");
         // If this fails, so does the first request, which reports it.
@@ -158,7 +158,7 @@ impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<SdkError<E>> fo
         const PERMANENT: [&str; 2] = ["ValidationException", "ItemCollectionSizeLimitExceededException"];
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
         let is_permanent = code.is_some_and(|code| PERMANENT.contains(&code));
-        let may_be_done = !sdk_error::certainly_failed(&error);
-        Self { cause: sdk_error::describe("DynamoDB", &error), may_be_done, is_permanent }
+        let may_have_committed = !sdk_error::certainly_failed(&error);
+        Self { cause: sdk_error::describe("DynamoDB", &error), may_have_committed, is_permanent }
     }
 }

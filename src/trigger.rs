@@ -1,7 +1,7 @@
 //! The kinds of event that invoke the function, recognized from the raw JSON.
 //!
-//! Each kind has its own response and retry rule. An event of an unknown kind is an error of the invocation: Lambda
-//! reports it, and its source retries or keeps it. A response would discard the event.
+//! Each kind has its own response and retry rule. An event of an unknown kind fails the invocation: Lambda reports it,
+//! and the event's source retries or keeps it. With a response, the event would be lost.
 
 use std::time::Duration;
 
@@ -21,24 +21,24 @@ use crate::{
 };
 
 /// Lambda's maximum timeout of a function.
-const LONGEST_LIFETIME: Duration = Duration::from_mins(15);
+const MAX_LIFETIME: Duration = Duration::from_mins(15);
 /// The time that API Gateway waits for a response (HTTP API 30 s, REST API 29 s).
 const API_GATEWAY_LIMIT: Duration = Duration::from_secs(29);
 
-/// The event in a record that Lambda sends to a dead-letter queue (Lambda developer guide, "Capturing records of
-/// asynchronous invocations").
+/// The field with the original event in a record that Lambda sends to a dead-letter queue (Lambda developer guide,
+/// "Capturing records of asynchronous invocations").
 const DEAD_LETTER: &str = "requestPayload";
 
 /// A kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trigger {
-    /// A request to the API. It always gets a response, also for an error. Only the caller retries it.
+    /// A request to the API. It always gets a response, even for an error. Only the caller retries.
     ApiRequest,
-    /// An event of SES about a mail, from `EventBridge`. Nobody waits for a response. Lambda retries after an error, and
-    /// then keeps the event in the dead-letter queue.
+    /// An SES event about an email, from `EventBridge`. Nobody waits for a response. After an error Lambda retries, and
+    /// finally moves the event to the dead-letter queue.
     MailFeedback,
-    /// A batch of the table's stream, which an `EventBridge` Pipe hands over for enrichment. The response is the list of
-    /// events that it puts on the bus instead; an empty list puts none. It repeats a batch that fails.
+    /// A batch of the table's stream, sent by an `EventBridge` Pipe for enrichment. The Pipe puts the events of the
+    /// response on the bus, none if the list is empty, and retries a batch that fails.
     TableChanges,
 }
 
@@ -49,9 +49,9 @@ enum Trigger {
 pub enum Output {
     /// The response to a request to the API.
     Api(ApiResponse),
-    /// The details of the events that a batch of the table's stream tells.
+    /// The details of the events derived from a batch of the table's stream.
     Events(Vec<Detail>),
-    /// Nothing, which is null in JSON: nobody waits for it.
+    /// No response; null in JSON.
     Nothing,
 }
 
@@ -74,7 +74,7 @@ pub struct UnknownEvent(String);
 /// Handles one invocation of the Lambda function.
 ///
 /// # Errors
-/// [`UnknownEvent`], after it was logged with the event's type, and a failure to record mail feedback.
+/// [`UnknownEvent`], which is logged here with the event's type, or a failure to record mail feedback.
 pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<Output, InvocationError> {
     let LambdaEvent { payload, context } = event;
     let trigger = Trigger::of(&payload).inspect_err(|error| {
@@ -96,10 +96,10 @@ pub async fn handle(app: &App, event: LambdaEvent<Box<RawValue>>) -> Result<Outp
 }
 
 impl Trigger {
-    /// Recognizes the kind of an event. API Gateway's events have a `requestContext` in both forms, and callers choose
-    /// nothing beside it; events of `EventBridge` have none. A record of Lambda's dead letters has one too, beside the
-    /// event itself, and must not be answered as if it were a request. A Pipe hands over a list: at least one of its
-    /// records says that it is DynamoDB's, and a record that says nothing is an unreadable one.
+    /// Recognizes the kind of an event. Both kinds of API Gateway events have a `requestContext`, and callers control
+    /// no top-level field; `EventBridge` events have none. Lambda's dead-letter records also have one, next to the
+    /// original event, and must not be handled as requests. A Pipe sends a list of records: one DynamoDB record
+    /// identifies it, because a record without a source is an unreadable one.
     fn of(event: &RawValue) -> Result<Self, UnknownEvent> {
         let fields = json::fields(event);
         match (fields.contains_key("requestContext"), text(&fields, "source")) {
@@ -119,7 +119,7 @@ impl Trigger {
     }
 }
 
-/// The elements of an event that is a list; empty for any other.
+/// The elements of an event that is a list; empty for other events.
 fn records(event: &RawValue) -> Vec<&RawValue> {
     serde_json::from_str(event.get()).unwrap_or_default()
 }
@@ -136,13 +136,13 @@ fn description(fields: &RawFields<'_>) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-/// The clock of an invocation. Without a future deadline (`cargo lambda watch` gives one in 1970), the lifetime is the
-/// time that API Gateway waits. The budget never exceeds that time.
+/// The clock of an invocation. If Lambda's deadline is not in the future (`cargo lambda watch` sets it to 1970), the
+/// lifetime is [`API_GATEWAY_LIMIT`]. The budget never exceeds that limit.
 fn request_clock(context: &Context) -> RequestClock {
     let now = u64::try_from(Timestamp::now().as_millis()).unwrap_or_default();
     let lifetime = match context.deadline.saturating_sub(now) {
         0 => API_GATEWAY_LIMIT,
-        millis => Duration::from_millis(millis).min(LONGEST_LIFETIME),
+        millis => Duration::from_millis(millis).min(MAX_LIFETIME),
     };
     RequestClock { lifetime, ..RequestClock::with_budget(lifetime.min(API_GATEWAY_LIMIT)) }
 }
@@ -163,7 +163,7 @@ mod tests {
             (
                 r#"{"source":"aws.ses","detail-type":"Email Bounced","requestContext":{}}"#,
                 Ok(Trigger::ApiRequest),
-                "whatever else is there, a request is a request",
+                "a requestContext decides before the source",
             ),
             (
                 r#"{"requestContext":{"functionArn":"x"},"requestPayload":{"source":"aws.ses"}}"#,
@@ -176,7 +176,11 @@ mod tests {
                 Err("Email Bounced"),
                 "a source of another type",
             ),
-            (r#"{"detail":{"source":"aws.ses"},"body":"{\"source\":\"aws.ses\"}"}"#, Err("unnamed"), "further inside"),
+            (
+                r#"{"detail":{"source":"aws.ses"},"body":"{\"source\":\"aws.ses\"}"}"#,
+                Err("unnamed"),
+                "the source is nested",
+            ),
             (r#"{"detail-type":"Order Placed","source":"shop"}"#, Err("Order Placed"), "EventBridge"),
             (r#"{"source":"aws.events"}"#, Err("aws.events"), "a schedule"),
             (r#"{"Records":[{"eventSource":"aws:dynamodb"}]}"#, Err("Records"), "a stream without a Pipe"),
@@ -186,7 +190,7 @@ mod tests {
             (
                 r#"{"requestContext":{},"body":"[{\"eventSource\":\"aws:dynamodb\"}]"}"#,
                 Ok(Trigger::ApiRequest),
-                "a forgery",
+                "stream records forged in the body",
             ),
             (r#"{"detail-type":"a\nb"}"#, Err("ab"), "a line end"),
             ("{}", Err("unnamed"), "nothing"),

@@ -1,7 +1,7 @@
 //! The SDK configuration of a function: from environment variables only. Lambda sets most of them.
 //!
-//! `aws-config` also searches profiles, single sign-on, and the roles of containers and machines, which a function
-//! does not have. Without it the binary is smaller and starts sooner.
+//! `aws-config` also searches profiles, single sign-on, and the roles of containers and machines, which a function does
+//! not have. Without `aws-config` the binary is smaller and starts sooner.
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_smithy_http_client::{
@@ -30,12 +30,12 @@ const APP_NAME: &str = concat!(env!("CARGO_PKG_NAME"), "-", env!("CARGO_PKG_VERS
 /// The certificate authorities of AWS's endpoints, in PEM form.
 const AMAZON_ROOTS: &str = include_str!("amazon_roots.pem");
 
-/// Looks a variable up: in the process's environment, except in tests.
+/// Looks up an environment variable. Tests pass their own variables.
 type Lookup = fn(&str) -> Option<String>;
 
 /// Reads region and credentials (`AWS_REGION`, `AWS_ACCESS_KEY_ID`, …), endpoints (`AWS_ENDPOINT_URL_DYNAMODB`, …) and
-/// trusted certificates (`AWS_CA_BUNDLE`) from the variables that the AWS CLI reads too. Credentials do not change
-/// while a function runs.
+/// trusted certificates (`AWS_CA_BUNDLE`) from the same variables as the AWS CLI. The credentials of a running function
+/// do not change.
 ///
 /// # Errors
 /// The name of a variable that is missing or invalid.
@@ -64,7 +64,7 @@ pub(super) fn sdk_config(lookup: Lookup) -> Result<SdkConfig, ConfigError> {
         .build())
 }
 
-/// The settings that a client looks up itself.
+/// The settings that an SDK client looks up by service.
 #[derive(Debug)]
 struct Environment(Lookup);
 
@@ -107,12 +107,12 @@ fn trust_store(lookup: Lookup) -> Result<TrustStore, ConfigError> {
     Ok(TrustStore::empty().with_pem_certificate(AMAZON_ROOTS))
 }
 
-/// Returns `true` for at least one certificate and no invalid one. Without a certificate the client would trust no
-/// server, and an invalid one would make it panic.
+/// Returns `true` if `pem` holds at least one certificate and no invalid one. Without a certificate the client would
+/// trust no server, and an invalid one would make it panic.
 fn are_certificates(pem: &[u8]) -> bool {
     let mut trusted = RootCertStore::empty();
     let mut certificates = CertificateDer::pem_slice_iter(pem);
-    certificates.all(|one| one.is_ok_and(|one| trusted.add(one).is_ok())) && !trusted.is_empty()
+    certificates.all(|certificate| certificate.is_ok_and(|valid| trusted.add(valid).is_ok())) && !trusted.is_empty()
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_uses_its_own_endpoint_else_the_common_one() {
+    fn a_service_uses_its_own_endpoint_or_else_the_common_one() {
         let sdk = sdk_config(variable).unwrap();
         assert_eq!(sdk.region().unwrap().as_ref(), "eu-central-1");
         let endpoint = |service| {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn each_call_names_the_program_and_its_version() {
+    fn each_call_sends_the_application_name_and_version() {
         let name = sdk_config(variable).unwrap().app_name().unwrap().to_string();
         assert_eq!(name, format!("organization-invitations-{}", env!("CARGO_PKG_VERSION")));
     }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_holds_valid_certificates_and_nothing_else() {
+    fn a_certificate_bundle_must_hold_valid_certificates_only() {
         let damaged = |from, to| AMAZON_ROOTS.replacen(from, to, 1).into_bytes();
         for (pem, expected, reason) in [
             (AMAZON_ROOTS.as_bytes().to_vec(), true, "certificates"),

@@ -1,7 +1,7 @@
 //! The delivery of an invitation's latest message, as SES reports it.
 //!
-//! SES's events arrive at least once and in any order. [`Delivery::order`] makes of each a text, and the greatest one
-//! stays: so the outcome depends neither on the order nor on repetitions.
+//! SES's events arrive at least once and in any order. [`Delivery::order`] maps each delivery to a sort key, and the
+//! table keeps the delivery with the greatest one, so that reordered and repeated events do not change the outcome.
 
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::domain::{
 pub enum DeliveryStatus {
     /// SES has taken it.
     Sent,
-    /// SES keeps trying: the recipient's server does not take it yet.
+    /// The recipient's server has not taken it yet; SES keeps trying.
     Delayed,
     /// The recipient's server has taken it.
     Delivered,
@@ -32,7 +32,7 @@ pub enum DeliveryStatus {
 }
 
 impl DeliveryStatus {
-    /// All of them.
+    /// All statuses.
     pub const ALL: [Self; 8] = [
         Self::Sent,
         Self::Delayed,
@@ -72,7 +72,7 @@ pub struct Delivery {
     pub status: DeliveryStatus,
     /// `true` if the address will never take mail.
     pub permanent: bool,
-    /// SES's own word for the reason, such as `NoEmail`.
+    /// The reason in SES's terms, such as `NoEmail`.
     pub reason: Option<String>,
     /// The enhanced status code of the recipient's server (RFC 3463), such as `5.1.1`.
     pub smtp_status: Option<String>,
@@ -80,7 +80,7 @@ pub struct Delivery {
     pub message_id: String,
     /// The time at which SES took the message.
     pub sent_at: Timestamp,
-    /// The time of what the status tells.
+    /// The time of the event that set the status.
     pub updated_at: Timestamp,
 }
 
@@ -91,14 +91,15 @@ pub struct DeliveryReport {
     pub tenant: TenantId,
     /// The invitation.
     pub invitation_id: InvitationId,
-    /// The delivery that it tells of.
+    /// The reported delivery.
     pub delivery: Delivery,
-    /// The time at which DynamoDB may delete the row, with that of the invitation, in epoch **seconds**.
+    /// The time at which DynamoDB may delete the row, in epoch **seconds**: the invitation's TTL when the message was
+    /// sent.
     pub ttl: i64,
 }
 
 impl Delivery {
-    /// The rank of the status among those of one message: a higher one replaces a lower one.
+    /// The rank of the status within one message. A higher rank replaces a lower one.
     ///
     /// An out-of-office reply arrives as a bounce that is not permanent, after the delivery, and must not hide it. A
     /// permanent bounce after the delivery is legitimate.
@@ -116,9 +117,9 @@ impl Delivery {
         }
     }
 
-    /// The place in the order of all deliveries of an invitation, as a text that compares byte by byte: a later message
-    /// comes after an earlier one; within a message, the higher rank; within a rank, the later time. The rest decides
-    /// nothing but ties, so that no two different deliveries have the same place.
+    /// The sort key among all deliveries of an invitation, compared byte by byte: the later message is greater; within
+    /// a message, the higher rank; within a rank, the later time. The remaining fields only break ties, so that
+    /// different deliveries have different keys.
     pub fn order(&self) -> String {
         let Self { message_id, sent_at, updated_at, .. } = self;
         let (sent_at, updated_at, rank) = (sent_at.as_millis(), updated_at.as_millis(), self.rank());
@@ -149,7 +150,7 @@ mod tests {
         }
     }
 
-    /// The ranks of the contract, from the lowest to the highest. Those of one line are equal.
+    /// The ranks of the contract, from the lowest to the highest. Deliveries of one element have the same rank.
     fn ranked() -> [Vec<Delivery>; 6] {
         use DeliveryStatus as S;
         let high = [S::Bounced, S::Suppressed, S::Rejected, S::Failed].map(|status| delivery(status, true));
@@ -194,7 +195,7 @@ mod tests {
             for (sent_at, message_id, reason) in [
                 (1_001, "a", "a millisecond later"),
                 (1_000_000_000_000, "a", "more digits"),
-                (1_000, "n", "at the same time: the id decides, so that one of them does"),
+                (1_000, "n", "sent at the same time: the id breaks the tie"),
             ] {
                 let (sent_at, message_id) = (Timestamp::from_millis(sent_at), message_id.to_owned());
                 let later = Delivery { message_id, sent_at, ..other.clone() };
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_deliveries_have_the_same_place() {
+    fn different_deliveries_have_different_sort_keys() {
         let word = |text: &str| Some(text.to_owned());
         let mut all: Vec<_> = ranked().concat();
         for (reason, smtp_status) in [(word("General"), None), (None, word("5.1.1")), (word("NoEmail"), word("5.1.1"))]
@@ -215,10 +216,10 @@ mod tests {
                 ..one
             }));
         }
-        let mut places: Vec<_> = all.iter().map(Delivery::order).collect();
-        places.sort();
-        places.dedup();
-        assert_eq!(places.len(), all.len());
+        let mut keys: Vec<_> = all.iter().map(Delivery::order).collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), all.len());
     }
 
     #[test]

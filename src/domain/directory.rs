@@ -18,13 +18,13 @@ pub struct Organization {
     pub id: String,
     /// Its display name.
     pub name: String,
-    /// Logo URLs and colours, in any form that the tenant's templates expect.
+    /// Logo URLs and colours, in the form that the tenant's templates expect.
     #[serde(default, deserialize_with = "json::object", skip_serializing_if = "Map::is_empty")]
     pub branding: Map<String, Value>,
 }
 
 impl Organization {
-    /// An organization without further data; its name is its identifier.
+    /// An organization of which only the identifier is known, which becomes its name.
     pub(crate) fn unnamed(id: &str) -> Self {
         Self { id: id.to_owned(), name: id.to_owned(), branding: Map::new() }
     }
@@ -48,7 +48,7 @@ pub struct User {
     /// Their display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The address that an invitation to them must carry.
+    /// The email address, which an accept without a token compares with the invitee's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primary_email: Option<String>,
     /// The URL of a picture.
@@ -63,7 +63,7 @@ impl fmt::Debug for User {
 }
 
 impl User {
-    /// A user without further data.
+    /// A user of whom only the identifier is known.
     pub(crate) fn unnamed(id: &str) -> Self {
         Self { id: id.to_owned(), name: None, primary_email: None, avatar: None }
     }
@@ -84,19 +84,20 @@ pub struct EmailConnector {
     /// The address that receives bounces and complaints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feedback_forwarding_email_address: Option<String>,
-    /// The SES configuration set, which publishes the events of a message. `None` selects the stack's set, an empty
-    /// name no set.
+    /// The SES configuration set, which publishes the events of a message. `None` means the stack's set, an empty name
+    /// no set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration_set_name: Option<String>,
     /// The locale that is used when there is no template for the requested one.
     pub default_locale: String,
-    /// Templates by locale. Empty selects the built-in templates.
+    /// Templates by locale. If empty, the built-in templates are used.
     #[serde(default, deserialize_with = "json::null_is_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub templates: BTreeMap<String, EmailTemplate>,
     /// The hosts that a `link` may have. Empty allows any.
     #[serde(default, deserialize_with = "json::null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub allowed_link_hosts: Vec<String>,
-    /// A payload's `link` may hold a token although no hosts are listed. An application with a scheme of its own needs it.
+    /// `true` allows a token in a payload's `link` even if no hosts are listed, for applications with a custom URL
+    /// scheme.
     #[serde(default, deserialize_with = "json::null_is_default", skip_serializing_if = "is_false")]
     pub allow_token_in_any_link: bool,
 }
@@ -110,11 +111,11 @@ pub enum EmailTemplate {
     Stored {
         /// The template's name in SES.
         name: String,
-        /// The variables that it needs, as dotted paths. They are checked before the call, because SES accepts a
-        /// message that lacks one and then never delivers it.
+        /// The required variables, as dotted paths. They are checked before the call, because SES accepts a message
+        /// with a missing variable but never delivers it.
         #[serde(default)]
         variables: Vec<String>,
-        /// `true` escapes values for HTML before the call; SES does not escape them.
+        /// `true` escapes values for HTML before the call, because SES does not.
         #[serde(default = "yes")]
         escape_html: bool,
     },
@@ -127,8 +128,8 @@ pub enum EmailTemplate {
         /// The plain-text part; values are not escaped.
         text: String,
     },
-    /// The template that comes with the function, in the language of the locale. It lets a connector have templates of
-    /// its own in some locales only.
+    /// The function's built-in template in the locale's language, for a connector that has its own templates for some
+    /// locales only.
     BuiltIn,
 }
 
@@ -146,22 +147,22 @@ fn is_false(flag: &bool) -> bool {
 pub enum ReferenceChecks {
     /// A missing organization, inviter or role is an error.
     Enforce,
-    /// References are not checked, and a role's name is its id. For teams with a directory elsewhere.
+    /// References are not checked, and a role's name is its id. For teams that keep their directory elsewhere.
     Trust,
 }
 
-/// Returns `true` for an identifier that a row can have: not empty, at most `max_length` UTF-16 units, and without `#`
-/// (the separator in keys) and control characters. The row of any other identifier is not found.
+/// Returns `true` for a valid identifier: not empty, at most `max_length` UTF-16 units, and without `#` (the separator
+/// in keys) and control characters. Other identifiers are never looked up.
 pub(crate) fn could_exist(id: &str, max_length: usize) -> bool {
     !id.is_empty() && utf16_length(id) <= max_length && !id.contains(|c: char| c == '#' || c.is_control())
 }
 
-/// A host that a link can lead to consists of ASCII letters, digits, dots and hyphens.
+/// Returns `true` if `host` consists of ASCII letters, digits, dots and hyphens.
 pub(crate) fn is_host_name(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
 }
 
-/// The length in UTF-16 units, as in JavaScript, so that limits are the same as in a client.
+/// The length in UTF-16 units, as JavaScript clients count it.
 pub(crate) fn utf16_length(text: &str) -> usize {
     text.encode_utf16().count()
 }

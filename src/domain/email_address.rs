@@ -1,17 +1,17 @@
-//! The email address of an invitee: its accepted form and its comparison.
+//! The email address of an invitee: validation and comparison.
 
 use std::fmt;
 
 /// The maximum length of an address, in characters (Logto's column width).
 pub(crate) const MAX_LENGTH: usize = 256;
 
-/// An email address in the accepted form. It keeps its case, and comparisons ignore case.
+/// A valid email address. It keeps its case; [`EmailAddress::normalized`] forms are compared.
 ///
 /// `Debug` masks it, so that no address reaches a log by accident.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EmailAddress(String);
 
-/// The fault of a text that is not an acceptable address.
+/// The reason why a text is not a valid address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmailAddressError {
     /// The text does not have the accepted form.
@@ -40,7 +40,7 @@ impl EmailAddress {
         &self.0
     }
 
-    /// The lowercase form for comparisons and keys. Addresses are ASCII, so that lowercasing is exact.
+    /// The lowercase form for comparisons and keys. Addresses are ASCII, so lowercasing is unambiguous.
     pub fn normalized(&self) -> String {
         self.0.to_ascii_lowercase()
     }

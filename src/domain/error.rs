@@ -1,4 +1,4 @@
-//! The failures of the use cases. Independent of HTTP: `http::error` turns them into responses.
+//! The errors of the use cases. They are independent of HTTP: `http::error` turns them into responses.
 //!
 //! The message is for the caller. `cause` is for the operator and is logged once, with the request.
 
@@ -21,13 +21,13 @@ pub enum Error {
     /// The accepting user's address is not the invited one.
     #[error("The invitation is for another e-mail address than the user's.")]
     AnotherInvitee,
-    /// The token is not that of the invitation's latest message, or too many wrong ones came before it.
+    /// The token is not that of the invitation's latest message, or too many wrong tokens were presented before.
     #[error("The token is not that of the invitation's latest message.")]
     WrongToken,
     /// The `Idempotency-Key` was used for another request before.
     #[error("The Idempotency-Key has been used for another request.")]
     IdempotencyKeyReused,
-    /// An earlier attempt of the same request is still running.
+    /// An earlier attempt of the same request still holds the lease.
     #[error("The first request with this Idempotency-Key has not been answered yet.")]
     StillRunning {
         /// Seconds until the attempt's lease expires.
@@ -36,13 +36,13 @@ pub enum Error {
     /// `expiresAt` is not in the future.
     #[error("The expiration date must be in the future.")]
     ExpiresInPast {
-        /// The number would be in the future if it were in seconds.
+        /// `true` if the number, read as seconds, would be in the future.
         looks_like_seconds: bool,
     },
     /// The invitee's address is longer than 256 characters.
     #[error("The e-mail address is longer than 256 characters.")]
     AddressTooLong,
-    /// The names of the roles would make the invitation larger than a DynamoDB item can be.
+    /// With its role names, the invitation would exceed DynamoDB's maximum item size.
     #[error("The names of the roles are too long to be stored with an invitation.")]
     RolesTooLong,
     /// The invitee is a member already.
@@ -51,7 +51,7 @@ pub enum Error {
     /// A pending invitation for the same invitee and organization exists.
     #[error("A pending invitation for this invitee and organization already exists.")]
     AlreadyInvited {
-        /// That invitation, if the table has its identifier.
+        /// The pending invitation; `None` in a bulk call that has an earlier item for the invitee.
         invitation_id: Option<InvitationId>,
     },
     /// The request refers to rows that do not exist in the tenant.
@@ -81,10 +81,10 @@ pub enum Error {
         /// Seconds until the next message may be sent.
         retry_after: u64,
     },
-    /// Neither the payload nor the directory has variables that the template needs.
+    /// The template needs variables that neither the payload nor the directory has.
     #[error("{}", missing_variables(names))]
     MissingVariables {
-        /// Their names, as dotted paths.
+        /// The missing variables, as dotted paths.
         names: Vec<String>,
     },
     /// The link's host is not one that the connector allows.
@@ -96,7 +96,7 @@ pub enum Error {
     /// The link holds a token, and the connector neither limits the hosts of links nor allows tokens in any link.
     #[error("A link with {{invitationToken}} needs an email connector that lists the hosts of links.")]
     TokenLinkNotAllowed,
-    /// The code could be read as a link, although the connector restricts the hosts of links.
+    /// The code could be shown as a link, although the connector restricts the hosts of links.
     #[error("The code has to be one line of at most 64 characters, without '/', ':' and '@'.")]
     CodeNotAllowed,
     /// Rendering the message exceeds the limit of steps.
@@ -105,7 +105,7 @@ pub enum Error {
     /// A part of the message exceeds 1 MiB.
     #[error("The message would be longer than 1 MiB.")]
     MessageTooLong,
-    /// SES rejects the message. A retry does not help.
+    /// SES rejects the message, and would reject a retry.
     #[error("The email service refused the message.")]
     MailRefused {
         /// The error of SES, for the operator.
@@ -129,8 +129,8 @@ pub enum Error {
         /// The failure, for the operator.
         cause: String,
     },
-    /// A fault of the service that neither the caller nor a retry can resolve: a row that cannot be read, a request
-    /// that DynamoDB rejects as invalid, no randomness.
+    /// A fault of the service that neither the caller nor a retry can resolve: an unreadable row, a request that
+    /// DynamoDB rejects as invalid, or no randomness.
     #[error("The service has an internal fault.")]
     Internal {
         /// The fault, for the operator. Contains no personal data.
@@ -138,7 +138,7 @@ pub enum Error {
     },
 }
 
-/// The references of a request to rows that do not exist. Serialized as the `data` of the response.
+/// The missing references of a request. Serialized as the `data` of the response.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnknownReferences {
@@ -164,7 +164,7 @@ impl UnknownReferences {
 const RETRY_SOON: u64 = 1;
 
 impl Error {
-    /// The operator's part of the failure. Contains no personal data.
+    /// The cause for the operator. Contains no personal data.
     pub(crate) fn cause(&self) -> Option<&str> {
         match self {
             Self::InvalidConnector { cause }
@@ -178,13 +178,13 @@ impl Error {
         }
     }
 
-    /// Returns `true` for a failure of the service, which leaves the request undecided.
+    /// Returns `true` for a failure of the service, which says nothing about the request.
     pub(crate) const fn is_fault_of_service(&self) -> bool {
         matches!(self, Self::StoreUnavailable { .. } | Self::Internal { .. })
     }
 
-    /// Returns `true` for failures that the contract decides before the rate limit, although the rate limit can be
-    /// known first.
+    /// Returns `true` for errors that take precedence over the rate limit in the contract, although the rate limit may
+    /// be known earlier.
     pub(crate) const fn precedes_rate_limit(&self) -> bool {
         matches!(
             self,
@@ -204,13 +204,13 @@ impl Error {
     }
 }
 
-/// The message about missing variables. It distinguishes those that the caller can supply from those of the directory,
-/// which a payload cannot override.
+/// The message about missing variables. It distinguishes variables that the caller can supply from those of the
+/// directory, which a payload cannot override.
 fn missing_variables(names: &[String]) -> &'static str {
-    let of_the_directory = names.iter().filter(|name| belongs_to_the_directory(name)).count();
-    if of_the_directory == 0 {
+    let directory_count = names.iter().filter(|name| is_directory_variable(name)).count();
+    if directory_count == 0 {
         "The message payload lacks variables that the template needs."
-    } else if of_the_directory == names.len() {
+    } else if directory_count == names.len() {
         "The directory lacks variables that the template needs, which a message payload cannot supply."
     } else {
         "The message payload lacks variables that the template needs, and so does the directory, for which a message \
@@ -218,14 +218,14 @@ fn missing_variables(names: &[String]) -> &'static str {
     }
 }
 
-/// Matches `organization.name` and the like, also in the form `@root.organization.name`.
-fn belongs_to_the_directory(name: &str) -> bool {
+/// Returns `true` for paths into the directory's values, such as `organization.name` or `@root.organization.name`.
+fn is_directory_variable(name: &str) -> bool {
     let mut steps = name.split(['.', '/']).filter(|step| !matches!(*step, "" | "this" | "@root"));
     steps.next().is_some_and(|first| ["organization", "inviter", "invitation"].contains(&first))
 }
 
 impl From<getrandom::Error> for Error {
-    /// Identifiers and tokens need randomness.
+    /// Generating an identifier or a token failed.
     fn from(error: getrandom::Error) -> Self {
         Self::Internal { cause: format!("randomness: {error}") }
     }
@@ -241,13 +241,13 @@ mod tests {
         const DIRECTORY: &str = "The directory lacks";
         for (names, expected, reason) in [
             (vec!["link"], PAYLOAD, "the caller's"),
-            (vec!["link", "inviterName"], PAYLOAD, "a name that only begins alike"),
+            (vec!["link", "inviterName"], PAYLOAD, "a name that only begins like one of the directory"),
             (vec!["inviter.name"], DIRECTORY, "an inviter without a name"),
             (vec!["organization.branding.colour"], DIRECTORY, "an organization without branding"),
             (
                 vec!["this.inviter.name", "../organization.x", "@root.invitation.x"],
                 DIRECTORY,
-                "other paths to the same",
+                "other notations of such paths",
             ),
             (vec!["link", "inviter.name"], "and so does the directory", "both"),
         ] {

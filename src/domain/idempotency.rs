@@ -10,7 +10,7 @@ use crate::json::{Json, RawFields};
 /// The retention of an idempotency record, in **milliseconds**: 24 hours.
 pub(crate) const KEPT_MILLIS: i64 = 86_400_000;
 
-/// A key that a caller chose: 1 to 255 visible ASCII characters.
+/// A caller's idempotency key: 1 to 255 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IdempotencyKey(String);
 
@@ -22,7 +22,7 @@ impl IdempotencyKey {
     }
 }
 
-/// A request with an idempotency key. It holds only digests, because subjects and keys have any length and are private
+/// A request with an idempotency key. It holds only digests, because subjects and keys vary in length and are private
 /// to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IdempotentRequest {
@@ -35,15 +35,15 @@ pub(crate) struct IdempotentRequest {
 }
 
 impl IdempotentRequest {
-    /// The request of the caller `subject` with `key` and the `fields` of the body.
+    /// The single create of the caller `subject` with `key` and the `fields` of the body.
     pub(crate) fn new(subject: &str, key: &IdempotencyKey, fields: &RawFields<'_>) -> Self {
         Self { caller: digest([subject]), key: digest([&key.0]), request_hash: request_hash(fields) }
     }
 }
 
 impl IdempotentRequest {
-    /// The request for one invitation of a call of the caller `subject` with `key`: with the organization and the normalized
-    /// address that it is `of`, and the `fields` of its own body. Its key is never that of a call that creates one.
+    /// One item of a bulk create of the caller `subject` with `key`: `of` is its organization and normalized address,
+    /// `fields` its own body. Its digest never equals that of a single create.
     pub fn of_item(subject: &str, key: &IdempotencyKey, of: [&str; 2], fields: &RawFields<'_>) -> Self {
         let [organization_id, invitee] = of;
         let key = digest([&key.0, organization_id, invitee]);
@@ -52,8 +52,8 @@ impl IdempotentRequest {
 }
 
 /// Two bodies have the same hash if and only if they are the same JSON: white space, the order of keys, escapes and the
-/// notation of numbers do not count. A value that [`Json`] rejects (a number out of range, too deep) is hashed as its
-/// text, which no valid value has.
+/// notation of numbers do not matter. A value that [`Json`] rejects (a number out of range, too deep) is hashed as its
+/// text, which differs from that of every valid value.
 fn request_hash(fields: &RawFields<'_>) -> String {
     let canonical = |raw: &str| {
         serde_json::from_str(raw).map_or_else(|_| raw.to_owned(), |Json(value)| normalized(value).to_string())
@@ -62,7 +62,7 @@ fn request_hash(fields: &RawFields<'_>) -> String {
     digest(parts)
 }
 
-/// The value with each number as an `f64`, as in JavaScript. The maps are sorted by key already.
+/// Converts each number to `f64`, as JavaScript does. `serde_json` keeps objects sorted by key.
 fn normalized(value: Value) -> Value {
     match value {
         Value::Number(number) => Value::Number(number.as_f64().and_then(Number::from_f64).unwrap_or(number)),
@@ -72,7 +72,7 @@ fn normalized(value: Value) -> Value {
     }
 }
 
-/// SHA-256 over texts, each with its length as a prefix, so that different lists of texts have different digests.
+/// The SHA-256 of a list of texts, each prefixed with its length, so that different lists have different digests.
 fn digest(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let mut hash = Sha256::new();
     for part in parts {

@@ -11,7 +11,7 @@ use crate::domain::timestamp::Timestamp;
 pub struct TenantId(String);
 
 impl TenantId {
-    /// Parses a tenant's name; `None` for an invalid one.
+    /// Parses a tenant; `None` if invalid.
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         ((1..=64).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
@@ -29,8 +29,8 @@ impl fmt::Display for TenantId {
     }
 }
 
-/// An invitation's identifier: 21 characters of `[0-9a-z]`. The first nine are the millisecond of its creation in base
-/// 36, so that identifiers sort by time; the other twelve are random (62 bits).
+/// An invitation's identifier: 21 characters of `[0-9a-z]`. The first nine are the creation time in milliseconds, in
+/// base 36, so that identifiers sort by time; the other twelve are random (62 bits).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct InvitationId(String);
 
@@ -48,14 +48,14 @@ impl InvitationId {
         while id.len() < Self::LENGTH {
             let mut bytes = [0; 16];
             getrandom::fill(&mut bytes)?;
-            // 252 is the largest multiple of 36 in a byte: dropping the rest keeps every digit equally likely.
+            // 252 is the largest multiple of 36 in a byte. Rejecting larger bytes makes every digit equally likely.
             let digits = bytes.iter().filter(|byte| **byte < 252).map(|byte| Self::DIGITS[usize::from(byte % 36)]);
             id.extend(digits.take(Self::LENGTH - id.len()).map(char::from));
         }
         Ok(Self(id))
     }
 
-    /// Parses an identifier; `None` for an invalid one.
+    /// Parses an identifier; `None` if invalid.
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
         (text.len() == Self::LENGTH && text.bytes().all(allowed)).then(|| Self(text.to_owned()))

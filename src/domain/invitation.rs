@@ -17,7 +17,7 @@ pub enum Status {
     Pending,
     /// The invitee has joined.
     Accepted,
-    /// `expiresAt` passed without an acceptance. Never stored: computed on every read.
+    /// `expiresAt` passed without an acceptance. Never stored, but computed on every read.
     Expired,
     /// The invitation was withdrawn.
     Revoked,
@@ -34,13 +34,13 @@ impl Status {
         }
     }
 
-    /// The stored status of that name: any but [`Status::Expired`].
+    /// Parses a stored status, which is never [`Status::Expired`].
     pub(crate) fn parse_stored(name: &str) -> Option<Self> {
         [Self::Pending, Self::Accepted, Self::Revoked].into_iter().find(|status| status.as_str() == name)
     }
 }
 
-/// The error of changing an invitation that has ended: accepted, expired or revoked.
+/// The invitation cannot change any more: it is accepted, expired or revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended;
 
@@ -63,12 +63,12 @@ pub struct Invitation {
     pub stored_status: Status,
     /// The time of its creation.
     pub created_at: Timestamp,
-    /// The time of its last change. A change makes it later while the invitation stays pending, so that it also is the
-    /// version of the row.
+    /// The time of its last change. Each change of a pending invitation increases it, so that it serves as the row's
+    /// version.
     pub updated_at: Timestamp,
     /// The time from which it can no longer be accepted.
     pub expires_at: Timestamp,
-    /// The roles that an acceptance grants, sorted by name, with their names when they were given.
+    /// The roles that an acceptance grants, sorted by name, with the names that they had when they were assigned.
     pub organization_roles: Vec<OrganizationRole>,
 }
 
@@ -90,18 +90,18 @@ pub(crate) struct NewInvitation {
 }
 
 impl NewInvitation {
-    /// Checks the rules that depend only on the time and the address, and returns the invitee.
+    /// Checks the expiry and the length of the address, and returns the invitee.
     ///
     /// # Errors
     /// [`Error::ExpiresInPast`], then [`Error::AddressTooLong`].
     pub(crate) fn checked_invitee(&self, now: Timestamp) -> Result<EmailAddress, Error> {
         check_expiry(self.expires_at, now)?;
-        // The form was validated before, so that only the length can be wrong here.
+        // The form was validated before, so only the length can be wrong.
         EmailAddress::parse(&self.invitee).map_err(|_| Error::AddressTooLong)
     }
 }
 
-/// The valid fields of a caller's request to change a pending invitation. Absent ones stay as they are.
+/// The valid fields of a caller's request to change a pending invitation. An absent field does not change.
 #[derive(Clone, Debug)]
 pub struct InvitationChange {
     /// The new time from which the invitation can no longer be accepted.
@@ -111,7 +111,7 @@ pub struct InvitationChange {
 }
 
 impl InvitationChange {
-    /// Checks the rule that depends only on the time.
+    /// Checks that the new expiry is in the future.
     ///
     /// # Errors
     /// [`Error::ExpiresInPast`].
@@ -151,7 +151,7 @@ impl Invitation {
         })
     }
 
-    /// The status at `now`: a pending invitation is expired from the millisecond of `expires_at` on.
+    /// The status at `now`: a pending invitation is expired from the millisecond `expires_at` on.
     pub(crate) fn status(&self, now: Timestamp) -> Status {
         match self.stored_status {
             Status::Pending if self.expires_at <= now => Status::Expired,
@@ -176,8 +176,8 @@ impl Invitation {
         self.with_status(Status::Revoked, now)
     }
 
-    /// The invitation after a change at `now` of its expiry, its roles, or both. Two changes in one millisecond, or by
-    /// machines whose clocks differ, have different times.
+    /// The invitation after a change of its expiry, its roles, or both at `now`. `updated_at` always increases, even
+    /// for two changes in one millisecond or on machines whose clocks differ.
     ///
     /// # Errors
     /// The invitation has ended.
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_keeps_what_it_does_not_name_and_is_later_than_the_one_before_whatever_the_clock_says() {
+    fn a_change_keeps_absent_fields_and_increases_updated_at_even_if_the_clock_is_behind() {
         let role = |id: &str, name: &str| OrganizationRole { id: id.to_owned(), name: name.to_owned() };
         let created = pending();
         let in_time = Timestamp::from_millis(1_999);
@@ -293,7 +293,7 @@ mod tests {
         let changed = longer.changed(None, Some(roles), Timestamp::from_millis(1_500)).unwrap();
         let updated_at = Timestamp::from_millis(2_000);
         assert_eq!(changed, Invitation { organization_roles: sorted, updated_at, ..longer.clone() }, "a clock behind");
-        assert_eq!(changed.accepted("u", in_time).unwrap().updated_at, updated_at, "time goes on");
+        assert_eq!(changed.accepted("u", in_time).unwrap().updated_at, updated_at, "updated_at never decreases");
         assert_eq!(longer.revoked(in_time).unwrap().changed(None, None, in_time), Err(Ended));
         assert_eq!(created.changed(Some(Timestamp::MAX), None, created.expires_at), Err(Ended), "expired");
     }

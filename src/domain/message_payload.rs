@@ -1,4 +1,4 @@
-//! The caller's `messagePayload`: the variables of a template. Four of them have a fixed meaning.
+//! The caller's `messagePayload`: the variables of a template. `locale`, `link` and `code` have a fixed meaning.
 
 use std::fmt;
 

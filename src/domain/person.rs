@@ -1,22 +1,22 @@
-//! A person who acts on the invitations of their own address, by their own token.
+//! A person who acts on invitations to their own address, with their own access token.
 
 use std::fmt;
 
 use crate::domain::{ids::TenantId, invitation::Invitation};
 
-/// A person, as an issuer names them. `Debug` omits the address.
+/// A person, from the verified claims of their access token. `Debug` omits the address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Person {
     /// Their tenant.
     pub tenant: TenantId,
-    /// Their identifier, which becomes that of a member.
+    /// Their identifier, which becomes the member's when they accept.
     pub user_id: String,
     /// Their address in lower case, which the issuer has verified.
     pub normalized_address: String,
 }
 
 impl Person {
-    /// Returns `true` if the invitation is theirs: of their tenant and of their address.
+    /// Returns `true` if the invitation is to their address, in their tenant.
     pub(crate) fn is_invitee_of(&self, invitation: &Invitation) -> bool {
         invitation.tenant == self.tenant && invitation.invitee.normalized() == self.normalized_address
     }

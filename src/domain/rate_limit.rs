@@ -1,4 +1,4 @@
-//! The limit of messages to one recipient.
+//! The rate limit of messages to one recipient.
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The latest time that JavaScript's `Date` can hold, which is the largest `expiresAt` (ECMAScript, time values).
+    /// The maximum `expiresAt`: the latest time that JavaScript's `Date` can hold (ECMAScript, time values).
     pub(crate) const MAX: Self = Self(8_640_000_000_000_000);
 
     /// A timestamp from milliseconds since the epoch.
@@ -27,7 +27,7 @@ impl Timestamp {
         (now.0.saturating_add(1)..END).contains(&self.0.saturating_mul(1000))
     }
 
-    /// Reads the machine's clock. Called once per request.
+    /// Reads the machine's clock. Use cases take the time from their `RequestClock` instead.
     pub fn now() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
@@ -38,7 +38,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Seconds since the epoch, rounded up: the unit of a DynamoDB TTL. Rounding up prevents an early deletion.
+    /// Seconds since the epoch, rounded up: the unit of a DynamoDB TTL. Rounding down would delete a row early.
     pub(crate) const fn as_secs_ceil(self) -> i64 {
         self.0.div_euclid(1000) + (self.0.rem_euclid(1000) != 0) as i64
     }

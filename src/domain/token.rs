@@ -1,6 +1,6 @@
-//! The token in the link of a message: a secret that proves that its bearer reads the invitee's mail.
+//! The token in the link of a message: a secret that proves access to the invitee's mailbox.
 //!
-//! Each message gets a token of its own, which replaces that of the message before. The table has the hash only.
+//! Each message gets a new token, which replaces that of the previous message. The table stores only the hash.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The most wrong tokens that are presented for one message before no token of it counts any more.
-pub(crate) const MOST_FAILURES: u32 = 10;
+/// The number of wrong tokens presented since a message was sent, after which its token is no longer valid.
+pub(crate) const MAX_FAILURES: u32 = 10;
 
-/// A token, which only its message holds. `Debug` omits it.
+/// A token. Only its message contains it. `Debug` omits it.
 pub(crate) struct InvitationToken(String);
 
 impl InvitationToken {
-    /// The bytes of randomness.
+    /// The length of the randomness, in bytes.
     const LENGTH: usize = 32;
 
     /// Generates a token from 32 bytes of the operating system's randomness, as 43 characters of base64url without
@@ -29,12 +29,12 @@ impl InvitationToken {
         Ok(Self(BASE64_URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// The text that the message holds.
+    /// The token's text, as in the message.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The hash that the table holds.
+    /// The hash that the table stores.
     pub(crate) fn hash(&self) -> TokenHash {
         TokenHash::of(&self.0)
     }
@@ -51,7 +51,7 @@ impl fmt::Debug for InvitationToken {
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
-    /// The hash of a text that a caller presents, which may be no token at all.
+    /// Hashes a text that a caller presents, which need not be a well-formed token.
     pub(crate) fn of(text: &str) -> Self {
         Self(Sha256::digest(text).into())
     }
@@ -61,7 +61,7 @@ impl TokenHash {
         BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
 
-    /// The hash in base64url, as the table holds it.
+    /// The hash in base64url, as the table stores it.
     pub(crate) fn to_text(self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(self.0)
     }
@@ -81,27 +81,27 @@ impl fmt::Debug for TokenHash {
     }
 }
 
-/// The token of an invitation's latest message, as the table has it.
+/// The stored token of an invitation's latest message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredToken {
     /// Its hash.
     pub hash: TokenHash,
-    /// The number of wrong tokens that were presented since the message.
+    /// The number of wrong tokens presented since the message was sent.
     pub failures: u32,
-    /// The hash of the token of the message before.
+    /// The hash of the previous message's token.
     pub former: Option<TokenHash>,
 }
 
 impl StoredToken {
-    /// Returns `true` if the presented token is this one, and not too many wrong ones came before it.
-    pub(crate) fn is_proved_by(&self, presented: TokenHash) -> bool {
-        self.failures < MOST_FAILURES && self.hash == presented
+    /// Returns `true` if the presented token is valid: this one, with fewer than [`MAX_FAILURES`] wrong ones before.
+    pub(crate) fn accepts(&self, presented: TokenHash) -> bool {
+        self.failures < MAX_FAILURES && self.hash == presented
     }
 
-    /// Returns `true` if the presented token is a guess that counts: a wrong one, while another may be presented. That of the
-    /// message before is wrong but no guess: people and mail scanners go on opening its link.
-    pub(crate) fn is_guessed_by(&self, presented: TokenHash) -> bool {
-        self.failures < MOST_FAILURES && self.hash != presented && self.former != Some(presented)
+    /// Returns `true` if the presented token counts as a guess: it is wrong, and the limit is not reached. The previous
+    /// message's token is not a guess, because people and mail scanners still open its link.
+    pub(crate) fn counts_as_guess(&self, presented: TokenHash) -> bool {
+        self.failures < MAX_FAILURES && self.hash != presented && self.former != Some(presented)
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_read_as_it_is_written_and_is_that_of_one_text_only() {
+    fn a_hash_survives_a_round_trip_and_differs_between_texts() {
         let token = InvitationToken::generate().unwrap();
         let hash = token.hash();
         assert_eq!(TokenHash::parse(&hash.to_text()), Some(hash));
@@ -138,17 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn after_ten_wrong_tokens_the_right_one_proves_nothing_either_and_nothing_is_a_guess() {
+    fn after_ten_wrong_tokens_even_the_right_one_is_invalid_and_no_more_guesses_count() {
         let [right, wrong, former] = ["right", "wrong", "former"].map(TokenHash::of);
         for (failures, is_open) in [(0, true), (9, true), (10, false), (11, false)] {
             let stored = StoredToken { hash: right, failures, former: Some(former) };
+            assert_eq!([right, wrong, former].map(|hash| stored.accepts(hash)), [is_open, false, false], "{failures}");
             assert_eq!(
-                [right, wrong, former].map(|hash| stored.is_proved_by(hash)),
-                [is_open, false, false],
-                "{failures}"
-            );
-            assert_eq!(
-                [right, wrong, former].map(|hash| stored.is_guessed_by(hash)),
+                [right, wrong, former].map(|hash| stored.counts_as_guess(hash)),
                 [false, is_open, false],
                 "{failures}"
             );
@@ -156,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_forms_hold_neither_the_token_nor_its_hash() {
+    fn debug_output_omits_the_token_and_its_hash() {
         let token = InvitationToken::generate().unwrap();
         let stored = StoredToken { hash: token.hash(), failures: 0, former: Some(token.hash()) };
         let shown = format!("{token:?} {:?} {stored:?}", token.hash());

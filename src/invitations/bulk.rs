@@ -1,5 +1,5 @@
-//! Creating many invitations in one call: each by the same use case as a single one, side by side, with one read of the
-//! directory and one pace for the mail.
+//! Creates many invitations in one call: concurrently, each by the use case of a single create, with one read of the
+//! directory and one send rate.
 
 use std::{
     collections::HashSet,
@@ -29,80 +29,81 @@ use crate::{
     },
 };
 
-/// The most creates at the same time. Each has at most one call of AWS under way, and so one connection.
-const MOST_AT_ONCE: usize = 16;
+/// The maximum number of concurrent creates. Each makes one AWS call at a time, and so uses one connection.
+const MAX_CONCURRENT_CREATES: usize = 16;
 
 /// One invitation of the call.
 #[derive(Debug)]
 pub(crate) struct BulkItem {
     /// The invitation.
     pub new: NewInvitation,
-    /// The variables of its email, where one is wanted.
+    /// The variables of its email, if one is requested.
     pub payload: Option<MessagePayload>,
-    /// The idempotency key and fingerprint of this item, where the caller gave a key.
+    /// The idempotency key and fingerprint of this item, if the caller sent a key.
     pub idempotent: Option<IdempotentRequest>,
 }
 
-/// The part that the creates of one call share.
+/// The state that the creates of one bulk call share.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    /// The rows that any of them refers to.
+pub(crate) struct BulkContext {
+    /// The directory rows that any of the invitations refers to.
     pub(super) directory: Result<DirectorySnapshot, StoreError>,
-    /// The proofs that SES can be reached, which began with the call.
+    /// The proofs of connections to SES, started at the beginning of the call.
     proofs: Result<ConnectionProofs, SendError>,
-    /// The pace of their mail, or the failure of all proofs. Only the first that is mailed waits for them.
-    mail: OnceCell<Result<Arc<Pace>, SendError>>,
-    /// The messages a second.
+    /// The pace of the emails, or the error if no connection was proved alive. The first create with an email waits for
+    /// the proofs.
+    pace: OnceCell<Result<Arc<Pace>, SendError>>,
+    /// The maximum number of messages per second.
     rate: u32,
-    /// The latest time at which one begins to write.
+    /// The latest time at which a create may begin to write.
     begin_by: Instant,
-    /// The bytes that are left for invitations in the response.
-    room: AtomicUsize,
+    /// The bytes left for invitations in the response.
+    bytes_left: AtomicUsize,
 }
 
-/// The most bytes of the invitations in a response, as JSON within the JSON that the function answers. Lambda's limit is
-/// 6 MB for the whole response, in which the failures take less than 2 MB.
-const MOST_BYTES: usize = 4 << 20;
+/// The maximum size of the invitations in a response, in bytes of JSON escaped within the function's response. Lambda
+/// limits the whole response to 6 MB, of which the failures take less than 2 MB.
+const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
-impl Shared {
-    /// Keeps room for an invitation in the response.
-    pub(super) fn reserve_room(&self, invitation: &Invitation) -> Result<(), Error> {
-        self.reserve(&entity(invitation))
+impl BulkContext {
+    /// Reserves the bytes of an invitation in the response.
+    pub(super) fn reserve_bytes_for(&self, invitation: &Invitation) -> Result<(), Error> {
+        self.reserve_bytes(&entity(invitation))
     }
 
-    /// Gives back the room for an invitation that is not in the response.
-    pub(super) fn give_back(&self, invitation: &Invitation) {
-        self.room.fetch_add(escaped_length(&entity(invitation)), Ordering::Relaxed);
+    /// Releases the bytes reserved for an invitation that will not be in the response.
+    pub(super) fn release_bytes_for(&self, invitation: &Invitation) {
+        self.bytes_left.fetch_add(escaped_length(&entity(invitation)), Ordering::Relaxed);
     }
 
-    /// Keeps room for an entity in the response.
-    pub(super) fn reserve(&self, entity: &str) -> Result<(), Error> {
+    /// Reserves the bytes of an entity in the response.
+    pub(super) fn reserve_bytes(&self, entity: &str) -> Result<(), Error> {
         let bytes = escaped_length(entity);
-        let left = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(bytes));
-        let no_room = |_| Error::StoreUnavailable { cause: "no room left in the response".to_owned() };
-        left.map(drop).map_err(no_room)
+        let left = self.bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        let too_long = |_| Error::StoreUnavailable { cause: "no room left in the response".to_owned() };
+        left.map(drop).map_err(too_long)
     }
 
-    /// Begins to write one of the creates, once it is its turn to be mailed if it `is_mailed`. Nothing has been written for
-    /// one that cannot begin.
+    /// Waits until a create may begin to write: at once, or in the turn of its email if it `is_mailed`. After an error
+    /// nothing was written.
     pub(super) async fn begin(&self, is_mailed: bool) -> Result<Option<ConnectionProof>, Error> {
         if !is_mailed {
             let has_time = Instant::now() <= self.begin_by;
             return if has_time { Ok(None) } else { Err(no_time()) };
         }
-        let pace = self.mail.get_or_init(|| self.pace()).await.as_ref().map_err(Clone::clone)?;
+        let pace = self.pace.get_or_init(|| self.new_pace()).await.as_ref().map_err(Clone::clone)?;
         let turn = pace.turn(self.begin_by).await.ok_or_else(SendError::no_time)?;
         Ok(Some(ConnectionProof::in_turn(turn)))
     }
 
-    /// Returns `true` after all proofs failed.
-    pub(super) fn has_no_mail_service(&self) -> bool {
-        self.mail.get().is_some_and(Result::is_err)
+    /// Returns `true` after no connection to SES could be proved alive.
+    pub(super) fn is_ses_unreachable(&self) -> bool {
+        self.pace.get().is_some_and(Result::is_err)
     }
 
-    /// The pace over the connections that were proved. The proofs have half of the time in which creates begin, so that
-    /// those without mail keep the other half.
-    async fn pace(&self) -> Result<Arc<Pace>, SendError> {
+    /// Creates the pace for the connections that were proved alive. Waits at most half of the time in which creates may
+    /// begin, so that creates without email have the other half.
+    async fn new_pace(&self) -> Result<Arc<Pace>, SendError> {
         let now = Instant::now();
         let until = now + self.begin_by.saturating_duration_since(now) / 2;
         let proved = self.proofs.as_ref().map_err(Clone::clone)?.proved(until).await?;
@@ -119,46 +120,51 @@ fn entity(invitation: &Invitation) -> String {
     serde_json::to_string(&invitation.entity(invitation.created_at)).unwrap_or_default()
 }
 
-/// Creates the invitations of a call, all of one tenant. An invitation for the organization and address of an earlier one
-/// is a duplicate, whatever becomes of that. Those that the time of the request cannot hold fail before anything of them is
-/// written.
+/// Creates the invitations of a call, all of one tenant. An item with the organization and address of an earlier item
+/// is a duplicate, even if the earlier one fails. Items that the request has no time for fail before anything is
+/// written for them.
 pub(crate) async fn create_all(
     app: &App,
     items: &[BulkItem],
     clock: RequestClock,
 ) -> Vec<Result<CreateOutcome, Error>> {
-    let are_duplicates = duplicates(items, clock);
+    let is_duplicate_at = duplicates(items, clock);
     let begin_by = clock.leaving(TIME_AFTER_WRITING).begin_by;
-    let worked_on = items.iter().zip(&are_duplicates).filter(|(_, is_duplicate)| !**is_duplicate);
-    let worked_on: Vec<&BulkItem> = worked_on.map(|(item, _)| item).collect();
-    let mailed = worked_on.iter().filter(|item| item.payload.is_some()).count();
+    let distinct = items.iter().zip(&is_duplicate_at).filter(|(_, is_duplicate)| !**is_duplicate);
+    let distinct: Vec<&BulkItem> = distinct.map(|(item, _)| item).collect();
+    let mailed = distinct.iter().filter(|item| item.payload.is_some()).count();
     let rate = app.config.mail_rate_per_second;
     let proofs = app.mailer.prove_connections(Pace::connections(rate).min(mailed), clock);
-    let directory = read_directory(app, worked_on, clock).await;
-    let (mail, room) = (OnceCell::new(), AtomicUsize::new(MOST_BYTES));
-    let shared = Shared { directory, proofs, mail, rate, begin_by, room };
+    let directory = read_directory(app, distinct, clock).await;
+    let (pace, bytes_left) = (OnceCell::new(), AtomicUsize::new(MAX_RESPONSE_BYTES));
+    let bulk = BulkContext { directory, proofs, pace, rate, begin_by, bytes_left };
     let job = async |position: usize| {
-        if are_duplicates[position] {
+        if is_duplicate_at[position] {
             return Err(Error::AlreadyInvited { invitation_id: None });
         }
-        create_one(app, &items[position], &shared, clock).await
+        create_one(app, &items[position], &bulk, clock).await
     };
-    side_by_side(MOST_AT_ONCE, (0..items.len()).map(job)).await
+    side_by_side(MAX_CONCURRENT_CREATES, (0..items.len()).map(job)).await
 }
 
-async fn create_one(app: &App, item: &BulkItem, shared: &Shared, clock: RequestClock) -> Result<CreateOutcome, Error> {
-    // Composing a mail takes time too, which what is under way needs.
-    if Instant::now() > shared.begin_by {
+async fn create_one(
+    app: &App,
+    item: &BulkItem,
+    bulk: &BulkContext,
+    clock: RequestClock,
+) -> Result<CreateOutcome, Error> {
+    // Checked before composing the email, whose CPU time the running creates need.
+    if Instant::now() > bulk.begin_by {
         return Err(if item.payload.is_some() { SendError::no_time().into() } else { no_time() });
     }
     let BulkItem { new, payload, idempotent } = item;
     let (payload, idempotent) = (payload.as_ref(), idempotent.as_ref());
     // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
-    Box::pin(create(app, CreateRequest { new: new.clone(), payload, idempotent, clock, shared: Some(shared) })).await
+    Box::pin(create(app, CreateRequest { new: new.clone(), payload, idempotent, clock, bulk: Some(bulk) })).await
 }
 
-/// Tells which items are for the organization and the address of an earlier one. One that fails by itself is no duplicate,
-/// and none is its duplicate.
+/// For each item, returns `true` if an earlier item has the same organization and address. An item with an invalid
+/// invitee or expiry neither is a duplicate nor has duplicates.
 fn duplicates(items: &[BulkItem], clock: RequestClock) -> Vec<bool> {
     let mut seen = HashSet::new();
     let key = |new: &NewInvitation| {

@@ -12,8 +12,8 @@ use crate::{
     store::{directory::DirectoryLookup, end::Transition, items},
 };
 
-/// Changes the invitation with that key, if it is pending, and gives it as it is then. A request that meets another change
-/// begins anew from the invitation as the other left it.
+/// Changes a pending invitation, and returns it as changed. After a concurrent change, starts again from the current
+/// invitation.
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::UnknownReferences`] or [`Error::RolesTooLong`].

@@ -1,9 +1,9 @@
-//! Creating an invitation, and mailing it when asked.
+//! Creates an invitation, and sends its email if requested.
 //!
-//! All checks that need no write run before the one transaction. If one of them fails, a reason in the table that the
-//! contract decides earlier, such as an existing membership, is reported instead.
+//! All checks that need no write run before the single transaction. If a check fails, the table is read for errors that
+//! take precedence in the contract, such as an existing membership.
 
-use super::{bulk::Shared, email, replay, roles};
+use super::{bulk::BulkContext, email, replay, roles};
 use crate::{
     app::App,
     clock::RequestClock,
@@ -24,13 +24,13 @@ use crate::{
     telemetry::statistics,
 };
 
-/// The outcome of a create that did not fail.
+/// The outcome of a successful create.
 #[derive(Debug)]
 pub(crate) enum CreateOutcome {
-    /// The invitation exists, and its email was sent where one was asked for.
+    /// The invitation was created, and its email sent if requested.
     Created(Invitation),
-    /// The request was made before with the same idempotency key. Holds the invitation's entity as it was then, as JSON:
-    /// a replay gives it byte for byte.
+    /// An earlier request with the same idempotency key created the invitation. Holds the JSON entity of the first
+    /// response, which a replay returns byte for byte.
     Replayed(String),
 }
 
@@ -39,18 +39,18 @@ pub(crate) enum CreateOutcome {
 pub(crate) struct CreateRequest<'a> {
     /// The invitation.
     pub new: NewInvitation,
-    /// The variables of its email, where one is wanted.
+    /// The variables of its email, if one is requested.
     pub payload: Option<&'a MessagePayload>,
-    /// The idempotency key and fingerprint, where the caller gave a key.
+    /// The idempotency key and fingerprint, if the caller sent a key.
     pub idempotent: Option<&'a IdempotentRequest>,
     /// The time.
     pub clock: RequestClock,
-    /// The part that it shares with the other creates of its call; `None` for a call that creates one.
-    pub shared: Option<&'a Shared>,
+    /// The state shared with the other creates of a bulk call; `None` for a single create.
+    pub bulk: Option<&'a BulkContext>,
 }
 
-/// Creates an invitation. A retry with the same idempotency key gets the first outcome again, even if the request would
-/// fail now. The transaction detects a retry, so that the first request needs no read for it.
+/// Creates an invitation. A retry with the same idempotency key returns the first outcome, even if the request would
+/// fail now. The transaction detects the retry, so the first request needs no extra read.
 ///
 /// # Errors
 /// In the order of the contract's "Outcomes".
@@ -62,7 +62,7 @@ pub(crate) async fn create(app: &App, request: CreateRequest<'_>) -> Result<Crea
         }
         Attempt::Retried(record) => {
             let entity = replay::replay(app, &request, record).await?;
-            request.shared.map_or(Ok(()), |shared| shared.reserve(&entity))?;
+            request.bulk.map_or(Ok(()), |bulk| bulk.reserve_bytes(&entity))?;
             Ok(CreateOutcome::Replayed(entity))
         }
     }
@@ -70,7 +70,7 @@ pub(crate) async fn create(app: &App, request: CreateRequest<'_>) -> Result<Crea
 
 enum Attempt {
     Created(Invitation),
-    /// A request with the same idempotency key came before.
+    /// An earlier request used the same idempotency key.
     Retried(IdempotencyRecord),
 }
 
@@ -86,16 +86,16 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
             return record.map(Attempt::Retried).ok_or(error);
         }
     };
-    if let Some(shared) = request.shared {
-        shared.reserve_room(&invitation)?;
+    if let Some(bulk) = request.bulk {
+        bulk.reserve_bytes_for(&invitation)?;
     }
     let is_mailed = email.is_some();
     let record = request.idempotent.map(|request| IdempotencyRecord::new(request, &invitation, is_mailed, clock));
     let mailing = email.as_ref().map(|email| Mailing { rate: app.config.message_rate, token: email.token });
     let proof = match begin(app, request, is_mailed).await {
         Ok(proof) => proof,
-        Err(error) if request.shared.is_some_and(Shared::has_no_mail_service) => {
-            return unmailable(app, request, &invitation.invitee, error).await;
+        Err(error) if request.bulk.is_some_and(BulkContext::is_ses_unreachable) => {
+            return outcome_without_ses(app, request, &invitation.invitee, error).await;
         }
         Err(error) => return Err(error),
     };
@@ -103,7 +103,7 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
         WriteOutcome::Created(created) => created,
         WriteOutcome::Conflict(conflict) => return Err(conflict.into()),
         WriteOutcome::Replay(record) => {
-            request.shared.inspect(|shared| shared.give_back(&invitation));
+            request.bulk.inspect(|bulk| bulk.release_bytes_for(&invitation));
             return Ok(Attempt::Retried(record));
         }
     };
@@ -114,10 +114,10 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
     Ok(Attempt::Created(invitation))
 }
 
-/// The outcome of one of many creates while SES cannot be reached: that of an earlier request with the same key, or an
-/// error that the contract decides earlier, or else `error`. A single create finds these in its transaction, while the
-/// connection is proved.
-async fn unmailable(
+/// The outcome of a bulk item that could not begin while SES cannot be reached: the record of an earlier request with
+/// the same key, an error that takes precedence, or `error`. A single create gets the first two from its transaction,
+/// which runs while the connection is proved.
+async fn outcome_without_ses(
     app: &App,
     request: &CreateRequest<'_>,
     invitee: &EmailAddress,
@@ -132,19 +132,19 @@ async fn unmailable(
     Err(first_error(app, request, invitee, error).await?)
 }
 
-/// Begins to write a create, and to prove the connection that its email goes out on.
+/// Begins a create's write: starts the proof of the connection for its email, or waits for its turn in a bulk call.
 pub(super) async fn begin(
     app: &App,
     request: &CreateRequest<'_>,
     is_mailed: bool,
 ) -> Result<Option<ConnectionProof>, Error> {
-    match request.shared {
-        Some(shared) => shared.begin(is_mailed).await,
+    match request.bulk {
+        Some(bulk) => bulk.begin(is_mailed).await,
         None => Ok(is_mailed.then(|| app.mailer.prove_connection(request.clock)).transpose()?),
     }
 }
 
-/// An invitation that is written but not mailed yet, with everything that is then completed or rolled back.
+/// An invitation that is written but whose email is not sent yet, with all rows to complete or roll back.
 pub(super) struct Unmailed<'a> {
     pub(super) app: &'a App,
     pub(super) created: CreatedInvitation<'a>,
@@ -152,14 +152,14 @@ pub(super) struct Unmailed<'a> {
 }
 
 impl Unmailed<'_> {
-    /// Sends the email. If SES certainly does not take it, everything is rolled back, so that the same call can be made
-    /// again. If SES may have taken it the invitation stands, because its mail may be on the way.
+    /// Sends the email. If SES certainly did not take it, rolls everything back, so that the caller can retry. If SES
+    /// may have taken it, the invitation stays, because its email may be on the way.
     pub(super) async fn mail(self, email: &Email, proof: ConnectionProof) -> Result<(), Error> {
         let is_one_of_many = proof.is_in_turn();
         match self.app.mailer.send(email, proof, self.clock).await {
             Ok(sent) => {
                 if let (Sent::Unknown { cause }, true) = (&sent, is_one_of_many) {
-                    // The line of the request names no invitation.
+                    // The request's log line does not name the invitation.
                     tracing::warn!(invitation_id = %self.created.invitation.id, %cause, "mail_unknown in a bulk create");
                 }
                 sent.note();
@@ -177,7 +177,7 @@ impl Unmailed<'_> {
         let CreatedInvitation { invitation, record, .. } = self.created;
         let Some(record) = record else { return };
         if let Err(error) = self.app.store.complete(record, self.clock).await {
-            // Only a retry of a request that has been answered could send the mail again.
+            // The response is still correct. Only a retry of this request could send the email again.
             tracing::error!(%error, invitation_id = %invitation.id, "idempotency record not completed");
         }
     }
@@ -195,8 +195,8 @@ impl Unmailed<'_> {
 async fn prepare(app: &App, request: &CreateRequest<'_>) -> Result<(Invitation, Option<Email>), Error> {
     let invitee = request.new.checked_invitee(request.clock.now)?;
     let read;
-    let directory = if let Some(shared) = request.shared {
-        shared.directory.as_ref().map_err(Clone::clone)?
+    let directory = if let Some(bulk) = request.bulk {
+        bulk.directory.as_ref().map_err(Clone::clone)?
     } else {
         let lookup = DirectoryLookup::of_new(&request.new, request.payload.is_some());
         read = app.store.directory(&request.new.tenant, lookup, request.clock).await?;
@@ -257,7 +257,7 @@ impl ResolvedReferences {
     }
 }
 
-/// The error of a create that failed with `error`: a reason in the table that the contract decides earlier, otherwise
+/// The error to report for a create that failed with `error`: a conflict in the table that takes precedence, otherwise
 /// `error`.
 async fn first_error(
     app: &App,

@@ -1,8 +1,8 @@
-//! The delivery of an invitation's message: SES's reports are recorded, and read with the invitation when asked.
+//! Records SES's reports about the delivery of an invitation's message, and reads deliveries.
 //!
-//! A report is not checked against the invitation, which would cost a read. One of an invitation that was deleted leaves a
-//! row that nothing reads; its time to live removes it. Deleting an invitation leaves its delivery for the same reason: a
-//! report may come afterwards, and the identifier is never used again.
+//! A report is written without checking that the invitation exists, which would cost a read. A report about a deleted
+//! invitation leaves a row that nothing reads and that its TTL removes. Deleting an invitation keeps its delivery,
+//! because a report may arrive afterwards anyway, and the identifier is never reused.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Records what SES reports of a message. Returns `false` if it changes nothing: what is recorded comes after it.
+/// Records a report. Returns `false` if it changes nothing, because a later report is recorded already.
 ///
 /// # Errors
 /// Those of the table.
@@ -24,7 +24,7 @@ pub async fn record(app: &App, report: &DeliveryReport, clock: RequestClock) -> 
     Ok(app.store.record_delivery(report, clock.deadline).await?)
 }
 
-/// The deliveries that are known of these invitations.
+/// Reads the known deliveries of these invitations.
 ///
 /// # Errors
 /// Those of the table.

@@ -34,7 +34,7 @@ pub(super) async fn of_existing(
     };
     let directory = app.store.directory(&invitation.tenant, lookup, clock).await?;
     let connector = connector(&directory, &app.config)?;
-    // Organizations and users that were deleted from the directory since then appear by their identifier.
+    // An organization or user that was deleted from the directory is named by its identifier.
     let organization = directory.organization(&invitation.organization_id)?;
     let organization = organization.unwrap_or_else(|| Organization::unnamed(&invitation.organization_id));
     let inviter = invitation.inviter_id.as_deref();
@@ -43,8 +43,8 @@ pub(super) async fn of_existing(
     compose(connector, payload, EmailContext { invitation, organization: &organization, inviter: inviter.as_ref() })
 }
 
-/// The tenant's email connector, otherwise the stack's, with its configuration set. A connector of
-/// the tenant that cannot be used is an error: the stack's would send without the tenant's own rules.
+/// The tenant's email connector, or else the stack's, with its configuration set. An invalid connector of the tenant is
+/// an error: the stack's connector would ignore the tenant's rules.
 ///
 /// # Errors
 /// [`Error::NoConnector`] or [`Error::InvalidConnector`].
@@ -52,6 +52,6 @@ pub(super) fn connector(directory: &DirectorySnapshot, config: &Config) -> Resul
     let own = directory.connector().map_err(|UnusableConnector { cause }| Error::InvalidConnector { cause })?;
     let connector = own.or_else(|| config.default_connector.clone()).ok_or(Error::NoConnector)?;
     let named = connector.configuration_set_name.or_else(|| config.default_configuration_set_name.clone());
-    // An empty name stands for none at all.
+    // An empty name means no configuration set.
     Ok(EmailConnector { configuration_set_name: named.filter(|name| !name.is_empty()), ..connector })
 }

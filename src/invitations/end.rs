@@ -1,4 +1,4 @@
-//! Ending an invitation: accepting, revoking, deleting. Of several at once, exactly one succeeds.
+//! Ends an invitation: accept, revoke, delete. Of several concurrent requests, exactly one succeeds.
 
 use super::{InvitationKey, find, token};
 use crate::{
@@ -16,24 +16,24 @@ use crate::{
     },
 };
 
-/// The user who accepts an invitation, and the reason for which they may.
+/// The user who accepts an invitation, and the proof that they may.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Acceptance<'a> {
     /// The user, who becomes a member.
     pub user_id: &'a str,
-    /// The reason.
+    /// The proof that the user may accept.
     pub proof: Proof,
 }
 
-/// The reasons for which a user may accept an invitation.
+/// The proof that a user may accept an invitation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Proof {
-    /// The directory: the user has the invitee's address there.
+    /// The directory: the user has the invitee's address there, unless `REFERENCE_CHECKS` is `trust`.
     Directory,
-    /// The token of the invitation's latest message, which shows that they read the invitee's mail. The directory has to
-    /// know the user.
+    /// The token of the invitation's latest message, which proves access to the invitee's mailbox. The user must exist
+    /// in the directory.
     Token(TokenHash),
-    /// They are the invitee by their own token, as [`super::own::get`] has checked.
+    /// The user's own access token has the invitee's address, which [`super::own::get`] has checked.
     Invitee,
 }
 
@@ -46,9 +46,8 @@ impl Proof {
     }
 }
 
-/// Accepts an invitation as it was `found`: the user becomes a member with its roles in the same transaction. A request
-/// that meets a change begins anew from the invitation as it is by then, so that it grants all of the change or nothing of
-/// it.
+/// Accepts the invitation `found`: in the same transaction, the user becomes a member with its roles. After a
+/// concurrent change, starts again from the current invitation, so that the grant never mixes old and new roles.
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::UnknownUser`], [`Error::AnotherInvitee`] or
@@ -80,8 +79,8 @@ pub(crate) async fn accept(
     }
 }
 
-/// Revokes an invitation as it was `found`, which frees its invitee for another. As of an accept, a request that meets a
-/// change begins anew.
+/// Revokes the invitation `found`, after which its invitee can be invited again. After a concurrent change, starts
+/// again from the current invitation.
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`] or [`Error::InvitationEnded`].
@@ -96,7 +95,7 @@ pub(crate) async fn revoke(app: &App, found: Invitation, clock: RequestClock) ->
     }
 }
 
-/// Deletes an invitation in any status, which frees its invitee for another.
+/// Deletes an invitation in any status, after which its invitee can be invited again.
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`] if the tenant has none.
@@ -105,7 +104,8 @@ pub(crate) async fn delete(app: &App, key: InvitationKey<'_>, clock: RequestCloc
     if was_there { Ok(()) } else { Err(Error::UnknownInvitation) }
 }
 
-/// Checks that the user exists and has the invitee's address, as far as the proof and the settings ask for it.
+/// Checks that the user exists and has the invitee's address, unless the proof or the settings make a check
+/// unnecessary.
 async fn check_user(
     app: &App,
     invitation: &Invitation,

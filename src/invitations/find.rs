@@ -1,4 +1,4 @@
-//! Finding invitations: one by its identifier, or a list, newest first.
+//! Reads invitations: one by its identifier, or a list, newest first.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use crate::{
         ids::{InvitationId, TenantId},
         invitation::Invitation,
     },
-    store::read::{Filters, ListReader, MOST_ROWS},
+    store::read::{Filters, ListReader, MAX_ROWS},
 };
 
-/// The most queries for one page. Each reads at most [`MOST_ROWS`] rows and 1 MB, which is 128 read units through an
-/// index, and 256 without filters.
-const MOST_QUERIES: usize = 10;
+/// The maximum number of queries for one page. Each query reads at most [`MAX_ROWS`] rows and 1 MB, which is 128 read
+/// units through an index, and 256 without filters.
+const MAX_QUERIES: usize = 10;
 
 /// A request for a list.
 #[derive(Debug)]
 pub(crate) struct ListRequest<'a> {
     /// The tenant of the caller.
     pub tenant: &'a TenantId,
-    /// The filters, which combine.
+    /// The filters. An invitation must match all of them.
     pub filters: &'a Filters,
-    /// The page; `None` asks for all.
+    /// The requested page; `None` for the whole list.
     pub page: Option<PageRequest>,
     /// The time.
     pub clock: RequestClock,
@@ -36,24 +36,24 @@ pub(crate) struct ListRequest<'a> {
 /// A page of a list.
 #[derive(Debug)]
 pub(crate) struct PageRequest {
-    /// The most invitations in it.
+    /// The maximum number of invitations in the page.
     pub size: usize,
-    /// The invitation whose row was read last for the page before.
+    /// The cursor: the invitation whose row the previous page read last.
     pub after: Option<InvitationId>,
 }
 
-/// The reason for which a list ended.
+/// The reason why reading a list ended.
 #[derive(Debug)]
 pub(crate) enum ListEnd {
     /// There are no more invitations.
     Complete,
-    /// The next page comes after this invitation.
+    /// More may follow. The next page starts after this invitation.
     After(InvitationId),
-    /// The caller took no more.
+    /// The caller stopped reading.
     Full,
 }
 
-/// The invitation with that key.
+/// Reads an invitation.
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`] if the tenant has none.
@@ -61,20 +61,20 @@ pub(crate) async fn get(app: &App, key: InvitationKey<'_>, clock: RequestClock) 
     app.store.get(key.tenant, key.id, clock.deadline).await?.ok_or(Error::UnknownInvitation)
 }
 
-/// The invitation as it is now, for a request that another one preceded since it was read.
+/// Reads an invitation again after a concurrent request has changed it.
 ///
 /// # Errors
-/// [`Error::UnknownInvitation`] where it was deleted, and [`Error::InvitationEnded`] where it has not changed: a newer one
-/// has replaced it.
+/// [`Error::UnknownInvitation`] if it was deleted, and [`Error::InvitationEnded`] if it has not changed: then a newer
+/// invitation has replaced it.
 pub(super) async fn changed_since(app: &App, read: &Invitation, clock: RequestClock) -> Result<Invitation, Error> {
     let found = get(app, InvitationKey { tenant: &read.tenant, id: &read.id }, clock).await?;
     if found == *read { Err(Error::InvitationEnded) } else { Ok(found) }
 }
 
-/// Reads a list and gives each invitation to `take`, newest first, until that takes no more.
+/// Reads a list and passes each invitation to `take`, newest first, until `take` returns `false`.
 ///
 /// # Errors
-/// Those of the table. A row that cannot be read is left out, logged and counted.
+/// Those of the table. An unreadable row is skipped, logged and counted.
 pub(crate) async fn list(
     app: &App,
     request: ListRequest<'_>,
@@ -85,17 +85,17 @@ pub(crate) async fn list(
         return Ok(ListEnd::Complete);
     }
     match page {
-        None => everything(app.store.list(tenant, filters, None, MOST_ROWS), take, clock).await,
+        None => read_all(app.store.list(tenant, filters, None, MAX_ROWS), take, clock).await,
         Some(PageRequest { size, after }) => {
-            // One more than the page holds, to know whether there is another.
+            // One more row than the page holds shows that there is a next page.
             let reader = app.store.list(tenant, filters, after.as_ref(), size + 1);
-            one_page(reader, size, take, clock).await
+            read_page(reader, size, take, clock).await
         }
     }
 }
 
 /// Reads a list to its end.
-async fn everything(
+async fn read_all(
     mut reader: ListReader<'_>,
     mut take: impl FnMut(&Invitation) -> bool,
     clock: RequestClock,
@@ -108,10 +108,10 @@ async fn everything(
     Ok(ListEnd::Complete)
 }
 
-/// Reads a page. A page is short or empty if the filters exclude nearly all rows of [`MOST_QUERIES`] queries, or if half
-/// of the time has passed: the next page then starts after the last row that was read. The other half of the time is for
-/// the query in progress.
-async fn one_page(
+/// Reads a page. It ends early after [`MAX_QUERIES`] queries, if the filters exclude nearly all rows, or after half of
+/// the time, which leaves the other half for the query in progress. The next page then starts after the last row that
+/// was read.
+async fn read_page(
     mut reader: ListReader<'_>,
     size: usize,
     mut take: impl FnMut(&Invitation) -> bool,
@@ -126,8 +126,8 @@ async fn one_page(
             }
             (taken, last) = (taken + 1, Some(invitation.id));
         }
-        if reader.queries() >= MOST_QUERIES || begin_by.has_passed_in(Duration::ZERO) {
-            // The last key may be one that another program wrote; the next query may end with one of ours.
+        if reader.queries() >= MAX_QUERIES || begin_by.has_passed_in(Duration::ZERO) {
+            // `None` if another program wrote the last key: the next query may end with a key of ours.
             if let Some(position) = reader.position() {
                 return Ok(ListEnd::After(position));
             }

@@ -1,4 +1,4 @@
-//! A person's own invitations: those of their address in their tenant.
+//! A person's own invitations: those to their address, within their tenant.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,13 +13,13 @@ use crate::{
     store::read::Filters,
 };
 
-/// The most invitations of a list. Each of them may be of another organization, whose name is then read.
-const MOST_INVITATIONS: usize = 1000;
+/// The maximum number of invitations in a list. Each may need a read of another organization's name.
+const MAX_INVITATIONS: usize = 1000;
 
-/// The person's invitation with that identifier, in any status.
+/// Reads the person's invitation with that identifier, in any status.
 ///
 /// # Errors
-/// [`Error::UnknownInvitation`] if there is none, and if it is anybody else's.
+/// [`Error::UnknownInvitation`] if it does not exist or is another person's.
 pub(crate) async fn get(
     app: &App,
     person: &Person,
@@ -30,11 +30,11 @@ pub(crate) async fn get(
     if person.is_invitee_of(&invitation) { Ok(invitation) } else { Err(Error::UnknownInvitation) }
 }
 
-/// Gives the person's pending invitations to `take`, newest first, until that takes no more, and at most
-/// [`MOST_INVITATIONS`].
+/// Passes the person's pending invitations to `take`, newest first, at most [`MAX_INVITATIONS`], until `take` returns
+/// `false`.
 ///
 /// # Errors
-/// Those of the table. A row that cannot be read is left out, logged and counted.
+/// Those of the table. An unreadable row is skipped, logged and counted.
 pub(crate) async fn pending(
     app: &App,
     person: &Person,
@@ -47,13 +47,13 @@ pub(crate) async fn pending(
     let mut taken = 0;
     let take = |invitation: &Invitation| {
         taken += 1;
-        taken <= MOST_INVITATIONS && take(invitation)
+        taken <= MAX_INVITATIONS && take(invitation)
     };
     find::list(app, request, take).await.map(drop)
 }
 
-/// The names of these organizations. One that the directory does not have any more has its identifier for a name, and so
-/// has one whose row cannot be read, which is logged and counted.
+/// Reads the names of these organizations. The name is the identifier if the directory has no such organization, or if
+/// its row is unreadable, which is logged and counted.
 ///
 /// # Errors
 /// Those of the table.

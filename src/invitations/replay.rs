@@ -1,5 +1,5 @@
-//! The replay of a create by its idempotency key: it returns the first response, and completes an attempt whose lease
-//! has expired.
+//! Replays a create by its idempotency key: returns the first response, and completes an attempt whose lease has
+//! expired.
 
 use super::{
     create::{CreateRequest, Unmailed, begin},
@@ -17,11 +17,11 @@ use crate::{
     telemetry::statistics,
 };
 
-/// Replays the create of `record`: returns the entity of the first attempt as JSON, and sends its email first if that
-/// attempt died before.
+/// Replays the create of `record`: returns the JSON entity of the first attempt. If that attempt died before sending
+/// its email, sends it first.
 ///
 /// # Errors
-/// [`Error::StillRunning`] as long as another attempt holds the lease, and the errors of sending an email.
+/// [`Error::StillRunning`] while another attempt holds the lease, and the errors of sending an email.
 pub(super) async fn replay(app: &App, request: &CreateRequest<'_>, record: IdempotencyRecord) -> Result<String, Error> {
     statistics::invitation(&record.invitation_id);
     let now = request.clock.now;
@@ -35,8 +35,8 @@ pub(super) async fn replay(app: &App, request: &CreateRequest<'_>, record: Idemp
     if send_missing_email(app, request, &record).await? { Ok(record.response) } else { Err(still_running(now, now)) }
 }
 
-/// Sends the email of an attempt that died. If it died after SES took the message, the email is sent twice, which is
-/// better than not at all. Returns `false` if another attempt holds the lease.
+/// Sends the email of an attempt that died. If the attempt died after SES took the email, it is sent twice, which is
+/// better than never. Returns `false` if another attempt holds the lease.
 async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &IdempotencyRecord) -> Result<bool, Error> {
     let clock = request.clock;
     let found = app.store.get_with_token(&request.new.tenant, &record.invitation_id, clock.deadline).await?;
@@ -51,7 +51,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
         email => email,
     };
     let Some(proof) = begin(app, request, true).await? else { return Ok(false) };
-    // The message of the attempt that died may be on the way: this one replaces its token.
+    // The email of the attempt that died may be on the way: the new one replaces its token.
     let hash = email.as_ref().ok().and_then(|email| email.token);
     let message = MessageToken { invitation: &invitation, replaces: token.is_some(), hash };
     let record = match app.store.take_over(record, message, clock).await? {
@@ -62,7 +62,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
             return Ok(true);
         }
     };
-    // The send was reserved by the attempt that died. A roll-back finds it in the row.
+    // The attempt that died reserved the send. A roll-back finds the send in the row and releases it.
     let (tenant, invitee) = (&invitation.tenant, invitation.invitee.normalized());
     let rate_limit = Some(RecipientRateLimit::assumed_empty(tenant, &invitee, app.config.message_rate));
     let created = CreatedInvitation { invitation: &invitation, rate_limit, record: Some(&record) };
@@ -72,7 +72,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
             unmailed.mail(&email, proof).await?;
             Ok(true)
         }
-        // The connector or its templates have changed since, so that a new request would fail.
+        // The connector or its templates have changed, so that a new request would fail too.
         Err(error) => {
             unmailed.roll_back().await;
             Err(error)

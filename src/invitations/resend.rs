@@ -1,4 +1,4 @@
-//! Mailing a pending invitation again. Nothing of the invitation changes.
+//! Sends the email of a pending invitation again. The invitation's entity does not change.
 
 use super::{InvitationKey, email};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Mails the invitation with that key again, if it is pending. The token of the message before no longer counts.
+/// Sends another email for a pending invitation, which invalidates the token of the previous message.
 ///
 /// # Errors
 /// [`Error::UnknownInvitation`], [`Error::InvitationEnded`], [`Error::MessageRateLimited`], and those of composing and
@@ -36,7 +36,7 @@ pub(crate) async fn resend(
     let email = match email::of_existing(app, &invitation, payload, clock).await {
         Ok(email) => email,
         Err(error) if error.is_fault_of_service() || error.precedes_rate_limit() => return Err(error),
-        // The rate limit is reported first, because the contract decides it first.
+        // In the contract, the rate limit takes precedence over these errors.
         Err(error) => {
             let retry_after = app.store.seconds_until_free(&rate_limit, clock).await?;
             return Err(retry_after.map_or(error, |retry_after| Error::MessageRateLimited { retry_after }));
@@ -66,7 +66,7 @@ async fn reserve(
     rate_limit: RecipientRateLimit,
     clock: RequestClock,
 ) -> Result<RecipientRateLimit, Error> {
-    // Any identifier that is new will do for a version.
+    // A version only has to be unique.
     let version = InvitationId::generate(clock.now)?;
     match app.store.reserve_send(message, rate_limit, version.as_str(), clock).await? {
         ReserveOutcome::Reserved(reserved) => Ok(reserved),

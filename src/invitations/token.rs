@@ -1,7 +1,8 @@
-//! The token in the link of an invitation's latest message: verifying it, and counting wrong ones.
+//! Verifies the token in the link of an invitation's latest message, and counts wrong tokens.
 //!
-//! Reading never uses a token up, since mail scanners open links. Ten wrong ones do: then only a new message helps. An
-//! accept never goes beyond them. Of verifications, each that has begun by then may still present one.
+//! Verifying never consumes a token, because mail scanners open links. After ten wrong tokens no token is valid until a
+//! new message is sent. Accepts enforce the limit exactly, since their transaction checks it; verifications that run
+//! concurrently may exceed it.
 
 use super::InvitationKey;
 use crate::{
@@ -14,10 +15,10 @@ use crate::{
     },
 };
 
-/// The invitation with that key, if it is pending and the token is that of its latest message.
+/// Returns the invitation if it is pending and `presented` is the token of its latest message.
 ///
 /// # Errors
-/// [`Error::UnknownInvitation`] for each reason alike.
+/// [`Error::UnknownInvitation`], whatever the reason.
 pub(crate) async fn verify(
     app: &App,
     key: InvitationKey<'_>,
@@ -29,15 +30,14 @@ pub(crate) async fn verify(
     if invitation.status(clock.now) != Status::Pending {
         return Err(Error::UnknownInvitation);
     }
-    if stored.is_some_and(|stored| stored.is_proved_by(presented)) {
+    if stored.is_some_and(|stored| stored.accepts(presented)) {
         return Ok(invitation);
     }
     count_guess(app, &invitation, stored.map(|stored| (stored, presented)), clock).await?;
     Err(Error::UnknownInvitation)
 }
 
-/// Counts a token that was presented for an invitation, if it is a guess. The caller is told that it is wrong only after it
-/// was counted.
+/// Counts a presented token if it is a guess. Called before the caller learns that the token is wrong.
 ///
 /// # Errors
 /// Those of the table.
@@ -48,7 +48,7 @@ pub(super) async fn count_guess(
     clock: RequestClock,
 ) -> Result<(), Error> {
     match stored_and_presented {
-        Some((stored, presented)) if stored.is_guessed_by(presented) => {
+        Some((stored, presented)) if stored.counts_as_guess(presented) => {
             Ok(app.store.count_wrong_token(invitation, stored, clock.deadline).await?)
         }
         _ => Ok(()),

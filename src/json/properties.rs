@@ -24,13 +24,13 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn json_is_read_as_it_was_written(value in arbitrary::json()) {
+    fn json_survives_a_round_trip(value in arbitrary::json()) {
         prop_assert_eq!(&serde_json::from_str::<Json>(&value.to_string()).unwrap().0, &value);
         prop_assert_eq!(&lenient(&raw(&value), u8::MAX), &value);
     }
 
     #[test]
-    fn what_is_read_leniently_has_null_below_its_last_level(value in arbitrary::json(), levels in 0_u8..6) {
+    fn a_lenient_read_has_null_below_its_last_level(value in arbitrary::json(), levels in 0_u8..6) {
         prop_assert!(depth(&lenient(&raw(&value), levels)) <= usize::from(levels) + 1);
     }
 }

@@ -1,5 +1,5 @@
-//! The mail that comes with the function: one layout (`built_in/layout.html`, `built_in/layout.txt`), which is compiled
-//! into it, and the phrases of each language.
+//! The built-in mail: one layout (`built_in/layout.html`, `built_in/layout.txt`), compiled into the function, and
+//! phrases in each language.
 
 mod brand;
 mod phrases;
@@ -17,10 +17,10 @@ use super::{
     utc::UtcTime,
 };
 
-/// The most roles that the first sentence names. More of them are in the list of the details alone.
+/// The maximum number of roles in the first sentence. If there are more, only the list of details names them.
 const MAX_NAMED_ROLES: usize = 3;
 
-/// The values that an email shows. They are not escaped yet. An empty text is `None`.
+/// The values that an email shows, not yet escaped. An empty optional text is `None`.
 #[derive(Debug)]
 pub(super) struct Values<'a> {
     /// The organization's name.
@@ -37,13 +37,13 @@ pub(super) struct Values<'a> {
     pub roles: Vec<String>,
     /// The time until which the invitation is valid.
     pub expires_at: UtcTime,
-    /// The address behind the button.
+    /// The URL of the button.
     pub link: Option<&'a str>,
     /// The code to enter.
     pub code: Option<&'a str>,
 }
 
-/// The phrases in the language of `locale`; its region and script are ignored.
+/// The phrases in the language of `locale`. Region and script are ignored.
 pub(crate) fn phrases(locale: &str) -> Option<&'static Phrases> {
     let language = locale.split(['-', '_']).next()?;
     LANGUAGES.into_iter().find(|phrases| phrases.locale.eq_ignore_ascii_case(language))
@@ -84,7 +84,7 @@ pub(super) fn render(phrases: &Phrases, values: &Values<'_>) -> Result<Rendered,
     })
 }
 
-/// The phrases that hold values. They are escaped as a whole, by the layout.
+/// The phrases with their values. The layout escapes them as a whole.
 struct Sentences {
     preheader: String,
     heading: String,
@@ -111,7 +111,7 @@ struct TextPart<'a> {
 
 fn part(template: &impl Template) -> Result<String, RenderFailure> {
     let mut part = Part(String::new());
-    // The compiled template lacks the last line end of its file. Writing fails for no other reason than the length.
+    // The compiled template lacks the final line end of its file. Writing only fails if the part is too long.
     template.render_into(&mut part).and_then(|()| Ok(part.write_str("\n")?)).map_err(|_| RenderFailure::TooLong)?;
     Ok(part.0)
 }
@@ -129,7 +129,7 @@ impl Write for Part {
     }
 }
 
-/// Escapes as inline templates do, so that a value looks the same in both. `askama.toml` names it for the HTML part.
+/// Escapes as inline templates do, so that a value looks the same in both. `askama.toml` selects it for the HTML part.
 #[derive(Clone, Copy)]
 struct Html;
 
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_sentence_names_up_to_three_roles_and_none_where_there_are_more() {
+    fn the_first_sentence_names_up_to_three_roles_and_none_if_there_are_more() {
         let english = phrases("en").unwrap();
         for (roles, sentence) in [
             (&[][..], "You have been invited to join Acme."),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_organizations_colour_is_that_of_the_button_and_of_the_links() {
+    fn the_button_and_the_links_have_the_organizations_colour() {
         let brand = Brand::of(json!({ "primaryColor": "#fd0" }).as_object().unwrap());
         let html = render(phrases("en").unwrap(), &Values { brand, ..with_link("x") }).unwrap().html;
         assert!(html.contains("background-color:#ffdd00;border-radius:11px;color:#000000;"), "{html}");

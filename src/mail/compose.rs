@@ -1,4 +1,4 @@
-//! The composition of an email: the variables, the checks that come before anything is written, the rendering.
+//! Composes an email: collects the variables, checks them, and renders. Runs before anything is written.
 
 use serde_json::{Map, Value, json};
 
@@ -24,26 +24,25 @@ const INVITATION_ID_PLACEHOLDER: &str = "{invitationId}";
 /// The part of a `link` that is replaced by the message's token.
 const INVITATION_TOKEN_PLACEHOLDER: &str = "{invitationToken}";
 
-/// The variable of the message's token. A stored template gets it only where it lists it.
+/// The variable with the message's token. A stored template gets it only if it lists it.
 const TOKEN_VARIABLE: &str = "invitation.token";
 
-/// The longest subject line, in characters: as many as a line of an email can have (RFC 5322, section 2.1.1), and many
-/// more than mail programs show.
+/// The maximum length of the subject, in characters: that of a line of an email (RFC 5322, section 2.1.1).
 const MAX_SUBJECT_LENGTH: usize = 998;
 
-/// An invitation, with the organization and the inviter that its email mentions.
+/// An invitation, with the organization and the inviter that its email names.
 #[derive(Clone, Copy, Debug)]
 pub struct EmailContext<'a> {
     /// The invitation.
     pub invitation: &'a Invitation,
     /// The organization that it invites to.
     pub organization: &'a Organization,
-    /// The user who invites.
+    /// The inviter, if any.
     pub inviter: Option<&'a User>,
 }
 
-/// Composes the email of an invitation from a template of `connector` and the variables of `payload`. Each email has a token
-/// of its own, which counts if the link or the template has a place for it.
+/// Composes the email of an invitation from a template of `connector` and the variables of `payload`. Each email gets a
+/// new token, which is stored only if the link or the content contains it.
 ///
 /// # Errors
 /// [`Error::LinkSchemeRefused`], [`Error::LinkNotAllowed`], [`Error::TokenLinkNotAllowed`], [`Error::CodeNotAllowed`],
@@ -52,10 +51,10 @@ pub struct EmailContext<'a> {
 pub fn compose(connector: EmailConnector, payload: &MessagePayload, context: EmailContext<'_>) -> Result<Email, Error> {
     let invitation = context.invitation;
     let token = InvitationToken::generate()?;
-    let link = payload.link().map(|link| filled_in(link, &invitation.id, &token));
-    let harmless_link = link.as_deref().map(harmless_text);
-    let code = payload.code().map(harmless_text);
-    fence::check(harmless_link.as_deref(), code.as_deref(), &connector.allowed_link_hosts)?;
+    let link = payload.link().map(|link| with_placeholders_replaced(link, &invitation.id, &token));
+    let sanitized_link = link.as_deref().map(sanitized_text);
+    let code = payload.code().map(sanitized_text);
+    fence::check(sanitized_link.as_deref(), code.as_deref(), &connector.allowed_link_hosts)?;
     let is_token_in_link = payload.link().is_some_and(|link| link.contains(INVITATION_TOKEN_PLACEHOLDER));
     if is_token_in_link && !fence::allows_tokens(&connector) {
         return Err(Error::TokenLinkNotAllowed);
@@ -63,7 +62,7 @@ pub fn compose(connector: EmailConnector, payload: &MessagePayload, context: Ema
     let (locale, template) = choose(&connector, payload.locale()).ok_or(Error::NoTemplate)?;
     let variables = |token| variables(payload, context, link, token);
     let parts = match template {
-        EmailTemplate::BuiltIn => built_in(locale, &values(context, harmless_link.as_deref(), code.as_deref()))?,
+        EmailTemplate::BuiltIn => built_in(locale, &values(context, sanitized_link.as_deref(), code.as_deref()))?,
         EmailTemplate::Inline { subject, html, text } => {
             inline(locale, [subject, html, text], &variables(Some(&token)))?
         }
@@ -84,8 +83,8 @@ pub fn compose(connector: EmailConnector, payload: &MessagePayload, context: Ema
     })
 }
 
-/// A payload's link, with the invitation's identifier and the message's token in it.
-fn filled_in(link: &str, id: &InvitationId, token: &InvitationToken) -> String {
+/// Replaces the placeholders in a payload's link.
+fn with_placeholders_replaced(link: &str, id: &InvitationId, token: &InvitationToken) -> String {
     let link = link.replace(INVITATION_ID_PLACEHOLDER, id.as_str());
     link.replace(INVITATION_TOKEN_PLACEHOLDER, token.as_str())
 }
@@ -93,9 +92,9 @@ fn filled_in(link: &str, id: &InvitationId, token: &InvitationToken) -> String {
 /// The values of the built-in template.
 fn values<'a>(context: EmailContext<'a>, link: Option<&'a str>, code: Option<&'a str>) -> Values<'a> {
     let EmailContext { invitation, organization, inviter } = context;
-    let shown = |text: &String| Some(harmless_text(text)).filter(|text| !text.is_empty());
+    let shown = |text: &String| Some(sanitized_text(text)).filter(|text| !text.is_empty());
     Values {
-        organization: harmless_text(&organization.name),
+        organization: sanitized_text(&organization.name),
         brand: Brand::of(&organization.branding),
         inviter_name: inviter.and_then(|inviter| inviter.name.as_ref()).and_then(shown),
         inviter_address: inviter.and_then(|inviter| inviter.primary_email.as_ref()).and_then(shown),
@@ -134,37 +133,37 @@ fn variables(
             "token": token.map(InvitationToken::as_str),
         }),
     );
-    harmless(Value::Object(variables))
+    sanitized(Value::Object(variables))
 }
 
-/// Removes null fields, since a null variable counts as missing, and makes every text harmless. Removes keys that are not
-/// harmless, which no template needs.
-fn harmless(value: Value) -> Value {
+/// Sanitizes every text. Removes null fields, because a null variable counts as missing, and fields whose key has
+/// control or direction characters, which no template needs.
+fn sanitized(value: Value) -> Value {
     match value {
-        Value::String(text) => harmless_text(&text).into(),
-        Value::Array(values) => values.into_iter().map(harmless).collect(),
+        Value::String(text) => sanitized_text(&text).into(),
+        Value::Array(values) => values.into_iter().map(sanitized).collect(),
         Value::Object(fields) => {
-            let is_harmless = |key: &str| !key.contains(turns_direction) && !key.contains(is_control);
-            let fields = fields.into_iter().filter(|(key, value)| is_harmless(key) && !value.is_null());
-            Value::Object(fields.map(|(key, value)| (key, harmless(value))).collect())
+            let is_safe_key = |key: &str| !key.contains(changes_direction) && !key.contains(is_control);
+            let fields = fields.into_iter().filter(|(key, value)| is_safe_key(key) && !value.is_null());
+            Value::Object(fields.map(|(key, value)| (key, sanitized(value))).collect())
         }
         other => other,
     }
 }
 
-/// Removes the characters that affect the text around a value: control characters become spaces, and characters that
-/// change the direction of the following text (Unicode Standard Annex #9) are removed.
-fn harmless_text(text: &str) -> String {
-    text.replace(turns_direction, "").replace(is_control, " ")
+/// Neutralizes characters that affect the text around a value: replaces control characters with spaces, and removes
+/// characters that change the direction of the following text (Unicode Standard Annex #9).
+fn sanitized_text(text: &str) -> String {
+    text.replace(changes_direction, "").replace(is_control, " ")
 }
 
-/// Control characters, except line ends and tabs.
+/// Returns `true` for control characters except line ends and tabs.
 fn is_control(c: char) -> bool {
     c.is_control() && !['\n', '\r', '\t'].contains(&c)
 }
 
-/// Embeddings, overrides and isolates. Right-to-left marks affect only their own position, and stay.
-fn turns_direction(c: char) -> bool {
+/// Returns `true` for embeddings, overrides and isolates. Right-to-left marks only affect their own position, and stay.
+fn changes_direction(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -182,7 +181,7 @@ fn inline(locale: &str, [subject, html, text]: [&str; 3], variables: &Value) -> 
 }
 
 fn content(parts: Rendered) -> Content {
-    Content::Rendered { subject: short_line(&parts.subject), html: parts.html, text: parts.text }
+    Content::Rendered { subject: truncated_line(&parts.subject), html: parts.html, text: parts.text }
 }
 
 fn render_error(locale: &str, failure: RenderFailure) -> Error {
@@ -198,9 +197,9 @@ fn invalid(locale: &str, cause: &str) -> Error {
     Error::InvalidTemplate { cause: format!("templates.{}: {cause}", nameable(locale)) }
 }
 
-/// The data of a stored template. SES neither escapes values nor reports a missing one, and does not say which of them
-/// become headers. This therefore finds missing variables, escapes every value unless the connector says otherwise, and
-/// keeps each on one line.
+/// Prepares the data of a stored template. SES neither escapes values nor reports missing ones, and a value may become
+/// part of a header. Therefore missing variables are an error here, every value is escaped unless the connector turns
+/// that off, and every value becomes a single line.
 fn stored(name: &str, needed: &[String], escape_html: bool, variables: Value) -> Result<Content, Error> {
     let names: Vec<String> = needed.iter().filter(|path| !is_given(&variables, path)).cloned().collect();
     if !names.is_empty() {
@@ -210,7 +209,7 @@ fn stored(name: &str, needed: &[String], escape_html: bool, variables: Value) ->
     Ok(Content::Stored { template: name.to_owned(), data: data.to_string() })
 }
 
-/// Escapes the characters that have a meaning in HTML, and no others: SES puts the same value into the text part.
+/// Escapes only the special characters of HTML, because SES uses the same value in the text part.
 fn escaped(text: &str) -> String {
     let escapes = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")];
     escapes.iter().fold(text.to_owned(), |text, (character, escape)| text.replace(*character, escape))
@@ -232,9 +231,9 @@ fn map_texts(value: Value, change: &impl Fn(&str) -> String) -> Value {
     }
 }
 
-/// One line of at most [`MAX_SUBJECT_LENGTH`] characters. A longer one ends with an ellipsis instead of being an error,
-/// because it may be long through a name that the caller cannot change.
-fn short_line(text: &str) -> String {
+/// Truncates a text to one line of at most [`MAX_SUBJECT_LENGTH`] characters, ending with an ellipsis. A long subject
+/// is not an error, because the caller cannot change the names in it.
+fn truncated_line(text: &str) -> String {
     let line = one_line(text);
     match line.char_indices().nth(MAX_SUBJECT_LENGTH) {
         None => line,
@@ -242,7 +241,7 @@ fn short_line(text: &str) -> String {
     }
 }
 
-/// Control characters, line ends above all, become spaces: nothing may begin a new header.
+/// Replaces control characters and line ends with spaces, which prevents header injection.
 pub(super) fn one_line(text: &str) -> String {
     text.replace(|c: char| c.is_control() || ['\u{2028}', '\u{2029}'].contains(&c), " ")
 }
@@ -252,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_that_act_outside_of_their_place_are_removed() {
+    fn characters_that_affect_the_surrounding_text_are_removed() {
         for (given, expected, reason) in [
             (json!("a\u{202e}b\u{2066}c\u{2069}"), json!("abc"), "directions"),
             (json!("a\u{0}b\u{1b}c\u{85}d\u{7f}"), json!("a b c d "), "control characters"),
@@ -262,7 +261,7 @@ mod tests {
             (json!({ "a": null, "b": { "c": null } }), json!({ "b": {} }), "fields that are null"),
             (json!([1, null, true, { "a": ["\u{2067}"] }]), json!([1, null, true, { "a": [""] }]), "within others"),
         ] {
-            assert_eq!(harmless(given), expected, "{reason}");
+            assert_eq!(sanitized(given), expected, "{reason}");
         }
         assert_eq!(one_line("a\r\nb\u{2028}c\u{2029}d"), "a  b c d");
     }

@@ -1,34 +1,32 @@
-//! The checks of what a caller puts into an email: its link and its code.
+//! Checks of the link and the code that a caller puts into an email.
 //!
-//! It does not cover other keys of a payload, which only a tenant's own templates use, nor the names in the directory,
-//! which are the tenant's own.
-//! The logo of the built-in mail comes from the directory too, and has to be a plain address like a link whose host is
-//! listed.
+//! Other keys of a payload are not checked, because only a tenant's own templates use them, nor are names from the
+//! tenant's directory. The logo URL of the built-in mail, also from the directory, must be a plain `https` URL.
 
 use crate::domain::{
     directory::{EmailConnector, is_host_name, utf16_length},
     error::Error,
 };
 
-/// The characters that RFC 3986 does not allow in a URL: mail programs end or begin a link there.
-const NEVER_IN_A_LINK: &[u8] = b"\"<>\\^`{|}";
+/// Characters that RFC 3986 does not allow in a URL. Mail programs end or begin a link there.
+const FORBIDDEN_BYTES: &[u8] = b"\"<>\\^`{|}";
 
-/// Schemes that run code (`javascript`, `vbscript`), carry their content along (`data`), or read what is on the reader's
-/// own machine or in their browser. Mail programs and browsers block most of them, but not all do.
+/// Schemes that run code (`javascript`, `vbscript`), embed their content (`data`), or read local content of the
+/// reader's machine or browser. Not all mail programs and browsers block them.
 const FORBIDDEN_SCHEMES: [&str; 9] =
     ["about", "blob", "data", "file", "filesystem", "jar", "javascript", "vbscript", "view-source"];
 
 /// The maximum length of a code if link hosts are listed, in UTF-16 units.
 const MAX_CODE_LENGTH: usize = 64;
 
-/// Checks the payload's `link` and `code`. Without `hosts` a link may lead anywhere, and a code may be anything.
+/// Checks the payload's `link` and `code`. If `hosts` is empty, any host and any code are allowed.
 ///
 /// # Errors
 /// [`Error::LinkSchemeRefused`], [`Error::LinkNotAllowed`] or [`Error::CodeNotAllowed`].
 pub(super) fn check(link: Option<&str>, code: Option<&str>, hosts: &[String]) -> Result<(), Error> {
     match link {
         Some(link) if has_forbidden_scheme(link) => return Err(Error::LinkSchemeRefused),
-        Some(link) if !hosts.is_empty() && !leads_to_one_of(link, hosts) => return Err(Error::LinkNotAllowed),
+        Some(link) if !hosts.is_empty() && !has_listed_host(link, hosts) => return Err(Error::LinkNotAllowed),
         _ => {}
     }
     match code {
@@ -37,35 +35,35 @@ pub(super) fn check(link: Option<&str>, code: Option<&str>, hosts: &[String]) ->
     }
 }
 
-/// Returns `true` if the connector allows a token in a payload's link. A token leads its bearer into the organization, so
-/// that it may only go to hosts that the tenant has listed, unless the tenant says that any will do.
+/// Returns `true` if the connector allows a token in a payload's link. A token admits its bearer to the organization,
+/// so it may only go to hosts that the tenant has listed, unless the tenant allows any host.
 pub(super) fn allows_tokens(connector: &EmailConnector) -> bool {
     connector.allow_token_in_any_link || !connector.allowed_link_hosts.is_empty()
 }
 
-/// Browsers drop control characters and spaces in front of a scheme, drop tabs and line ends anywhere in it, and ignore
-/// its case (WHATWG URL Standard, "URL parsing"). This ignores everything that is no visible ASCII character, which
-/// covers that and programs that drop more.
+/// Returns `true` for a forbidden scheme. Browsers drop control characters and spaces before a scheme, drop tabs and
+/// line ends within it, and ignore its case (WHATWG URL Standard, "URL parsing"). This check ignores everything except
+/// visible ASCII characters, which also covers programs that drop more.
 fn has_forbidden_scheme(link: &str) -> bool {
     let Some((scheme, _)) = link.split_once(':') else { return false };
     let scheme: String = scheme.chars().filter(char::is_ascii_graphic).map(|c| c.to_ascii_lowercase()).collect();
     FORBIDDEN_SCHEMES.contains(&scheme.as_str())
 }
 
-/// Only the plainest form of a web address passes, since what follows a `@`, a `\` or the like is read differently by
-/// different programs.
-fn leads_to_one_of(link: &str, hosts: &[String]) -> bool {
+/// Returns `true` if the link is a plain web URL with a listed host. Programs differ in how they parse a URL with `@`,
+/// `\` and similar characters, so such URLs are not allowed.
+fn has_listed_host(link: &str, hosts: &[String]) -> bool {
     let is_listed = |host: &str| hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host));
     is_plain(link) && host(link).is_some_and(is_listed)
 }
 
-/// Accepts `https` addresses in the plainest form.
+/// Returns `true` for an `https` URL without user, password and special characters.
 pub(super) fn is_plain_https(link: &str) -> bool {
     link.starts_with("https://") && is_plain(link) && host(link).is_some()
 }
 
 fn is_plain(link: &str) -> bool {
-    link.bytes().all(|byte| byte.is_ascii_graphic() && !NEVER_IN_A_LINK.contains(&byte))
+    link.bytes().all(|byte| byte.is_ascii_graphic() && !FORBIDDEN_BYTES.contains(&byte))
 }
 
 fn host(link: &str) -> Option<&str> {
@@ -75,8 +73,8 @@ fn host(link: &str) -> Option<&str> {
     (is_host_name(host) && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(host)
 }
 
-/// One line without the characters of a scheme, a path or a mail address, because a mail program would turn them into a
-/// link.
+/// Returns `true` for a single line without `/`, `:` and `@`: a mail program could turn a scheme, a path or an address
+/// into a link.
 fn is_plain_code(code: &str) -> bool {
     let is_forbidden = |c: char| c.is_control() || matches!(c, '/' | ':' | '@' | '\u{2028}' | '\u{2029}');
     utf16_length(code) <= MAX_CODE_LENGTH && !code.contains(is_forbidden)
@@ -87,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_has_to_lead_to_an_allowed_host_plainly() {
+    fn a_link_must_be_a_plain_url_with_a_listed_host() {
         let hosts = ["app.example.com".to_owned()];
         for (link, allowed, reason) in [
             ("https://app.example.com/join?x=1", true, "plain"),
@@ -100,7 +98,7 @@ mod tests {
             ("https://evil.org#@app.example.com/", false, "in the fragment"),
             ("https:app.example.com", false, "no authority"),
             ("https:///app.example.com/", false, "an empty authority, which browsers skip"),
-            ("//app.example.com/", false, "no scheme, so that of whoever reads it"),
+            ("//app.example.com/", false, "no scheme, so the reader's current one"),
             ("/join", false, "no host"),
             ("app.example.com/join", false, "no scheme"),
             ("https://evil.org//app.example.com/", false, "after two slashes"),
@@ -144,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn without_hosts_a_link_may_have_any_scheme_but_those_that_run_code_or_read_local_content() {
+    fn without_hosts_a_link_may_have_any_scheme_except_forbidden_ones() {
         for (link, allowed, reason) in [
             ("https://anywhere.example.org/", true, "the web"),
             ("http://anywhere.example.org/", true, "the web, without TLS"),
@@ -178,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_short_and_no_address_where_hosts_are_listed() {
+    fn a_code_must_be_short_and_no_address_if_hosts_are_listed() {
         let hosts = ["app.example.com".to_owned()];
         for (code, allowed, reason) in [
             ("482 915", true, "digits"),

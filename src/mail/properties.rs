@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn values_do_not_leave_their_places(values in prop::array::uniform4("[^|]{0,12}")) {
+    fn a_value_cannot_affect_the_text_around_it(values in prop::array::uniform4("[^|]{0,12}")) {
         let [a, link, organization, inviter] = values;
         let template = "{{a}}|{{link}}|{{organization.name}}|{{inviter.name}}|{{invitation.invitee}}";
         let email = email(inline(template), json!({ "a": a, "link": link }), &organization, &inviter);
@@ -173,7 +173,7 @@ proptest! {
     }
 
     #[test]
-    fn a_template_with_all_missing_variables_given_misses_none(template in template(), variables in hash_map("[a-d]", arbitrary::json(), 0..3)) {
+    fn a_variable_that_was_reported_missing_is_not_once_it_is_given(template in template(), variables in hash_map("[a-d]", arbitrary::json(), 0..3)) {
         let mut variables = Value::Object(variables.into_iter().collect());
         let Err(RenderFailure::Missing(names)) = render(&template, &template, &template, &variables) else { return Ok(()) };
         prop_assert!(!names.is_empty());
@@ -185,7 +185,7 @@ proptest! {
     }
 
     #[test]
-    fn no_template_and_no_payload_make_rendering_panic_or_grow_without_end(template in template(), variables in arbitrary::json()) {
+    fn rendering_never_panics_and_its_output_is_bounded(template in template(), variables in arbitrary::json()) {
         if let Ok(rendered) = render(&template, &template, &template, &variables) {
             prop_assert!(rendered.html.len() <= 1 << 20);
         }

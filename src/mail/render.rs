@@ -1,5 +1,5 @@
-//! Handlebars in the dialect of SES, rendered strictly: a missing variable is an error, and all missing variables are
-//! reported at once.
+//! Renders SES's dialect of Handlebars in strict mode: missing variables are an error, which reports all of them at
+//! once.
 
 mod bounds;
 mod compiled;
@@ -20,25 +20,25 @@ use self::{
     steps::{Part, Steps, Stopped},
 };
 
-/// The longest part of an email, in bytes: many times what mail clients show, and little enough to hold in memory.
+/// The maximum size of an email's part, in bytes: many times what mail programs show, and small enough for memory.
 pub(super) const MAX_PART_BYTES: usize = 1 << 20;
 
-/// The most missing variables that are looked for in one template.
-const MOST_MISSING: usize = 20;
+/// The maximum number of missing variables reported for one template.
+const MAX_MISSING: usize = 20;
 
-/// The block helpers that SES's templates have (Amazon SES developer guide, "Advanced email personalization").
+/// The block helpers that SES supports (Amazon SES developer guide, "Advanced email personalization").
 const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
 
-/// The reason for which a template was not rendered.
+/// The reason why a template was not rendered.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RenderFailure {
     /// Variables are missing: their dotted paths.
     Missing(Vec<String>),
-    /// The template itself is wrong. The text says how, and quotes nothing of the template, which may hold addresses.
+    /// The template is invalid. The text describes the fault without quoting the template, which may contain addresses.
     Invalid(String),
     /// A part would be longer than 1 MiB.
     TooLong,
-    /// Rendering would take more steps than one message may.
+    /// Rendering exceeds the maximum number of steps of a message.
     TooManySteps,
 }
 
@@ -89,8 +89,8 @@ fn strict(escape: fn(&str) -> String) -> Handlebars<'static> {
     registry
 }
 
-/// Renders one part. A missing variable is added to `missing` and replaced by an empty text, so that the next one is
-/// found.
+/// Renders one part. Adds a missing variable to `missing`, replaces it with an empty text, and renders again to find
+/// the next one.
 fn render_part(
     template: &str,
     registry: &Handlebars<'_>,
@@ -99,7 +99,7 @@ fn render_part(
 ) -> Result<String, RenderFailure> {
     let template = compiled(template)?;
     let mut variables = Context::from(variables.clone());
-    for _ in 0..MOST_MISSING {
+    for _ in 0..MAX_MISSING {
         let mut part = Part::new(steps);
         let rendered = template.render(registry, &variables, &mut RenderContext::new(None), &mut part);
         let Err(error) = rendered else { return Ok(part.into_text()) };
@@ -107,20 +107,20 @@ fn render_part(
             return Err(part.stopped().into());
         }
         let name = missing_variable(&error)
-            .filter(|name| !belongs_to_a_loop(name))
+            .filter(|name| !is_loop_variable(name))
             .ok_or_else(|| RenderFailure::Invalid(render_fault(error.reason()).to_owned()))?;
         if !missing.contains(&name) {
             missing.push(name.clone());
         }
-        if !make_up(variables.data_mut(), &name) {
+        if !set_empty(variables.data_mut(), &name) {
             break;
         }
     }
     Ok(String::new())
 }
 
-/// Compiles a template. It can use only the features of SES's Handlebars, and no partials: they could include
-/// each other endlessly, and an email does not need them.
+/// Compiles a template. Only the features of SES's Handlebars are supported, without partials, which could include each
+/// other endlessly.
 pub(super) fn compile(template: &str) -> Result<Template, RenderFailure> {
     let invalid = |reason: &str| RenderFailure::Invalid(reason.to_owned());
     bounds::check(template).map_err(invalid)?;
@@ -145,7 +145,7 @@ fn is_supported(template: &Template) -> bool {
     })
 }
 
-/// A variable, and not the call of a helper.
+/// Returns `true` for a variable, `false` for a helper call.
 fn is_plain(expression: &HelperTemplate) -> bool {
     expression.params.is_empty()
         && expression.hash.is_empty()
@@ -157,7 +157,8 @@ fn has_plain_parameters(block: &HelperTemplate) -> bool {
     !block.params.iter().chain(block.hash.values()).any(is_subexpression)
 }
 
-/// The fault of a template, by the kind and the place of it: the library's own texts quote names and literals.
+/// Describes the kind and the position of a template's fault. The library's own texts are not used, because they quote
+/// names and literals.
 fn template_fault(error: &TemplateError) -> String {
     let fault = match error.reason() {
         TemplateErrorReason::MismatchingClosedHelper(..) | TemplateErrorReason::MismatchingClosedDecorator(..) => {
@@ -169,7 +170,7 @@ fn template_fault(error: &TemplateError) -> String {
     error.pos().map_or_else(|| fault.to_owned(), |(line, column)| format!("{fault} (line {line}, column {column})"))
 }
 
-/// As [`template_fault`], of a template that shows its fault when it is rendered.
+/// As [`template_fault`], for a fault that only rendering finds.
 fn render_fault(reason: &RenderErrorReason) -> &'static str {
     match reason {
         RenderErrorReason::HelperNotFound(_) => "there is no such helper",
@@ -196,13 +197,13 @@ fn missing_variable(error: &RenderError) -> Option<String> {
     }
 }
 
-/// `@index` and the like, which no payload can have.
-fn belongs_to_a_loop(name: &str) -> bool {
+/// Returns `true` for loop variables such as `@index`, which a payload cannot supply.
+fn is_loop_variable(name: &str) -> bool {
     name.starts_with('@')
 }
 
-/// Replaces a variable by an empty text. Returns `false` if that is impossible, or was done before.
-fn make_up(variables: &mut Value, path: &str) -> bool {
+/// Sets a missing variable to an empty text. Returns `false` if that is impossible or was done before.
+fn set_empty(variables: &mut Value, path: &str) -> bool {
     let mut place = variables;
     for key in path.split('.') {
         let Value::Object(fields) = place else { return false };
@@ -241,21 +242,21 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_condition_asks_for_may_be_missing() {
+    fn a_variable_that_only_a_condition_tests_may_be_missing() {
         let text = "{{#if inviter.name}}{{inviter.name}}{{else}}somebody{{/if}}{{#each roles}}{{this.name}};{{/each}}";
         let rendered = render("", "", text, &json!({ "roles": [{ "name": "A" }, { "name": "B" }] })).unwrap();
         assert_eq!(rendered.text, "somebodyA;B;");
     }
 
     #[test]
-    fn a_payload_cannot_blow_a_message_up() {
+    fn a_payload_cannot_make_a_message_too_long() {
         let variables = json!({ "link": "x".repeat(10_000), "items": vec![0; 1_000] });
         let failure = render("", "{{#each items}}{{../link}}{{/each}}", "t", &variables);
         assert_eq!(failure, Err(RenderFailure::TooLong));
     }
 
     #[test]
-    fn a_wrong_template_is_distinguished_from_a_wrong_payload() {
+    fn an_invalid_template_is_distinguished_from_an_invalid_payload() {
         for (template, reason) in [
             ("{{#if a}}", "not closed"),
             ("{{/if}}", "not opened"),
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_names_its_place_and_quotes_nothing_of_the_template() {
+    fn a_fault_names_its_position_and_quotes_nothing_of_the_template() {
         for (template, says, reason) in [
             ("\n {{#if ada}}{{/ada@example.com}}", "text: the syntax is invalid (line 2, column", "another close"),
             ("{{#if ada}}{{/ada}}", "text: a block is closed by another name", "another name"),
@@ -325,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_ends_after_so_many_steps_whether_or_not_it_shows_anything() {
+    fn a_loop_ends_after_the_maximum_steps_even_without_output() {
         let zeros = vec![0; 2_000];
         let variables = json!({ "i": zeros, "no": false, "o": { "k".repeat(100_000): 1 }, "few": [1, 2, 3] });
         for (template, reason) in [

@@ -1,9 +1,9 @@
-//! The call of SES: the proof that its connection is alive, the attempts and their outcomes.
+//! The SES call: the proof that its connection is alive, the attempts and their outcomes.
 //!
-//! SES has no request token, so a message must never be sent again once SES may have taken it. An attempt ends in one of
-//! three ways: SES *took* the message; SES *certainly did not* (no connection, throttled, rejected), so that it may be
-//! sent again or rolled back; or SES *may have* taken it (the request was written, and the response is late, lost or
-//! unreadable). A message only goes out on a connection that was proved alive, so that the third way stays rare.
+//! SES has no request token, so a message must never be sent again if SES may have taken it. An attempt has one of
+//! three outcomes: SES *took* the message; SES *certainly did not* (no connection, throttled, rejected), so that it can
+//! be sent again or rolled back; or SES *may have* taken it (the request was written, and the response is late, lost or
+//! unreadable). To keep the third outcome rare, a message is only sent on a connection that was proved alive.
 
 use std::{
     sync::{
@@ -30,7 +30,7 @@ use super::{Content, Email, compose::one_line, pace::Turn};
 use crate::{
     clock::{
         Deadline, RequestClock,
-        budgets::{LEAST_TIME_TO_SEND, PROOF_LIMITS, SHORTEST_SEND, TIME_AFTER_SENDING},
+        budgets::{MIN_SEND_TIME, MIN_TIME_TO_SEND, PROOF_LIMITS, TIME_AFTER_SENDING},
     },
     config::Config,
     domain::{error::Error, timestamp::Timestamp},
@@ -38,11 +38,11 @@ use crate::{
     telemetry::statistics::{self, CountCalls},
 };
 
-/// The waits before each attempt. Only a message that SES certainly did not take is sent again.
+/// The wait before each attempt. Only a message that SES certainly did not take is sent again.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];
 
-/// The time after SES's last response in which a connection counts as alive, in **milliseconds** of the wall clock:
-/// the monotonic clock may stand still while Lambda freezes a container.
+/// The time after SES's last response for which the connection is assumed alive, in **milliseconds** of the wall clock,
+/// because the monotonic clock may stop while Lambda freezes a container.
 const ALIVE_MILLIS: i64 = 2_000;
 
 const CHARSET: &str = "UTF-8";
@@ -53,12 +53,12 @@ pub struct Mailer {
     pub(super) client: Client,
     stack_name: Option<String>,
     retention_seconds: i64,
-    last_answer: Arc<LastAnswer>,
-    /// The proof that was begun last: requests at the same time share one.
+    last_response: Arc<LastResponse>,
+    /// The latest proof. Concurrent requests share it while it is in progress.
     last_proof: Mutex<Option<Proof>>,
 }
 
-/// The outcome of a send after which SES has the email or may have it.
+/// The outcome of a send after which SES has or may have the email.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// SES has it.
@@ -71,7 +71,7 @@ pub(crate) enum Sent {
 }
 
 impl Sent {
-    /// Notes for the request's line in the log that the message may not have been taken.
+    /// Records an unknown outcome in the request statistics.
     pub(crate) fn note(self) {
         if let Self::Unknown { cause } = self {
             statistics::mail_unknown(cause);
@@ -79,13 +79,12 @@ impl Sent {
     }
 }
 
-/// The reason why SES certainly did not take an email. Each holds SES's error code for the operator, and no
-/// address.
+/// The reason why SES certainly did not take an email. Holds the cause for the operator, without addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SendError {
-    /// SES will not accept it, however often it is sent.
+    /// SES rejects the email, and would reject a retry.
     Rejected(String),
-    /// SES accepts less than is being sent.
+    /// SES throttles the account.
     Throttled(String),
     /// SES cannot be reached or is not available, or there is no time left for an attempt.
     Unavailable(String),
@@ -98,34 +97,33 @@ impl SendError {
     }
 }
 
-/// The proof that a connection to SES is alive, possibly still under way.
+/// The proof that a connection to SES is alive, possibly still in progress.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct ConnectionProof {
-    /// `None` where the connection is known to be alive.
+    /// `None` if the connection is known to be alive.
     result: Option<watch::Receiver<ProofResult>>,
-    /// The turn of the message, where its call has a pace.
+    /// The turn of a message of a bulk call.
     turn: Option<Turn>,
 }
 
-/// A proof that has begun.
+/// A started proof.
 #[derive(Debug)]
 struct Proof {
-    /// The time of the request that began it.
+    /// The time of the request that started it.
     begun_at: Timestamp,
     result: watch::Receiver<ProofResult>,
 }
 
-/// `None` while the proof is under way. The failure contains no personal data.
+/// `None` while the proof is in progress. The error contains no personal data.
 type ProofResult = Option<Result<(), String>>;
 
 /// The time of the request in which SES last responded, in milliseconds since the epoch; 0 if unknown.
 #[derive(Debug, Default)]
-struct LastAnswer(AtomicI64);
+struct LastResponse(AtomicI64);
 
 impl Mailer {
-    /// Access to SES as `sdk` describes it, for the mails of a function with the settings `config`, but for the retries and the time limit of an attempt, which [`Mailer::send`]
-    /// decides.
+    /// Builds the SES client from `sdk`, without its retries and attempt timeout: [`Mailer::send`] has its own.
     pub(crate) fn new(sdk: &SdkConfig, config: &Config) -> Self {
         let connect_timeout = sdk.timeout_config().and_then(TimeoutConfig::connect_timeout);
         let time_limits = TimeoutConfig::builder().disable_operation_attempt_timeout().disable_operation_timeout();
@@ -139,7 +137,7 @@ impl Mailer {
             client: Client::from_conf(client.build()),
             stack_name: config.stack_name.clone(),
             retention_seconds: config.retention_seconds,
-            last_answer: Arc::default(),
+            last_response: Arc::default(),
             last_proof: Mutex::default(),
         }
     }
@@ -147,51 +145,51 @@ impl Mailer {
     /// Opens the connection. If it fails, the first message opens one.
     pub(crate) async fn warm_up(&self, now: Timestamp) {
         if prove(&self.client).await.is_ok() {
-            self.last_answer.note(now);
+            self.last_response.note(now);
         }
     }
 
-    /// Starts to prove that the connection is alive, while the caller writes the invitation. To be called before anything
-    /// is written.
+    /// Starts to prove that the connection is alive, while the caller writes the invitation. Must be called before
+    /// anything is written.
     ///
     /// # Errors
-    /// [`SendError::Unavailable`] where there is not enough time to write and to send.
+    /// [`SendError::Unavailable`] if there is not enough time to write and to send.
     pub(crate) fn prove_connection(&self, clock: RequestClock) -> Result<ConnectionProof, SendError> {
-        if !sending_deadline(clock).leaves(LEAST_TIME_TO_SEND) {
+        if !sending_deadline(clock).leaves(MIN_TIME_TO_SEND) {
             return Err(SendError::no_time());
         }
-        if self.last_answer.is_recent(clock.now) {
+        if self.last_response.is_recent(clock.now) {
             return Ok(ConnectionProof { result: None, turn: None });
         }
         let mut last = self.last_proof.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = match last.as_ref().filter(|proof| proof.is_under_way(clock.now)) {
+        let result = match last.as_ref().filter(|proof| proof.is_in_progress(clock.now)) {
             Some(proof) => proof.result.clone(),
             None => last.insert(self.begin_proof(clock.now)).result.clone(),
         };
         Ok(ConnectionProof { result: Some(result), turn: None })
     }
 
-    /// Begins to prove that so many connections are alive, by requests at the same time: for a call that sends many messages.
-    /// Those of the pool that died while the container slept are closed by that.
+    /// Starts to prove that `count` connections are alive, for a bulk call, by concurrent requests. These also close
+    /// pooled connections that died while the container was frozen.
     ///
     /// # Errors
-    /// [`SendError::Unavailable`] where there is not enough time to write and to send.
+    /// [`SendError::Unavailable`] if there is not enough time to write and to send.
     pub(crate) fn prove_connections(&self, count: usize, clock: RequestClock) -> Result<ConnectionProofs, SendError> {
-        if !sending_deadline(clock).leaves(LEAST_TIME_TO_SEND) {
+        if !sending_deadline(clock).leaves(MIN_TIME_TO_SEND) {
             return Err(SendError::no_time());
         }
         Ok(ConnectionProofs((0..count).map(|_| self.begin_proof(clock.now).result).collect()))
     }
 
     fn begin_proof(&self, begun_at: Timestamp) -> Proof {
-        let (client, last_answer) = (self.client.clone(), Arc::clone(&self.last_answer));
+        let (client, last_response) = (self.client.clone(), Arc::clone(&self.last_response));
         let (sender, result) = watch::channel(None);
         let prove_in_time = async move {
             let mut failure = String::new();
             for limit in PROOF_LIMITS {
                 match timeout(limit, prove(&client)).await {
                     Ok(Ok(())) => {
-                        last_answer.note(begun_at);
+                        last_response.note(begun_at);
                         sender.send_replace(Some(Ok(())));
                         return;
                     }
@@ -206,9 +204,8 @@ impl Mailer {
         Proof { begun_at, result }
     }
 
-    /// Sends `email` on a connection that `proof` found alive. A message that SES certainly did not take, for throttling or
-    /// for want of a connection, is sent again. The last attempt may use all the time of the request but for what has to
-    /// follow it.
+    /// Sends `email` on a connection that `proof` found alive. Retries if SES throttles or no connection could be
+    /// opened. An attempt may take all the time until the sending deadline.
     ///
     /// # Errors
     /// SES certainly did not take the message.
@@ -229,10 +226,10 @@ impl Mailer {
             Err(_) => return Err(SendError::no_time()),
         };
         for (attempt, wait) in WAITS.into_iter().enumerate() {
-            if !deadline.leaves(wait + SHORTEST_SEND) {
+            if !deadline.leaves(wait + MIN_SEND_TIME) {
                 break;
             }
-            // Even no wait at all would be one of a millisecond, which is as finely as timers go.
+            // No sleep before the first attempt: even a zero sleep can take a millisecond, the timer's resolution.
             if attempt > 0 {
                 statistics::retry();
                 sleep(wait).await;
@@ -249,11 +246,11 @@ impl Mailer {
         Err(failure)
     }
 
-    /// Makes one attempt. A failure comes with `true` where the email may be sent again.
+    /// Makes one attempt. An error comes with `true` if the email may be sent again.
     pub(super) async fn attempt(&self, email: &Email, deadline: Deadline) -> Result<Sent, (SendError, bool)> {
         let unknown = |cause: &str| Ok(Sent::Unknown { cause: cause.to_owned() });
         match timeout_at(deadline.end, self.request(email).send()).await {
-            Ok(Ok(answer)) if answer.message_id().is_some_and(|id| !id.is_empty()) => Ok(Sent::Accepted),
+            Ok(Ok(response)) if response.message_id().is_some_and(|id| !id.is_empty()) => Ok(Sent::Accepted),
             Ok(Ok(_)) => unknown("SES: a response without a MessageId"),
             Ok(Err(error)) => classify(&error),
             Err(_) => unknown("SES: no response in time"),
@@ -261,7 +258,7 @@ impl Mailer {
     }
 
     pub(super) fn note_outcome(&self, sent: &Sent, now: Timestamp) {
-        self.last_answer.note_outcome(sent, now);
+        self.last_response.note_outcome(sent, now);
     }
 
     fn request(&self, email: &Email) -> SendEmailFluentBuilder {
@@ -281,8 +278,8 @@ impl Mailer {
             .set_email_tags(Some(self.tags(email)))
     }
 
-    /// The tags of an email, which SES's events about it repeat: the invitation, the stack that they are for, and the time
-    /// until which the invitation is kept, in epoch seconds, so that its row need not be read for it.
+    /// The tags of an email, which SES repeats in its events: tenant, invitation, stack, and the invitation's TTL in
+    /// epoch seconds, so that feedback needs no read.
     fn tags(&self, email: &Email) -> Vec<MessageTag> {
         let kept_until = email.expires_at.as_secs_ceil().saturating_add(self.retention_seconds);
         let tags = [
@@ -300,10 +297,10 @@ impl Mailer {
 pub(crate) struct ConnectionProofs(Vec<watch::Receiver<ProofResult>>);
 
 impl ConnectionProofs {
-    /// Waits for the proofs, but not longer than `until`, and counts those that succeeded.
+    /// Waits for the proofs until `until` at most, and counts the successful ones.
     ///
     /// # Errors
-    /// [`SendError::Unavailable`] if none did.
+    /// [`SendError::Unavailable`] if none succeeded.
     pub(crate) async fn proved(&self, until: Instant) -> Result<usize, SendError> {
         let (mut proved, mut failure) = (0, SendError::no_time());
         for result in &self.0 {
@@ -319,12 +316,12 @@ impl ConnectionProofs {
 }
 
 impl ConnectionProof {
-    /// Returns `true` for a message of a call that sends many.
+    /// Returns `true` for a message of a bulk call.
     pub(crate) const fn is_in_turn(&self) -> bool {
         self.turn.is_some()
     }
 
-    /// For a message in its `turn`, on one of the connections that its call has proved.
+    /// The proof for a message of a bulk call, whose connections were proved alive before its `turn`.
     pub fn in_turn(turn: Turn) -> Self {
         Self { result: None, turn: Some(turn) }
     }
@@ -344,56 +341,56 @@ impl ConnectionProof {
 }
 
 impl Proof {
-    /// Says whether a request at `now` can share the proof. One from before the container slept proves nothing: its
-    /// answer may have arrived before.
-    fn is_under_way(&self, now: Timestamp) -> bool {
+    /// Returns `true` if a request at `now` can share the proof. A proof from before the container was frozen proves
+    /// nothing: its response may have arrived before.
+    fn is_in_progress(&self, now: Timestamp) -> bool {
         let is_recent = (self.begun_at..=self.begun_at.plus_millis(ALIVE_MILLIS)).contains(&now);
         is_recent && self.result.borrow().is_none() && self.result.has_changed().is_ok()
     }
 }
 
-impl LastAnswer {
+impl LastResponse {
     fn note(&self, now: Timestamp) {
         self.0.store(now.as_millis(), Ordering::Relaxed);
     }
 
-    /// A connection on which a response was lost may be dead.
+    /// After an unknown outcome, the connection may be dead.
     fn note_outcome(&self, sent: &Sent, now: Timestamp) {
         self.note(if *sent == Sent::Accepted { now } else { Timestamp::from_millis(0) });
     }
 
-    /// A response in the future does not count either: the clock was set back.
+    /// Returns `true` for a recent response. A response after `now` does not count: the clock was set back.
     fn is_recent(&self, now: Timestamp) -> bool {
         let last = self.0.load(Ordering::Relaxed);
         last != 0 && (last..=last.saturating_add(ALIVE_MILLIS)).contains(&now.as_millis())
     }
 }
 
-/// The time by which sending has to end: an attempt may last until then, and one call to DynamoDB fits in after it.
+/// The sending deadline: an attempt may last until then, and a DynamoDB call still fits in after it.
 fn sending_deadline(clock: RequestClock) -> Deadline {
     let Deadline { begin_by, .. } = clock.leaving(TIME_AFTER_SENDING);
     Deadline { begin_by, end: begin_by }
 }
 
 /// Sends SES a `GET` to a path that supports only `POST`, which has no effect and needs no permission. Any response
-/// proves that the connection is alive. The next request uses the same connection, because the pool takes the one that
-/// was used last.
+/// proves that the connection is alive. The next request uses the same connection, because the pool reuses the most
+/// recently used one.
 async fn prove(client: &Client) -> Result<(), String> {
     let ask = client.send_email().customize().mutate_request(|request| {
         request.headers_mut().remove("content-length");
         *request.body_mut() = "".into();
         request.set_method("GET").expect("GET is a method");
     });
-    // Not a call of the request's own: it is neither counted nor timed.
-    let (answer, _) = statistics::of(ask.send()).await;
-    match answer {
+    // Excluded from the request statistics: neither counted nor timed.
+    let (response, _) = statistics::of(ask.send()).await;
+    match response {
         Ok(_) | Err(SdkError::ServiceError(_) | SdkError::ResponseError(_)) => Ok(()),
         Err(error) => Err(sdk_error::describe("SES", &error)),
     }
 }
 
-/// Classifies a failed attempt. If SES certainly does not have the email, the error comes with `true` if the email may be
-/// sent again.
+/// Classifies a failed attempt. If SES certainly does not have the email, returns an error, with `true` if the email
+/// may be sent again.
 fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)> {
     const REJECTED: [&str; 6] = [
         "AccountSuspendedException",
@@ -413,18 +410,18 @@ fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)>
         _ => {}
     }
     match error {
-        // A 500, or a response that names none of SES's errors, may come after the message was taken.
-        SdkError::ServiceError(answer) => {
-            let status = answer.raw().status();
+        // SES may have taken the message before a 500, or before a response without an SES error code.
+        SdkError::ServiceError(response) => {
+            let status = response.raw().status();
             let is_refusal = status.is_client_error() || status.as_u16() == NOT_AVAILABLE;
-            if is_refusal && answer.err().code().is_some() {
+            if is_refusal && response.err().code().is_some() {
                 Err((SendError::Unavailable(cause), false))
             } else {
                 Ok(Sent::Unknown { cause })
             }
         }
         SdkError::ConstructionFailure(_) => Err((SendError::Unavailable(cause), false)),
-        _ if sdk_error::never_arrived(error) => Err((SendError::Unavailable(cause), true)),
+        _ if sdk_error::failed_to_connect(error) => Err((SendError::Unavailable(cause), true)),
         _ => Ok(Sent::Unknown { cause }),
     }
 }

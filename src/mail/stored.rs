@@ -21,9 +21,9 @@ impl Mailer {
     /// Reads a template from SES.
     ///
     /// # Errors
-    /// Returns the reason, in plain text, for which there is nothing to read.
+    /// The reason as text for the operator.
     pub(crate) async fn stored_template(&self, name: &str) -> Result<TemplateParts, String> {
-        // Reading may be repeated, which the client by itself never does.
+        // The client has its retries turned off, but a read is safe to retry.
         let retries = aws_sdk_sesv2::config::Builder::new().retry_config(RetryConfig::standard());
         let request = self.client.get_email_template().template_name(name).customize().config_override(retries);
         let content = match request.send().await {

@@ -1,4 +1,4 @@
-//! The choice of the template that an email is made from.
+//! Chooses the template of an email.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::domain::directory::{EmailConnector, EmailTemplate};
 /// The template of a connector without templates.
 static BUILT_IN: EmailTemplate = EmailTemplate::BuiltIn;
 
-/// The template for `locale`, and the locale that it is kept under: that locale exactly, then its language, then the
+/// Chooses the template for `locale`, and returns it with its own locale: an exact match, else the language, else the
 /// connector's default locale.
 pub(crate) fn choose<'a>(connector: &'a EmailConnector, locale: Option<&str>) -> Option<(&'a str, &'a EmailTemplate)> {
     let wanted = [locale, Some(connector.default_locale.as_str())].into_iter().flatten();
@@ -25,7 +25,7 @@ fn find<'a>(templates: &'a BTreeMap<String, EmailTemplate>, locale: &str) -> Opt
     found.map(|(name, template)| (name.as_str(), template))
 }
 
-/// Locales have no case (RFC 5646, section 2.1.1), and some write them with an underscore.
+/// Compares locales case-insensitively (RFC 5646, section 2.1.1), and `_` like `-`.
 fn is_same(locale: &str, other: &str) -> bool {
     let canonical = |locale: &str| locale.replace('_', "-").to_ascii_lowercase();
     canonical(locale) == canonical(other)
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connector_without_the_default_locales_template_may_have_none() {
+    fn there_is_no_template_if_even_the_default_locale_has_none() {
         assert!(choose(&connector("it", &["de"]), Some("fr")).is_none());
     }
 

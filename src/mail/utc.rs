@@ -1,16 +1,16 @@
-//! Times as an email writes them: in UTC.
+//! Formats times for emails, in UTC.
 
 use aws_sdk_sesv2::primitives::{DateTime, DateTimeFormat};
 
 use crate::domain::timestamp::Timestamp;
 
-/// The last time that RFC 3339 can write: the end of the year 9999.
+/// The latest time that RFC 3339 can represent: the end of the year 9999.
 const LAST_WRITABLE: Timestamp = Timestamp::from_millis(253_402_300_799_000);
 
 /// A time in UTC, to the second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UtcTime {
-    /// As RFC 3339 writes it: `2026-11-26T14:30:00Z`.
+    /// In the format of RFC 3339: `2026-11-26T14:30:00Z`.
     rfc3339: String,
 }
 
@@ -41,7 +41,7 @@ impl UtcTime {
         self.part(5, 7).parse().unwrap_or_default()
     }
 
-    /// The month's name from `names`, which holds all twelve with a space between them.
+    /// The month's name from `names`, the twelve names separated by spaces.
     pub fn month_name(&self, names: &'static str) -> &'static str {
         names.split(' ').nth(self.month().saturating_sub(1)).unwrap_or_default()
     }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_to_the_second_and_end_with_the_year_9999() {
+    fn times_have_seconds_and_are_capped_at_the_year_9999() {
         for (millis, rfc3339, to_the_minute, parts) in [
             (4_102_444_800_999, "2100-01-01T00:00:00Z", "2100-01-01 00:00 UTC", ("2100", 1, 1, "00:00")),
             (1_795_703_459_000, "2026-11-26T14:30:59Z", "2026-11-26 14:30 UTC", ("2026", 11, 26, "14:30")),

@@ -1,8 +1,8 @@
-//! The variables that a template needs: all that it mentions, except those that it mentions only inside a condition on
+//! Finds the variables that a template needs: all that it uses, except those used only inside a condition on
 //! themselves, where they are known to exist.
 //!
-//! A variable inside a condition on another counts as needed. SES silently never delivers a message that lacks a
-//! variable, so it is safer to require one that may turn out unnecessary.
+//! A variable inside a condition on another variable counts as needed. SES silently drops a message with a missing
+//! variable, so it is safer to require too many.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +19,9 @@ type Path = Vec<String>;
 /// The kind of value that a variable must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// Anything that can be shown.
+    /// Any value.
     Value,
-    /// A list, or an object to go through.
+    /// A list, or an object to iterate over.
     List,
 }
 
@@ -37,13 +37,13 @@ pub(crate) fn needed<'a>(parts: impl IntoIterator<Item = &'a str>) -> Result<BTr
 #[derive(Default)]
 struct Walk {
     needed: BTreeMap<String, Need>,
-    /// The variables that are known to be there at this point.
+    /// The variables known to exist at this point.
     present: Vec<Path>,
-    /// The objects that names are relative to, innermost last; `None` is an item of a list, whose fields are
-    /// nobody's variables.
+    /// The objects that names are relative to, innermost last. `None` is an item of a list, whose fields are not
+    /// variables.
     scopes: Vec<Option<Path>>,
-    /// The names that blocks have given to what they go through.
-    named: Vec<String>,
+    /// The block parameters in scope, as in `{{#each l as |item|}}`.
+    block_params: Vec<String>,
 }
 
 impl Walk {
@@ -59,7 +59,7 @@ impl Walk {
         }
     }
 
-    /// A variable, or a helper with what it is given.
+    /// Visits a variable, or a helper call with its parameters.
     fn expression(&mut self, expression: &HelperTemplate) {
         if expression.params.is_empty() && expression.hash.is_empty() {
             return self.need(&expression.name, Need::Value);
@@ -85,7 +85,7 @@ impl Walk {
         }
     }
 
-    /// `kept` is rendered where the condition holds, `other` where it does not.
+    /// Visits a condition. `kept` is rendered if it holds, `other` if it does not.
     fn condition(&mut self, condition: &Parameter, kept: Option<&Template>, other: Option<&Template>) {
         if let Parameter::Subexpression(_) = condition {
             self.need(condition, Need::Value);
@@ -98,17 +98,17 @@ impl Walk {
         self.branches(other, None);
     }
 
-    /// A block whose names are relative to `scope`. Without an `else` its subject has to be there.
+    /// Visits a block whose names are relative to `scope`. Without an `else` branch, `subject` is needed.
     fn scope(&mut self, block: &HelperTemplate, subject: &Parameter, need: Need, scope: Option<Path>) {
         if block.inverse.is_none() {
             self.need(subject, need);
         }
-        let names = self.named.len();
-        self.named.extend(block_names(block));
+        let names = self.block_params.len();
+        self.block_params.extend(block_names(block));
         self.scopes.push(scope);
         self.branches(block.template.as_ref(), None);
         self.scopes.pop();
-        self.named.truncate(names);
+        self.block_params.truncate(names);
         self.branches(block.inverse.as_ref(), None);
     }
 
@@ -131,8 +131,8 @@ impl Walk {
         }
     }
 
-    /// The variable that a parameter is; `None` where it is something else: a literal, a part of a list's item, what
-    /// handlebars itself supplies (`@index`).
+    /// The variable that a parameter refers to; `None` for a literal, a field of a list item, a block parameter, or a
+    /// variable of Handlebars itself (`@index`).
     fn resolve(&self, parameter: &Parameter) -> Option<Path> {
         let mut rest = parameter.as_name()?;
         let mut depth = self.scopes.len() - 1;
@@ -145,7 +145,10 @@ impl Walk {
         let is_index = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
         let parts = rest.split(['.', '/']).map(|part| part.trim_matches(['[', ']'])).filter(|part| !part.is_empty());
         let parts: Vec<&str> = parts.filter(|part| *part != "this").take_while(|part| !is_index(part)).collect();
-        if parts.first().is_some_and(|first| first.starts_with('@') || self.named.iter().any(|name| name == first)) {
+        if parts
+            .first()
+            .is_some_and(|first| first.starts_with('@') || self.block_params.iter().any(|name| name == first))
+        {
             return None;
         }
         let scope = self.scopes.get(depth)?.as_ref()?;
@@ -167,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_inside_a_condition_on_itself_is_needed() {
+    fn a_variable_outside_of_a_condition_on_itself_is_needed() {
         for (template, expected, reason) in [
             ("{{a}} {{{b.c}}} {{a}}", "a b.c", "once each"),
             ("{{#if a}}{{a}}{{/if}}", "", "inside its condition"),

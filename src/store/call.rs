@@ -1,4 +1,4 @@
-//! One call of DynamoDB: its attempts, the backoff between them, and its error.
+//! One DynamoDB call: its attempts, the backoff between them, and its error.
 
 use std::{error::Error, future::Future, time::Duration};
 
@@ -8,8 +8,9 @@ use tokio::time::{sleep, timeout_at};
 use super::StoreError;
 use crate::{clock::Deadline, telemetry::statistics};
 
-/// The maximum number of failures of a call. Throttling and conflicts do not count: they are retried as long as there is time.
-const MOST_FAILURES: u32 = 3;
+/// The maximum number of failed attempts of a call. Throttling and conflicts do not count: they are retried until the
+/// deadline.
+const MAX_FAILURES: u32 = 3;
 
 /// Calls `attempt`, and retries transient failures. No attempt begins after the `deadline`. The call must be
 /// safe to retry: a read, or a write with a request token or a condition.
@@ -18,46 +19,46 @@ where
     E: ProvideErrorMetadata + Error + 'static,
     A: Future<Output = Result<T, SdkError<E>>>,
 {
-    let (mut backoff, mut failures, mut may_be_done) = (Backoff::until(deadline), 0, false);
+    let (mut backoff, mut failures, mut may_have_committed) = (Backoff::until(deadline), 0, false);
     if deadline.has_passed_in(Duration::ZERO) {
-        return Err(StoreError::nothing_done("DynamoDB: no time left"));
+        return Err(StoreError::nothing_written("DynamoDB: no time left"));
     }
     loop {
-        let (failure, may_pass) = match timeout_at(deadline.end, attempt()).await {
+        let (failure, is_retryable) = match timeout_at(deadline.end, attempt()).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => {
                 failures += u32::from(!is_busy(&error));
-                let may_pass = may_pass(&error) && failures < MOST_FAILURES;
-                (StoreError::from(error), may_pass)
+                let is_retryable = is_retryable(&error) && failures < MAX_FAILURES;
+                (StoreError::from(error), is_retryable)
             }
-            Err(_) => (StoreError::unknown("DynamoDB: no response in time"), false),
+            Err(_) => (StoreError::outcome_unknown("DynamoDB: no response in time"), false),
         };
-        // A later attempt that certainly failed does not undo what an earlier one may have done.
-        may_be_done |= failure.may_be_done;
-        if !(may_pass && backoff.wait().await) {
-            return Err(StoreError { may_be_done, ..failure });
+        // An earlier attempt may have committed even if a later one certainly failed.
+        may_have_committed |= failure.may_have_committed;
+        if !(is_retryable && backoff.wait().await) {
+            return Err(StoreError { may_have_committed, ..failure });
         }
     }
 }
 
-/// The backoff between attempts: exponential with full jitter, so that callers who collided do not collide again.
+/// The backoff between attempts: exponential with full jitter, so that requests that conflicted do not conflict again.
 pub(super) struct Backoff {
     deadline: Deadline,
-    longest: Duration,
+    max_wait: Duration,
 }
 
 impl Backoff {
     const FIRST: Duration = Duration::from_millis(20);
-    const LONGEST: Duration = Duration::from_millis(640);
+    const MAX: Duration = Duration::from_millis(640);
 
     pub(super) fn until(deadline: Deadline) -> Self {
-        Self { deadline, longest: Self::FIRST }
+        Self { deadline, max_wait: Self::FIRST }
     }
 
-    /// Waits before the next attempt. Returns `false` at once if that would begin after the deadline.
+    /// Waits before the next attempt. Returns `false` at once if the attempt would begin after the deadline.
     pub(super) async fn wait(&mut self) -> bool {
-        let pause = jittered(self.longest);
-        self.longest = (self.longest * 2).min(Self::LONGEST);
+        let pause = jittered(self.max_wait);
+        self.max_wait = (self.max_wait * 2).min(Self::MAX);
         let has_time = !self.deadline.has_passed_in(pause);
         if has_time {
             statistics::retry();
@@ -67,7 +68,7 @@ impl Backoff {
     }
 }
 
-/// A random time of up to `wait`.
+/// A random duration up to `wait`.
 fn jittered(wait: Duration) -> Duration {
     let mut byte = [0];
     // Without randomness, wait the full time.
@@ -75,12 +76,12 @@ fn jittered(wait: Duration) -> Duration {
     wait * u32::from(fraction) / u32::from(u8::MAX)
 }
 
-/// Returns `true` if DynamoDB throttles or a transaction conflicts. `TransactionInProgressException` is about the same
-/// transaction: the response to an earlier attempt was lost, and DynamoDB may take some seconds to repeat it.
+/// Returns `true` if DynamoDB throttles or a transaction conflicts. `TransactionInProgressException` concerns the same
+/// transaction: the response to an earlier attempt was lost while DynamoDB still processes it.
 ///
 /// `TransactionConflictException` is the error of a single-row request; a transaction is cancelled with the reason
-/// `TransactionConflict` instead. `ReplicatedWriteConflictException` is its counterpart of global tables (API reference,
-/// `UpdateItem`, "Errors").
+/// `TransactionConflict` instead. `ReplicatedWriteConflictException` is its counterpart for global tables (API
+/// reference, `UpdateItem`, "Errors").
 pub(super) fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     const BUSY: [&str; 7] = [
         "ProvisionedThroughputExceededException",
@@ -94,8 +95,8 @@ pub(super) fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| BUSY.contains(&code))
 }
 
-/// Returns `true` if a later attempt may succeed. It cannot if DynamoDB rejects the request as invalid or forbidden.
-fn may_pass<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+/// Returns `true` if a retry may succeed: DynamoDB has not rejected the request as invalid or forbidden.
+fn is_retryable<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::ServiceError(answer) => is_busy(error) || !answer.raw().status().is_client_error(),
         SdkError::ConstructionFailure(_) => false,

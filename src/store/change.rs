@@ -1,9 +1,8 @@
-//! Changing a pending invitation: one transaction, under the condition that nobody has changed or ended the invitation
-//! since it was read.
+//! Changes a pending invitation in one transaction, conditioned on the invitation being unchanged since it was read.
 
 use super::{
     Item, Store, StoreError,
-    end::{EndState, Transition, gone_or_ended, is_of_another},
+    end::{EndState, Transition, deleted_or_ended, is_replaced},
     items::{self, TTL, number, string, ttl},
     standing::{PendingInvitation, Standing},
     transaction::{PartRole, TransactionOutcome, TransactionPart},
@@ -11,11 +10,11 @@ use super::{
 use crate::{clock::RequestClock, domain::invitation::Invitation};
 
 impl Store {
-    /// Writes the changed expiry and roles of an invitation, with the times to live that follow the expiry. Returns `false`
-    /// if the invitation is no longer as it was read, or a newer one has replaced it.
+    /// Writes the changed expiry and roles of an invitation, and the TTLs derived from the expiry. Returns `false` if
+    /// the invitation has changed since it was read, or a newer one has replaced it.
     ///
-    /// The first attempt assumes the usual standing: the invitation's own. If it is different, the failed condition returns
-    /// it, and the next attempt is built from it.
+    /// The first attempt assumes the usual standing: pending, and naming this invitation. Otherwise the failed
+    /// condition returns the actual standing, from which the next attempt is built.
     pub(crate) async fn change(&self, transition: Transition<'_>, clock: RequestClock) -> Result<bool, StoreError> {
         let Transition { read, new } = transition;
         let mut standing = self.move_standing(new);
@@ -26,12 +25,12 @@ impl Store {
                 TransactionOutcome::ConditionFailed(failed) => failed,
             };
             if let Some(row) = failed.row(PartRole::Invitation) {
-                return gone_or_ended(&read.tenant, row).map(|_| false);
+                return deleted_or_ended(&read.tenant, row).map(|_| false);
             }
             let nothing = Item::new();
             let row = failed.row(PartRole::Standing).unwrap_or(&nothing);
             let found = (!row.is_empty()).then(|| Standing::read(row)).transpose()?;
-            if found.as_ref().is_some_and(|found| is_of_another(found, read, clock.now)) {
+            if found.as_ref().is_some_and(|found| is_replaced(found, read, clock.now)) {
                 return Ok(false);
             }
             let pending = PendingInvitation { id: new.id.clone(), expires_at: new.expires_at };
@@ -40,7 +39,7 @@ impl Store {
         }
     }
 
-    /// The part that writes the attributes that have changed, and no others: the row may have other writers.
+    /// The part that writes only the changed attributes: the row has other writers.
     fn change_pending(&self, Transition { read, new }: Transition<'_>) -> TransactionPart {
         let mut set = vec!["updatedAt = :updatedAt"];
         let mut update =
@@ -60,7 +59,7 @@ impl Store {
         TransactionPart::update(PartRole::Invitation, update)
     }
 
-    /// The part that moves the expiry of the invitation's own standing.
+    /// The part that changes the expiry of the pending standing that names the invitation.
     fn move_standing(&self, invitation: &Invitation) -> TransactionPart {
         let update = self
             .update(items::standing_key(invitation))

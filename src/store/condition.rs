@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::types::{
 
 use super::Item;
 
-/// The condition that the named attributes of a row are still as they were read. For an empty row, the condition is that
-/// there is none.
+/// The condition that the named attributes of a row are unchanged since it was read. For an empty row, the condition is
+/// that the row still does not exist.
 #[derive(Debug)]
 pub(super) struct Unchanged {
     expression: String,
@@ -40,14 +40,14 @@ impl Unchanged {
         }
     }
 
-    /// A put under this condition.
+    /// Adds this condition to a put.
     pub(super) fn put(self, put: PutBuilder) -> PutBuilder {
         put.condition_expression(self.expression)
             .set_expression_attribute_names(self.names)
             .set_expression_attribute_values(self.values)
     }
 
-    /// A deletion under this condition.
+    /// Adds this condition to a deletion.
     pub(super) fn delete(self, delete: DeleteBuilder) -> DeleteBuilder {
         delete
             .condition_expression(self.expression)
@@ -55,7 +55,7 @@ impl Unchanged {
             .set_expression_attribute_values(self.values)
     }
 
-    /// An update under this condition, which keeps the values that it has already.
+    /// Adds this condition to an update, which keeps its other values.
     pub(super) fn update(self, update: UpdateBuilder) -> UpdateBuilder {
         let update = update.condition_expression(self.expression).set_expression_attribute_names(self.names);
         let values = self.values.into_iter().flatten();

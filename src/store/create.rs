@@ -1,8 +1,8 @@
-//! Creating an invitation in one transaction, and rolling it back if its email was certainly not sent.
+//! Creates an invitation in one transaction, and rolls it back if its email was certainly not sent.
 //!
-//! Every part of the transaction is keyed by this one invitee or idempotency key, so that different invitations never
-//! contend. There is deliberately no condition on the organization or a role: concurrent transactions on one shared row
-//! cancel each other, and inviting many people to one organization at once would fail.
+//! Every row of the transaction belongs to this invitee or idempotency key, so that creates of different invitations
+//! never conflict. There is deliberately no condition on the organization or a role: concurrent transactions on a
+//! shared row cancel each other, so a bulk invite to one organization would fail.
 
 use super::{
     Store, StoreError,
@@ -26,38 +26,38 @@ use crate::{
     },
 };
 
-/// A created invitation with the other rows of its create: everything that a rollback removes.
+/// A created invitation with the other rows of its create: everything that a roll-back undoes.
 #[derive(Debug)]
 pub(crate) struct CreatedInvitation<'a> {
     /// The invitation.
     pub invitation: &'a Invitation,
-    /// The recipient's rate limit, if an email is sent: a send at `createdAt` is reserved in it.
+    /// The recipient's rate limit with a send reserved at `createdAt`, if an email is requested.
     pub rate_limit: Option<RecipientRateLimit>,
     /// The idempotency record, if the request has a key.
     pub record: Option<&'a IdempotencyRecord>,
 }
 
-/// The message of a new invitation.
+/// The email of a new invitation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mailing {
     /// The rate limit of its recipient.
     pub rate: MessageRate,
-    /// The hash of its token, if it holds one.
+    /// The hash of its token, if it contains one.
     pub token: Option<TokenHash>,
 }
 
 /// The outcome of writing a create.
 #[derive(Debug)]
 pub(crate) enum WriteOutcome<'a> {
-    /// The invitation exists.
+    /// The invitation was written.
     Created(CreatedInvitation<'a>),
     /// Nothing was written, because of another row.
     Conflict(Conflict),
-    /// Nothing was written, because a request with the same idempotency key came before.
+    /// Nothing was written, because an earlier request used the same idempotency key.
     Replay(IdempotencyRecord),
 }
 
-/// The rows that prevent an invitation, in the order in which the contract decides them.
+/// The conflicts that prevent an invitation, in the contract's order of precedence.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Conflict {
     /// The invitee is a member already.
@@ -72,8 +72,8 @@ pub(crate) enum Conflict {
 }
 
 impl Store {
-    /// Creates `invitation`, with a reserved send if `mailing` is given, and with `record` if it is given. If the outcome is
-    /// unknown, rolls back, so that the caller can retry; unless `record` makes a retry safe without.
+    /// Writes `invitation`, reserves a send if `mailing` is given, and writes `record` if given. Rolls back if the
+    /// outcome is unknown, so that the caller can retry, except with a completed `record`, which makes a retry safe.
     pub(crate) async fn create<'a>(
         &self,
         invitation: &'a Invitation,
@@ -102,7 +102,7 @@ impl Store {
             }
             let rate_limit = found.filter(|_| failed.row(PartRole::Invitation).is_none());
             let Some((rate_limit, row)) = rate_limit.zip(failed.row(PartRole::RecipientRateLimit)) else {
-                return Err(StoreError::nothing_done("DynamoDB: a new invitation's identifier is taken"));
+                return Err(StoreError::nothing_written("DynamoDB: a new invitation's identifier is taken"));
             };
             let rate_limit = rate_limit.with_row(row)?;
             if let Some(retry_after) = rate_limit.seconds_until_free(clock.now) {
@@ -112,7 +112,7 @@ impl Store {
         }
     }
 
-    /// The parts of a create. `found` is the recipient's rate limit without the send that is to be reserved.
+    /// The parts of a create. `found` is the recipient's rate limit before the send is reserved.
     fn create_parts(
         &self,
         created: &CreatedInvitation<'_>,
@@ -128,7 +128,7 @@ impl Store {
         parts
     }
 
-    /// Rolls a create back whose outcome is unknown. Returns the error of the create.
+    /// Rolls a create back if its outcome is unknown. Returns the error of the create.
     async fn roll_back_if_unknown(
         &self,
         created: CreatedInvitation<'_>,
@@ -136,9 +136,9 @@ impl Store {
         clock: RequestClock,
     ) -> StoreError {
         let invitation_id = &created.invitation.id;
-        // A completed record may have been replayed by now: its invitation must stay.
+        // A completed record may have been replayed already, so its invitation must stay.
         let may_roll_back = created.record.is_none_or(|record| !record.is_completed());
-        if error.may_be_done
+        if error.may_have_committed
             && may_roll_back
             && let Err(second) = self.roll_back(created, clock).await
         {
@@ -147,8 +147,8 @@ impl Store {
         error
     }
 
-    /// Reads the conflicts of the invitation `new` of `invitee` with the table. Only for requests that fail anyway, to
-    /// tell the caller first what the contract decides first.
+    /// Reads the conflict that `new` would meet in the table. Used only for requests that fail anyway, to report the
+    /// error that takes precedence in the contract.
     pub(crate) async fn conflict(
         &self,
         new: &NewInvitation,
@@ -172,10 +172,10 @@ impl Store {
         Ok(rate_limit.seconds_until_free(clock.now).map(|retry_after| Conflict::MessageRateLimited { retry_after }))
     }
 
-    /// Rolls back a created invitation whose email was certainly not sent, so that the caller can retry: releases the
-    /// reserved send and deletes the record. An invitation that was accepted or revoked since stays. An expired one is
-    /// deleted, also if another has replaced it. If another attempt has taken over the lease of the record, everything
-    /// stays.
+    /// Rolls back a created invitation whose email was certainly not sent, so that the caller can retry: deletes it and
+    /// the record, and releases the reserved send. An invitation that was accepted or revoked since stays. An expired
+    /// one is deleted, even if another invitation has replaced it. If another attempt has taken over the record's
+    /// lease, everything stays.
     pub(crate) async fn roll_back(
         &self,
         created: CreatedInvitation<'_>,
@@ -183,7 +183,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let CreatedInvitation { invitation, mut rate_limit, record } = created;
         let reserved_at = invitation.created_at;
-        let (mut is_unchanged, mut standing) = (true, Some(self.free_invitee(invitation)));
+        let (mut is_unchanged, mut standing) = (true, Some(self.delete_own_standing(invitation)));
         loop {
             let mut parts = Vec::with_capacity(4);
             if is_unchanged {
@@ -201,13 +201,14 @@ impl Store {
             if failed.row(PartRole::IdempotencyRecord).is_some() {
                 return Ok(());
             }
-            // A rate limit that cannot be read must not keep the invitation.
+            // An unreadable rate limit must not prevent the roll-back.
             if let (Some(limit), Some(row)) = (&rate_limit, failed.row(PartRole::RecipientRateLimit)) {
                 rate_limit = limit.with_row(row).ok().filter(|found| found.counts(reserved_at));
             }
-            // The invitee has become a member, whose standing keeps the invitation; or the standing names another invitation.
+            // The invitee has become a member, and the member's standing keeps the invitation, or the standing names
+            // another invitation.
             if let Some(row) = failed.row(PartRole::Standing) {
-                standing = self.forget_invitation(invitation, row)?;
+                standing = self.remove_from_standing(invitation, row)?;
             }
             is_unchanged &= failed.row(PartRole::Invitation).is_none();
         }
@@ -231,11 +232,11 @@ impl Store {
     }
 }
 
-/// The outcome of a create for which the record of an earlier request, or the invitee's standing, exists.
+/// The outcome of a create that met the record of an earlier request or the invitee's standing.
 fn earlier_row(failed: &FailedConditions, now: Timestamp) -> Result<Option<WriteOutcome<'static>>, StoreError> {
     if let Some(row) = failed.row(PartRole::IdempotencyRecord) {
-        // The condition has just found that the record has not expired, by the same clock.
-        let expired = || StoreError::nothing_done("DynamoDB: an expired idempotency record failed a condition");
+        // The failed condition has compared the record's expiry with the same `now`.
+        let expired = || StoreError::nothing_written("DynamoDB: an expired idempotency record failed a condition");
         return IdempotencyRecord::read(row, now)?.map(WriteOutcome::Replay).ok_or_else(expired).map(Some);
     }
     let standing = failed.row(PartRole::Standing).map(Standing::read).transpose()?;

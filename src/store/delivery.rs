@@ -1,5 +1,5 @@
-//! The delivery of an invitation's latest message: one row beside the invitation's, in no index, so that a report of SES
-//! costs one write unit and never meets a request that changes the invitation.
+//! The delivery of an invitation's latest message. It is a separate row in no index, so that an SES report costs one
+//! write unit and never conflicts with a request that changes the invitation.
 
 use std::collections::HashMap;
 
@@ -20,13 +20,14 @@ use crate::{
     telemetry::statistics,
 };
 
-/// The attributes that a delivery always has. `order` is reserved in DynamoDB's expressions, as are others.
+/// The update of the attributes that a delivery always has. Names are aliased, because some are reserved in DynamoDB's
+/// expressions, such as `order`.
 const SET: &str = "SET #status = :status, #permanent = :permanent, #messageId = :messageId, #sentAt = :sentAt, \
                    #updatedAt = :updatedAt, #order = :order, #ttl = :ttl";
 
 impl Store {
-    /// Writes the delivery of a report, in one conditional update without a read. Returns `false` if the row has one
-    /// that comes after it, or this very one.
+    /// Writes the reported delivery, in one conditional update without a read. Returns `false` if the row already has
+    /// this or a later delivery.
     pub async fn record_delivery(&self, report: &DeliveryReport, deadline: Deadline) -> Result<bool, StoreError> {
         let DeliveryReport { tenant, invitation_id, delivery, ttl } = report;
         let (expression, values) = expression_and_values(delivery);
@@ -47,7 +48,7 @@ impl Store {
         call(deadline, attempt).await
     }
 
-    /// Reads the deliveries that there are of these invitations. One that cannot be read is left out, logged and counted.
+    /// Reads the existing deliveries of these invitations. An unreadable row is skipped, logged and counted.
     pub async fn deliveries(
         &self,
         tenant: &TenantId,
@@ -68,7 +69,7 @@ impl Store {
     }
 }
 
-/// The update of a row, and its values but for the time to live.
+/// The update expression of a row, and its values except for the TTL.
 fn expression_and_values(delivery: &Delivery) -> (String, HashMap<String, AttributeValue>) {
     let mut values: HashMap<_, _> = items::named([
         (":status", string(delivery.status.as_str())),
@@ -99,7 +100,7 @@ fn names() -> HashMap<String, String> {
     names.into_iter().map(|name| (format!("#{name}"), name.to_owned())).collect()
 }
 
-/// Reads a row; `None` if it cannot be read.
+/// Reads a row; `None` if it is unreadable.
 pub(crate) fn read(row: &Item) -> Option<Delivery> {
     let owned = |name| text(row, name).map(str::to_owned);
     Some(Delivery {

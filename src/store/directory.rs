@@ -1,6 +1,5 @@
-//! Reads the directory rows of a request in one strongly consistent `BatchGetItem`, except rows that a warm function has
-//! cached. Only rows that were found are cached, for a short, set time: a row that is missing now may be
-//! written soon, and a bulk invitation should not fail for it.
+//! Reads the directory rows of a request in one strongly consistent `BatchGetItem`, except rows in a warm function's
+//! cache. Absence is never cached: a missing row may be written any moment, and the next request must find it.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,7 +10,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Item, Store, StoreError, call::call, items, keys, read::MOST_LINES};
+use super::{Item, Store, StoreError, call::call, items, keys, read::MAX_LOGGED_ROWS};
 use crate::{
     clock::{Deadline, RequestClock, budgets::OPERATOR_CALL},
     config::Config,
@@ -28,8 +27,8 @@ use crate::{
     telemetry::statistics,
 };
 
-/// The maximum number of cached rows, and of their bytes as [`row_bytes`] estimates them: the connector of one tenant
-/// may have 400 KB, and a function of 128 MB serves any number of tenants.
+/// The maximum number of cached rows, and of their bytes as estimated by [`row_bytes`]: one tenant's connector may have
+/// 400 KB, and a function with 128 MB serves any number of tenants.
 const CACHE_CAPACITY: usize = 1_000;
 const CACHE_BYTES: usize = 8 << 20;
 
@@ -42,7 +41,7 @@ pub struct DirectoryLookup<'a> {
     pub user_id: Option<&'a str>,
     /// The roles, by their identifiers.
     pub role_ids: &'a [String],
-    /// The tenant's email connector is needed.
+    /// `true` to read the tenant's email connector.
     pub connector: bool,
 }
 
@@ -72,7 +71,7 @@ pub(super) struct Rules {
     id_max_length: usize,
 }
 
-/// The rows that a warm function has cached, by tenant and sort key.
+/// The cached rows, by tenant and sort key.
 #[derive(Debug)]
 pub(super) struct Cache {
     lifetime: Duration,
@@ -88,10 +87,10 @@ struct CachedRow {
 }
 
 impl DirectorySnapshot {
-    /// The organization with that identifier.
+    /// The organization with this identifier.
     ///
     /// # Errors
-    /// A permanent one for a row that exists and cannot be read.
+    /// A permanent error if the row is unreadable.
     pub(crate) fn organization(&self, id: &str) -> Result<Option<Organization>, StoreError> {
         self.reference(id, &keys::organization(id), || Organization::unnamed(id))
     }
@@ -115,7 +114,7 @@ impl DirectorySnapshot {
     /// The tenant's email connector, if there is one.
     ///
     /// # Errors
-    /// Names what is wrong with a connector that cannot be used: it does not count as missing.
+    /// The connector's row is invalid, which is not the same as missing.
     pub fn connector(&self) -> Result<Option<EmailConnector>, UnusableConnector> {
         self.rows.get(keys::EMAIL_CONNECTOR).map(|row| connector_row::read(row)).transpose()
     }
@@ -141,7 +140,8 @@ impl Rules {
         Self { checks: config.reference_checks, id_max_length: config.id_max_length }
     }
 
-    /// The rows to read. An identifier that could not exist is left out, since its key could be another row's.
+    /// The sort keys of the rows to read. Invalid identifiers are skipped, because their keys could be those of other
+    /// rows.
     fn sort_keys(self, lookup: DirectoryLookup<'_>) -> Vec<String> {
         let is_checked = |id: &&str| self.checks == ReferenceChecks::Enforce && could_exist(id, self.id_max_length);
         let organization = lookup.organization_id.filter(is_checked).map(keys::organization);
@@ -153,7 +153,7 @@ impl Rules {
 }
 
 impl Store {
-    /// Reads the rows of `lookup` that exist.
+    /// Reads the existing rows of `lookup`.
     pub async fn directory(
         &self,
         tenant: &TenantId,
@@ -163,7 +163,7 @@ impl Store {
         self.directory_of_all(tenant, &[lookup], clock).await
     }
 
-    /// Reads the rows of all `lookups` that exist, each of them once.
+    /// Reads the existing rows of all `lookups`, each row once.
     pub async fn directory_of_all(
         &self,
         tenant: &TenantId,
@@ -186,8 +186,9 @@ impl Store {
         Ok(directory)
     }
 
-    /// Reads the names of those of the organizations that the directory has. Their other attributes, which may be large, are
-    /// neither read nor cached. An organization whose name cannot be read is left out, logged and counted.
+    /// Reads the names of the organizations that exist in the directory. A projection leaves out their other
+    /// attributes, which may be large; nothing is cached. An organization with an unreadable name is skipped, logged
+    /// and counted.
     pub(crate) async fn organization_names(
         &self,
         tenant: &TenantId,
@@ -202,7 +203,7 @@ impl Store {
         let name = |row: &Item| {
             let id = items::text(row, keys::SK).and_then(keys::directory_id)?;
             let name = items::text(row, "name");
-            if name.is_none() && statistics::unreadable_row() <= MOST_LINES {
+            if name.is_none() && statistics::unreadable_row() <= MAX_LOGGED_ROWS {
                 tracing::error!(%tenant, "an organization's row cannot be read");
             }
             Some((id.to_owned(), name?.to_owned()))
@@ -210,7 +211,7 @@ impl Store {
         Ok(rows.iter().filter_map(name).collect())
     }
 
-    /// The rows of no lookup.
+    /// An empty snapshot.
     pub fn no_directory(&self) -> DirectorySnapshot {
         DirectorySnapshot { rows: HashMap::new(), rules: self.rules }
     }
@@ -256,7 +257,7 @@ impl Cache {
         self.is_fresh(cached.read_at, now).then(|| Arc::clone(&cached.row))
     }
 
-    /// A row that was read in what is now the future is not fresh: a clock was set back.
+    /// A row with a read time after `now` is not fresh: the clock was set back.
     fn is_fresh(&self, read_at: Timestamp, now: Timestamp) -> bool {
         (read_at..read_at.plus(self.lifetime)).contains(&now)
     }
@@ -280,16 +281,16 @@ impl Cache {
     }
 }
 
-/// The item of `row` under the sort key `sk`.
+/// Converts `row` to an item with the sort key `sk`.
 pub(super) fn to_item(tenant: &TenantId, sk: &str, row: &impl Serialize) -> Result<Item, StoreError> {
     let row =
-        serde_json::to_value(row).map_err(|error| StoreError::nothing_done(format!("{} row: {error}", kind(sk))))?;
+        serde_json::to_value(row).map_err(|error| StoreError::nothing_written(format!("{} row: {error}", kind(sk))))?;
     let mut item = items::from_json(row);
     item.extend(keys::primary(tenant, sk));
     Ok(item)
 }
 
-/// A row of the directory with the identifier of its key as its `id`: references use the key.
+/// Sets the `id` of a directory row to the identifier in its key, which references use.
 pub(super) fn identified(sk: &str, mut row: Value) -> Value {
     if let (Some(id), Some(fields)) = (keys::directory_id(sk), row.as_object_mut()) {
         fields.insert("id".to_owned(), id.into());
@@ -297,7 +298,7 @@ pub(super) fn identified(sk: &str, mut row: Value) -> Value {
     row
 }
 
-/// The error of a row that does not have the form of its kind. It names the attribute, not its value.
+/// The error of an unreadable row. It names the invalid attribute, but not its value.
 fn unreadable(sk: &str, row: &Value) -> StoreError {
     const TEXTS: [&str; 3] = ["name", "primaryEmail", "avatar"];
     let is_no_text = |name: &&&str| row.get(**name).is_some_and(|value| !value.is_string());
@@ -329,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cached_stays_within_its_bytes_however_large_the_rows_are() {
+    fn the_cache_stays_within_its_maximum_bytes_however_large_the_rows_are() {
         let cache = Cache::new(Duration::from_secs(30));
         let now = Timestamp::from_millis(1_767_225_600_000);
         let row = Arc::new(serde_json::json!({ "templates": { "en": { "html": "x".repeat(390_000) } } }));

@@ -1,4 +1,4 @@
-//! The directory's rows for operators: read unchanged, listed, deleted, and written in batches.
+//! Directory rows for operators: read, list, delete, and write in batches.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use crate::{
 /// The maximum number of rows in one `BatchWriteItem`.
 pub(crate) const BATCH: usize = 25;
 
-/// The name of a row of the directory.
+/// The identity of a directory row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RowName {
     /// An organization, by its identifier.
@@ -62,7 +62,7 @@ pub(crate) enum RowSet {
 pub(crate) struct RowPage {
     /// The rows as JSON, without their keys.
     pub rows: Vec<Value>,
-    /// The start of the next page; `None` after the last.
+    /// The cursor of the next page; `None` after the last.
     pub next: Option<Item>,
 }
 
@@ -113,12 +113,12 @@ pub(crate) fn connector(tenant: &TenantId, connector: &EmailConnector) -> Result
 }
 
 impl Store {
-    /// Reads the row of that name as JSON, without its keys.
+    /// Reads a row as JSON, without its keys.
     pub(crate) async fn directory_row(&self, tenant: &TenantId, name: &RowName) -> Result<Option<Value>, StoreError> {
         Ok(self.row(tenant, &name.sort_key(), Deadline::within(OPERATOR_CALL)).await?.map(without_keys))
     }
 
-    /// Reads a page of rows, strongly consistent: the first, or the one after `start`.
+    /// Reads a page of rows with strong consistency: the first page, or the page after `start`.
     pub(crate) async fn directory_rows(
         &self,
         tenant: &TenantId,
@@ -130,7 +130,7 @@ impl Store {
         Ok(RowPage { rows, next: answer.last_evaluated_key.filter(|key| !key.is_empty()) })
     }
 
-    /// Deletes the row of that name, and nothing else. Returns `false` if there was none.
+    /// Deletes this row only. Returns `false` if it did not exist.
     pub(crate) async fn delete_directory_row(&self, tenant: &TenantId, name: &RowName) -> Result<bool, StoreError> {
         let key = Item::from(keys::primary(tenant, name.sort_key()));
         let request = self.client.delete_item().table_name(&self.table).set_key(Some(key));
@@ -139,8 +139,8 @@ impl Store {
         Ok(deleted.is_some_and(|row| !row.is_empty()))
     }
 
-    /// Writes up to [`BATCH`] rows of different keys. Rows that DynamoDB leaves unprocessed or throttles are sent again,
-    /// with backoff, as long as some of them are written at least every `patience`.
+    /// Writes up to [`BATCH`] rows with distinct keys. Retries unprocessed and throttled rows with backoff, and fails
+    /// if no row is written for `patience`.
     pub(crate) async fn write_rows(&self, rows: Vec<Item>, patience: Duration) -> Result<(), StoreError> {
         let put = |row| PutRequest::builder().set_item(Some(row)).build().expect("item is set");
         let mut rest: Vec<_> =
@@ -149,7 +149,7 @@ impl Store {
         while !rest.is_empty() {
             let request = self.client.batch_write_item().request_items(&self.table, rest.clone());
             let problem = match request.send().await {
-                Err(error) if !may_pass(&error) => return Err(error.into()),
+                Err(error) if !is_retryable(&error) => return Err(error.into()),
                 Err(error) => StoreError::from(error),
                 Ok(answer) => {
                     let left: Vec<_> =
@@ -158,7 +158,7 @@ impl Store {
                         backoff = Backoff::until(Deadline::within(patience));
                     }
                     rest = left;
-                    StoreError::nothing_done("DynamoDB: UnprocessedItems")
+                    StoreError::nothing_written("DynamoDB: UnprocessedItems")
                 }
             };
             if !rest.is_empty() && !backoff.wait().await {
@@ -168,7 +168,7 @@ impl Store {
         Ok(())
     }
 
-    /// A page of the rows whose sort keys begin with `prefix`, strongly consistent.
+    /// Reads a page of the rows whose sort keys begin with `prefix`, with strong consistency.
     pub(super) async fn query_prefix(
         &self,
         tenant: &TenantId,
@@ -188,8 +188,8 @@ impl Store {
     }
 }
 
-/// Returns `true` if a later attempt may succeed. The SDK has made several attempts by then, but an import has more time.
-fn may_pass(error: &SdkError<BatchWriteItemError>) -> bool {
+/// Returns `true` if a retry may succeed. The SDK's own retries have failed by then, but an import may wait longer.
+fn is_retryable(error: &SdkError<BatchWriteItemError>) -> bool {
     match error {
         SdkError::ServiceError(answer) => is_busy(error) || answer.raw().status().is_server_error(),
         SdkError::TimeoutError(_) => true,
@@ -197,7 +197,7 @@ fn may_pass(error: &SdkError<BatchWriteItemError>) -> bool {
     }
 }
 
-/// A row as operators see it: with the identifier of its key, and without the keys themselves.
+/// Converts a row to JSON for operators: with the `id` from its key, and without the keys.
 fn without_keys(mut item: Item) -> Value {
     let sk = items::text(&item, keys::SK).unwrap_or_default().to_owned();
     item.remove(keys::PK);

@@ -1,6 +1,6 @@
-//! Ending an invitation: accept, revoke, delete. Each is one transaction under the condition that the invitation still
-//! has the status that was read, so that exactly one of several concurrent requests succeeds. Accepting and revoking also
-//! rely on nobody having changed it since, so that an accept grants the roles that the invitation has.
+//! Ends an invitation: accept, revoke, delete. Each is one transaction, conditioned on the status that was read, so
+//! that exactly one of several concurrent requests succeeds. Accept and revoke are also conditioned on `updatedAt`, so
+//! that an accept grants the current roles.
 
 use std::{collections::BTreeSet, iter};
 
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// A pending invitation as it was read, and as it is to be.
+/// A pending invitation before and after a transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct Transition<'a> {
     /// The invitation as it was read.
@@ -39,18 +39,18 @@ pub struct Transition<'a> {
 pub(crate) enum AcceptOutcome {
     /// The user is a member.
     Accepted,
-    /// The presented token is not that of the latest message, or too many wrong ones came before it. Holds the token of
-    /// the row.
+    /// The presented token is not that of the latest message, or too many wrong tokens were presented before. Holds the
+    /// stored token.
     WrongToken(Option<StoredToken>),
-    /// The invitation is no longer as it was read, or a newer one has replaced it: a request that began before the expiry
-    /// may write later than one that began after it.
+    /// The invitation has changed since it was read, or a newer one has replaced it: a request that began before the
+    /// expiry may write after a request that began later.
     Changed,
 }
 
 /// The state in which a transaction leaves an invitation.
 #[derive(Clone, Copy)]
 pub(super) enum EndState<'a> {
-    /// Accepted, revoked or changed, as this invitation is.
+    /// Accepted, revoked or changed. Holds the invitation after the transaction.
     Changed(&'a Invitation),
     /// Deleted. Holds the invitation as it was read.
     Deleted(&'a Invitation),
@@ -63,7 +63,7 @@ impl EndState<'_> {
         }
     }
 
-    /// Returns `true` if the transaction has committed, judging by the invitation that was `found` afterwards.
+    /// Returns `true` if the invitation `found` afterwards shows that the transaction has committed.
     fn is_reached(self, found: Option<&Invitation>) -> bool {
         match self {
             Self::Deleted(_) => found.is_none(),
@@ -73,11 +73,11 @@ impl EndState<'_> {
 }
 
 impl Store {
-    /// Writes that a user accepted the invitation: its status, the standing of its invitee, and the membership with its
-    /// roles. If a token is presented, it has to be that of the invitation at the time of the transaction.
+    /// Writes an accept: the status, the standing of the invitee, and the membership with the invitation's roles. A
+    /// presented `token` must be the stored one when the transaction runs.
     ///
-    /// The first attempt assumes the usual rows: the standing is the invitation's own, and the roles of a membership are
-    /// a set. If they are different, the failed condition returns them, and the next attempt is built from them.
+    /// The first attempt assumes the usual rows: a standing that names this invitation, and membership roles stored as
+    /// a set. Otherwise the failed conditions return the actual rows, from which the next attempt is built.
     pub(crate) async fn accept(
         &self,
         transition: Transition<'_>,
@@ -91,7 +91,7 @@ impl Store {
             let parts = [
                 self.accept_pending(transition, token),
                 self.join_standing(accepted, user_id, standing.as_ref()),
-                self.join(accepted, user_id, membership.as_ref())?,
+                self.add_member(accepted, user_id, membership.as_ref())?,
             ];
             let failed = match self.transact_or_read(&parts, EndState::Changed(accepted), clock).await? {
                 TransactionOutcome::Committed => return Ok(AcceptOutcome::Accepted),
@@ -102,11 +102,11 @@ impl Store {
                 if token.is_some() && is_unchanged {
                     return Ok(AcceptOutcome::WrongToken(token::read(row)));
                 }
-                return gone_or_ended(&accepted.tenant, row).map(|_| AcceptOutcome::Changed);
+                return deleted_or_ended(&accepted.tenant, row).map(|_| AcceptOutcome::Changed);
             }
             if let Some(row) = failed.row(PartRole::Standing) {
                 let found = (!row.is_empty()).then(|| Standing::read(row)).transpose()?;
-                if found.as_ref().is_some_and(|found| is_of_another(found, accepted, clock.now)) {
+                if found.as_ref().is_some_and(|found| is_replaced(found, accepted, clock.now)) {
                     return Ok(AcceptOutcome::Changed);
                 }
                 standing = found.map(|found| (row.clone(), found));
@@ -117,13 +117,14 @@ impl Store {
         }
     }
 
-    /// Writes that the invitation is revoked, which frees its invitee. Returns `false` if it is no longer as it was read.
+    /// Writes a revoke, and removes the invitation from the standing of its invitee. Returns `false` if the invitation
+    /// has changed since it was read.
     pub(crate) async fn revoke(&self, transition: Transition<'_>, clock: RequestClock) -> Result<bool, StoreError> {
-        self.free_invitee_and(self.end_pending(transition), EndState::Changed(transition.new), clock).await
+        self.transact_and_free_invitee(self.end_pending(transition), EndState::Changed(transition.new), clock).await
     }
 
-    /// Deletes the invitation with that identifier, in any status, and frees its invitee if it is pending. Returns `false`
-    /// if there is none.
+    /// Deletes an invitation in any status. Removes a pending one from the standing of its invitee. Returns `false` if
+    /// it does not exist.
     pub(crate) async fn delete_invitation(
         &self,
         tenant: &TenantId,
@@ -133,7 +134,7 @@ impl Store {
         while let Some(invitation) = self.get(tenant, id, clock.deadline).await? {
             let (delete, end_state) = (self.delete_unchanged(&invitation), EndState::Deleted(&invitation));
             let is_deleted = match invitation.stored_status {
-                Status::Pending => self.free_invitee_and(delete, end_state, clock).await?,
+                Status::Pending => self.transact_and_free_invitee(delete, end_state, clock).await?,
                 _ => self.transact_or_read(&[delete], end_state, clock).await?.is_committed(),
             };
             if is_deleted {
@@ -143,16 +144,16 @@ impl Store {
         Ok(false)
     }
 
-    /// Writes `change` of an invitation and removes the invitation from the standing of its invitee, unless that belongs
-    /// to another invitation by now: an expired one may have been replaced, and an operator may have written a member.
-    async fn free_invitee_and(
+    /// Writes `change`, and removes the invitation from the standing of its invitee if the standing still names it: an
+    /// expired invitation may have been replaced, and an operator may have written a member.
+    async fn transact_and_free_invitee(
         &self,
         change: TransactionPart,
         end_state: EndState<'_>,
         clock: RequestClock,
     ) -> Result<bool, StoreError> {
         let invitation = end_state.invitation();
-        let mut free = Some(self.free_invitee(invitation));
+        let mut free = Some(self.delete_own_standing(invitation));
         loop {
             let parts: Vec<_> = iter::once(change.clone()).chain(free).collect();
             let failed = match self.transact_or_read(&parts, end_state, clock).await? {
@@ -160,19 +161,19 @@ impl Store {
                 TransactionOutcome::ConditionFailed(failed) => failed,
             };
             if let Some(row) = failed.row(PartRole::Invitation) {
-                return gone_or_ended(&invitation.tenant, row).map(|_| false);
+                return deleted_or_ended(&invitation.tenant, row).map(|_| false);
             }
             free = match failed.row(PartRole::Standing) {
                 Some(row) if row.is_empty() || Standing::names_pending(row, &invitation.id) => {
-                    Some(self.free_invitee(invitation))
+                    Some(self.delete_own_standing(invitation))
                 }
-                row => self.forget_invitation(invitation, row.unwrap_or(&Item::new()))?,
+                row => self.remove_from_standing(invitation, row.unwrap_or(&Item::new()))?,
             };
         }
     }
 
-    /// Runs a transaction that ends or changes an invitation. If the outcome is unknown, reads the invitation to learn it: a retry
-    /// by the caller would be told that the invitation has ended, or does not exist.
+    /// Runs a transaction that ends or changes an invitation. If the outcome is unknown, determines it by reading the
+    /// invitation: after a commit, a retry by the caller would wrongly fail.
     pub(super) async fn transact_or_read(
         &self,
         parts: &[TransactionPart],
@@ -180,7 +181,7 @@ impl Store {
         clock: RequestClock,
     ) -> Result<TransactionOutcome, StoreError> {
         let error = match self.transact(parts, clock.leaving(TIME_AFTER_ENDING)).await {
-            Err(error) if error.may_be_done => error,
+            Err(error) if error.may_have_committed => error,
             known => return known,
         };
         let invitation = end_state.invitation();
@@ -190,23 +191,22 @@ impl Store {
         }
     }
 
-    /// The part that gives a pending invitation its last status.
+    /// The part that ends a pending invitation.
     fn end_pending(&self, transition: Transition<'_>) -> TransactionPart {
         TransactionPart::update(PartRole::Invitation, self.end_update(transition))
     }
 
-    /// The part that accepts a pending invitation, if the token is that of its latest message where one is presented.
+    /// The part that accepts a pending invitation, conditioned on `token` if one is presented.
     fn accept_pending(&self, transition: Transition<'_>, token: Option<TokenHash>) -> TransactionPart {
         let update = self.end_update(transition);
         let update = match token {
-            Some(presented) => token::requires(update, presented),
+            Some(presented) => token::require(update, presented),
             None => update,
         };
         TransactionPart::update(PartRole::Invitation, update)
     }
 
-    /// The update that gives a pending invitation its last status. It sets the attributes that an end changes and no
-    /// others: the row may have other writers.
+    /// The update that ends a pending invitation. It sets only the changed attributes: the row has other writers.
     fn end_update(&self, Transition { read, new: ended }: Transition<'_>) -> UpdateBuilder {
         let update = self
             .update_pending(read)
@@ -221,8 +221,7 @@ impl Store {
         }
     }
 
-    /// Begins the update of a pending invitation. Its condition is that the invitation is as it was `read`: pending, and
-    /// changed by nobody since.
+    /// Begins an update conditioned on the invitation being pending and unchanged since it was `read`.
     pub(super) fn update_pending(&self, read: &Invitation) -> UpdateBuilder {
         self.update(invitation_key(read))
             .condition_expression("#status = :pending AND updatedAt = :readUpdatedAt")
@@ -251,8 +250,8 @@ impl Store {
         TransactionPart::delete(PartRole::Invitation, delete)
     }
 
-    /// The part that makes the invitee's address a member's. Without a standing that was `found`, its condition is that
-    /// the standing is the invitation's own, if there is one.
+    /// The part that makes the standing a member's. If no standing was `found`, its condition is that the standing does
+    /// not exist or names this invitation as pending.
     fn join_standing(
         &self,
         invitation: &Invitation,
@@ -273,9 +272,9 @@ impl Store {
         TransactionPart::put(PartRole::Standing, put)
     }
 
-    /// The part that makes a user a member, or adds the invitation's roles to a member's. Without a membership that was
-    /// `found`, its condition is that the roles are a set, if there are any.
-    fn join(
+    /// The part that creates the membership, or adds the invitation's roles to it. If no membership was `found`, its
+    /// condition is that the row has no roles or stores them as a set.
+    fn add_member(
         &self,
         invitation: &Invitation,
         user_id: &str,
@@ -308,7 +307,7 @@ impl Store {
 const SET_MEMBERSHIP: &str = "SET organizationId = :organization, userId = :user, email = :email, \
                               joinedAt = if_not_exists(joinedAt, :now)";
 
-/// Adds `roles` to the membership that was `found`, if it has not changed.
+/// Adds `roles` to the membership `found`, conditioned on its roles being unchanged.
 fn set_roles(update: UpdateBuilder, found: &Item, roles: BTreeSet<String>) -> Result<UpdateBuilder, StoreError> {
     let all = items::role_ids(found)?.into_iter().chain(roles).collect::<BTreeSet<_>>();
     let update = Unchanged::of(found, &[items::ROLE_IDS]).update(update);
@@ -321,8 +320,8 @@ pub(super) fn invitation_key(invitation: &Invitation) -> Item {
     Item::from(keys::primary(&invitation.tenant, keys::invitation(&invitation.id)))
 }
 
-/// Returns `true` if the standing names another invitation, which has replaced this one.
-pub(super) fn is_of_another(found: &Standing, invitation: &Invitation, now: Timestamp) -> bool {
+/// Returns `true` if the standing names another invitation, which has replaced `invitation`.
+pub(super) fn is_replaced(found: &Standing, invitation: &Invitation, now: Timestamp) -> bool {
     match found {
         Standing::Pending(pending) => pending.id != invitation.id,
         Standing::Member { pending, .. } => {
@@ -331,22 +330,22 @@ pub(super) fn is_of_another(found: &Standing, invitation: &Invitation, now: Time
     }
 }
 
-/// The state of an invitation whose row failed a condition: deleted if the row is empty, else ended.
+/// The state of an invitation whose row failed a condition: deleted if the row is empty, otherwise ended.
 ///
 /// # Errors
-/// A permanent one if the row cannot be read.
-pub(super) fn gone_or_ended(tenant: &TenantId, found: &Item) -> Result<GoneOrEnded, StoreError> {
+/// A permanent error if the row is unreadable.
+pub(super) fn deleted_or_ended(tenant: &TenantId, found: &Item) -> Result<DeletedOrEnded, StoreError> {
     if found.is_empty() {
-        return Ok(GoneOrEnded::Gone);
+        return Ok(DeletedOrEnded::Deleted);
     }
     let readable = items::read_invitation(tenant, found);
-    readable.map(|_| GoneOrEnded::Ended).ok_or_else(|| StoreError::permanent("unreadable invitation row"))
+    readable.map(|_| DeletedOrEnded::Ended).ok_or_else(|| StoreError::permanent("unreadable invitation row"))
 }
 
-/// See [`gone_or_ended`].
-pub(super) enum GoneOrEnded {
+/// See [`deleted_or_ended`].
+pub(super) enum DeletedOrEnded {
     /// The invitation was deleted.
-    Gone,
+    Deleted,
     /// The invitation was accepted or revoked.
     Ended,
 }

@@ -1,8 +1,8 @@
 //! The idempotency record of a create: the request's hash, the invitation and the response.
 //!
-//! The record is written in the create's own transaction. For a create without email it is then complete. A create
-//! with email is in progress: its attempt holds a lease for as long as it can be alive, and completes the record once the
-//! email is sent. A retry that finds an expired lease takes it over.
+//! The create's transaction writes the record. Without email, the record is then complete. With email, it is in
+//! progress: the attempt holds a lease for as long as it can run, and completes the record once the email is sent. A
+//! retry that finds an expired lease takes it over.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{error::SdkError, types::AttributeValue};
 use super::{
     Item, Store, StoreError,
     call::call,
-    end::gone_or_ended,
+    end::deleted_or_ended,
     items::{TTL, key_of, named, number, string, text, time, ttl},
     keys,
     token::MessageToken,
@@ -36,9 +36,9 @@ const LEASE: &str = "runsUntil";
 pub(crate) struct IdempotencyRecord {
     key: Item,
     request_hash: String,
-    /// The invitation that was made.
+    /// The created invitation.
     pub invitation_id: InvitationId,
-    /// The entity as it was when it was made, as JSON: the body of every response.
+    /// The JSON entity at creation: the body of every response.
     pub response: String,
     /// The progress of the create.
     pub progress: Progress,
@@ -48,12 +48,13 @@ pub(crate) struct IdempotencyRecord {
 /// The progress of a create with an idempotency key.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Progress {
-    /// The invitation is written but not mailed yet. An attempt holds the lease.
+    /// The invitation is written, but its email not yet sent. An attempt holds the lease.
     Leased {
-        /// The end of the lease: until then the attempt that holds it may be alive, and no other attempt continues.
+        /// The end of the lease. Until then the attempt may be running, and no other attempt takes over.
         lease_expires_at: Timestamp,
     },
-    /// As [`Progress::Leased`], under a lease that is missing or unreadable, which counts as expired. Holds the attribute as stored.
+    /// As [`Progress::Leased`], but the lease is missing or unreadable, which counts as expired. Holds the stored
+    /// attribute.
     UnreadableLease(Option<AttributeValue>),
     /// The create is complete.
     Completed,
@@ -62,16 +63,16 @@ pub(crate) enum Progress {
 /// The outcome of taking over the lease of a record.
 #[derive(Debug)]
 pub(crate) enum TakeOverOutcome {
-    /// This attempt holds the lease, in this record.
+    /// This attempt holds the lease. Holds the record with it.
     TakenOver(IdempotencyRecord),
-    /// Another attempt took the lease over, completed the record or rolled it back in the meantime.
+    /// In the meantime, another attempt took over the lease, completed the record or rolled it back.
     LeaseLost,
-    /// The invitation ended or was deleted in the meantime: no email is to be sent.
+    /// In the meantime, the invitation ended or was deleted, so no email must be sent.
     InvitationEnded,
 }
 
 impl IdempotencyRecord {
-    /// The record of `request`, which makes `invitation`.
+    /// The record of `request`, which creates `invitation`.
     pub(crate) fn new(
         request: &IdempotentRequest,
         invitation: &Invitation,
@@ -89,7 +90,7 @@ impl IdempotencyRecord {
         }
     }
 
-    /// Returns `true` for the record of `request`, and `false` for that of a different request with the same key.
+    /// Returns `true` if the record is that of `request`, and `false` if another request used the same key.
     pub(crate) fn is_of(&self, request: &IdempotentRequest) -> bool {
         self.request_hash == request.request_hash
     }
@@ -99,10 +100,10 @@ impl IdempotencyRecord {
         self.progress == Progress::Completed
     }
 
-    /// The record in a row; `None` if it has expired at `now`: DynamoDB deletes late.
+    /// Reads a record; `None` if it has expired at `now`, because DynamoDB deletes expired rows late.
     ///
     /// # Errors
-    /// A permanent one for a row that cannot be read: it does not show that the request is new.
+    /// A permanent error if the row is unreadable: the request may not be new.
     pub(super) fn read(row: &Item, now: Timestamp) -> Result<Option<Self>, StoreError> {
         let unreadable = |attribute| move || StoreError::unreadable("idempotency", attribute);
         let owned = |name| text(row, name).map(str::to_owned).ok_or_else(unreadable(name));
@@ -142,7 +143,7 @@ impl IdempotencyRecord {
         row
     }
 
-    /// The lease as it is stored.
+    /// The lease as an attribute.
     fn lease(&self) -> Option<AttributeValue> {
         match &self.progress {
             Progress::Leased { lease_expires_at } => Some(number(lease_expires_at.as_millis())),
@@ -151,7 +152,8 @@ impl IdempotencyRecord {
         }
     }
 
-    /// The condition that the row is in progress under this record's lease. It uses the name `#state`.
+    /// The condition that the row is in progress under this record's lease, with its values. The caller must define the
+    /// name `#state`.
     fn lease_condition(&self) -> (&'static str, HashMap<String, AttributeValue>) {
         let lease = self.lease();
         let condition = match lease {
@@ -165,9 +167,9 @@ impl IdempotencyRecord {
     }
 }
 
-/// The JSON of an invitation that was just made.
+/// The JSON entity of an invitation at its creation.
 fn entity_json(invitation: &Invitation) -> String {
-    serde_json::to_string(&invitation.entity(invitation.created_at)).expect("an entity has texts for keys")
+    serde_json::to_string(&invitation.entity(invitation.created_at)).expect("an entity has string keys")
 }
 
 fn key(tenant: &TenantId, request: &IdempotentRequest) -> Item {
@@ -186,7 +188,7 @@ impl Store {
         Ok(row.map(|row| IdempotencyRecord::read(&row, clock.now)).transpose()?.flatten())
     }
 
-    /// Takes over the expired lease of `record` to mail its invitation with a new token, if the invitation is still pending.
+    /// Takes over the expired lease of `record` to send its email with a new token, if the invitation is still pending.
     pub(crate) async fn take_over(
         &self,
         record: &IdempotencyRecord,
@@ -209,7 +211,7 @@ impl Store {
         if failed.row(PartRole::IdempotencyRecord).is_some() {
             return Ok(TakeOverOutcome::LeaseLost);
         }
-        gone_or_ended(&message.invitation.tenant, failed.row(PartRole::Invitation).unwrap_or(&Item::new()))?;
+        deleted_or_ended(&message.invitation.tenant, failed.row(PartRole::Invitation).unwrap_or(&Item::new()))?;
         Ok(TakeOverOutcome::InvitationEnded)
     }
 
@@ -230,14 +232,14 @@ impl Store {
             .set_expression_attribute_values(Some(values))
             .expression_attribute_values(":completed", string(COMPLETED));
         let attempt = async || match update.clone().send().await {
-            // Another attempt holds the lease, or an earlier try committed but its response was lost.
+            // Another attempt holds the lease, or an earlier call attempt committed but its response was lost.
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
             result => result.map(drop),
         };
         call(clock.deadline, attempt).await
     }
 
-    /// The part that writes `record` if its key has none.
+    /// The part that writes `record` if its key has no unexpired record.
     pub(super) fn put_record(&self, record: &IdempotencyRecord, now: Timestamp) -> TransactionPart {
         let put = self
             .put(record.row())
@@ -246,7 +248,7 @@ impl Store {
         TransactionPart::put(PartRole::IdempotencyRecord, put)
     }
 
-    /// The part that deletes `record`, which has to be in progress under its lease if it still exists.
+    /// The part that deletes `record`, conditioned on its lease if the row still exists.
     pub(super) fn delete_record(&self, record: &IdempotencyRecord) -> TransactionPart {
         let (condition, values) = record.lease_condition();
         let delete = self

@@ -1,4 +1,4 @@
-//! Writing and reading rows. A row that another program wrote causes no panic.
+//! Conversion between rows and domain values or JSON. Rows that other programs wrote never cause a panic.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Number, Value};
@@ -18,7 +18,7 @@ use crate::domain::{
 /// DynamoDB's TTL attribute, in epoch **seconds**.
 pub(crate) const TTL: &str = "ttl";
 
-/// The row of an invitation. It is kept for `retention_seconds` after it expires.
+/// The row of an invitation, kept for `retention_seconds` after the invitation expires.
 pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     let tenant = &invitation.tenant;
     let invitee = invitation.invitee.normalized();
@@ -47,7 +47,7 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     item
 }
 
-/// The roles of an invitation, as its row has them.
+/// The roles of an invitation as an attribute.
 pub(super) fn roles(roles: &[OrganizationRole]) -> AttributeValue {
     let role = |role: &OrganizationRole| {
         let role = [("id", string(&role.id)), ("name", string(&role.name))];
@@ -56,21 +56,22 @@ pub(super) fn roles(roles: &[OrganizationRole]) -> AttributeValue {
     AttributeValue::L(roles.iter().map(role).collect())
 }
 
-/// Returns `true` if an invitation with these roles can be stored: a row of DynamoDB has at most 400 KB, including the names of
-/// its attributes. The invitation is stored twice: as its row, and as the JSON of the response in an idempotency record.
+/// Returns `true` if an invitation with these roles can be stored. A DynamoDB item has at most 400 KB, including
+/// attribute names. The roles are stored twice: in the invitation's row, and in the JSON response of an idempotency
+/// record.
 pub(crate) fn fit_roles(roles: &[OrganizationRole]) -> bool {
-    /// In bytes: a row's, less more than all other attributes take.
-    const MOST: usize = 400 * 1024 - 16 * 1024;
-    /// The names `id` and `name`, and what DynamoDB adds to a map, its values, and an element of a list.
+    /// The maximum for the roles, in bytes: that of an item, less an upper bound of all other attributes.
+    const MAX_BYTES: usize = 400 * 1024 - 16 * 1024;
+    /// The bytes of the names `id` and `name`, and DynamoDB's overhead for a map, its values, and a list element.
     const OVERHEAD: usize = 16;
-    /// The most that a character grows by in JSON.
-    const LONGEST_ESCAPE: usize = 6;
+    /// The maximum growth factor of a character that JSON escapes.
+    const MAX_ESCAPE_GROWTH: usize = 6;
     let in_row: usize = roles.iter().map(|role| role.id.len() + role.name.len() + OVERHEAD).sum();
     let in_json = || serde_json::to_string(roles).map_or(usize::MAX, |json| json.len());
-    in_row <= MOST && (in_row * LONGEST_ESCAPE <= MOST || in_json() <= MOST)
+    in_row <= MAX_BYTES && (in_row * MAX_ESCAPE_GROWTH <= MAX_BYTES || in_json() <= MAX_BYTES)
 }
 
-/// Reads the row of an invitation; `None` if it cannot be read.
+/// Reads the row of an invitation; `None` if it is unreadable.
 pub(crate) fn read_invitation(tenant: &TenantId, item: &Item) -> Option<Invitation> {
     let owned = |name| text(item, name).map(str::to_owned);
     let roles = item.get("organizationRoles")?.as_l().ok()?.iter().map(read_role);
@@ -97,10 +98,11 @@ fn read_role(role: &AttributeValue) -> Option<OrganizationRole> {
 /// The attribute of a membership that lists its roles.
 pub(crate) const ROLE_IDS: &str = "organizationRoleIds";
 
-/// The roles of a membership: a set, or a list of texts if an application wrote it. A missing attribute means no roles.
+/// The roles of a membership: a string set, or a list of strings if an application wrote it. A missing or null
+/// attribute means no roles.
 ///
 /// # Errors
-/// A permanent one for anything else.
+/// A permanent error for any other attribute type.
 pub(crate) fn role_ids(membership: &Item) -> Result<Vec<String>, StoreError> {
     let ids = match membership.get(ROLE_IDS) {
         None | Some(AttributeValue::Null(_)) => Some(Vec::new()),
@@ -117,7 +119,7 @@ pub(crate) fn standing_key(invitation: &Invitation) -> Item {
     Item::from(keys::primary(&invitation.tenant, sk))
 }
 
-/// The pending standing of a new invitation, which blocks a second one of the same address to the same organization.
+/// The pending standing of a new invitation, which blocks another invitation of the address to the organization.
 pub fn pending_standing(invitation: &Invitation) -> Item {
     let (id, expires_at) = (invitation.id.clone(), invitation.expires_at);
     Standing::Pending(PendingInvitation { id, expires_at }).row(standing_key(invitation))
@@ -128,12 +130,12 @@ pub(super) fn key_of(row: &Item) -> Item {
     [keys::PK, keys::SK].into_iter().filter_map(|name| Some((name.to_owned(), row.get(name)?.clone()))).collect()
 }
 
-/// The time of deletion: `seconds` after `time`, in epoch seconds.
+/// The TTL attribute: `seconds` after `time`, in epoch seconds.
 pub(crate) fn ttl(time: Timestamp, seconds: i64) -> AttributeValue {
     number(time.as_secs_ceil().saturating_add(seconds))
 }
 
-/// A row of named attributes.
+/// Owned names for attributes, to build a row.
 pub(super) fn named<const N: usize>(attributes: [(&str, AttributeValue); N]) -> [(String, AttributeValue); N] {
     attributes.map(|(name, value)| (name.to_owned(), value))
 }
@@ -148,7 +150,7 @@ pub(crate) fn number(number: i64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// The text of the attribute `name`.
+/// The value of the string attribute `name`.
 pub(crate) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
 }
@@ -163,14 +165,14 @@ pub(crate) fn millis(value: &AttributeValue) -> Option<Timestamp> {
     value.as_n().ok()?.parse().ok().map(Timestamp::from_millis)
 }
 
-/// A row as JSON, for the rows that are read with serde. Null and binary attributes, which no row of ours has, are left
-/// out.
+/// A row as JSON, for rows that are read with serde. Null, binary and number set attributes are left out; no row of
+/// ours has one.
 pub fn to_json(item: Item) -> Value {
     let fields = item.into_iter().map(|(name, value)| (name, attribute_to_json(value)));
     Value::Object(fields.filter(|(_, value)| !value.is_null()).collect())
 }
 
-/// JSON as the attributes of a row. Only an object has any.
+/// The fields of a JSON object as attributes; empty for any other JSON.
 pub fn from_json(value: Value) -> Item {
     let Value::Object(fields) = value else { return Item::new() };
     fields.into_iter().map(|(name, value)| (name, attribute_from_json(value))).collect()

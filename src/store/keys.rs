@@ -1,6 +1,7 @@
-//! The keys of the table and its indexes. No other file spells them.
+//! The keys of the table and its indexes. No other file builds or parses keys.
 //!
-//! Every partition key, of the table and of every index, begins with the tenant. No part of a key contains `#`.
+//! Every partition key, of the table and of every index, begins with the tenant. `#` separates the parts of a key, and
+//! no identifier contains it.
 
 use std::fmt::Display;
 
@@ -42,12 +43,12 @@ pub(crate) const IDEMPOTENCY: &str = "IDEMPOTENCY#";
 /// The prefix of the sort keys of all deliveries.
 pub(crate) const DELIVERIES: &str = "DELIVERY#";
 
-/// The partition of everything that belongs to a tenant.
+/// The partition key of all rows of a tenant.
 pub(crate) fn tenant(tenant: &TenantId) -> String {
     format!("TENANT#{tenant}")
 }
 
-/// The tenant of that partition.
+/// Parses the tenant of a partition key.
 pub fn tenant_of(pk: &str) -> Option<TenantId> {
     TenantId::parse(pk.strip_prefix("TENANT#")?)
 }
@@ -62,12 +63,12 @@ pub(crate) fn standing(organization_id: &str, normalized_address: &str) -> Strin
     format!("{}{normalized_address}", standings(organization_id))
 }
 
-/// The organization and the normalized address of the standing with that sort key.
+/// Parses the organization and the normalized address of a standing's sort key.
 pub fn standing_parts(sk: &str) -> Option<(&str, &str)> {
     sk.strip_prefix(STANDINGS)?.split_once("#INVITEE#")
 }
 
-/// The invitation that a sort key names: its own, or that of its delivery.
+/// Parses the invitation's identifier from the sort key of an invitation or a delivery.
 pub fn invitation_id(sk: &str) -> Option<InvitationId> {
     [INVITATIONS, DELIVERIES].into_iter().find_map(|prefix| InvitationId::parse(sk.strip_prefix(prefix)?))
 }
@@ -82,37 +83,37 @@ pub(crate) fn standing_of(normalized_address: &str) -> String {
     format!("#INVITEE#{normalized_address}")
 }
 
-/// The rate limit of a recipient.
+/// The sort key of a recipient's rate limit.
 pub(crate) fn recipient_rate_limit(normalized_address: &str) -> String {
     format!("SENDS#{normalized_address}")
 }
 
-/// The idempotency record of a request.
+/// The sort key of a request's idempotency record.
 pub(crate) fn idempotency(request: &IdempotentRequest) -> String {
     format!("{IDEMPOTENCY}{}#{}", request.caller, request.key)
 }
 
-/// The delivery of an invitation's latest message.
+/// The sort key of the delivery of an invitation's latest message.
 pub fn delivery(id: &InvitationId) -> String {
     format!("{DELIVERIES}{id}")
 }
 
-/// An organization of the directory.
+/// The sort key of an organization of the directory.
 pub(crate) fn organization(id: &str) -> String {
     format!("{ORGANIZATIONS}{id}")
 }
 
-/// A role of the directory.
+/// The sort key of a role of the directory.
 pub(crate) fn role(id: &str) -> String {
     format!("{ROLES}{id}")
 }
 
-/// A user of the directory.
+/// The sort key of a user of the directory.
 pub(crate) fn user(id: &str) -> String {
     format!("{USERS}{id}")
 }
 
-/// The identifier of the organization, role or user with that sort key.
+/// Parses the identifier from the sort key of an organization, role or user.
 pub(crate) fn directory_id(sk: &str) -> Option<&str> {
     [ORGANIZATIONS, ROLES, USERS].into_iter().find_map(|prefix| sk.strip_prefix(prefix))
 }
@@ -122,22 +123,22 @@ pub(crate) fn memberships(organization_id: &str) -> String {
     format!("{MEMBERSHIPS}{organization_id}#")
 }
 
-/// The membership of a user in an organization.
+/// The sort key of a user's membership in an organization.
 pub(crate) fn membership(organization_id: &str, user_id: &str) -> String {
     format!("{}{user_id}", memberships(organization_id))
 }
 
-/// Index partition: the invitations to an organization.
+/// The index partition key of the invitations to an organization.
 pub(crate) fn by_organization(tenant: &TenantId, organization_id: &str) -> String {
     format!("TENANT#{tenant}#ORG#{organization_id}")
 }
 
-/// Index partition: the invitations of an address.
+/// The index partition key of the invitations to an address.
 pub(crate) fn by_invitee(tenant: &TenantId, normalized_address: &str) -> String {
     format!("TENANT#{tenant}#INVITEE#{normalized_address}")
 }
 
-/// Index partition: the invitations by an inviter.
+/// The index partition key of the invitations by an inviter.
 pub(crate) fn by_inviter(tenant: &TenantId, inviter_id: &str) -> String {
     format!("TENANT#{tenant}#INVITER#{inviter_id}")
 }

@@ -1,5 +1,5 @@
-//! Members, written by operators. Each is two rows that have to agree: the membership, and the standing of the
-//! member's address, which blocks an invitation of a member.
+//! Members, written by operators. Each member has two rows that must agree: the membership, and the standing of the
+//! member's address, which blocks invitations of a member.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -21,11 +21,11 @@ use crate::{
     domain::{email_address::EmailAddress, ids::TenantId, timestamp::Timestamp},
 };
 
-/// The address that the user joined with last, normalized. A membership that another program wrote may have none.
+/// The normalized address that the user joined with last. A membership written by another program may have none.
 const EMAIL: &str = "email";
 const JOINED_AT: &str = "joinedAt";
 
-/// The attributes of a membership that anything writes.
+/// The attributes of a membership that this crate writes.
 const ATTRIBUTES: [&str; 5] = ["organizationId", "userId", EMAIL, JOINED_AT, items::ROLE_IDS];
 
 /// A user who is to be a member of an organization.
@@ -35,15 +35,15 @@ pub struct Member {
     pub organization_id: String,
     /// The user.
     pub user_id: String,
-    /// The user's address, which can then not be invited to the organization.
+    /// The user's address, which a membership excludes from invitations to the organization.
     pub email: EmailAddress,
-    /// The user's roles there: these, and no others.
+    /// The complete set of the user's roles in the organization.
     pub organization_role_ids: BTreeSet<String>,
-    /// The time of joining. If it is `None`, a member keeps the time that is written, and a new one joins now.
+    /// The time of joining. If `None`, an existing member keeps the stored time, and a new member joins now.
     pub joined_at: Option<Timestamp>,
 }
 
-/// The rows of members that were found, by their sort keys.
+/// The existing rows of members, by sort key.
 type Found = HashMap<String, Item>;
 
 impl Member {
@@ -52,7 +52,7 @@ impl Member {
         [self.sort_key(), self.standing_sort_key()]
     }
 
-    /// Returns `true` if the member may have had another address: the user then has to leave the standing of that address.
+    /// Returns `true` if the member may have had another address, from whose standing the user must then be removed.
     fn may_have_moved(&self, found: &Found) -> bool {
         found.get(&self.sort_key()).is_some_and(|row| self.has_moved(row))
     }
@@ -90,8 +90,9 @@ impl Member {
 }
 
 impl Store {
-    /// Makes users members, as [`Store::put_member`] does, the usual ones together. At most as many as fit one batch.
-    /// All of them together, and then each that has to be written alone, may take as long as `patience`.
+    /// Makes users members, as [`Store::put_member`] does, but members without an address change in one transaction.
+    /// `members` must fit into one transaction. The time limit `patience` applies to the transaction, and then to each
+    /// member that is written alone.
     pub async fn put_members(
         &self,
         tenant: &TenantId,
@@ -100,14 +101,14 @@ impl Store {
     ) -> Result<(), StoreError> {
         let clock = RequestClock::with_budget(patience);
         let found = self.found_rows(tenant, members, clock.deadline).await?;
-        // A transaction writes no row twice.
+        // A transaction must not write a row twice.
         let mut keys = HashSet::new();
         let is_usual = |member: &&&Member| !member.may_have_moved(&found) && keys.insert(member.standing_sort_key());
         let (together, mut alone): (Vec<&Member>, Vec<&Member>) = members.iter().partition(is_usual);
         let parts = together.iter().map(|member| self.put_member_rows(tenant, member, &found, clock.now));
         let parts: Vec<_> = parts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         if !parts.is_empty() && !self.transact(&parts, clock.deadline).await?.is_committed() {
-            // Another request writes one of them at the same time.
+            // A concurrent request has changed one of the rows.
             alone.splice(0..0, together);
         }
         for member in alone {
@@ -116,8 +117,8 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a user a member, or gives a member these roles and this address instead of what they had. A pending
-    /// invitation of the address stays, and can be accepted or revoked; the member's standing keeps it.
+    /// Makes a user a member, or replaces a member's roles and address. A pending invitation of the address stays and
+    /// can be accepted or revoked; the member's standing keeps it.
     pub async fn put_member(&self, tenant: &TenantId, member: &Member, clock: RequestClock) -> Result<(), StoreError> {
         loop {
             let found = self.found_rows(tenant, &[member], clock.deadline).await?;
@@ -128,16 +129,16 @@ impl Store {
             };
             former.retain(|row| text(row, keys::SK) != Some(&member.standing_sort_key()));
             let mut parts = self.put_member_rows(tenant, member, &found, clock.now)?.to_vec();
-            parts.extend(self.leave(&former, &member.user_id, clock.now)?);
+            parts.extend(self.remove_user(&former, &member.user_id, clock.now)?);
             if self.transact(&parts, clock.deadline).await?.is_committed() {
                 return Ok(());
             }
         }
     }
 
-    /// Ends a membership: deletes it, and removes the user from the standings of their addresses. An address without
-    /// another member can be invited again, or is pending again under the invitation that it had before. Returns `false`
-    /// if there was nothing to delete.
+    /// Deletes a membership, and removes the user from the standings of their addresses. An address without another
+    /// member can be invited again, or is pending again if its standing keeps an invitation. Returns `false` if there
+    /// was nothing to delete.
     pub(crate) async fn delete_member(
         &self,
         tenant: &TenantId,
@@ -147,7 +148,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let sk = keys::membership(organization_id, user_id);
         loop {
-            // Before the standings: an accept that commits between the two changes the membership.
+            // Read before the standings: an accept that commits between the two reads changes the membership, so the
+            // transaction fails.
             let membership = self.row(tenant, &sk, clock.deadline).await?.unwrap_or_default();
             let standings = self.standings_of(tenant, organization_id, user_id).await?;
             if membership.is_empty() && standings.is_empty() {
@@ -156,14 +158,14 @@ impl Store {
             let delete = self.delete(Item::from(keys::primary(tenant, &sk)));
             let delete = Unchanged::of(&membership, &ATTRIBUTES).delete(delete);
             let mut parts = vec![TransactionPart::delete(PartRole::Membership, delete)];
-            parts.extend(self.leave(&standings, user_id, clock.now)?);
+            parts.extend(self.remove_user(&standings, user_id, clock.now)?);
             if self.transact(&parts, clock.deadline).await?.is_committed() {
                 return Ok(true);
             }
         }
     }
 
-    /// The rows of these members that exist.
+    /// Reads the existing rows of these members.
     async fn found_rows(
         &self,
         tenant: &TenantId,
@@ -175,7 +177,7 @@ impl Store {
         Ok(rows.into_iter().filter_map(|row| Some((text(&row, keys::SK)?.to_owned(), row))).collect())
     }
 
-    /// The parts that write both rows of a member, if the rows are still as they were found.
+    /// The parts that write both rows of a member, conditioned on the rows being unchanged since they were found.
     fn put_member_rows(
         &self,
         tenant: &TenantId,
@@ -194,9 +196,9 @@ impl Store {
         Ok([TransactionPart::put(PartRole::Membership, put), self.replace_standing(key, standing, Some(&joined))])
     }
 
-    /// The standings that name a user as a member of an organization: usually one. All standings of the organization are
-    /// read for it, since a membership names at most the last address, and a user may have accepted invitations of
-    /// several.
+    /// Reads the standings that name a user as a member of an organization, usually one. It reads all standings of the
+    /// organization, because a membership holds only the last address, and a user may have accepted invitations to
+    /// several addresses.
     async fn standings_of(
         &self,
         tenant: &TenantId,
@@ -216,8 +218,14 @@ impl Store {
         }
     }
 
-    /// The parts that remove a user from these standings, if they are still as they were found.
-    fn leave(&self, standings: &[Item], user_id: &str, now: Timestamp) -> Result<Vec<TransactionPart>, StoreError> {
+    /// The parts that remove a user from these standings, conditioned on the standings being unchanged since they were
+    /// read.
+    fn remove_user(
+        &self,
+        standings: &[Item],
+        user_id: &str,
+        now: Timestamp,
+    ) -> Result<Vec<TransactionPart>, StoreError> {
         let part = |row: &Item| {
             let left = Standing::read(row)?.left(|id| id == user_id, now);
             Ok(self.replace_standing(items::key_of(row), row, left.as_ref()))

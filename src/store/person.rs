@@ -1,7 +1,7 @@
-//! One person's data: the rows of a tenant that are about an address, or about the users whose address it is.
+//! One person's data: a tenant's rows about an address, and about the users with that address.
 //!
-//! They are found by reading all rows of their kinds, strongly consistent. An index would not do: indexes lag, and
-//! standings are in none.
+//! All rows of each kind are read, with strong consistency. An index is not enough: indexes are eventually consistent,
+//! and standings are in none.
 
 use std::collections::HashSet;
 
@@ -29,9 +29,9 @@ pub enum Kind {
     User,
     /// An invitation of the address.
     Invitation,
-    /// A membership of the address, or of such a user.
+    /// A membership with the address, or of a user with the address.
     Member,
-    /// The standing of the address, or one that names such a user.
+    /// A standing of the address, or one that names a user with the address.
     Standing,
     /// The times of the last sends to the address.
     #[serde(rename = "sendWindow")]
@@ -46,12 +46,12 @@ pub struct PersonRow {
     /// Its kind.
     pub kind: Kind,
     row: Item,
-    /// The row without the person, if it is about others too: a standing of an address that is not the person's.
-    rest: Option<Item>,
+    /// The row without the person, if it is also about others: the standing of another address.
+    without_person: Option<Item>,
 }
 
 impl PersonRow {
-    /// The sort key, which holds identifiers that no attribute has.
+    /// The sort key, which contains identifiers that no attribute has.
     pub(crate) fn sort_key(&self) -> &str {
         text(&self.row, keys::SK).unwrap_or_default()
     }
@@ -64,7 +64,7 @@ impl PersonRow {
     }
 }
 
-/// The person, as far as the rows read so far identify them.
+/// The person's address and the identifiers found so far.
 struct Person {
     normalized_address: String,
     user_ids: HashSet<String>,
@@ -72,8 +72,9 @@ struct Person {
 }
 
 impl Person {
-    /// Returns `true` if a row is about the person. Users and invitations have to come first: they add identifiers.
-    fn knows(&mut self, kind: Kind, row: &Item) -> bool {
+    /// Returns `true` if a row is about the person. Users and invitations must be read first, because they add
+    /// identifiers.
+    fn matches(&mut self, kind: Kind, row: &Item) -> bool {
         let is_address = |name| text(row, name).is_some_and(|text| text.eq_ignore_ascii_case(&self.normalized_address));
         let is_among = |name, ids: &HashSet<String>| text(row, name).is_some_and(|id| ids.contains(id));
         let sk = text(row, keys::SK).unwrap_or_default();
@@ -85,7 +86,7 @@ impl Person {
                 self.has_address_of(sk) || self.user_ids.iter().any(|user_id| Standing::names_user(row, user_id))
             }
             Kind::RecipientRateLimit => sk == keys::recipient_rate_limit(&self.normalized_address),
-            Kind::Idempotency => is_among("invitationId", &self.invitation_ids) || self.is_invitee_of_answer(row),
+            Kind::Idempotency => is_among("invitationId", &self.invitation_ids) || self.is_invitee_of_response(row),
         };
         // The identifier in the key is the one that references use.
         let id = sk.split_once('#').map(|(_, id)| id.to_owned()).filter(|_| is_theirs);
@@ -101,8 +102,8 @@ impl Person {
         standing_sk.ends_with(&keys::standing_of(&self.normalized_address))
     }
 
-    /// The row without the person, if it is the standing of another address with other members.
-    fn rest(&self, kind: Kind, row: &Item, now: Timestamp) -> Result<Option<Item>, StoreError> {
+    /// The row without the person, if it is the standing of another address that other members share.
+    fn without_person(&self, kind: Kind, row: &Item, now: Timestamp) -> Result<Option<Item>, StoreError> {
         if kind != Kind::Standing || self.has_address_of(text(row, keys::SK).unwrap_or_default()) {
             return Ok(None);
         }
@@ -111,15 +112,15 @@ impl Person {
     }
 
     /// The stored response may outlive the invitation.
-    fn is_invitee_of_answer(&self, row: &Item) -> bool {
-        let answer = text(row, "answer").and_then(|answer| serde_json::from_str::<Value>(answer).ok());
-        let invitee = answer.as_ref().and_then(|answer| answer.get("invitee")?.as_str());
+    fn is_invitee_of_response(&self, row: &Item) -> bool {
+        let response = text(row, "answer").and_then(|response| serde_json::from_str::<Value>(response).ok());
+        let invitee = response.as_ref().and_then(|response| response.get("invitee")?.as_str());
         invitee.is_some_and(|invitee| invitee.eq_ignore_ascii_case(&self.normalized_address))
     }
 }
 
 impl Store {
-    /// Reads the rows about the person with that address, compared without regard to case.
+    /// Reads the rows about the person with that address, compared case-insensitively.
     pub async fn person_rows(&self, tenant: &TenantId, address: &str) -> Result<Vec<PersonRow>, StoreError> {
         let (normalized_address, now) = (address.to_ascii_lowercase(), Timestamp::now());
         let rate_limit = keys::recipient_rate_limit(&normalized_address);
@@ -138,9 +139,9 @@ impl Store {
             loop {
                 let page = self.query_prefix(tenant, prefix, start).await?;
                 for row in page.items.unwrap_or_default() {
-                    if person.knows(kind, &row) {
-                        let rest = person.rest(kind, &row, now)?;
-                        found.push(PersonRow { kind, row, rest });
+                    if person.matches(kind, &row) {
+                        let without_person = person.without_person(kind, &row, now)?;
+                        found.push(PersonRow { kind, row, without_person });
                     }
                 }
                 start = page.last_evaluated_key.filter(|key| !key.is_empty());
@@ -152,13 +153,13 @@ impl Store {
         Ok(found)
     }
 
-    /// Deletes a row, or removes the person from one that is about others too. Returns `false` if the row has changed since
-    /// it was read.
+    /// Deletes a row, or removes the person from it if it is also about others. Returns `false` if the row has changed
+    /// since it was read.
     pub async fn delete_person_row(&self, tenant: &TenantId, row: &PersonRow) -> Result<bool, StoreError> {
         let names: Vec<&str> = row.row.keys().map(String::as_str).collect();
         let unchanged = Unchanged::of(&row.row, &names);
-        let part = if let Some(rest) = &row.rest {
-            TransactionPart::put(PartRole::OnlyRow, unchanged.put(self.put(rest.clone())))
+        let part = if let Some(without_person) = &row.without_person {
+            TransactionPart::put(PartRole::OnlyRow, unchanged.put(self.put(without_person.clone())))
         } else {
             let delete = self.delete(Item::from(keys::primary(tenant, row.sort_key())));
             TransactionPart::delete(PartRole::OnlyRow, unchanged.delete(delete))

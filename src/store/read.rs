@@ -1,4 +1,4 @@
-//! Reading invitations: one by its identifier, or all that match filters, newest first.
+//! Reads invitations, one by its identifier or all that match filters, newest first; and rows for the other modules.
 
 use std::fmt;
 
@@ -21,21 +21,21 @@ use crate::{
     telemetry::statistics,
 };
 
-/// The maximum number of rows that one query reads. DynamoDB ends a query at 1 MB, which fewer rows of the usual size fill; this bounds
-/// the memory that small rows take.
-pub(crate) const MOST_ROWS: usize = 1000;
+/// The maximum number of rows per query. DynamoDB ends a query at 1 MB, which fewer rows of the usual size reach; this
+/// limit bounds the memory for small rows.
+pub(crate) const MAX_ROWS: usize = 1000;
 
 /// The maximum number of keys in one `BatchGetItem` (API reference, `BatchGetItem`).
 const BATCH_READ: usize = 100;
 
-/// The filters of a list, which combine. The `Debug` form leaves the address out.
+/// The filters of a list. An invitation must match all of them. `Debug` omits the address.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Filters {
     /// Invitations to this organization.
     pub organization_id: Option<String>,
     /// Invitations by this inviter.
     pub inviter_id: Option<String>,
-    /// Invitations of this address, compared without regard to case.
+    /// Invitations to this address, compared case-insensitively.
     pub invitee: Option<String>,
     /// Invitations that are pending at this time.
     pub pending_at: Option<Timestamp>,
@@ -49,26 +49,26 @@ impl fmt::Debug for Filters {
     }
 }
 
-/// Reads a list, newest first, one query at a time, so that a long list is never in memory as a whole.
+/// Reads a list, newest first, one query at a time, so that a long list is never held in memory.
 #[derive(Debug)]
 pub(crate) struct ListReader<'a> {
     store: &'a Store,
     tenant: &'a TenantId,
     filters: &'a Filters,
     access: Access,
-    /// The key after which the next query starts; `None` before the first row.
+    /// The exclusive start key of the next query; `None` for the first row.
     start: Option<Item>,
-    /// The most rows that the next query reads.
+    /// The maximum number of rows of the next query.
     limit: usize,
     queries: usize,
     has_ended: bool,
 }
 
 impl Store {
-    /// Reads the invitation with that identifier.
+    /// Reads an invitation.
     ///
     /// # Errors
-    /// Also for a row that exists and cannot be read: the invitation is then not missing.
+    /// A permanent error if the row is unreadable, which is not the same as missing.
     pub async fn get(
         &self,
         tenant: &TenantId,
@@ -78,7 +78,7 @@ impl Store {
         Ok(self.get_with_token(tenant, id, deadline).await?.map(|(invitation, _)| invitation))
     }
 
-    /// Reads the invitation with that identifier, and the token of its latest message.
+    /// Reads an invitation, and the token of its latest message.
     ///
     /// # Errors
     /// As of [`Store::get`].
@@ -96,8 +96,9 @@ impl Store {
         Ok(Some((invitation, token::read(&row))))
     }
 
-    /// Begins to read the invitations that match `filters`, after `after` if it is given. The first query reads at most
-    /// `rows` rows. Without filters the list is strongly consistent; the indexes that the filters use lag.
+    /// Begins to read the invitations that match `filters`, starting after the cursor `after` if given. The first query
+    /// reads at most `rows` rows. Without filters the list is strongly consistent; filters use indexes, which are
+    /// eventually consistent.
     pub(crate) fn list<'a>(
         &'a self,
         tenant: &'a TenantId,
@@ -107,13 +108,13 @@ impl Store {
     ) -> ListReader<'a> {
         let access = Access::choose(tenant, filters);
         let start = after.map(|id| access.start_after(tenant, id));
-        let limit = rows.min(MOST_ROWS);
+        let limit = rows.min(MAX_ROWS);
         ListReader { store: self, tenant, filters, access, start, limit, queries: 0, has_ended: false }
     }
 }
 
 impl Store {
-    /// Reads a row, strongly consistent.
+    /// Reads a row with strong consistency.
     pub(super) async fn row(
         &self,
         tenant: &TenantId,
@@ -125,8 +126,8 @@ impl Store {
         Ok(call(deadline, || request.clone().send()).await?.item)
     }
 
-    /// Reads the rows that exist of one tenant, strongly consistent and in no order, in batches of at most
-    /// [`BATCH_READ`]. Keys that DynamoDB leaves unprocessed are requested again.
+    /// Reads the existing rows of one tenant with strong consistency, in no particular order, in batches of at most
+    /// [`BATCH_READ`]. Retries unprocessed keys.
     pub(super) async fn batch_get(
         &self,
         tenant: &TenantId,
@@ -136,7 +137,7 @@ impl Store {
         self.batch_get_attributes(tenant, sort_keys, &[], deadline).await
     }
 
-    /// As [`Store::batch_get`], but reads these attributes only; all if there are none.
+    /// As [`Store::batch_get`], but with a projection on `attributes`; empty reads all.
     pub(super) async fn batch_get_attributes(
         &self,
         tenant: &TenantId,
@@ -163,7 +164,7 @@ impl Store {
             found.extend(response.responses.into_iter().flatten().flat_map(|(_, items)| items));
             wanted = response.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
             if !wanted.is_empty() && !backoff.wait().await {
-                return Err(StoreError::nothing_done("DynamoDB: UnprocessedKeys"));
+                return Err(StoreError::nothing_written("DynamoDB: UnprocessedKeys"));
             }
             wanted.extend(later);
         }
@@ -172,8 +173,8 @@ impl Store {
 }
 
 impl<'a> ListReader<'a> {
-    /// The invitations of the next query, which may be none; `None` if the list has ended. A row that cannot be read is
-    /// left out, logged and counted.
+    /// Runs the next query and returns its invitations, possibly none; `None` if the list has ended. An unreadable row
+    /// is skipped, logged and counted.
     pub(crate) async fn next(
         &mut self,
         deadline: Deadline,
@@ -188,15 +189,15 @@ impl<'a> ListReader<'a> {
         self.start = response.last_evaluated_key.filter(|key| !key.is_empty());
         self.has_ended = self.start.is_none();
         self.queries += 1;
-        // The first query reads as many rows as are wanted. If the filters leave some out, later ones read more and more,
-        // so that few queries find rare matches.
-        self.limit = MOST_ROWS.min(self.limit * 4);
+        // The first query reads as many rows as requested. If the filters exclude some, each further query reads four
+        // times as many, so that few queries find rare matches.
+        self.limit = MAX_ROWS.min(self.limit * 4);
         let tenant = self.tenant;
         Ok(Some(response.items.unwrap_or_default().into_iter().filter_map(move |item| read_row(tenant, &item))))
     }
 
-    /// The invitation whose row was read last, also if the filters leave it out; `None` before the first, after the last,
-    /// and if the row's key is not an invitation's.
+    /// The cursor: the invitation whose row was read last, even if the filters exclude it. `None` before the first
+    /// query, after the last, and if the row's key is not an invitation's.
     pub(crate) fn position(&self) -> Option<InvitationId> {
         let sk = items::text(self.start.as_ref()?, keys::SK)?;
         InvitationId::parse(sk.strip_prefix(keys::INVITATIONS)?)
@@ -208,13 +209,13 @@ impl<'a> ListReader<'a> {
     }
 }
 
-/// The maximum number of unreadable rows of a request that are logged one by one; the others are only counted.
-pub(super) const MOST_LINES: u64 = 10;
+/// The maximum number of unreadable rows that a request logs; further ones are only counted.
+pub(super) const MAX_LOGGED_ROWS: u64 = 10;
 
 fn read_row(tenant: &TenantId, item: &Item) -> Option<Invitation> {
     let invitation = items::read_invitation(tenant, item);
-    if invitation.is_none() && statistics::unreadable_row() <= MOST_LINES {
-        // The key of a row that another program wrote could hold anything.
+    if invitation.is_none() && statistics::unreadable_row() <= MAX_LOGGED_ROWS {
+        // The key may be another program's and contain anything, so only a valid identifier is logged.
         let id = items::text(item, keys::SK).and_then(|sk| sk.strip_prefix(keys::INVITATIONS));
         let invitation_id = id.and_then(InvitationId::parse);
         let invitation_id = invitation_id.as_ref().map(InvitationId::as_str);
@@ -223,7 +224,7 @@ fn read_row(tenant: &TenantId, item: &Item) -> Option<Invitation> {
     invitation
 }
 
-/// The query of a list: the table or an index, and the partition key.
+/// The access path of a list: the table or an index, and the partition key.
 #[derive(Debug)]
 struct Access {
     index: Option<&'static str>,
@@ -232,7 +233,7 @@ struct Access {
 }
 
 impl Access {
-    /// The narrowest key that the filters allow: an address has few invitations, an organization more.
+    /// Chooses the most selective key that the filters allow: an address has few invitations, an organization more.
     fn choose(tenant: &TenantId, filters: &Filters) -> Self {
         let index = |index, attribute, key| Self { index: Some(index), attribute, key };
         match filters {
@@ -247,14 +248,14 @@ impl Access {
         }
     }
 
-    /// The key after which a query starts.
+    /// The exclusive start key of a query that starts after `id`.
     fn start_after(&self, tenant: &TenantId, id: &InvitationId) -> Item {
         let mut key = Item::from(keys::primary(tenant, keys::invitation(id)));
         key.insert(self.attribute.to_owned(), string(&self.key));
         key
     }
 
-    /// The query with its key, and with the filters that the key does not cover already.
+    /// Adds the key condition, and a filter expression for the filters that the key does not cover.
     fn narrow(&self, query: QueryFluentBuilder, tenant: &TenantId, filters: &Filters) -> QueryFluentBuilder {
         let query = query
             .set_index_name(self.index.map(str::to_owned))

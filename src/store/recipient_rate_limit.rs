@@ -1,8 +1,8 @@
-//! The rate limit of a recipient: an exact sliding window, kept as the times of the last sends.
+//! The rate limit of a recipient: an exact sliding window, stored as the times of the last sends.
 //!
-//! The usual recipient has had no send in the window, so the first attempt to reserve one assumes an empty row, and its
-//! condition fails if that is wrong. The failure returns the row, from which the next attempt computes the new list,
-//! conditioned on the row's version. So the usual case needs no read, and no two sends are counted as one.
+//! A recipient usually has no send in the window, so the first attempt to reserve a send assumes an empty row. If the
+//! assumption is wrong, the failed condition returns the row, and the next attempt adds to its list, conditioned on its
+//! version. So the usual case needs no read, and concurrent sends are all counted.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     Item, Store, StoreError,
-    end::{GoneOrEnded, gone_or_ended},
+    end::{DeletedOrEnded, deleted_or_ended},
     items::{TTL, millis, named, number, string, ttl},
     keys,
     token::MessageToken,
@@ -21,7 +21,7 @@ use crate::{
     domain::{ids::TenantId, rate_limit::MessageRate, timestamp::Timestamp},
 };
 
-/// The sends to one recipient of one tenant. The `Debug` form leaves the recipient out.
+/// The sends to one recipient of one tenant. `Debug` omits the recipient.
 #[derive(Clone)]
 pub struct RecipientRateLimit {
     tenant: TenantId,
@@ -35,11 +35,11 @@ pub struct RecipientRateLimit {
 /// The version of the row that a [`RecipientRateLimit`] was read from. A write is conditioned on it.
 #[derive(Clone, Debug)]
 enum Version {
-    /// The row was not read. It is assumed to have no send in the window, or not to exist.
+    /// The row was not read. It is assumed not to exist, or to have no send in the window.
     Assumed,
     /// The row has no version, because another program wrote it.
     Missing,
-    /// The version, which changes with every write.
+    /// The stored version, which changes with every write.
     Read(String),
 }
 
@@ -54,7 +54,7 @@ impl fmt::Debug for RecipientRateLimit {
 /// The outcome of reserving a send.
 #[derive(Debug)]
 pub enum ReserveOutcome {
-    /// The send is reserved, in this rate limit.
+    /// The send is reserved. Holds the rate limit with it.
     Reserved(RecipientRateLimit),
     /// The recipient has reached the rate limit.
     RateLimited {
@@ -68,7 +68,7 @@ pub enum ReserveOutcome {
 }
 
 impl RecipientRateLimit {
-    /// The rate limit of a recipient whose row was not read: no send is assumed in the window.
+    /// The rate limit of a recipient whose row was not read, assumed to have no send in the window.
     pub fn assumed_empty(tenant: &TenantId, normalized_address: &str, rate: MessageRate) -> Self {
         let (tenant, normalized_address) = (tenant.clone(), normalized_address.to_owned());
         Self { tenant, normalized_address, rate, sends: Vec::new(), version: Version::Assumed }
@@ -77,7 +77,7 @@ impl RecipientRateLimit {
     /// The same recipient's rate limit with the sends of `row`. An empty row has none.
     ///
     /// # Errors
-    /// A permanent one for a row that cannot be read.
+    /// A permanent error if the row is unreadable.
     pub(crate) fn with_row(&self, row: &Item) -> Result<Self, StoreError> {
         if row.is_empty() {
             return Ok(Self { sends: Vec::new(), version: Version::Assumed, ..self.clone() });
@@ -102,7 +102,7 @@ impl RecipientRateLimit {
         Some(u64::try_from(wait).unwrap_or_default().div_ceil(1000).max(1))
     }
 
-    /// The rate limit with one more send, at `now`. `version` must be new to the row.
+    /// The rate limit with a send added at `now`, without sends before the window. `version` must be new to the row.
     #[must_use]
     pub(crate) fn reserve(&self, now: Timestamp, version: &str) -> Self {
         let mut sends = self.sends_within(now);
@@ -111,18 +111,18 @@ impl RecipientRateLimit {
         Self { sends, version: Version::Read(version.to_owned()), ..self.clone() }
     }
 
-    /// The rate limit without the send that was reserved at `reserved_at`, because nothing was sent.
+    /// The rate limit without the send reserved at `reserved_at`, which did not happen.
     #[must_use]
     pub(crate) fn release(&self, reserved_at: Timestamp) -> Self {
         let mut sends = self.sends.clone();
         if let Some(index) = sends.iter().position(|send| *send == reserved_at) {
             sends.remove(index);
         }
-        // Longer than any version before, so a new one.
+        // Longer than all earlier versions, and therefore new.
         Self { sends, version: Version::Read(format!("{}-", self.version.as_str())), ..self.clone() }
     }
 
-    /// Returns `true` if a send at that time is counted.
+    /// Returns `true` if a send at that time is stored.
     pub(crate) fn counts(&self, sent: Timestamp) -> bool {
         self.sends.contains(&sent)
     }
@@ -141,8 +141,8 @@ impl RecipientRateLimit {
         now.minus(self.rate.window)
     }
 
-    /// The row as it is written at `now`. DynamoDB deletes nothing by a time that is more than five years past, so a
-    /// row without sends expires a window after its writing.
+    /// The row to write at `now`. DynamoDB ignores a TTL more than five years in the past, so a row without sends
+    /// expires one window after `now`.
     fn row(&self, now: Timestamp) -> Item {
         let latest = self.sends.last().copied();
         let sends = self.sends.iter().map(|send| number(send.as_millis())).collect();
@@ -168,7 +168,7 @@ impl Version {
 }
 
 impl Store {
-    /// Reserves a send of an invitation to its invitee, with the token of the message, if the invitation is still pending.
+    /// Reserves a send of an invitation's message and writes the message's token, if the invitation is still pending.
     /// If the outcome is unknown, releases the send.
     pub async fn reserve_send(
         &self,
@@ -184,16 +184,16 @@ impl Store {
                 Ok(TransactionOutcome::Committed) => return Ok(ReserveOutcome::Reserved(reserved)),
                 Ok(TransactionOutcome::ConditionFailed(failed)) => failed,
                 Err(error) => {
-                    if error.may_be_done && self.release_send(message, reserved, clock).await.is_err() {
+                    if error.may_have_committed && self.release_send(message, reserved, clock).await.is_err() {
                         tracing::error!("reserved send of unknown outcome not released");
                     }
                     return Err(error);
                 }
             };
             if let Some(row) = failed.row(PartRole::Invitation) {
-                return gone_or_ended(&message.invitation.tenant, row).map(|found| match found {
-                    GoneOrEnded::Gone => ReserveOutcome::Deleted,
-                    GoneOrEnded::Ended => ReserveOutcome::Ended,
+                return deleted_or_ended(&message.invitation.tenant, row).map(|found| match found {
+                    DeletedOrEnded::Deleted => ReserveOutcome::Deleted,
+                    DeletedOrEnded::Ended => ReserveOutcome::Ended,
                 });
             }
             rate_limit = rate_limit.with_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?;
@@ -215,8 +215,8 @@ impl Store {
         Ok(found.and_then(|found| found.seconds_until_free(clock.now)))
     }
 
-    /// Releases the send that this request has reserved in `rate_limit`, because nothing was sent. The link of the message
-    /// before counts again. A rate limit that cannot be read any more does not prevent that.
+    /// Releases the send that this request reserved in `rate_limit`, because nothing was sent, and restores the
+    /// previous message's token, even if the rate limit has become unreadable.
     pub(crate) async fn release_send(
         &self,
         message: MessageToken<'_>,
@@ -242,7 +242,7 @@ impl Store {
         }
     }
 
-    /// The part that replaces `old` by `new`, if the row still has the version of `old`.
+    /// The part that replaces `old` with `new`, conditioned on the version of `old`.
     pub(super) fn replace_rate_limit(
         &self,
         old: &RecipientRateLimit,

@@ -1,13 +1,14 @@
-//! The standing of an address with an organization: pending or member. It is one row, so that one condition decides both
+//! The standing of an address with an organization: pending or member. It is one row, so that one condition checks both
 //! uniqueness and membership.
 //!
 //! | `state` | attributes |
 //! |---|---|
-//! | `pending` | `invitationId`, `expiresAt`, and the time to live that ends with it |
+//! | `pending` | `invitationId`, `expiresAt`, and `ttl`, which is `expiresAt` in seconds |
 //! | `member` | `userId`; `otherUserIds` (a set) if several users share the address; `pendingInvitationId` and `pendingExpiresAt` if an invitation was pending when the address became a member's |
 //!
-//! A member's standing keeps that invitation, so that it blocks another one again when the last membership ends.
-//! Changing the invitation changes it there too, and accepting, revoking or deleting it removes it from the standing.
+//! A member's standing keeps the pending invitation, so that it blocks another invitation again after the last
+//! membership ends. A change of the invitation also updates the standing; accepting, revoking or deleting it removes it
+//! from the standing.
 
 use std::collections::BTreeSet;
 
@@ -29,16 +30,16 @@ const OTHER_USER_IDS: &str = "otherUserIds";
 const PENDING_INVITATION_ID: &str = "pendingInvitationId";
 const PENDING_EXPIRES_AT: &str = "pendingExpiresAt";
 
-/// All attributes but the keys.
+/// All attributes except the keys.
 const ATTRIBUTES: [&str; 8] =
     [STATE, INVITATION_ID, EXPIRES_AT, TTL, USER_ID, OTHER_USER_IDS, PENDING_INVITATION_ID, PENDING_EXPIRES_AT];
 
 /// The standing of an address with an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Invited.
+    /// A pending invitation.
     Pending(PendingInvitation),
-    /// A member, or several who share the address.
+    /// One member, or several who share the address.
     Member {
         /// The users. Empty if another program wrote the row without any.
         user_ids: BTreeSet<String>,
@@ -52,7 +53,7 @@ pub(crate) enum Standing {
 pub(crate) struct PendingInvitation {
     /// The invitation.
     pub id: InvitationId,
-    /// The time from which on it no longer blocks another.
+    /// The time from which it no longer blocks another invitation.
     pub expires_at: Timestamp,
 }
 
@@ -75,7 +76,7 @@ impl Standing {
     /// Reads a standing.
     ///
     /// # Errors
-    /// A permanent one for a row of neither form: the address must then count as neither free, nor invited, nor a member.
+    /// A permanent error if the row has neither form: nothing must be assumed about the address.
     pub(crate) fn read(row: &Item) -> Result<Self, StoreError> {
         match text(row, STATE) {
             Some(Self::PENDING) => Ok(Self::Pending(PendingInvitation::read(row, INVITATION_ID, EXPIRES_AT)?)),
@@ -89,28 +90,29 @@ impl Standing {
         }
     }
 
-    /// Returns `true` if a row, readable or not, names this invitation as the pending one of its address.
+    /// Returns `true` if a row, even an unreadable one, names this invitation, in either form.
     pub(crate) fn names_invitation(row: &Item, id: &InvitationId) -> bool {
         Self::names_pending(row, id) || text(row, PENDING_INVITATION_ID) == Some(id.as_str())
     }
 
-    /// Returns `true` if a row, readable or not, is a pending standing.
+    /// Returns `true` if a row, even an unreadable one, is a pending standing.
     pub(crate) fn is_pending(row: &Item) -> bool {
         text(row, STATE) == Some(Self::PENDING)
     }
 
-    /// Returns `true` if a row is the pending standing of this invitation.
+    /// Returns `true` if a row, even an unreadable one, names this invitation as a pending standing does.
     pub(crate) fn names_pending(row: &Item, id: &InvitationId) -> bool {
         text(row, INVITATION_ID) == Some(id.as_str())
     }
 
-    /// Returns `true` if a row, readable or not, names this user as a member.
+    /// Returns `true` if a row, even an unreadable one, names this user as a member.
     pub(crate) fn names_user(row: &Item, user_id: &str) -> bool {
         let others = row.get(OTHER_USER_IDS).and_then(|value| value.as_ss().ok());
         text(row, USER_ID) == Some(user_id) || others.is_some_and(|others| others.iter().any(|id| id == user_id))
     }
 
-    /// Returns `true` if it blocks a new invitation at `now`. An expired one does not, even if DynamoDB has not deleted it yet.
+    /// Returns `true` if the standing blocks a new invitation at `now`. An expired pending standing does not, even
+    /// before DynamoDB deletes it.
     pub(crate) fn blocks_invitation(&self, now: Timestamp) -> bool {
         match self {
             Self::Member { .. } => true,
@@ -118,7 +120,7 @@ impl Standing {
         }
     }
 
-    /// The invitation that is pending, or was when the address became a member's.
+    /// The pending invitation, or the one that a member's standing keeps.
     pub(crate) fn invitation(&self) -> Option<&PendingInvitation> {
         match self {
             Self::Pending(pending) => Some(pending),
@@ -126,7 +128,7 @@ impl Standing {
         }
     }
 
-    /// The standing after a user has become a member under the address.
+    /// The standing after a user with the address has joined.
     #[must_use]
     pub(crate) fn joined(found: Option<Self>, user_id: &str) -> Self {
         let (mut user_ids, pending) = match found {
@@ -138,8 +140,8 @@ impl Standing {
         Self::Member { user_ids, pending }
     }
 
-    /// The standing after these users have left. When the last one leaves, the address is pending again if the standing
-    /// keeps an invitation that has not expired.
+    /// The standing after some users have left. After the last one, it is pending again if it keeps an unexpired
+    /// invitation, otherwise `None`.
     #[must_use]
     pub(crate) fn left(self, is_leaving: impl Fn(&str) -> bool, now: Timestamp) -> Option<Self> {
         let Self::Member { mut user_ids, pending } = self else { return Some(self) };
@@ -150,7 +152,7 @@ impl Standing {
         Some(Self::Member { user_ids, pending })
     }
 
-    /// The standing with this as the pending invitation of the address.
+    /// The standing with `pending` as its invitation.
     #[must_use]
     pub fn with_invitation(found: Option<Self>, pending: PendingInvitation) -> Self {
         match found {
@@ -159,7 +161,7 @@ impl Standing {
         }
     }
 
-    /// The standing after that invitation has ended.
+    /// The standing without that invitation; `None` if nothing is left.
     #[must_use]
     pub(crate) fn without_invitation(self, id: &InvitationId) -> Option<Self> {
         match self {
@@ -171,7 +173,7 @@ impl Standing {
         }
     }
 
-    /// The row of the standing, built on the row that was there, or on its key. Attributes of other programs stay.
+    /// The row of the standing, based on the existing row or on its key. Attributes of other programs stay.
     pub(crate) fn row(&self, mut row: Item) -> Item {
         row.retain(|name, _| !ATTRIBUTES.contains(&name.as_str()));
         match self {
@@ -209,8 +211,8 @@ fn user_ids(row: &Item) -> Result<BTreeSet<String>, StoreError> {
 }
 
 impl Store {
-    /// The part that replaces the standing with that key by `new`, or deletes it, if the row is still as `found`. An empty
-    /// `found` means that there was no row.
+    /// The part that replaces the standing with `new`, or deletes it for `None`, conditioned on the row being unchanged
+    /// since it was `found`. An empty `found` means that the row did not exist.
     pub(super) fn replace_standing(&self, key: Item, found: &Item, new: Option<&Standing>) -> TransactionPart {
         let unchanged = Unchanged::of(found, &ATTRIBUTES);
         match new {
@@ -222,10 +224,10 @@ impl Store {
         }
     }
 
-    /// The part that deletes the standing of the invitee of a pending invitation. Its condition is that the standing, if
-    /// there is one, is the invitation's own, as it usually is. If that fails, [`Store::forget_invitation`] builds the
-    /// part from the row that was found.
-    pub(super) fn free_invitee(&self, invitation: &Invitation) -> TransactionPart {
+    /// The part that deletes the standing of a pending invitation's invitee, conditioned on the usual case: the
+    /// standing names this invitation as pending, or does not exist. If the condition fails,
+    /// [`Store::remove_from_standing`] builds the part from the row that was found.
+    pub(super) fn delete_own_standing(&self, invitation: &Invitation) -> TransactionPart {
         let delete = self
             .delete(items::standing_key(invitation))
             .condition_expression("attribute_not_exists(pk) OR invitationId = :id")
@@ -233,8 +235,8 @@ impl Store {
         TransactionPart::delete(PartRole::Standing, delete)
     }
 
-    /// The part that removes an invitation from the standing that was `found`; `None` if the standing does not name it.
-    pub(super) fn forget_invitation(
+    /// The part that removes an invitation from the standing `found`; `None` if the standing does not name it.
+    pub(super) fn remove_from_standing(
         &self,
         invitation: &Invitation,
         found: &Item,
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_membership_that_ends_gives_a_pending_invitation_back_with_its_last_user() {
+    fn a_standing_is_pending_again_after_its_last_user_left() {
         let joined = Standing::joined(Some(Standing::Pending(pending(2_000))), "ada");
         assert_eq!(joined, member(&["ada"], Some(pending(2_000))));
         let shared = Standing::joined(Some(joined.clone()), "bob");
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_is_read_as_it_is_written_and_nothing_else_is_touched() {
+    fn every_form_survives_a_round_trip_and_other_attributes_stay() {
         let base = Item::from([("note".to_owned(), string("of others"))]);
         for standing in [
             Standing::Pending(pending(2_000)),
@@ -295,7 +297,11 @@ mod tests {
             let row = standing.row(Standing::Pending(pending(1)).row(member(&["x", "y"], None).row(base.clone())));
             assert_eq!(Standing::read(&row).unwrap(), standing);
             assert_eq!(text(&row, "note"), Some("of others"));
-            assert_eq!(row.contains_key(TTL), matches!(standing, Standing::Pending(_)), "only a pending one goes");
+            assert_eq!(
+                row.contains_key(TTL),
+                matches!(standing, Standing::Pending(_)),
+                "only a pending standing has a TTL"
+            );
         }
     }
 

@@ -1,8 +1,8 @@
-//! The records of the table's stream: one change of one row each, in DynamoDB's JSON, as `EventBridge` Pipes and Lambda
-//! hand them over.
+//! The records of the table's stream, one per changed row, in DynamoDB's JSON as `EventBridge` Pipes and Lambda deliver
+//! it.
 //!
-//! Reading one never fails, so that a record that cannot be read does not stand in the way of the others: what is
-//! missing or of another form is empty.
+//! Reading a record never fails, so that an unreadable record does not block the others: a missing or malformed field
+//! is empty.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, value::RawValue};
@@ -12,21 +12,21 @@ use crate::{domain::timestamp::Timestamp, json};
 
 /// The `eventSource` of a record.
 pub const EVENT_SOURCE: &str = "aws:dynamodb";
-/// The levels of JSON that are read: a record, `dynamodb`, an image, an attribute, and the roles in it.
+/// The maximum nesting that is read: a record, `dynamodb`, an image, an attribute, and the roles in it.
 const LEVELS: u8 = 12;
-/// The digits of the longest `SequenceNumber` (API reference, `StreamRecord`).
+/// The maximum number of digits of a `SequenceNumber` (API reference, `StreamRecord`).
 const SEQUENCE_DIGITS: usize = 40;
 
 /// The change of one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableChange {
-    /// The record's identifier: the same in each delivery of the record, and no other record's.
+    /// The record's unique identifier, the same in each delivery of the record.
     pub id: String,
-    /// The record's position in the stream. Texts of one length, which compare as the numbers in them.
+    /// The record's sequence number, zero-padded so that texts compare as numbers.
     pub sequence: String,
     /// The time of the change, in whole seconds.
     pub at: Option<Timestamp>,
-    /// DynamoDB has deleted the row because its time to live had passed.
+    /// `true` if DynamoDB's TTL deleted the row.
     pub is_by_time_to_live: bool,
     /// The partition key.
     pub pk: String,
@@ -45,7 +45,8 @@ impl TableChange {
         let text = |path: &str| record.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (event_id, sequence) = (text("/eventID"), text("/dynamodb/SequenceNumber"));
         let key = |name| text(&format!("/dynamodb/Keys/{name}/S"));
-        // The API spells them otherwise than Pipes and Lambda do: somebody may replay what `get-records` shows.
+        // The DynamoDB API spells these names differently from Pipes and Lambda, and an operator may replay the output
+        // of `get-records`.
         let identity = |name: &str, in_api: &str| {
             text(&format!("/userIdentity/{name}")) + &text(&format!("/userIdentity/{in_api}"))
         };
@@ -67,7 +68,7 @@ impl TableChange {
     }
 }
 
-/// A time in seconds, which is a number, or the text of one.
+/// Reads a time in seconds, given as a number or as its text.
 #[expect(clippy::cast_possible_truncation, reason = "a cast from a float saturates")]
 fn time(value: &Value) -> Option<Timestamp> {
     let seconds = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
@@ -79,7 +80,7 @@ fn item(image: Value) -> Option<Item> {
     Some(attributes.into_iter().map(|(name, value)| (name, attribute(value))).collect())
 }
 
-/// An attribute of the types that our rows have. One of another type, which another program wrote, is null.
+/// Reads an attribute of the types that our rows have. Other types, which other programs write, become null.
 fn attribute(value: Value) -> AttributeValue {
     let typed = if let Value::Object(fields) = value { fields.into_iter().next() } else { None };
     let Some((kind, value)) = typed else { return AttributeValue::Null(true) };
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_another_form_is_empty() {
+    fn a_malformed_record_reads_as_empty() {
         for record in
             [json!(null), json!([]), json!("x"), json!({ "dynamodb": 5 }), json!({ "dynamodb": { "Keys": [] } })]
         {

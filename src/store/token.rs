@@ -1,6 +1,6 @@
 //! The token of an invitation's latest message: the attribute `token` of the invitation's row, a map of `hash` and
-//! `failures`. It is written with the send that its message is counted in, and costs no write of its own. `formerToken` is
-//! that of the message before: it counts again if SES does not take the latest one.
+//! `failures`. It is written in the transaction that creates the invitation or reserves the send. `formerToken` is the
+//! previous message's token, which is restored if SES does not take the latest message.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -18,7 +18,7 @@ use crate::{
     clock::Deadline,
     domain::{
         invitation::{Invitation, Status},
-        token::{MOST_FAILURES, StoredToken, TokenHash},
+        token::{MAX_FAILURES, StoredToken, TokenHash},
     },
 };
 
@@ -29,12 +29,12 @@ const FORMER: &str = "formerToken";
 const HASH: &str = "hash";
 const FAILURES: &str = "failures";
 
-/// The token of a message that is about to be sent. A message without one ends that of the message before.
+/// The token of a message that is about to be sent. A message without a token invalidates the previous one.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageToken<'a> {
     /// The invitation.
     pub invitation: &'a Invitation,
-    /// The invitation has a token, as it was read.
+    /// `true` if the invitation had a token when it was read.
     pub replaces: bool,
     /// The hash of the message's token, if it has one.
     pub hash: Option<TokenHash>,
@@ -52,7 +52,7 @@ pub(super) fn attribute(hash: TokenHash) -> AttributeValue {
     AttributeValue::M(named(fields).into())
 }
 
-/// Reads the token of an invitation's row. One that cannot be read counts as none, since it proves nothing.
+/// Reads the token of an invitation's row. An unreadable token is `None`, because nothing can match it.
 pub(super) fn read(row: &Item) -> Option<StoredToken> {
     let hash = |token: &Item| TokenHash::parse(text(token, HASH)?);
     let token = row.get(TOKEN)?.as_m().ok()?;
@@ -61,8 +61,9 @@ pub(super) fn read(row: &Item) -> Option<StoredToken> {
     Some(StoredToken { hash: hash(token)?, failures, former })
 }
 
-/// Adds the condition that the presented token is the row's, and that not too many wrong ones came before it.
-pub(super) fn requires(update: UpdateBuilder, presented: TokenHash) -> UpdateBuilder {
+/// Adds the condition that the presented token is the stored one, and that fewer than [`MAX_FAILURES`] wrong tokens
+/// were presented.
+pub(super) fn require(update: UpdateBuilder, presented: TokenHash) -> UpdateBuilder {
     let condition = update.get_condition_expression().clone().unwrap_or_default();
     update
         .condition_expression(format!("{condition} AND #token.#hash = :presented AND #token.#failures < :most"))
@@ -70,12 +71,12 @@ pub(super) fn requires(update: UpdateBuilder, presented: TokenHash) -> UpdateBui
         .expression_attribute_names("#hash", HASH)
         .expression_attribute_names("#failures", FAILURES)
         .expression_attribute_values(":presented", string(&presented.to_text()))
-        .expression_attribute_values(":most", number(MOST_FAILURES.into()))
+        .expression_attribute_values(":most", number(MAX_FAILURES.into()))
 }
 
 impl Store {
-    /// The part that replaces the token of an invitation by that of a message, if the invitation is pending. It only checks
-    /// that where there is no token at all, which spares the indexes a write.
+    /// The part that replaces the token of a pending invitation with that of a message. If neither has a token, it only
+    /// checks that the invitation is pending, which saves writes to the indexes.
     pub(super) fn replace_token(&self, message: &MessageToken<'_>) -> TransactionPart {
         if message.changes_nothing() {
             return self.check_pending(message.invitation);
@@ -85,7 +86,7 @@ impl Store {
             .condition_expression("#status = :pending")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", string(Status::Pending.as_str()));
-        let update = naming_both(update);
+        let update = with_token_names(update);
         let update = match message.hash {
             Some(hash) => update
                 .update_expression("SET #former = if_not_exists(#token, :none), #token = :token")
@@ -95,14 +96,15 @@ impl Store {
         TransactionPart::update(PartRole::Invitation, update)
     }
 
-    /// The part that gives an invitation the token of the message before back, if that of `message` is still the latest.
-    /// `None` if `message` has changed no token.
+    /// The part that restores the previous message's token, if the token of `message` is still the latest. `None` if
+    /// `message` changed no token.
     pub(super) fn restore_token(&self, message: &MessageToken<'_>) -> Option<TransactionPart> {
         if message.changes_nothing() {
             return None;
         }
         let update = self.update(invitation_key(message.invitation));
-        let update = naming_both(update).update_expression("SET #token = if_not_exists(#former, :none) REMOVE #former");
+        let update =
+            with_token_names(update).update_expression("SET #token = if_not_exists(#former, :none) REMOVE #former");
         let update = match message.hash {
             Some(hash) => update
                 .condition_expression("#token.#hash = :replaced")
@@ -113,8 +115,8 @@ impl Store {
         Some(TransactionPart::update(PartRole::Invitation, update))
     }
 
-    /// Counts a wrong token that was presented for an invitation, up to [`MOST_FAILURES`]. Counts nothing if a message has
-    /// replaced `token` since it was read. An attempt whose response was lost may count twice, which errs on the safe side.
+    /// Counts a wrong token that was presented for an invitation, up to [`MAX_FAILURES`], unless a message has replaced
+    /// `token` since it was read. A retry after a lost response may count twice, which is safe.
     pub(crate) async fn count_wrong_token(
         &self,
         invitation: &Invitation,
@@ -133,7 +135,7 @@ impl Store {
             .expression_attribute_names("#failures", FAILURES)
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":hash", string(&token.hash.to_text()))
-            .expression_attribute_values(":most", number(MOST_FAILURES.into()));
+            .expression_attribute_values(":most", number(MAX_FAILURES.into()));
         let attempt = async || match update.clone().send().await {
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
             result => result.map(drop),
@@ -142,8 +144,9 @@ impl Store {
     }
 }
 
-/// Names both tokens, and the null that stands for one that was not there: an update can copy only what exists.
-fn naming_both(update: UpdateBuilder) -> UpdateBuilder {
+/// Defines the names of both tokens, and `:none`, the null that is written for a missing token: an update cannot copy
+/// an attribute that does not exist.
+fn with_token_names(update: UpdateBuilder) -> UpdateBuilder {
     update
         .expression_attribute_names("#token", TOKEN)
         .expression_attribute_names("#former", FORMER)
@@ -155,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_read_as_it_is_written_and_nothing_else_is_one() {
+    fn a_token_survives_a_round_trip_and_malformed_ones_are_none() {
         let (hash, former) = (TokenHash::of("a token"), TokenHash::of("the one before"));
         let row = |value| Item::from([(TOKEN.to_owned(), value)]);
         let mut both = row(attribute(hash));

@@ -1,4 +1,4 @@
-//! Transactions: their labelled parts, their retries, and the reader of cancellation reasons.
+//! Transactions: their labelled parts, retries and cancellation reasons.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::clock::Deadline;
 
-/// The role of a part in its transaction, by which a failed condition is found.
+/// The role of a part in its transaction, which identifies its failed condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PartRole {
     /// The invitation.
@@ -61,7 +61,7 @@ impl TransactionPart {
         Self { role, write: TransactWriteItem::builder().delete(delete).build() }
     }
 
-    /// A part that writes nothing and fails the transaction unless its condition holds.
+    /// A part that writes nothing, but fails the transaction unless its condition holds.
     pub(super) fn check(role: PartRole, check: ConditionCheckBuilder) -> Self {
         let check = check.build().expect("table, key and condition are set");
         Self { role, write: TransactWriteItem::builder().condition_check(check).build() }
@@ -84,22 +84,22 @@ impl TransactionOutcome {
     }
 }
 
-/// The parts of a transaction whose conditions failed, each with its row as DynamoDB found it.
+/// The parts of a transaction whose conditions failed, each with its existing row.
 #[derive(Debug)]
 pub(super) struct FailedConditions(Vec<(PartRole, Item)>);
 
 impl FailedConditions {
-    /// The row that failed the condition of the part with that role: empty if there was no row, `None` if the condition
-    /// held.
+    /// The row that failed the condition of the part with this role: empty if the row does not exist, `None` if the
+    /// condition held.
     pub(super) fn row(&self, role: PartRole) -> Option<&Item> {
         self.0.iter().find(|(failed, _)| *failed == role).map(|(_, row)| row)
     }
 }
 
 impl Store {
-    /// Runs a transaction. Retries while another transaction conflicts (`TransactionConflict`) or DynamoDB throttles; no
-    /// attempt begins after `deadline`. The retries are safe: a cancelled transaction wrote nothing, and one whose
-    /// response was lost is sent again with the same client request token, by which DynamoDB recognizes it.
+    /// Runs a transaction. Retries `TransactionConflict` and throttling; no attempt begins after `deadline`. The
+    /// retries are safe: a cancelled transaction wrote nothing, and after a lost response the same client request token
+    /// lets DynamoDB recognize the transaction.
     pub(super) async fn transact(
         &self,
         parts: &[TransactionPart],
@@ -119,8 +119,8 @@ impl Store {
             if is_permanent(&codes) {
                 return Err(StoreError::permanent(cause));
             }
-            if !(is_passing(&codes) && backoff.wait().await) {
-                return Err(StoreError::nothing_done(cause));
+            if !(is_transient(&codes) && backoff.wait().await) {
+                return Err(StoreError::nothing_written(cause));
             }
         }
     }
@@ -182,8 +182,8 @@ fn request_token() -> Result<String, StoreError> {
     Ok(format!("{:032x}", u128::from_ne_bytes(random)))
 }
 
-/// The failed conditions; `None` if anything else contributed to the cancellation, since other conditions may then not
-/// have been evaluated.
+/// The failed conditions; `None` if the cancellation has any other reason, because then some conditions may not have
+/// been evaluated.
 fn failed_conditions(parts: &[TransactionPart], cancelled: &TransactionCanceledException) -> Option<FailedConditions> {
     let mut failed = Vec::new();
     for (part, reason) in parts.iter().zip(cancelled.cancellation_reasons()) {
@@ -196,13 +196,13 @@ fn failed_conditions(parts: &[TransactionPart], cancelled: &TransactionCanceledE
     (!failed.is_empty()).then_some(FailedConditions(failed))
 }
 
-/// Returns `true` if a later attempt may succeed.
-fn is_passing(codes: &[&str]) -> bool {
-    const PASSING: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-    codes.iter().any(|code| PASSING.contains(code))
+/// Returns `true` if a retry may succeed.
+fn is_transient(codes: &[&str]) -> bool {
+    const TRANSIENT: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    codes.iter().any(|code| TRANSIENT.contains(code))
 }
 
-/// Returns `true` if DynamoDB can never accept a part, such as a row of more than 400 KB.
+/// Returns `true` if DynamoDB can never accept a part, such as an item over 400 KB.
 fn is_permanent(codes: &[&str]) -> bool {
     const PERMANENT: [&str; 2] = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
     codes.iter().any(|code| PERMANENT.contains(code))

@@ -1,12 +1,12 @@
-//! Reads the row of an email connector, which an application or the `directory` command wrote. An error names the
-//! invalid attribute but no value, because a value may be an address.
+//! Reads the row of an email connector, written by an application or the `directory` command. An error names the
+//! invalid attribute but never its value, which may be an address.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{EmailConnector, EmailTemplate};
 
-/// The error of a row that is not a valid connector.
+/// A row that is not a valid connector.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}")]
 pub struct UnusableConnector {
@@ -34,13 +34,13 @@ pub(crate) fn read(row: &Value) -> Result<EmailConnector, UnusableConnector> {
     Ok(connector)
 }
 
-/// A locale for the log. A text that does not look like a locale is not shown, because it may be anything.
+/// The locale for the log, or a placeholder if the text does not look like a locale, because it may be anything.
 pub(crate) fn nameable(locale: &str) -> &str {
     let is_locale = locale.len() <= 35 && locale.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     if is_locale { locale } else { "(another locale)" }
 }
 
-/// The fault of an invalid row. Tries each attribute in an otherwise valid row.
+/// Describes the fault of an invalid row. Finds a wrong type by trying each attribute in an otherwise valid row.
 fn fault(row: &Value) -> String {
     let Value::Object(row) = row else { return "connector: is no map".to_owned() };
     if let Some(fault) = first_missing(row, &REQUIRED) {
@@ -76,8 +76,8 @@ fn first_missing(fields: &Map<String, Value>, required: &[&str]) -> Option<Strin
     Some(format!("{missing} is missing"))
 }
 
-/// The name of the first field that makes `sample` invalid. An unknown field has no effect, so that only known names
-/// are returned.
+/// The name of the first field that makes `sample` invalid. Unknown fields have no effect, so only known names are
+/// returned.
 fn first_wrong<'a>(
     fields: &'a Map<String, Value>,
     sample: &Value,

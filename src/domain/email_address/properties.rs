@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::arbitrary::{self, cases};
 
-/// The contract's rule, character by character, without the length.
+/// The contract's rule for addresses, character by character, except for the length.
 fn fits(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
     let Some(at) = characters.iter().position(|c| *c == '@') else { return false };

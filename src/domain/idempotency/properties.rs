@@ -12,20 +12,20 @@ use serde_json::{Map, Value};
 
 use crate::arbitrary::{cases, json, text};
 
-fn repeatable(subject: &str, key: &str, body: &str) -> IdempotentRequest {
+fn request(subject: &str, key: &str, body: &str) -> IdempotentRequest {
     let fields: RawFields = serde_json::from_str(body).unwrap();
     IdempotentRequest::new(subject, &IdempotencyKey::parse(key.as_bytes()).unwrap(), &fields)
 }
 
-/// The same object in another form: keys in reverse order, and white space everywhere.
-fn otherwise(value: &Value) -> String {
+/// The same value in another notation: keys in reverse order, and white space everywhere.
+fn renotated(value: &Value) -> String {
     let listed =
         |open: &str, elements: Vec<String>, close: &str| format!("{open}\n {}\t{close}", elements.join(" ,\r\n"));
     match value {
-        Value::Array(values) => listed("[", values.iter().map(otherwise).collect(), "]"),
+        Value::Array(values) => listed("[", values.iter().map(renotated).collect(), "]"),
         Value::Object(fields) => {
             let field =
-                |(key, value): (&String, &Value)| format!("{} : {}", Value::from(key.as_str()), otherwise(value));
+                |(key, value): (&String, &Value)| format!("{} : {}", Value::from(key.as_str()), renotated(value));
             listed("{", fields.iter().rev().map(field).collect(), "}")
         }
         other => other.to_string(),
@@ -47,7 +47,7 @@ proptest! {
     #[test]
     fn a_body_in_another_notation_is_the_same_request(fields in hash_map(text(), json(), 0..6)) {
         let body = Value::Object(fields.into_iter().collect::<Map<_, _>>());
-        prop_assert_eq!(repeatable("s", "k", &otherwise(&body)), repeatable("s", "k", &body.to_string()));
+        prop_assert_eq!(request("s", "k", &renotated(&body)), request("s", "k", &body.to_string()));
     }
 
     #[test]
@@ -57,9 +57,9 @@ proptest! {
         let body: Map<String, Value> = fields.into_iter().collect();
         let mut changed = body.clone();
         changed.insert(key, value);
-        // Two whole numbers that JavaScript cannot tell apart are one.
+        // Two integers that JavaScript cannot distinguish are equal.
         let [body, changed] = [body, changed].map(|fields| as_javascript(Value::Object(fields)));
-        let hash = |body: &Value| repeatable("s", "k", &body.to_string()).request_hash;
+        let hash = |body: &Value| request("s", "k", &body.to_string()).request_hash;
         prop_assert_eq!(hash(&body) == hash(&changed), body == changed);
     }
 
@@ -68,7 +68,7 @@ proptest! {
         one in (text(), "[!-~]{1,4}"), other in (text(), "[!-~]{1,4}")
     ) {
         let row = |(subject, key): &(String, String)| {
-            let IdempotentRequest { caller, key, .. } = repeatable(subject, key, "{}");
+            let IdempotentRequest { caller, key, .. } = request(subject, key, "{}");
             (caller, key)
         };
         prop_assert_eq!(row(&one) == row(&other), one == other);

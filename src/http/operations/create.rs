@@ -42,7 +42,7 @@ pub(crate) async fn create(app: &App, request: &Request<'_>) -> Result<Response<
     let (new, payload) = parse(&fields, &request.caller.tenant, &app.config)?;
     let clock = request.clock;
     let (payload, idempotent) = (payload.as_ref(), idempotent.as_ref());
-    let create = CreateRequest { new, payload, idempotent, clock, shared: None };
+    let create = CreateRequest { new, payload, idempotent, clock, bulk: None };
     match invitations::create(app, create).await? {
         CreateOutcome::Created(invitation) => Ok(json_response(StatusCode::CREATED, &invitation.entity(clock.now))),
         CreateOutcome::Replayed(entity) => Ok(replayed(entity)),

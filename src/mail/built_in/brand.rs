@@ -1,4 +1,4 @@
-//! An organization's own look: the colours and the logo of its `branding`.
+//! An organization's brand: the colours and the logo from its `branding`.
 
 use std::fmt;
 
@@ -6,42 +6,42 @@ use serde_json::{Map, Value};
 
 use crate::mail::fence::is_plain_https;
 
-/// The contrast that text needs to be readable: WCAG 2.2, success criterion 1.4.3, level AA.
+/// The minimum contrast ratio of text: WCAG 2.2, success criterion 1.4.3, level AA.
 const READABLE: f64 = 4.5;
 
 const WHITE: Colour = Colour([255; 3]);
 const BLACK: Colour = Colour([0; 3]);
 
-/// The backgrounds of the layout's card.
+/// The backgrounds of the layout's card, in light and dark mode.
 const CARD: Colour = WHITE;
 const DARK_CARD: Colour = Colour([0x1a, 0x1e, 0x1b]);
 
-/// The colour of an organization that names none.
+/// The colour of an organization without a valid `primaryColor`.
 const DEFAULT: Colour = Colour([0x14, 0x57, 0x3f]);
 
-/// The longest address of a logo, in bytes.
+/// The maximum length of a logo's URL, in bytes.
 const MAX_LOGO_URL: usize = 2_048;
 
-/// The look of an organization. All that it holds may stand in an attribute: colours are made here, and the logo's
-/// address has no character that ends one.
+/// The brand of an organization. All values are safe in an HTML attribute: colours are formatted here, and the logo's
+/// URL contains no character that ends an attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::mail) struct Brand {
     /// The colour of the button.
     pub button: Colour,
     /// The colour of the button's text.
     pub button_ink: Colour,
-    /// The colour of links and of the button's edge: the organization's own, darkened until it can be read on the card.
+    /// The colour of links and of the button's border: the organization's, darkened until it is readable on the card.
     pub accent: Colour,
-    /// The colour of links and of the button in dark mode: the organization's own, lightened until it can be read.
+    /// The colour of links and of the button in dark mode: the organization's, lightened until it is readable.
     pub dark_accent: Colour,
     /// The colour of the button's text in dark mode.
     pub dark_button_ink: Colour,
-    /// The address of the logo, with the scheme `https`.
+    /// The `https` URL of the logo.
     pub logo_url: Option<String>,
 }
 
 impl Brand {
-    /// The look that `branding` asks for by `primaryColor` and `logoUrl`. What is not valid counts as absent.
+    /// Reads `primaryColor` and `logoUrl` from `branding`. Invalid values count as absent.
     pub fn of(branding: &Map<String, Value>) -> Self {
         let text = |key| branding.get(key).and_then(Value::as_str);
         let button = text("primaryColor").and_then(Colour::parse).unwrap_or(DEFAULT);
@@ -66,7 +66,7 @@ fn is_logo_url(url: &str) -> bool {
 pub(in crate::mail) struct Colour([u8; 3]);
 
 impl Colour {
-    /// Reads `#rgb` or `#rrggbb`, and nothing else.
+    /// Parses `#rgb` or `#rrggbb`.
     fn parse(text: &str) -> Option<Self> {
         let digits: Vec<u8> =
             text.strip_prefix('#')?.chars().map(|c| c.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
@@ -93,18 +93,18 @@ impl Colour {
         a.max(b) / a.min(b)
     }
 
-    /// White, or black where white cannot be read. One of the two always can.
+    /// The text colour on this background: white if readable, otherwise black, which is then readable.
     fn ink(self) -> Self {
         if self.contrast(WHITE) >= READABLE { WHITE } else { BLACK }
     }
 
-    /// The nearest shade that can be read on `background`.
+    /// The nearest shade that is readable on `background`.
     fn readable_on(self, background: Self) -> Self {
         let shades = (0..=STEPS).map(|step| self.mixed(background.ink(), step));
         shades.into_iter().find(|shade| shade.contrast(background) >= READABLE).unwrap_or(background.ink())
     }
 
-    /// The colour with `step` of [`STEPS`] parts of `other`.
+    /// Mixes in `step` of [`STEPS`] parts of `other`.
     fn mixed(self, Self(other): Self, step: u16) -> Self {
         let mut channels = self.0;
         for (channel, other) in channels.iter_mut().zip(other) {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_can_be_read_whatever_the_colour() {
+    fn every_text_is_readable_whatever_the_colour() {
         for channels in 0..16_u16.pow(3) {
             let brand = brand(&json!({ "primaryColor": format!("#{channels:03x}") }));
             for (ink, background, reason) in [
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_colour_that_can_be_read_stays_as_it_is() {
+    fn a_readable_colour_does_not_change() {
         let accents = |colour| {
             let brand = brand(&json!({ "primaryColor": colour }));
             [brand.accent, brand.dark_accent].map(|accent| accent.to_string())

@@ -11,7 +11,7 @@ mod pt;
 
 use crate::mail::utc::UtcTime;
 
-/// Every language, in the order of its locale.
+/// All languages, sorted by locale.
 pub(super) static LANGUAGES: [&Phrases; 8] =
     [&ar::PHRASES, &de::PHRASES, &en::PHRASES, &es::PHRASES, &fr::PHRASES, &it::PHRASES, &ja::PHRASES, &pt::PHRASES];
 
@@ -23,16 +23,15 @@ pub(crate) struct Phrases {
     pub(super) direction: Direction,
     /// The subject, from the inviter's name and the organization's.
     pub(super) subject: fn(Option<&str>, &str) -> String,
-    /// The line that mail programs show beside the subject, from the organization's name and the time of expiry.
+    /// The preview line that mail programs show after the subject, from the organization's name and the expiry.
     pub(super) preheader: fn(&str, &str) -> String,
     /// The heading, from the organization's name.
     pub(super) heading: fn(&str) -> String,
-    /// The first sentence, from the inviter, the organization's name, and what [`Phrases::with_roles`] says.
+    /// The first sentence, from the inviter, the organization's name, and the output of [`Phrases::with_roles`].
     pub(super) intro: fn(Inviter<'_>, &str, &str) -> String,
-    /// The part of the first sentence that names the roles, of which there is at least one. It goes where the sentence
-    /// has room for it, and brings its own spaces.
+    /// The part of the first sentence that names the roles, at least one. It includes its surrounding spaces.
     pub(super) with_roles: fn(&[String]) -> String,
-    /// A time to the minute.
+    /// Formats a time to the minute.
     pub(super) time: fn(&UtcTime) -> String,
     pub(super) button: &'static str,
     pub(super) code_label: &'static str,
@@ -63,7 +62,7 @@ impl Direction {
     }
 }
 
-/// The inviter, by the best that is known.
+/// The best known name of the inviter.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Inviter<'a> {
     Name(&'a str),
@@ -71,7 +70,7 @@ pub(super) enum Inviter<'a> {
     Unknown,
 }
 
-/// The names with `comma` between them, and `and` before the last.
+/// Joins names with `comma`, and `and` before the last.
 fn list(names: &[String], comma: &str, and: &str) -> String {
     match names {
         [] => String::new(),

@@ -1,25 +1,25 @@
-//! The bounds of a template. They limit the cost of parsing, caching and rendering it.
+//! The limits of a template, which bound the cost of parsing, caching and rendering it.
 //!
-//! The library's parser goes through all of a template in front of a tag, several times, to find the tag's line and
-//! column, so its time grows with the product of length and tags; and each tag takes some hundred bytes once it is parsed.
+//! For each tag, the library's parser scans the template up to the tag several times to find its line and column, so
+//! its time grows with the product of length and tags. Each parsed tag takes some hundred bytes.
 
-/// The longest part of a template, in bytes: as much as Gmail shows of a message before it clips it.
+/// The maximum size of a template's part, in bytes: Gmail clips longer messages.
 pub const MAX_TEMPLATE_BYTES: usize = 100 * 1024;
 
-/// The most tags in a part.
+/// The maximum number of tags in a part.
 pub const MAX_TAGS: usize = 500;
 
-/// The most that a part's bytes times its tags can be: parsing then takes about 60 ms of a whole core.
+/// The maximum product of a part's bytes and its tags, which takes about 60 ms to parse on a full core.
 const MAX_BYTES_TIMES_TAGS: usize = 10_000_000;
 
-/// The maximum length of a tag other than a comment, in bytes: rendering may copy the literals of a tag each time.
+/// The maximum length of a tag other than a comment, in bytes: rendering may copy a tag's literals each time.
 const MAX_TAG_BYTES: usize = 1_024;
 
-/// The most branches of a template, and the most brackets in one of its tags: each may be one level deeper for whoever
-/// reads or drops it.
+/// The maximum number of branches in a template, and of brackets in a tag: each may add a level of recursion when the
+/// template is parsed or dropped.
 const MAX_LEVELS: usize = 100;
 
-/// Checks a part of a template before it is parsed, in time that grows with its length alone.
+/// Checks a part of a template before it is parsed, in linear time.
 pub(super) fn check(template: &str) -> Result<(), &'static str> {
     if template.len() > MAX_TEMPLATE_BYTES {
         return Err("a part of a template can have at most 102,400 bytes");
@@ -36,12 +36,13 @@ pub(super) fn check(template: &str) -> Result<(), &'static str> {
     tags(template).try_for_each(check_tag)
 }
 
-/// The text after each `{{`. One character is looked for, which the standard library finds many times as fast as two.
+/// The text after each `{{`. Searches for one character, which the standard library does many times faster than for
+/// two.
 fn tags(template: &str) -> impl Iterator<Item = &str> {
     template.match_indices('{').filter_map(|(at, _)| template[at + 1..].strip_prefix('{'))
 }
 
-/// Braces that overlap, as in `{{{`, begin one tag.
+/// Counts tags. Overlapping braces, as in `{{{`, begin one tag.
 fn tag_count(template: &str) -> usize {
     let mut end_of_last = 0;
     let begins_after_last = |tag: &&str| {
@@ -55,7 +56,7 @@ fn tag_count(template: &str) -> usize {
     tags(template).filter(begins_after_last).count()
 }
 
-/// Returns true if the text after `{{` begins a block or another branch of one, in any notation.
+/// Returns `true` if the text after `{{` begins a block or another branch of a block, in any notation.
 fn begins_branch(tag: &str) -> bool {
     let tag = tag.trim_start_matches(['~', ' ', '\t', '\r', '\n']);
     tag.starts_with(['#', '^']) || tag.starts_with("else")

@@ -1,5 +1,4 @@
-//! Compiled templates, and those that are kept from one message to the next: compiling takes many times as long as
-//! rendering.
+//! A cache of compiled templates, because compiling takes many times as long as rendering.
 
 use std::{
     collections::BTreeMap,
@@ -14,43 +13,43 @@ use serde_json::Value;
 
 use super::{RenderFailure, compile, steps::counted};
 
-/// The most that the kept templates take, in bytes as [`template_bytes`] estimates them: some hundred usual ones, or a
-/// few of the largest. A function of 128 MB has about 100 MB for everything.
-const MAX_KEPT_BYTES: usize = 8 << 20;
+/// The maximum size of the cache, in bytes as estimated by [`template_bytes`]: some hundred usual templates, or a few
+/// of the largest. A function with 128 MB has about 100 MB for everything.
+const MAX_CACHE_BYTES: usize = 8 << 20;
 
-/// The most that one of them may take.
-const MAX_ENTRY_BYTES: usize = MAX_KEPT_BYTES / 4;
+/// The maximum size of a cached template, in bytes.
+const MAX_ENTRY_BYTES: usize = MAX_CACHE_BYTES / 4;
 
 /// The overhead of an allocation, in bytes: its header and the rounding.
 const ALLOCATION: usize = 24;
 
-/// The templates that are kept, by their text.
+/// The cached templates, by their text.
 #[derive(Default)]
-struct Kept {
+struct TemplateCache {
     templates: BTreeMap<String, Arc<Template>>,
     bytes: usize,
 }
 
-/// Compiles a template, unless that was done before.
+/// Returns the compiled template, from the cache if possible.
 pub(super) fn compiled(template: &str) -> Result<Arc<Template>, RenderFailure> {
-    static KEPT: Mutex<Kept> = Mutex::new(Kept { templates: BTreeMap::new(), bytes: 0 });
-    let lock = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    static CACHE: Mutex<TemplateCache> = Mutex::new(TemplateCache { templates: BTreeMap::new(), bytes: 0 });
+    let lock = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(compiled) = lock().templates.get(template) {
         return Ok(Arc::clone(compiled));
     }
     let compiled = Arc::new(counted(compile(template)?));
-    lock().keep(template, &compiled);
+    lock().put(template, &compiled);
     Ok(compiled)
 }
 
-impl Kept {
-    /// Keeps a template. Where there is no room, all others go: which will be needed next cannot be known.
-    fn keep(&mut self, text: &str, compiled: &Arc<Template>) {
+impl TemplateCache {
+    /// Caches a template. If the cache is full, it is cleared first.
+    fn put(&mut self, text: &str, compiled: &Arc<Template>) {
         let bytes = ALLOCATION + text.len() + template_bytes(compiled);
         if bytes > MAX_ENTRY_BYTES {
             return;
         }
-        if self.bytes + bytes > MAX_KEPT_BYTES {
+        if self.bytes + bytes > MAX_CACHE_BYTES {
             *self = Self::default();
         }
         if self.templates.insert(text.to_owned(), Arc::clone(compiled)).is_none() {
@@ -70,7 +69,7 @@ fn element_bytes(element: &TemplateElement) -> usize {
     match element {
         E::RawString(text) | E::Comment(text) => ALLOCATION + text.capacity(),
         E::Expression(tag) | E::HtmlExpression(tag) | E::HelperBlock(tag) => tag_bytes(tag),
-        // No template that is rendered here has any of the others.
+        // No supported template has other elements.
         _ => 0,
     }
 }
@@ -94,7 +93,7 @@ fn parameter_bytes(parameter: &Parameter) -> usize {
             2 * (ALLOCATION + text.len()) + of_segments
         }
         Parameter::Literal(value) => value_bytes(value),
-        // A template with a subexpression is invalid.
+        // Templates with subexpressions are not supported.
         _ => 0,
     }
 }
@@ -114,20 +113,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_stays_within_its_bytes_whatever_is_compiled() {
-        let mut kept = Kept::default();
+    fn the_cache_stays_within_its_maximum_bytes_whatever_is_compiled() {
+        let mut cache = TemplateCache::default();
         for tenant in 0..100 {
             let text = format!("{tenant}{}", "{{a.b.c}} and more ".repeat(450));
-            kept.keep(&text, &Arc::new(counted(compile(&text).unwrap())));
+            cache.put(&text, &Arc::new(counted(compile(&text).unwrap())));
             let bytes =
                 |(text, template): (&String, &Arc<Template>)| ALLOCATION + text.len() + template_bytes(template);
-            assert_eq!(kept.bytes, kept.templates.iter().map(bytes).sum::<usize>());
-            assert!(kept.bytes <= MAX_KEPT_BYTES && !kept.templates.is_empty());
+            assert_eq!(cache.bytes, cache.templates.iter().map(bytes).sum::<usize>());
+            assert!(cache.bytes <= MAX_CACHE_BYTES && !cache.templates.is_empty());
         }
-        let bytes = kept.bytes;
+        let bytes = cache.bytes;
         let text = format!("{{{{#if {}}}}}{{{{/if}}}}", "a ".repeat(400)).repeat(60);
-        kept.keep(&text, &Arc::new(counted(compile(&text).unwrap())));
-        assert_eq!(kept.bytes, bytes, "one that is larger than it reads is not kept");
+        cache.put(&text, &Arc::new(counted(compile(&text).unwrap())));
+        assert_eq!(cache.bytes, bytes, "one that is larger than it reads is not cached");
     }
 
     #[test]

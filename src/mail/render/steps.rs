@@ -1,5 +1,6 @@
-//! The steps of rendering, which are counted, so that no template and no payload keep the function busy: nothing else
-//! runs meanwhile, not even the request's deadline. What is shown is bounded too, but a loop need not show anything.
+//! Counts the steps of rendering, so that no template and no payload can block the function: while it renders, nothing
+//! else runs, not even the request's deadline. The limit of the output is not enough, because a loop need not produce
+//! output.
 
 use std::io;
 
@@ -11,25 +12,26 @@ use serde_json::Value;
 
 use super::MAX_PART_BYTES;
 
-/// The most steps of one message, over all of its parts: each tag each time that it is rendered, and each text. A usual
-/// email takes about a hundred.
+/// The maximum number of steps of one message, over all its parts. Each rendered tag and each text is a step, each
+/// time. A usual email takes about a hundred.
 const MAX_STEPS: usize = 100_000;
 
-/// The usual cost of a step, expressed in bytes of keys that are copied: a step also copies the keys on the way from
-/// the outermost object to where a loop stands, which a payload can make long.
+/// The fixed cost of a step, expressed in bytes of copied keys: a step in a loop also copies the path of keys from the
+/// root to the loop's item, which a payload can make long.
 const STEP_BYTES: usize = 256;
 
-/// The mark that a template writes in front of each of its tags, as often as the tag counts. It is never shown.
+/// The marker that a template writes before each tag, repeated for each step that the tag costs. It never reaches the
+/// output.
 const STEP: &str = "\0";
 
-/// The parts of a path or a literal that count as one step more.
+/// The number of parts of a path or a literal that cost one additional step.
 const PARTS_OF_A_STEP: usize = 8;
 
-/// The steps that a message has left.
+/// The remaining steps of a message.
 #[derive(Debug)]
 pub(super) struct Steps(usize);
 
-/// The bound that stopped rendering.
+/// The limit that stopped rendering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
     TooLong,
@@ -37,7 +39,7 @@ pub(super) enum Stopped {
 }
 
 impl Steps {
-    /// Those of a message with these variables: the fewer, the longer their keys are.
+    /// The steps of a message with these variables. Longer keys reduce them.
     pub(super) fn of(variables: &Value) -> Self {
         Self(MAX_STEPS * STEP_BYTES / (STEP_BYTES + longest_path(variables)))
     }
@@ -47,7 +49,7 @@ impl Steps {
     }
 }
 
-/// The bytes of the keys from the outermost object to the innermost value for which they are most.
+/// The maximum total length of the keys on a path from the root to a value, in bytes.
 fn longest_path(value: &Value) -> usize {
     match value {
         Value::Array(values) => values.iter().map(longest_path).max().unwrap_or(0),
@@ -56,8 +58,8 @@ fn longest_path(value: &Value) -> usize {
     }
 }
 
-/// The same template, which writes [`STEP`] in front of each tag, and in each branch of a block, so that a loop with
-/// nothing in it is counted as well.
+/// Returns the template with [`STEP`] markers before each tag and at the beginning of each branch, so that an empty
+/// loop is counted too.
 pub(super) fn counted(template: Template) -> Template {
     let mut counted = Template::default();
     counted.elements.reserve_exact(2 * template.elements.len() + 1);
@@ -77,11 +79,11 @@ pub(super) fn counted(template: Template) -> Template {
     counted
 }
 
-/// The number of parts that are looked up or copied one by one each time that a tag is rendered.
+/// The number of parts that are looked up or copied each time the tag is rendered.
 fn parts(tag: &HelperTemplate) -> usize {
     let parameters = [&tag.name].into_iter().chain(&tag.params).chain(tag.hash.values());
     let parts = parameters.map(|parameter| match parameter {
-        // Resolving a path costs as much as some of its segments.
+        // Resolving a path has a fixed cost of about three segments.
         Parameter::Path(Path::Relative((segments, _))) => 3 + segments.len(),
         Parameter::Literal(value) => values(value),
         _ => 1,
@@ -123,7 +125,7 @@ impl<'a> Part<'a> {
         self.text
     }
 
-    /// The reason for which writing to it failed.
+    /// The reason why writing failed.
     pub(super) fn stopped(&self) -> Stopped {
         if self.steps.are_used_up() { Stopped::TooManySteps } else { Stopped::TooLong }
     }
@@ -151,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_has_fewer_steps_the_longer_the_keys_of_its_variables_are() {
+    fn longer_keys_of_variables_reduce_the_steps_of_a_message() {
         let key = |length: usize| "k".repeat(length);
         for (variables, steps) in [
             (json!({}), 100_000),
