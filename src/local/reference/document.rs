@@ -1,4 +1,4 @@
-//! Reading `openapi.yaml`. What is missing reads as null, so that a page can always be rendered.
+//! Reads `openapi.yaml`. Missing values are null, so that a page can always be rendered.
 
 use serde_yaml_ng::{Mapping, Value};
 

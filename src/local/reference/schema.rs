@@ -11,7 +11,7 @@ use super::{
 /// The depth to which nested objects are shown.
 const DEPTH: usize = 4;
 
-/// A longer pattern is shown on request.
+/// The maximum length of a pattern that is shown expanded.
 const LONGEST_PATTERN: usize = 40;
 
 /// A row of a table.
