@@ -144,8 +144,8 @@ impl Line<'_> {
         self.outcome.name(&self.statistics)
     }
 
-    /// The value of the metric `Requests`: 1, or for a failed request with items the number of items with its outcome,
-    /// so that an alarm counts each item.
+    /// The value of the metric `Requests`: 1, or the number of items with the request's outcome unless that is `ok`, so
+    /// that an alarm counts each item.
     fn requests(&self) -> u64 {
         match self.outcome() {
             "ok" => 1,

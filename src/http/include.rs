@@ -1,4 +1,4 @@
-//! The query parameter `include`: what is appended to the entities of a response.
+//! The query parameter `include`, which appends members to the entities of a response.
 
 use super::{
     error::{Issue, IssueCode, PathSegment, RequestError},

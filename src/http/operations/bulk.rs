@@ -39,7 +39,7 @@ struct Results {
     results: Vec<ItemResult>,
 }
 
-/// The result of one invitation: what a single create would have responded.
+/// The result of one invitation: the response of a single create.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ItemResult {
@@ -48,7 +48,7 @@ struct ItemResult {
     /// The seconds of the `Retry-After` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
-    /// `true` where a single create would have had the `Idempotent-Replayed` header.
+    /// `true` in place of the `Idempotent-Replayed` header of a single create.
     #[serde(skip_serializing_if = "Option::is_none")]
     replayed: Option<bool>,
 }
