@@ -1,4 +1,4 @@
-//! The file of rejected rows: the form of the input plus two columns. After correction it can be imported again.
+//! The file of rejected rows: the form of the input plus two columns. After correction it is the next input.
 
 use std::{
     ffi::OsStr,

@@ -196,7 +196,8 @@ impl<'a, 'r> Run<'a, 'r> {
         self.progressed = Instant::now();
     }
 
-    /// Queues the rows of a failed call for a retry.
+    /// Queues the rows of a failed call for a retry. Fails if the first call does not reach the API, or after
+    /// [`PATIENCE`].
     fn retry(&mut self, rows: Vec<&'r Row>, after: Option<Duration>, reason: String) -> Result<(), String> {
         let is_first = self.summary.calls == 1;
         if is_first && after.is_none() && reason.starts_with(super::api::UNREACHABLE) {
