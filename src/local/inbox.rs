@@ -1,5 +1,5 @@
-//! The pages with the mail: `/inbox` (`?invitation=` selects one invitation, `?search=` what contains a text), one page
-//! per mail, and `/inbox.json` for programs.
+//! The pages with the mail: `/inbox` (`?invitation=` selects one invitation, `?search=` the mails with a text), one
+//! page per mail, and `/inbox.json` for programs.
 
 mod page;
 mod source;

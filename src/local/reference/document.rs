@@ -12,7 +12,7 @@ pub(super) struct Document {
 pub(super) struct Resolved<'a> {
     /// The value.
     pub(super) value: &'a Value,
-    /// The name of a component, such as a schema. A reference to a part of one has none.
+    /// The name of the component, such as a schema; `None` for a reference to a part of a component.
     pub(super) name: Option<&'a str>,
 }
 

@@ -1,4 +1,4 @@
-//! The events that SES publishes about a mail, in the form in which `EventBridge` hands them over ("Monitoring SES
+//! The events that SES publishes about a mail, in the form in which `EventBridge` delivers them ("Monitoring SES
 //! events using Amazon `EventBridge`", SES developer guide).
 //!
 //! The addresses of SES's mailbox simulator decide what happens to a mail (`success@`, `bounce@`, `ooto@`, `complaint@`
@@ -131,7 +131,7 @@ impl Accepted<'_> {
     }
 }
 
-/// The mailbox of SES's simulator that the address is of.
+/// The mailbox of SES's simulator; `None` for any other address.
 fn simulated(address: &str) -> Option<String> {
     let (local, domain) = address.rsplit_once('@')?;
     let mailbox = local.split('+').next().unwrap_or_default().to_ascii_lowercase();
