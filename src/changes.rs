@@ -1,20 +1,20 @@
 //! Changes of the table → events about invitations.
 //!
-//! Pure: no call, no clock, no state. The same records always give the same bytes, so that a record that is delivered
-//! twice gives the same event twice. Each record is judged by itself and gives at most one event:
+//! Pure: no call, no clock, no state. The same record always gives the same bytes, so that a record that is delivered
+//! twice gives the same event twice. Each record gives at most one event, independently of the others:
 //!
 //! | row | change | event |
 //! |---|---|---|
 //! | invitation | new | `Created` |
-//! | | its status: accepted, revoked | `Accepted`, `Revoked` |
-//! | | anything else that callers see, while it is pending | `Updated` |
+//! | | accepted, revoked | `Accepted`, `Revoked` |
+//! | | another visible change while it is pending | `Updated` |
 //! | | deleted, also by a roll-back | `Deleted` |
-//! | | deleted by time to live, after the retention | none: it ended before |
+//! | | deleted by time to live, after the retention | none: it has already ended |
 //! | pending standing | deleted by time to live | `Expired` |
-//! | | replaced by that of another invitation, which only an expired one can be | `Expired` |
-//! | | deleted or changed otherwise | none: the invitation's own row tells |
-//! | delivery | new, or another outcome | `DeliveryUpdated` |
-//! | any of these | cannot be read, where it would give an event | `Unreadable` |
+//! | | replaced by another invitation's, which is possible only after the expiry | `Expired` |
+//! | | deleted or changed otherwise | none: the invitation's own row gives the event |
+//! | delivery | new or changed | `DeliveryUpdated` |
+//! | any of these | unreadable, in a change that would give an event | `Unreadable` |
 
 mod event;
 
@@ -66,7 +66,8 @@ fn detail(change: &TableChange) -> Option<Detail> {
     to_raw_value(&json).ok()
 }
 
-/// Tells that changes of the row with that sort key may be events. A record without one is none of DynamoDB's.
+/// `true` if changes of the row may give events. A record without a sort key does not come from DynamoDB, and becomes
+/// `Unreadable`.
 fn has_events(sk: &str) -> bool {
     sk.is_empty() || [keys::INVITATIONS, keys::DELIVERIES, keys::STANDINGS].iter().any(|prefix| sk.starts_with(prefix))
 }

@@ -6,11 +6,11 @@
 //! | [`entry`] | one row as operators write it, and its rules |
 //! | [`reader`] | the rows of a file |
 //! | [`import`] | writing a file of rows to the table |
-//! | `member` | the address and the references of a member |
+//! | `member` | the lookups before a member is written: references and address |
 //! | [`invite`] | inviting the people of a file through the API |
 //! | [`person`] | showing and deleting one person's data |
 //! | [`connector`] | the check and the preview of an email connector's templates |
-//! | `failure` | failures of DynamoDB, as operators are told of them |
+//! | `failure` | failures of DynamoDB, with advice for operators |
 //!
 //! Input and output are JSON in one form: `import` reads what `list` prints.
 
@@ -76,22 +76,22 @@ pub enum CommandError {
     /// An import ended early.
     #[error(transparent)]
     Import(#[from] import::ImportError),
-    /// Not everybody of a file is invited.
+    /// An invite did not create every invitation.
     #[error(transparent)]
     Invite(#[from] invite::InviteError),
-    /// Other writers add rows about a person as fast as they are deleted.
+    /// Another program writes rows about a person while they are deleted.
     #[error("another program keeps writing rows about this person: stop it, and delete again")]
     StillWritten,
     /// The operator did not confirm a deletion.
     #[error("nothing is deleted")]
     NotConfirmed,
-    /// There is nobody to confirm a deletion.
-    #[error("person delete: there is no terminal to ask at: confirm with --yes, or look first with --dry-run")]
+    /// A deletion needs a confirmation, but there is no terminal.
+    #[error("person delete: no terminal to ask at: confirm with --yes, or show the rows with --dry-run")]
     NobodyToAsk,
     /// DynamoDB rejected the request or could not be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The same, with the table and the region.
+    /// The same, with the table, the region and advice.
     #[error("{0}")]
     Table(String),
     /// A file cannot be read.
@@ -107,7 +107,7 @@ pub enum CommandError {
     Output(#[from] io::Error),
 }
 
-/// The streams that the command works with.
+/// The streams of the command.
 pub struct Streams<'a> {
     /// The output.
     pub out: &'a mut (dyn Write + Send),
@@ -117,9 +117,9 @@ pub struct Streams<'a> {
 
 /// An operator who can be asked.
 pub struct Operator<'a> {
-    /// The stream that questions are written to.
+    /// The stream for questions.
     pub questions: &'a mut (dyn Write + Send),
-    /// The stream that answers are read from, a line each.
+    /// The stream of answers, one per line.
     pub answers: &'a mut (dyn BufRead + Send),
 }
 
@@ -165,7 +165,7 @@ pub async fn run<'a>(app: &'a Arc<App>, cli: Cli, streams: Streams<'a>) -> Resul
     session.run(action).await.map_err(|error| located(app, error))
 }
 
-/// Adds the table and the region to a failure of DynamoDB.
+/// Adds the table, the region and advice to a failure of DynamoDB.
 fn located(app: &App, error: CommandError) -> CommandError {
     match error {
         CommandError::Store(error) => CommandError::Table(failure::describe(app, &error)),
@@ -304,7 +304,7 @@ fn open(path: &Path) -> Result<Source, CommandError> {
     Ok(Source { reader: Box::new(BufReader::with_capacity(1 << 16, file)), length: Some(length) })
 }
 
-/// Reads a file that holds one row.
+/// Reads a file that holds one row, at most [`reader::MAX_ROW_BYTES`] of it.
 fn read(path: &Path) -> Result<String, CommandError> {
     let mut text = String::new();
     let read = open(path)?.reader.take(reader::MAX_ROW_BYTES as u64).read_to_string(&mut text);

@@ -1,11 +1,10 @@
-//! Mail feedback: SES's events about the mail, which an `EventBridge` rule hands over. What they tell becomes the delivery of
-//! an invitation.
+//! Mail feedback: converts SES's events, which an `EventBridge` rule forwards, into the delivery of an invitation.
 //!
-//! An event names the tenant and the invitation in the tags of the mail. It is believed because the rule is the only way
-//! in: an invocation whose event has the form of an API request is never read as feedback (see [`crate::trigger`]).
+//! The tags of the mail name the tenant and the invitation. They are trusted, because feedback arrives only through the
+//! rule: an event in the form of an API request is never read as feedback (see [`crate::trigger`]).
 //!
-//! An event that cannot become a delivery is logged and done, because no retry changes it. A failing table is an error,
-//! so that Lambda tries again.
+//! An event that cannot become a delivery is logged and dropped, because a retry would not change it. A failure of
+//! DynamoDB is an error, so that Lambda retries.
 
 use aws_smithy_types::{DateTime, date_time::Format};
 use serde_json::{Value, value::RawValue};
@@ -24,7 +23,7 @@ use crate::{
     json::{self, lenient},
 };
 
-/// The `source` of SES's events. Only AWS's own services can put events of a source that begins with `aws.`.
+/// The `source` of SES's events. Only AWS services can publish events whose source begins with `aws.`.
 pub const SOURCE: &str = "aws.ses";
 
 /// The kinds of events that become deliveries, by their `detail-type` ("Monitoring SES events using Amazon
@@ -42,16 +41,16 @@ pub const DETAIL_TYPES: [&str; 7] = [
 /// The levels of an event's `detail` that are read: `mail.tags.<name>[0]` and `bounce.bouncedRecipients[0].status`.
 const DETAIL_LEVELS: u8 = 5;
 
-/// The longest message id that is taken. SES's have about 60 characters.
+/// The maximum length of a message id, in bytes. SES's have about 60.
 const MAX_MESSAGE_ID: usize = 128;
 
-/// The longest word that is taken as a reason. SES's have at most 30 characters.
+/// The maximum length of a reason, in bytes. SES's have at most 30.
 const MAX_REASON: usize = 64;
 
-/// The most digits of a `ttl` tag: an invitation expires at most in the year 275760, and is kept for ten years.
+/// The maximum number of digits of a `ttl` tag: expiry in the year 275760, plus the maximum retention of ten years.
 const MAX_TTL_DIGITS: usize = 13;
 
-/// The reason for which an event does not become a delivery. The texts hold nothing of the event.
+/// The reason for which an event is ignored. The texts contain no data of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Ignored {
     #[error("unknown detail-type")]
@@ -76,10 +75,10 @@ enum Ignored {
     NotSpam,
 }
 
-/// Records what an event tells.
+/// Records the delivery that an event reports.
 ///
 /// # Errors
-/// Those of the table.
+/// A failure of DynamoDB.
 pub async fn handle(app: &App, event: &RawValue, clock: RequestClock) -> Result<(), Error> {
     let report = match report(event, &app.config, clock.now) {
         Ok(report) => report,
@@ -116,7 +115,7 @@ fn report(event: &RawValue, config: &Config, now: Timestamp) -> Result<DeliveryR
     let part = |name: &str, levels| fields.get(name).map_or(Value::Null, |raw| lenient(raw, levels));
     let (detail_type, detail) = (part("detail-type", 1), part("detail", DETAIL_LEVELS));
     let mail = &detail["mail"];
-    let news = News::read(detail_type.as_str().unwrap_or_default(), &detail)?;
+    let report = MessageReport::read(detail_type.as_str().unwrap_or_default(), &detail)?;
     if mail["destination"].as_array().is_some_and(|recipients| recipients.len() > 1) {
         return Err(Ignored::SeveralRecipients);
     }
@@ -132,23 +131,23 @@ fn report(event: &RawValue, config: &Config, now: Timestamp) -> Result<DeliveryR
     }
     let message_id = mail["messageId"].as_str().filter(|id| is_message_id(id)).ok_or(Ignored::MessageId)?.to_owned();
     let sent_at = time(&mail["timestamp"]).ok_or(Ignored::SentAt)?;
-    let News { status, permanent, reason, smtp_status, at } = news;
+    let MessageReport { status, permanent, reason, smtp_status, at } = report;
     let updated_at = at.unwrap_or(sent_at);
     let delivery = Delivery { status, permanent, reason, smtp_status, message_id, sent_at, updated_at };
     Ok(DeliveryReport { tenant, invitation_id, delivery, ttl })
 }
 
-/// The report of an event about a message.
-struct News {
+/// The part of an event that depends on its type.
+struct MessageReport {
     status: DeliveryStatus,
     permanent: bool,
     reason: Option<String>,
     smtp_status: Option<String>,
-    /// The time of it. Events about the sending itself have none of their own.
+    /// The time of the report; `None` for events about the sending, which have only the time of sending.
     at: Option<Timestamp>,
 }
 
-impl News {
+impl MessageReport {
     fn read(detail_type: &str, detail: &Value) -> Result<Self, Ignored> {
         let of_sending = |status| Self { status, permanent: false, reason: None, smtp_status: None, at: None };
         match detail_type {
@@ -193,7 +192,8 @@ impl News {
         }
     }
 
-    /// A complaint that is about a suppressed address was never one: SES took the message, and did not send it.
+    /// A complaint about a suppressed address comes from SES, not from the recipient: SES accepted the message, but did
+    /// not send it.
     fn of_complaint(complaint: &Value) -> Result<Self, Ignored> {
         let at = time(&complaint["timestamp"]);
         let subtype = word(&complaint["complaintSubType"]).filter(|subtype| is_suppression(subtype));
@@ -209,13 +209,13 @@ impl News {
     }
 }
 
-/// Tells that SES did not try to send, by the subtype of a bounce or a complaint. SES sends to an address that unsubscribed
-/// as little as to a suppressed one.
+/// `true` if the subtype of a bounce or a complaint means that SES did not send: the address is suppressed or
+/// unsubscribed.
 fn is_suppression(subtype: &str) -> bool {
     subtype == "UnsubscribedRecipient" || subtype.contains("Suppress")
 }
 
-/// The only value of a tag of the mail.
+/// The value of a tag; `None` for a tag with several values.
 fn tag<'a>(tags: &'a Value, name: &str) -> Option<&'a str> {
     match &tags[name].as_array()?[..] {
         [value] => value.as_str(),
@@ -223,7 +223,7 @@ fn tag<'a>(tags: &'a Value, name: &str) -> Option<&'a str> {
     }
 }
 
-/// The enhanced status code of the only recipient.
+/// The enhanced status code of the recipient; `None` for several recipients.
 fn smtp_status(recipients: &Value) -> Option<String> {
     match &recipients.as_array()?[..] {
         [recipient] => recipient["status"].as_str().filter(|status| is_smtp_status(status)).map(str::to_owned),
@@ -231,7 +231,7 @@ fn smtp_status(recipients: &Value) -> Option<String> {
     }
 }
 
-/// One of SES's words. Anything else could be a text of the recipient's server, which may hold an address.
+/// A word in the form of SES's. Any other text could come from the recipient's server and contain an address.
 fn word(value: &Value) -> Option<String> {
     let text = value.as_str()?.trim();
     is_word(text, MAX_REASON, |c| c.is_ascii_alphabetic() || c == '-').then(|| text.to_owned())
@@ -245,7 +245,7 @@ fn is_message_id(text: &str) -> bool {
     is_word(text, MAX_MESSAGE_ID, |c| c.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&c))
 }
 
-/// Matches a code of RFC 3463, such as `5.1.1`.
+/// Matches an enhanced status code (RFC 3463), such as `5.1.1`.
 fn is_smtp_status(text: &str) -> bool {
     let is_number = |part: &str| is_word(part, 3, |c| c.is_ascii_digit());
     match text.split('.').collect::<Vec<_>>()[..] {

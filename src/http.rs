@@ -10,7 +10,7 @@
 //! | [`operations`] | one file per operation: HTTP ↔ use case |
 //! | [`error`] | the table from errors to status, code and headers |
 //! | [`cursor`] | the cursors of paged lists |
-//! | `include` | the parameter `include`, and what it appends |
+//! | `include` | the query parameter `include` |
 //! | `response` | constructors of responses |
 
 pub(crate) mod body;
@@ -64,8 +64,8 @@ pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, t
     let operation = route.as_ref().map_or("unknown", Route::operation);
     let endpoint = route.as_ref().ok().map(Route::endpoint);
     let admitted = match caller {
-        // A preflight, which no browser sends a token with. It comes only through the route that template.yaml makes for
-        // it, and API Gateway adds the headers for CORS. It says nothing, and needs a status that browsers take for success.
+        // A CORS preflight, which browsers send without a token. It arrives only through the route that template.yaml
+        // adds for it. API Gateway adds the CORS headers; browsers require a successful status.
         Err(RequestError::Unauthorized) if event.method == Method::OPTIONS => Ok(None),
         caller => caller.and_then(|caller| Ok(Some((caller, route?)))),
     };

@@ -4,13 +4,13 @@
 //! | module | owns |
 //! |---|---|
 //! | [`stack`] | the DynamoDB emulator, the SES stand-in, and the function's clients for them |
-//! | `direct` | calls of them inside the process |
+//! | `direct` | calls of these services inside the process |
 //! | [`table`] | the table, created from `template.yaml` |
 //! | [`ses`] | the SES stand-in |
-//! | [`feedback`] | its events about the mail, handed to the function |
+//! | [`feedback`] | the delivery of its events about the mail to the function |
 //! | `guard`, `relay` | the protection of the servers from browsers, and the proxy that adds it to DynamoDB |
 //! | [`cors`] | the origins whose pages may call the API |
-//! | [`demo`] | the tenants that exist from the start |
+//! | [`demo`] | the demo tenants |
 //! | [`issuer`] | development tokens, and their verification |
 //! | [`gateway`] | HTTP request → event → handler → HTTP response |
 //! | [`inbox`] | the page with the mail |

@@ -61,8 +61,8 @@ pub(crate) struct Line<'a> {
     pub tenant: Option<&'a TenantId>,
     /// The operation; `unknown` for an unknown path or method.
     pub operation: &'static str,
-    /// The method and the path of the operation, with `{id}` for the invitation's id. `None` for an unknown one, because
-    /// a path of the caller's may hold anything.
+    /// The method and the path of the operation, with `{id}` for the invitation's id. `None` for an unknown operation,
+    /// because the caller's path may contain personal data.
     pub endpoint: Option<(&'static str, &'static str)>,
     /// The outcome.
     pub outcome: Outcome<'a>,
@@ -114,8 +114,8 @@ impl fmt::Debug for Log {
 }
 
 impl Outcome<'_> {
-    /// The name of the outcome in the metrics. That of a request with several items is the gravest of theirs that is the
-    /// service's or the mail's, else `ok`.
+    /// The name of the outcome in the metrics. A request with several items has the gravest failure of the service or
+    /// the mail among them, else `ok`.
     fn name(&self, statistics: &RequestStatistics) -> &'static str {
         let name = match statistics.items.gravest() {
             Some(gravest) if gravity(gravest) > 0 => gravest,
@@ -144,8 +144,8 @@ impl Line<'_> {
         self.outcome.name(&self.statistics)
     }
 
-    /// The number that the metric of the outcome counts: one for a request, and for one with items those that have its
-    /// outcome, so that an alarm counts each.
+    /// The value of the metric `Requests`: 1, or the number of items with the request's outcome unless that is `ok`, so
+    /// that an alarm counts each item.
     fn requests(&self) -> u64 {
         match self.outcome() {
             "ok" => 1,
@@ -153,7 +153,7 @@ impl Line<'_> {
         }
     }
 
-    /// The operator's part of a failure.
+    /// The cause of a failure, for operators.
     fn cause(&self) -> Option<&str> {
         let of_items = self.statistics.items.cause.as_deref();
         self.error().and_then(Error::cause).or(of_items).or(self.statistics.mail_unknown.as_deref())
@@ -173,7 +173,7 @@ impl Line<'_> {
         self.trace?.split(';').find_map(|part| part.trim().strip_prefix("Root="))
     }
 
-    /// Writes the line for people as an event, whose fields the subscriber puts together.
+    /// Writes the line for people as a `tracing` event; the subscriber formats its fields.
     fn trace_event(&self) {
         let (code, cause, status) = (self.outcome.code, self.cause(), self.outcome.status);
         let (request, timing) = (readable::Request(self), readable::Timing(self));

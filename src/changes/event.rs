@@ -1,4 +1,4 @@
-//! An event: what has happened, the invitation or the part of it that is known, and the JSON.
+//! An event: its type, the invitation or the known part of it, and its JSON.
 
 use serde::{Serialize, Serializer};
 
@@ -29,7 +29,7 @@ pub(super) enum EventType {
     Updated,
     #[serde(rename = "OrganizationInvitation.DeliveryUpdated")]
     DeliveryUpdated,
-    /// A row that a program other than the function wrote.
+    /// A row that cannot be read, because a program other than the function wrote it.
     #[serde(rename = "OrganizationInvitation.Unreadable")]
     Unreadable,
 }
@@ -38,7 +38,7 @@ pub(super) enum EventType {
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) kind: EventType,
-    /// The time of it, if it is another than the stream's, which is in whole seconds.
+    /// The time of the event; `None` for the stream's time, which is in whole seconds.
     pub(super) at: Option<Timestamp>,
     pub(super) data: Data,
     pub(super) previous_status: Option<Status>,
@@ -48,14 +48,13 @@ pub(super) struct Event {
 /// The invitation.
 #[derive(Debug)]
 pub(super) enum Data {
-    /// From its own row, as of a time.
+    /// The whole invitation from its own row, as of a time.
     Invitation(Box<Invitation>, Timestamp),
-    /// From another row, which knows a part of it.
+    /// The part that another row holds.
     Part(InvitationPart),
 }
 
-/// The keys of an invitation that another row knows, in the order of the invitation's own. The others are absent, which
-/// is something else than null.
+/// The fields of an invitation that another row holds, in the entity's order. Unknown fields are absent, not null.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct InvitationPart {
@@ -118,7 +117,7 @@ impl Serialize for Data {
 }
 
 impl InvitationPart {
-    /// The part of an invitation that the key of its changed row names.
+    /// The part that the key of the changed row names.
     pub(super) fn of_key(change: &TableChange, tenant: Option<&TenantId>) -> Self {
         let (organization_id, invitee) = keys::standing_parts(&change.sk).unzip();
         Self {

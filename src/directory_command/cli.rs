@@ -81,7 +81,7 @@ pub(super) struct Completions {
     shell: Shell,
 }
 
-/// A command line that was understood.
+/// A parsed command line.
 #[derive(Debug)]
 pub enum Invocation {
     /// The completions of a shell, which need no tenant and no table.
@@ -95,10 +95,10 @@ pub enum Invocation {
 const COMPLETIONS: &str = "completions";
 const INVITE: &str = "invite";
 
-/// Understands a command line, which begins with the program's name.
+/// Parses a command line, which begins with the program's name.
 ///
 /// # Errors
-/// A command line that is not valid, or that asks for help.
+/// An invalid command line, or one that requests help.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let mut command = command(program());
@@ -128,7 +128,7 @@ pub fn completions(shell: Shell) -> Vec<u8> {
 
 const NAME: &str = "directory";
 
-/// The program as the operator called it: by itself, or through cargo, which names itself to the programs that it runs.
+/// The program as the operator called it. cargo sets `CARGO` for the programs that it runs.
 fn program() -> &'static str {
     if env::var_os("CARGO").is_some() { "cargo directory" } else { NAME }
 }

@@ -45,7 +45,7 @@ pub enum ConnectorError {
 pub(crate) struct Checked {
     /// The connector, with the variables that its stored templates need.
     pub connector: EmailConnector,
-    /// The previews of its templates, ordered by locale.
+    /// The previews of the templates, ordered by locale.
     pub previews: Vec<Preview>,
 }
 
@@ -120,7 +120,7 @@ fn needs(parts: &TemplateParts) -> Result<BTreeMap<String, Need>, String> {
     Ok(needs)
 }
 
-/// Renders with the function's engine, also a template that SES would render.
+/// Renders with the function's engine, even if SES would render the template.
 fn preview(
     connector: &EmailConnector,
     (locale, template): (&str, EmailTemplate),

@@ -1,6 +1,6 @@
 //! One row of the directory as operators write it, and its rules.
 //!
-//! An unknown field is an error, because it is probably a typing mistake.
+//! An unknown field is an error, because it is probably a typo.
 
 mod connector;
 
@@ -35,7 +35,7 @@ pub(crate) enum Kind {
     Connector,
 }
 
-/// A row that keeps the rules.
+/// A valid row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Entry {
     /// An organization.

@@ -1,8 +1,8 @@
-//! Failures of DynamoDB, as operators are told of them: by table, region and endpoint, and with what to do.
+//! Describes failures of DynamoDB for operators: the table, the region, the endpoint, and advice.
 
 use crate::{app::App, store::StoreError};
 
-/// The endpoint's settings, the more specific first.
+/// The environment variables of the endpoint, by precedence.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
 
 /// The advice for an error code of DynamoDB, or for a part of the text of a failure without a response.
@@ -28,7 +28,7 @@ const ADVICE: [(&str, &str); 13] = [
 
 const NOT_VALID: &str = "AWS does not accept these credentials: check the profile, or the access key and its secret";
 
-/// Describes a failure with the table, the region and the endpoint that it was met at.
+/// Describes a failure.
 pub(super) fn describe(app: &App, error: &StoreError) -> String {
     let region = app.store.region().map(|region| format!(" in {region}")).unwrap_or_default();
     let endpoint = ENDPOINTS.iter().find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()));
@@ -36,10 +36,10 @@ pub(super) fn describe(app: &App, error: &StoreError) -> String {
     format!("table `{}`{region}{endpoint}: {}", app.config.table_name, advise(&error.to_string()))
 }
 
-/// The advice first, and then the error that it is for.
+/// Puts the advice in front of the error.
 fn advise(error: &str) -> String {
     match ADVICE.iter().find(|(part, _)| error.contains(part)) {
-        // The SDK lists every place that it has looked for credentials at.
+        // Without the error, which lists every place where the SDK looked for credentials.
         Some(("credential", advice)) => (*advice).to_owned(),
         Some((_, advice)) => format!("{advice} ({error})"),
         None => error.to_owned(),

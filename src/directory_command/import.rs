@@ -94,11 +94,11 @@ struct Import<'a> {
     /// The keys of the batches in flight.
     keys: HashSet<String>,
     summary: Summary,
-    /// The first batch of the file that could not be written.
+    /// Of the failed batches, the first in the file.
     failed: Option<Failed>,
 }
 
-/// A batch that was not written, or only in part.
+/// A batch that was not written, or not completely.
 #[derive(Debug)]
 struct Failed {
     reason: String,
@@ -149,7 +149,7 @@ pub(crate) async fn import(
 }
 
 impl Import<'_> {
-    /// Runs the import. However it ends, the rows that were read before are written if possible.
+    /// Runs the import. Writes the rows that were read even if the reading ends early.
     async fn run(mut self, rows: &mut Receiver<Result<Row, BadRow>>) -> Result<Summary, Failed> {
         let ended = self.take(rows).await;
         self.submit().await;

@@ -5,13 +5,14 @@
 //! |---|---|
 //! | `file` | the rows of a CSV or JSON file |
 //! | `row` | from a row to the body of a create |
-//! | `expiry` | the expiry, which a repeated command takes from the first |
-//! | `api` | the calls |
-//! | `run` | the order of the calls, and the repetition of what the API could not do yet |
+//! | `expiry` | the expiry, which a repeated command reuses, and the idempotency key |
+//! | `api` | the calls of the API |
+//! | `run` | the order of the calls, and the retries |
 //! | `rejected` | the file of rejected rows |
 //!
-//! All calls of a run carry one idempotency key, a digest of the file and of the options. The API derives a key for each
-//! row from it, so that a repeated command creates and mails only what has not been done, however its calls are cut.
+//! All calls of a run carry one idempotency key, a digest of the file, the options and the expiry. The API derives a
+//! key for each row from it, so that a repeated command creates and mails nothing twice, however the rows are split
+//! into calls.
 
 mod api;
 mod expiry;
@@ -78,7 +79,7 @@ pub struct Options {
     /// The file for rejected rows; by default the name of FILE with `.rejected` before its extension
     #[arg(long, value_name = "FILE")]
     rejected: Option<PathBuf>,
-    /// A name for this run: another name does everything anew, instead of continuing what an earlier command began
+    /// A name for this run: a new name starts from the beginning, instead of continuing an earlier command
     #[arg(long, value_name = "NAME", default_value = "")]
     run: String,
 }
@@ -88,7 +89,7 @@ pub struct Options {
 struct Token(String);
 
 impl Token {
-    /// Takes any text, because an error of the command line would show it.
+    /// Accepts any text, because clap's error for an invalid value would show it.
     #[expect(clippy::unnecessary_wraps, reason = "a parser of clap returns a result")]
     fn new(text: &str) -> Result<Self, std::convert::Infallible> {
         Ok(Self(text.trim().to_owned()))
@@ -112,15 +113,15 @@ pub enum InviteError {
     Stopped {
         /// The reason.
         reason: String,
-        /// The number of rows that were not answered.
+        /// The number of rows without a final answer.
         left: usize,
     },
     /// The API rejected rows.
     #[error("rejected rows: {rows}; see {file}")]
     Rejected {
-        /// Their number.
+        /// The number of rows.
         rows: usize,
-        /// The file that they are in.
+        /// The file of rejected rows.
         file: String,
     },
 }
@@ -133,7 +134,7 @@ struct Summary {
     rows: usize,
     /// The invitations that this run created.
     created: usize,
-    /// The invitations that an earlier run with the same file and options had created.
+    /// The invitations that an earlier command with the same file and options created.
     replayed: usize,
     rejected: usize,
     rejected_by_code: BTreeMap<String, usize>,
@@ -177,7 +178,7 @@ pub async fn invite(options: Options, out: &mut (dyn Write + Send)) -> Result<()
     }
 }
 
-/// Reads the whole file: its digest is part of the key, and an invalid row is reported before anything is sent.
+/// Reads the whole file: the key contains its digest, and invalid rows are reported before the first call.
 fn read(options: &Options) -> Result<Vec<u8>, CommandError> {
     let mut content = Vec::new();
     let read = open(&options.file)?.reader.read_to_end(&mut content);

@@ -1,4 +1,4 @@
-//! Members: the address and the references of one that is to be written.
+//! The lookups before a member is written: the references and the address.
 
 use serde_json::{Map, Value};
 
@@ -25,8 +25,8 @@ impl Session<'_> {
         Err(CommandError::Input(format!("tenant `{tenant}` has no {missing}: {advice}")))
     }
 
-    /// The rows that a member refers to, with their names for the operator. A field of a wrong type is left out, since
-    /// reading the member finds it.
+    /// The rows that a member refers to, with their names for the operator. Omits fields of a wrong type, which parsing
+    /// the member reports.
     fn references(&self, member: &Map<String, Value>) -> Result<Vec<(String, RowName)>, CommandError> {
         let text = |field| member.get(field).and_then(Value::as_str);
         let roles = member.get("organizationRoleIds").and_then(Value::as_array);

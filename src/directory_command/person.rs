@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{CommandError, Operator, Session, show};
 use crate::store::person::{Kind, PersonRow};
 
-/// The maximum number of rounds of reading and deleting, while other programs write more rows.
+/// The maximum number of rounds of reading and deleting. More than two are needed only if other programs write rows.
 const ROUNDS: usize = 10;
 
 /// A row in the output.
@@ -35,7 +35,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Deletes what is about the person, if the operator has confirmed it or does so when asked.
+    /// Deletes the person's data after a confirmation.
     pub(super) async fn delete_person(&mut self, address: &str, is_confirmed: bool) -> Result<(), CommandError> {
         if !is_confirmed {
             self.confirm(address).await?;
@@ -56,7 +56,7 @@ impl Session<'_> {
         if rows.is_empty() || operator.agrees_to(&question)? { Ok(()) } else { Err(CommandError::NotConfirmed) }
     }
 
-    /// Deletes in rounds until no rows are left: rows that changed or were added since they were read are read again.
+    /// Deletes in rounds until no rows are left, because rows may change or be added after they were read.
     async fn delete_person_rows(&mut self, address: &str) -> Result<(), CommandError> {
         let mut summary = Summary { deleted_rows: 0, deleted_rows_by_kind: BTreeMap::new() };
         for _ in 0..ROUNDS {
@@ -64,7 +64,7 @@ impl Session<'_> {
             if rows.is_empty() {
                 return show(self.out, &summary);
             }
-            // Users last: they lead to the other rows when an interrupted deletion is repeated.
+            // Users last: a repeated deletion finds the other rows through them.
             rows.sort_by_key(|row| row.kind == Kind::User);
             for row in rows {
                 self.delete_person_row(&row, &mut summary).await?;
@@ -84,7 +84,7 @@ impl Session<'_> {
 }
 
 impl Operator<'_> {
-    /// Asks the question. Everything but `y` and `yes` is a no.
+    /// Asks the question. Only `y` and `yes` confirm.
     fn agrees_to(&mut self, question: &str) -> io::Result<bool> {
         self.questions.write_all(question.as_bytes())?;
         self.questions.flush()?;

@@ -8,7 +8,7 @@ pub(crate) const MAX_ROW_BYTES: usize = 400 * 1024;
 /// A row of the file, not parsed yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RawRow {
-    /// The line of the file that it begins in, counted from 1.
+    /// The first line of the row, counted from 1.
     pub line: u64,
     /// Its JSON.
     pub json: Vec<u8>,
@@ -45,7 +45,7 @@ enum Form {
     Ended,
 }
 
-/// The scanner's state within a row of an array.
+/// The scanner's state in a row of an array.
 #[derive(Default)]
 struct Nesting {
     depth: usize,
@@ -184,7 +184,7 @@ impl<R: BufRead> Iterator for RowReader<R> {
 }
 
 impl Nesting {
-    /// Returns `true` if the object ends with this byte. The parser checks the object itself later.
+    /// Returns `true` if the object ends with this byte. Does not validate the object, which is parsed later.
     fn ends_with(&mut self, byte: u8) -> bool {
         match byte {
             _ if self.escaped => self.escaped = false,
@@ -212,12 +212,12 @@ mod tests {
             Ok(row) => format!("{}:{}", row.line, String::from_utf8(row.json).unwrap().trim()),
             Err(bad) => format!("{}!{}", bad.line, bad.reason),
         };
-        // A buffer of three bytes, so that the ends of buffers fall at many places.
+        // A buffer of three bytes, so that rows span many buffers.
         RowReader::new(io::BufReader::with_capacity(3, text.as_bytes())).map(show).collect()
     }
 
     #[test]
-    fn rows_of_line_files_and_arrays_have_the_line_that_they_begin_in() {
+    fn rows_of_line_files_and_arrays_have_their_first_line() {
         for (text, expected, reason) in [
             ("", vec![], "an empty file"),
             (" \n\n", vec![], "nothing but white space"),

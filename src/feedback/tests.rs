@@ -8,7 +8,7 @@ const MESSAGE: &str = "0100017c191be45-e9aedb9a-02f9-4d12-a87d-dd0099a07f8a-0000
 const SENT_AT: i64 = 1_767_225_600_000;
 const NOW: Timestamp = Timestamp::from_millis(SENT_AT + 60_000);
 
-/// An event in the form of SES's developer guide. `part` is what differs by type, under its key.
+/// An event in the form of SES's developer guide. `part` is the part that depends on the type, at `key`.
 fn event(detail_type: &str, key: &str, part: Value) -> Value {
     let mut detail = json!({
         "eventType": "as in events of SNS",
@@ -80,7 +80,7 @@ fn bounce(kind: &str, subtype: &str) -> Value {
 
 #[test]
 #[rustfmt::skip]
-fn every_kind_of_event_becomes_the_delivery_that_it_tells_of() {
+fn every_type_of_event_becomes_the_delivery_that_it_reports() {
     use DeliveryStatus as S;
     const LATER: i64 = SENT_AT + 2_345;
     let bounced = |kind, subtype| ("Email Bounced", "bounce", bounce(kind, subtype));
@@ -148,7 +148,7 @@ fn every_kind_of_event_becomes_the_delivery_that_it_tells_of() {
 }
 
 #[test]
-fn an_event_that_is_not_about_a_mail_of_ours_is_ignored_for_a_reason() {
+fn an_event_that_is_not_about_our_mail_is_ignored_for_a_reason() {
     let set = |path: &str, value: Value| {
         let mut event = event("Email Sent", "send", json!({}));
         *event.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value;
@@ -157,7 +157,7 @@ fn an_event_that_is_not_about_a_mail_of_ours_is_ignored_for_a_reason() {
     let tag = |name: &str, value: Value| set(&format!("/detail/mail/tags/{name}"), value);
     let complaint = json!({ "complaintFeedbackType": "not-spam" });
     for (event, expected, reason) in [
-        (set("/detail-type", json!("Email Opened")), Ignored::UnknownType, "a kind that the rule leaves out"),
+        (set("/detail-type", json!("Email Opened")), Ignored::UnknownType, "a type that the rule does not forward"),
         (set("/detail-type", json!(["Email Sent"])), Ignored::UnknownType, "not a text"),
         (set("/detail", Value::Null), Ignored::Tenant, "no detail"),
         (set("/detail", json!("x")), Ignored::Tenant, "a detail of another type"),
@@ -182,7 +182,7 @@ fn an_event_that_is_not_about_a_mail_of_ours_is_ignored_for_a_reason() {
         (tag("stack", json!([])), Ignored::AnotherStack, "no stack"),
         (tag("ttl", json!(["4102444800.5"])), Ignored::Ttl, "a fraction"),
         (tag("ttl", json!(["-4102444800"])), Ignored::Ttl, "a sign"),
-        (tag("ttl", json!(["99999999999999999999"])), Ignored::Ttl, "more than DynamoDB's numbers of seconds"),
+        (tag("ttl", json!(["99999999999999999999"])), Ignored::Ttl, "too many digits"),
         (tag("ttl", json!(["1767225600"])), Ignored::NoLongerKept, "it would be written and never read"),
         (set("/detail/mail/messageId", Value::Null), Ignored::MessageId, "no message"),
         (set("/detail/mail/messageId", json!("a@example.com")), Ignored::MessageId, "an address"),
@@ -206,7 +206,7 @@ fn an_event_that_is_not_about_a_mail_of_ours_is_ignored_for_a_reason() {
 }
 
 #[test]
-fn without_a_name_of_its_own_a_stack_takes_the_feedback_of_all() {
+fn a_function_without_a_stack_name_accepts_the_feedback_of_every_stack() {
     for (stack, reason) in [(json!(["stack-1"]), "another's"), (json!([]), "none"), (json!([1]), "an odd one")] {
         let mut event = event("Email Sent", "send", json!({}));
         event["detail"]["mail"]["tags"]["stack"] = stack;
@@ -216,7 +216,7 @@ fn without_a_name_of_its_own_a_stack_takes_the_feedback_of_all() {
 }
 
 #[test]
-fn a_text_of_the_recipients_server_is_neither_reason_nor_code() {
+fn a_text_of_the_recipients_server_never_becomes_a_reason_or_a_code() {
     const SECRET: &str = "550 5.1.1 <recipient@example.com>: user unknown";
     let mut part = bounce(SECRET, SECRET);
     part["bouncedRecipients"][0]["status"] = json!(SECRET);
@@ -236,7 +236,7 @@ fn a_text_of_the_recipients_server_is_neither_reason_nor_code() {
 }
 
 #[test]
-fn a_code_is_the_only_recipients_and_has_the_form_of_one() {
+fn only_a_well_formed_code_of_a_single_recipient_is_read() {
     for (statuses, expected) in [
         (json!([{ "status": "5.1.1" }]), Some("5.1.1")),
         (json!([{ "status": "4.999.999" }]), Some("4.999.999")),

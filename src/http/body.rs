@@ -84,7 +84,7 @@ pub(crate) fn object(fields: &RawFields<'_>) -> Result<Map<String, Value>, Reque
 /// The keys whose values must be strings if present.
 pub(crate) const TEXT_KEYS: [&str; 4] = ["code", "link", "locale", "uiLocales"];
 
-/// Parses `messagePayload`. `false` requests no email, as absence does.
+/// Parses `messagePayload`. `false` counts as absent: both request no email.
 ///
 /// # Errors
 /// As [`field()`].

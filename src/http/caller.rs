@@ -22,14 +22,13 @@ use crate::{
     json::Json,
 };
 
-/// The claims with the caller's scopes: the one of RFC 8693, and the one of Okta (an array) and Microsoft Entra (one
-/// string).
+/// The scope claims: `scope` (RFC 8693), and `scp` of Okta (an array) and Microsoft Entra (one string).
 const SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];
 
-/// Cognito's claim of groups. Their names contain no spaces (`GroupName` of its API reference).
+/// Cognito's group claim. Group names contain no spaces (`GroupName` in Cognito's API reference).
 const COGNITO_GROUPS: &str = "cognito:groups";
 
-/// The claims with the caller's groups: Cognito's, and the one of other issuers.
+/// The group claims: Cognito's, and that of other issuers.
 const GROUP_CLAIMS: [&str; 2] = [COGNITO_GROUPS, "groups"];
 
 /// The log text at the start when `ALLOWED_GROUPS` is set.
@@ -50,12 +49,12 @@ pub struct Caller {
     /// the token, unique for each combination of issuer, claim and value. Callers without such a claim share one
     /// subject.
     pub subject: String,
-    /// The person, at the routes for people.
+    /// The person; `None` outside the routes for people.
     pub person: Option<Person>,
 }
 
 impl Caller {
-    /// Reads the caller of a request, by the rule of the door that leads to its path.
+    /// Reads the caller of a request by the rule of its path's [`Door`].
     ///
     /// # Errors
     /// Those of [`Caller::from_authorizer`] and [`Caller::person_from_authorizer`].
@@ -83,7 +82,8 @@ impl Caller {
         }
     }
 
-    /// Reads a person from the authorizer's output. No scope is asked for: the person acts on their own invitations only.
+    /// Reads a person from the authorizer's output. Requires no scope, because people access only their own
+    /// invitations.
     ///
     /// # Errors
     /// [`RequestError::Unauthorized`] without output, [`RequestError::UnknownPath`] if people have no access,
@@ -107,8 +107,6 @@ impl Caller {
         Ok(Self { tenant, subject: subject(claims), person })
     }
 
-    /// The person.
-    ///
     /// # Errors
     /// [`RequestError::NotAPerson`] at a route that is not for people.
     pub(crate) fn person(&self) -> Result<&Person, RequestError> {
@@ -145,8 +143,8 @@ fn tenant(claims: &Map<String, Value>, names: &[String]) -> Option<TenantId> {
     }
 }
 
-/// The issuer says that the address was verified: `true`, also as the text that an HTTP API renders. A missing claim says
-/// nothing (`OpenID` Connect Core, section 5.1), and some issuers let people write any address.
+/// Requires `email_verified` to be `true`, or the text `true` that an HTTP API renders. A token without the claim does
+/// not count (`OpenID` Connect Core, section 5.1), because some issuers let people enter any address.
 fn has_verified_address(claims: &Map<String, Value>) -> bool {
     match claims.get("email_verified") {
         Some(Value::Bool(verified)) => *verified,
@@ -268,7 +266,7 @@ mod tests {
             (json!({ "scp": "[read all]" }), true, "Okta's array, as an HTTP API renders it"),
             (json!({ "scp": ["read", "all"] }), true, "Okta's array"),
             (json!({ "scp": "read all" }), true, "Entra's text"),
-            (json!({ "scope": "read", "scp": ["all"] }), true, "either claim will do"),
+            (json!({ "scope": "read", "scp": ["all"] }), true, "the second claim suffices"),
             (json!({ "scope": "[]", "scp": "" }), false, "none"),
             (json!({ "scp": "call overall all2" }), false, "parts of tokens"),
             (json!({ "scp": "[call overall]" }), false, "parts of tokens in brackets"),
@@ -298,16 +296,16 @@ mod tests {
             ("cognito:groups", json!(["a", "inviters"]), true, true, "an array"),
             ("cognito:groups", json!("inviters"), true, true, "one"),
             ("cognito:groups", json!("a,inviters"), false, true, "as a REST API's Cognito authorizer joins them"),
-            ("cognito:groups", json!("[[a inviters]]"), false, false, "groups that are called [a and inviters]"),
+            ("cognito:groups", json!("[[a inviters]]"), false, false, "groups with the names [a and inviters]"),
             ("cognito:groups", json!("[a,inviters b]"), false, false, "a name with a comma"),
             ("cognito:groups", json!(r#"["a","inviters"]"#), false, false, "names with quotes and a comma"),
             ("cognito:groups", json!(["not inviters"]), false, false, "one name with a space"),
             ("groups", json!(["a", "inviters"]), true, true, "an array has one reading"),
             ("groups", json!("inviters"), true, true, "one value has one reading"),
-            ("groups", json!("a,inviters"), false, true, "only an HTTP API's JWT authorizer joins nothing by commas"),
+            ("groups", json!("a,inviters"), false, true, "every authorizer but an HTTP API's JWT one joins by commas"),
             ("groups", json!("Sales, inviters"), false, false, "a name, as people write it"),
             ("groups", json!("[not inviters]"), false, false, "one group or two"),
-            ("groups", json!("[inviters]"), false, false, "a list of one, or a group that is called so"),
+            ("groups", json!("[inviters]"), false, false, "a list of one, or a group with that name"),
             ("groups", json!(r#"["inviters"]"#), false, false, "an array as text, or a list of one with quotes"),
             ("groups", json!("[a],inviters"), false, false, "a name with brackets"),
             ("groups", json!("[[inviters]]"), false, false, "nested brackets"),
@@ -373,12 +371,12 @@ mod tests {
             (
                 with(json!({ "scope": "all", "tenant_id": "#", "custom:tenant_id": "t1" })),
                 "guard.can_not_get_tenant_id",
-                "no fall through",
+                "no fallback to the second claim",
             ),
             (
                 with(json!({ "scope": "all", "tenant_id": null, "custom:tenant_id": "t1" })),
                 "guard.can_not_get_tenant_id",
-                "a null, as which an unreadable value arrives, is no absence",
+                "null counts as present: an unreadable value is read as null",
             ),
             (
                 with(json!({ "scope": "all", "tenant_id": "[t1 t2]", "custom:tenant_id": "t1" })),
@@ -387,7 +385,7 @@ mod tests {
             ),
             (with(json!({ "tenant_id": "t1" })), "auth.forbidden", "no scope"),
             (with(json!({ "tenant_id": "t1", "scope": "all:read small" })), "auth.forbidden", "a part of a token"),
-            (with(json!({ "tenant_id": "t1", "scope": "ALL" })), "auth.forbidden", "scopes have case"),
+            (with(json!({ "tenant_id": "t1", "scope": "ALL" })), "auth.forbidden", "scopes are case-sensitive"),
             (with(json!({ "tenant_id": "t1", "scope": "x,all" })), "auth.forbidden", "commas do not separate scopes"),
             (with(json!({ "tenant_id": "t1", "cognito:groups": "all" })), "auth.forbidden", "a group is not a scope"),
             (with(json!({ "tenant_id": "t1", "scope": "inviters" })), "auth.forbidden", "a scope is not a group"),

@@ -1,6 +1,6 @@
-//! The opaque cursor of a paged list: the invitation whose row was read last, with a checksum over it and its list, so
-//! that a cursor which was changed, or made for another list, is told from one of ours. It needs no secret: a cursor is
-//! only a position within the caller's own tenant.
+//! The opaque cursor of a paged list: the id of the invitation that was read last, and a checksum over the id and the
+//! list, which detects a changed cursor and one of another list. The checksum needs no secret, because a cursor is only
+//! a position within the caller's own tenant.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ use crate::{
 /// The bytes of the checksum.
 const CHECKSUM_BYTES: usize = 16;
 
-/// Writes and reads the cursors of one list: that of a tenant with some filters.
+/// Writes and reads the cursors of one list.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursors {
     list: Sha256,
@@ -23,11 +23,11 @@ impl Cursors {
     /// The cursors of the list of `tenant` narrowed to `filters`.
     pub(crate) fn new(tenant: &TenantId, filters: &Filters) -> Self {
         let mut list = Sha256::new();
-        // A list of what is pending gives no cursor.
+        // A list of pending invitations is never paged.
         let Filters { organization_id, inviter_id, invitee, pending_at: _ } = filters;
         let parts = [Some(tenant.as_str()), organization_id.as_deref(), inviter_id.as_deref(), invitee.as_deref()];
         for part in parts {
-            // With its length in front, so that no two lists have the same checksum.
+            // The length goes first, so that different lists never hash the same bytes.
             list.update(part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
             list.update(part.unwrap_or_default());
         }
@@ -40,7 +40,7 @@ impl Cursors {
         BASE64_URL_SAFE_NO_PAD.encode([last, &self.checksum(last)].concat())
     }
 
-    /// The invitation that the page of a cursor comes after; `None` where it is not a cursor of this list.
+    /// The invitation before the cursor's page; `None` if `cursor` is not a cursor of this list.
     pub(crate) fn read(&self, cursor: &str) -> Option<InvitationId> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (last, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_read_only_for_the_list_that_it_was_written_for_and_unchanged() {
+    fn only_the_unchanged_cursor_of_the_same_list_is_valid() {
         let tenant = |name| TenantId::parse(name).unwrap();
         let by = |organization: &str, inviter: Option<&str>| Filters {
             organization_id: Some(organization.to_owned()),

@@ -25,7 +25,7 @@ pub enum RequestError {
     /// The token is not that of a person with a verified address.
     #[error("The token has to name a person: with sub, email, and email_verified that is true.")]
     NotAPerson,
-    /// The person's subject cannot be the identifier of a user here.
+    /// The person's subject cannot be the id of a user.
     #[error("The token's sub cannot be the id of a user of this service.")]
     UnusableSubject,
     /// The path does not exist.
@@ -115,7 +115,7 @@ impl IssueCode {
         }
     }
 
-    /// Parses a code. Every rule in this crate writes one of them.
+    /// Parses a code. Falls back to `invalid_type`, although every rule in this crate writes a known code.
     pub(crate) fn parse(text: &str) -> Self {
         use IssueCode::{InvalidEnumValue, InvalidString, InvalidType, InvalidUnion, TooBig, TooSmall};
         let codes = [InvalidString, TooSmall, TooBig, InvalidEnumValue, InvalidUnion];

@@ -1,4 +1,4 @@
-//! The query parameter `include`: what is appended to the entities of a response.
+//! The query parameter `include`, which appends members to the entities of a response.
 
 use super::{
     error::{Issue, IssueCode, PathSegment, RequestError},
@@ -18,7 +18,7 @@ pub(super) struct Include {
 }
 
 impl Include {
-    /// Reads the parameter: names separated by commas. An empty one counts as absent, as an empty filter does.
+    /// Reads the parameter: names separated by commas. An empty parameter counts as absent, like an empty filter.
     pub(super) fn read(query: &Query) -> Result<Self, RequestError> {
         let mut include = Self::default();
         for name in
@@ -53,12 +53,12 @@ pub(super) fn check_single(query: &Query, parameters: &[&str]) -> Result<(), Req
     if issues.is_empty() { Ok(()) } else { Err(RequestError::InvalidQuery { issues }) }
 }
 
-/// The key `delivery` as it stands at the end of an entity's JSON, before the closing brace.
+/// The JSON member `delivery`, to insert before the closing brace of an entity.
 pub(super) fn delivery_member(delivery: Option<&Delivery>) -> String {
     format!(r#","delivery":{}"#, to_json(&delivery))
 }
 
-/// The most that [`delivery_member`] adds to a list in the function's response, in bytes.
+/// The maximum size of [`delivery_member`] in the function's response, in bytes after escaping.
 pub(super) const MAX_DELIVERY_BYTES: usize = 640;
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_delivery_fits_into_the_bytes_that_are_kept_for_it() {
+    fn the_longest_delivery_fits_into_the_bytes_reserved_for_it() {
         let longest = Delivery {
             status: DeliveryStatus::Suppressed,
             permanent: false,

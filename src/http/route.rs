@@ -9,9 +9,9 @@ use super::{INVITATIONS_PATH, MY_INVITATIONS_PATH, error::RequestError};
 use crate::domain::ids::InvitationId;
 
 /// The maximum number of path segments after the collection's path, counting the empty one before the first slash.
-const MOST_SEGMENTS: usize = 4;
+const MAX_SEGMENTS: usize = 4;
 
-/// The doors of the API, each with a rule of its own for who may enter.
+/// The two parts of the API, each with its own rule of authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
     /// The management API: a caller with an allowed scope or group.
@@ -20,8 +20,7 @@ pub(crate) enum Door {
     MyAccount,
 }
 
-/// An operation of the API. An invalid identifier is `None`, because other faults of the request may have to be
-/// reported first.
+/// An operation of the API. An invalid identifier is `None`, because other errors of the request take precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Create,
@@ -38,7 +37,7 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// The door that leads to a path, also to one that does not exist.
+    /// The door of a path, whether or not the path exists.
     pub(super) fn door(path: &str) -> Door {
         if path.starts_with(MY_INVITATIONS_PATH) { Door::MyAccount } else { Door::Management }
     }
@@ -137,7 +136,7 @@ impl Route {
 /// The decoded segments of the path after the collection's, beginning with the empty one before the first slash.
 fn segments(rest: &str) -> Vec<Cow<'_, str>> {
     let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let segments = rest.split('/').take(MOST_SEGMENTS + 1);
+    let segments = rest.split('/').take(MAX_SEGMENTS + 1);
     segments.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect()
 }
 

@@ -1,8 +1,8 @@
-//! CORS of the gateway, as an HTTP API with the `CorsConfiguration` of `template.yaml` has it.
+//! CORS of the gateway, as of an HTTP API with the `CorsConfiguration` of `template.yaml`.
 //!
-//! API Gateway answers a preflight by itself, and adds the headers of its configuration to the responses of the
-//! integration, whose own headers for CORS it drops. An origin that is not listed gets the same responses without these
-//! headers, which browsers then keep from the page.
+//! API Gateway answers preflights itself, and replaces the CORS headers in responses of the integration by those of its
+//! configuration. An origin that is not listed gets the same responses without CORS headers; browsers then withhold
+//! them from the page.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ const HEADERS: HeaderValue = HeaderValue::from_static("authorization,content-typ
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("link,retry-after,idempotent-replayed,apigw-requestid");
 const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("3600");
 
-/// The origins whose pages may read responses. Without any, there is no CORS.
+/// The origins whose pages may read responses. CORS is off without origins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cors {
     origins: Arc<[String]>,
@@ -69,7 +69,7 @@ impl Cors {
         Some(response)
     }
 
-    /// Replaces the headers for CORS in the response to a request with the headers `request`.
+    /// Replaces the CORS headers in the response to a request with the headers `request`.
     pub(super) fn apply(&self, request: &HeaderMap, response: &mut Response) {
         if !self.is_on() {
             return;

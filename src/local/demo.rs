@@ -1,4 +1,4 @@
-//! The tenants that exist from the start.
+//! The demo tenants.
 //!
 //! - `default`: organization `acme`, roles `admin` and `member`, user `ada`, and an email connector with the built-in
 //!   templates, one stored in SES (locale `x-stored`) and one of its own that needs a code (locale `x-strict`).
@@ -77,12 +77,12 @@ fn connector() -> EmailConnector {
         default_locale: "en".to_owned(),
         templates: templates(),
         allowed_link_hosts: Vec::new(),
-        // The pages of the examples are on ports of any number.
+        // The pages of the examples may listen on any port.
         allow_token_in_any_link: true,
     }
 }
 
-/// A connector with its own templates does not use the built-in ones, so that they are listed here too.
+/// Lists the built-in templates too, because a connector with its own templates does not use unlisted ones.
 fn templates() -> BTreeMap<String, EmailTemplate> {
     let built_in = built_in::locales().map(|locale| (locale, EmailTemplate::BuiltIn));
     let others = [("x-stored", stored()), ("x-strict", strict())];

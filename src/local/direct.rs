@@ -1,7 +1,7 @@
 //! Calls of the services inside the process, without a socket.
 //!
-//! The frequent operations go this way. All other operations, and requests that a service rejects, go through the
-//! network: the service's server writes its error responses.
+//! The frequent operations go this way. Other operations and rejected requests go through the network, because only the
+//! service's server writes its error responses.
 
 use std::{fmt, sync::Arc};
 

@@ -19,8 +19,8 @@ use serde_json::Value;
 use super::pages::response;
 use crate::domain::{ids::InvitationId, timestamp::Timestamp};
 
-/// The most events that are kept. The oldest go first.
-const MOST: usize = 1000;
+/// The number of events that are kept; the oldest are dropped first.
+const KEPT: usize = 1000;
 
 /// The direction of an event, as seen from the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -67,13 +67,13 @@ impl EventList {
 
     fn record(&self, direction: Direction, detail: Value) {
         let mut events = self.newest_first.lock().unwrap_or_else(PoisonError::into_inner);
-        events.truncate(MOST - 1);
+        events.truncate(KEPT - 1);
         events.push_front(BusEvent { direction, at: Timestamp::now(), detail });
     }
 }
 
 impl BusEvent {
-    /// The invitation that it is about.
+    /// The invitation of the event.
     fn invitation_id(&self) -> Option<&str> {
         let names = ["/data/id", "/mail/tags/invitation/0"];
         names.into_iter().find_map(|name| self.detail.pointer(name)?.as_str())
@@ -110,12 +110,12 @@ mod tests {
     #[test]
     fn the_latest_events_of_both_directions_stay_newest_first() {
         let events = EventList::default();
-        (0..MOST).for_each(|number| events.record_outgoing(json!({ "data": { "id": number } })));
+        (0..KEPT).for_each(|number| events.record_outgoing(json!({ "data": { "id": number } })));
         events.record_incoming(json!({ "mail": { "tags": { "invitation": ["i"] } } }));
         let all = events.all();
-        assert_eq!(all.len(), MOST);
+        assert_eq!(all.len(), KEPT);
         assert_eq!((all[0].direction, all[0].invitation_id()), (Direction::In, Some("i")));
-        assert_eq!((all[1].direction, &all[1].detail["data"]["id"]), (Direction::Out, &json!(MOST - 1)));
-        assert_eq!(all[MOST - 1].detail["data"]["id"], 1, "the oldest has gone");
+        assert_eq!((all[1].direction, &all[1].detail["data"]["id"]), (Direction::Out, &json!(KEPT - 1)));
+        assert_eq!(all[KEPT - 1].detail["data"]["id"], 1, "the oldest has gone");
     }
 }

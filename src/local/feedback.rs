@@ -1,7 +1,7 @@
-//! `EventBridge` between the SES stand-in and the function: it hands over each event as the rule in `template.yaml` does,
+//! `EventBridge` between the SES stand-in and the function: delivers each event as the rule in `template.yaml` does,
 //! and lists it at `/events`.
 //!
-//! It keeps the order of the events and hands each over once, which AWS does not promise. It does not try again.
+//! Unlike AWS, it delivers each event exactly once and in order, and does not retry.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::events::EventList;
 use crate::{app::App, trigger};
 
-/// Hands the events to the function, until there can be no more.
+/// Delivers the events to the function until the sender is dropped.
 pub(super) async fn deliver(app: Arc<App>, mut published: UnboundedReceiver<Value>, events: Arc<EventList>) {
     while let Some(event) = published.recv().await {
         let Ok(raw) = to_raw_value(&event) else { continue };

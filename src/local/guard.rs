@@ -1,9 +1,9 @@
 //! The guard in front of every server of `cargo dev`, against requests from web pages.
 //!
-//! The servers listen on the loopback interface, which a browser on the same machine can reach for every page that it
-//! shows. A page whose host name resolves to 127.0.0.1 (DNS rebinding) could read responses; its requests carry that
-//! host name. A page of another origin cannot read responses but can send requests; they carry that origin. The guard
-//! rejects both, except for pages of the origins with CORS at the paths that CORS is for.
+//! The servers listen on the loopback interface, which every page in a browser on the same machine can reach. A page
+//! whose host name resolves to 127.0.0.1 (DNS rebinding) could read responses; its requests carry that host name. A
+//! page of another origin cannot read responses but can send requests; they carry that origin. The guard rejects both,
+//! except pages of CORS origins on [`CORS_PATHS`].
 
 use axum::{
     Json, Router,
@@ -21,19 +21,19 @@ use super::cors::Cors;
 pub(super) enum Names {
     /// The names of the loopback interface.
     Loopback,
-    /// The names of the loopback interface, and the one with which containers reach this machine. No web page can use
-    /// that name: `internal` is reserved for private use and is in no public DNS.
+    /// The names of the loopback interface, and the name by which containers reach this machine. No web page can have
+    /// that name, because `internal` is reserved for private use and is in no public DNS.
     LoopbackAndContainers,
 }
 
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 const CONTAINERS: &str = "host.docker.internal";
 
-/// The paths that pages of origins with CORS may call. Only pages of this machine may use the inbox and the others.
+/// The path prefixes that pages of CORS origins may call. Only pages of this machine may call other paths.
 const CORS_PATHS: [&str; 2] = ["/api/", "/oidc/"];
 
-/// Adds the guard to `router`: it accepts requests to `names` from programs, from pages of this machine and, where CORS
-/// is for, of the origins of `cors`.
+/// Adds the guard to `router`. It accepts requests to `names` from programs, from pages of this machine and, on
+/// [`CORS_PATHS`], from pages of the origins of `cors`.
 pub(super) fn guarded(router: Router, names: Names, cors: &Cors) -> Router {
     router.layer(from_fn_with_state((names, cors.clone()), check))
 }
@@ -95,16 +95,16 @@ mod tests {
     fn only_names_of_the_loopback_interface_are_accepted() {
         for (host, expected, reason) in [
             ("localhost", 200, "the name"),
-            ("LocalHost:3000", 200, "names have no case"),
+            ("LocalHost:3000", 200, "names are case-insensitive"),
             ("127.0.0.1:1", 200, "the address"),
             ("[::1]:3000", 200, "the address of IPv6"),
-            ("evil.example:3000", 421, "a name that leads here"),
+            ("evil.example:3000", 421, "a name that may resolve to this machine"),
             ("localhost.evil.example", 421, "a name that begins alike"),
             ("evil-localhost", 421, "a name that ends alike"),
             ("127.0.0.1.evil.example", 421, "a name that looks like an address"),
             ("localhost@evil.example", 421, "a user by that name"),
             ("192.168.0.7:3000", 421, "an address of another interface"),
-            ("0.0.0.0:3000", 421, "an address that some systems take for this machine"),
+            ("0.0.0.0:3000", 421, "an address that reaches this machine on some systems"),
             ("", 421, "nothing"),
             ("a b", 421, "no name at all"),
         ] {

@@ -1,5 +1,5 @@
-//! The pages with the mail: `/inbox` (`?invitation=` selects one invitation, `?search=` what contains a text), one page
-//! per mail, and `/inbox.json` for programs.
+//! The pages with the mail: `/inbox` (`?invitation=` selects one invitation, `?search=` the mails with a text), one
+//! page per mail, and `/inbox.json` for programs.
 
 mod page;
 mod source;
@@ -75,8 +75,8 @@ async fn list(State(inbox): State<Arc<Inbox>>, Query(PageQuery { invitation, sea
     response(page::about(&id, &page::Listed { mails: found, failures: Vec::new(), read, unread }))
 }
 
-/// `true` if a mail contains `text`, in upper or lower case. The HTML part counts only where there is no other, because
-/// its markup has many words that no reader sees.
+/// `true` if a mail contains `text`, ignoring case. Searches the HTML part only if there is no text part, because a
+/// reader does not see the words of the markup.
 fn contains(mail: &Mail, text: &str) -> bool {
     let text = text.to_lowercase();
     let body = if mail.text.is_empty() { &mail.html } else { &mail.text };

@@ -1,5 +1,4 @@
-//! `cargo dev invoke`: replays one event over a fresh stack, and shows the response and the mail, or what else the
-//! function returns.
+//! `cargo dev invoke`: replays one event over a fresh stack, and shows the function's output and the mail.
 
 use std::{
     fmt::Write,
@@ -48,7 +47,7 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     let stack = Stack::start(StackOptions::default()).await?;
     let app = stack.app(setting).await?;
     let output = match trigger::handle(&app, LambdaEvent::new(event.clone(), Context::default())).await {
-        // An input of the fuzzer is replayed as the fuzzer gave it: as a request, of whatever kind it is.
+        // The fuzzer calls the HTTP interface with any input, so that its findings are replayed there.
         Err(InvocationError::UnknownEvent(_)) => {
             Ok(Output::Api(http::handle(&app, event.get(), RequestClock::with_budget(PATIENCE)).await))
         }

@@ -1,7 +1,7 @@
 //! The development token issuer, and the token verification of API Gateway's JWT authorizer.
 //!
-//! - `POST /oidc/token` gives a token to every client (client credentials), and to a person's browser that has a code.
-//! - `/oidc/auth` is the page with which a person signs in, without a password (authorization code with PKCE).
+//! - `POST /oidc/token` issues tokens: to every client (client credentials), and for the code of a person.
+//! - `/oidc/auth` is the sign-in page for people, without a password (authorization code with PKCE).
 //!
 //! It listens on the loopback interface only. The key is a constant, because a secret would protect nothing; a token
 //! therefore stays valid after a restart.
@@ -56,16 +56,15 @@ pub struct Person {
 }
 
 impl Person {
-    /// A person with the address `email`. Without a `subject`, the `sub` is derived from the address, so that a person
-    /// who signs in again is the same one.
+    /// A person with the address `email`. Without a `subject`, the `sub` is derived from the address, so that it stays
+    /// the same after each sign-in.
     pub fn new(email: EmailAddress, subject: Option<String>) -> Self {
         let subject = subject.unwrap_or_else(|| derived_subject(&email));
         Self { email, subject }
     }
 }
 
-/// A user id of at most 21 characters of `[0-9a-z]`: the beginning of the address, for people, and characters that no
-/// other address has.
+/// A user id of at most 21 characters of `[0-9a-z]`: the readable beginning of the address, and a hash of the address.
 fn derived_subject(email: &EmailAddress) -> String {
     const READABLE: usize = 9;
     const UNIQUE: usize = 12;
@@ -137,7 +136,7 @@ fn resource(tenant: &TenantId) -> String {
     format!("https://{tenant}.logto.app/api")
 }
 
-/// The tenant of a resource indicator; the tenant `default` without one of a tenant's.
+/// The tenant of a resource indicator; `default` without an indicator of a tenant.
 fn tenant_of(resource: Option<&str>) -> TenantId {
     let named = resource.and_then(|resource| resource.strip_prefix("https://")?.strip_suffix(".logto.app/api"));
     let named = named.and_then(TenantId::parse);
@@ -171,7 +170,7 @@ mod tests {
             (&claims["tenant_id"], &claims["sub"], &claims["scope"]),
             (&json!("t1"), &json!("me"), &json!("all"))
         );
-        assert!(!claims.contains_key("email"), "a program is no person");
+        assert!(!claims.contains_key("email"), "a program has no address");
         assert!(verify(&token, NOW.plus_millis(59_000)).is_ok());
         assert!(verify(&token, NOW.plus_millis(60_000)).is_err());
         assert!(verify(&token, NOW.plus_millis(-2_000)).is_err());
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_derived_subject_is_one_id_for_each_address_and_as_long_as_an_id_may_be() {
+    fn a_derived_subject_is_unique_for_each_address_and_a_valid_id() {
         let subject = |address: &str| person(address).subject;
         for address in ["grace@example.com", "averylongname.with+more@example.com", "_@example.com"] {
             let subject = subject(address);
@@ -200,7 +199,7 @@ mod tests {
             );
         }
         assert!(subject("grace@example.com").starts_with("grace"));
-        assert_eq!(subject("grace@example.com"), subject("GRACE@Example.com"), "addresses have no case");
+        assert_eq!(subject("grace@example.com"), subject("GRACE@Example.com"), "addresses are case-insensitive");
         assert_ne!(subject("grace@example.com"), subject("grace@example.org"));
         assert_ne!(subject("grace.h@example.com"), subject("graceh@example.com"), "of the same letters");
     }

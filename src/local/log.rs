@@ -19,8 +19,8 @@ use tracing_subscriber::{
 
 use crate::telemetry;
 
-/// The filter without `RUST_LOG`. The emulator warns of every failed condition, which is how a request learns that an
-/// invitation exists; a real failure of it is in the line of the request.
+/// The filter without `RUST_LOG`. Hides the emulator's warnings about failed conditions, which are part of normal
+/// requests; the request's line reports real failures.
 const USUAL: &str = "warn,organization_invitations=info,dynoxide::server=error";
 
 const DIM: &str = "\x1b[2m";
@@ -42,7 +42,7 @@ where
 
 /// The form of the lines.
 struct Lines {
-    /// The form of lines that are not of a request.
+    /// The form of the other lines.
     others: Format<Compact, ()>,
     color: bool,
 }
@@ -99,7 +99,7 @@ impl Visit for RequestLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "code" => self.code = Some(value.to_owned()),
-            // A cause may quote what AWS said.
+            // A cause may quote AWS, with control characters.
             "cause" => self.cause = Some(value.escape_debug().to_string()),
             _ => {}
         }

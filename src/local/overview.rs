@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The maximum number of invitations on the page.
-const MOST: usize = 200;
+const MAX_INVITATIONS: usize = 200;
 
 /// The timeout of reading the invitations.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,7 +65,7 @@ async fn show(State(overview): State<Arc<Overview>>, Query(PageQuery { tenant })
     }
 }
 
-/// The latest invitations of a tenant, newest first, and what is known of their mail.
+/// The latest invitations of a tenant, newest first, with the number and the deliveries of their mails.
 #[derive(Debug, Default)]
 struct Latest {
     invitations: Vec<Invitation>,
@@ -77,17 +77,17 @@ struct Latest {
 impl Overview {
     async fn latest(&self, tenant: &TenantId, deadline: Deadline) -> Result<Latest, StoreError> {
         let (store, all) = (&self.app.store, Filters::default());
-        let mut reader = store.list(tenant, &all, None, MOST + 1);
+        let mut reader = store.list(tenant, &all, None, MAX_INVITATIONS + 1);
         let mut invitations = Vec::new();
         while let Some(found) = reader.next(deadline).await?
-            && invitations.len() <= MOST
+            && invitations.len() <= MAX_INVITATIONS
         {
             invitations.extend(found);
         }
-        let has_more = invitations.len() > MOST;
-        invitations.truncate(MOST);
+        let has_more = invitations.len() > MAX_INVITATIONS;
+        invitations.truncate(MAX_INVITATIONS);
         let ids = invitations.iter().map(|invitation| &invitation.id);
-        // Without the deliveries, the page shows the rest.
+        // If this fails, the page shows the invitations without deliveries.
         let deliveries = store.deliveries(tenant, ids, deadline).await.unwrap_or_default();
         let mails = page::mails_by_invitation(&self.ses.mails());
         Ok(Latest { invitations, has_more, mails, deliveries })

@@ -21,11 +21,11 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// The product's name, in the navigation and in the titles.
 const PRODUCT: &str = "Organization invitations";
 
-/// The pages in the navigation: path and name. A page that is added here is in the navigation of all.
+/// The navigation: path and name of each page.
 const PAGES: [(&str, &str); 4] =
     [("/invitations", "Invitations"), ("/inbox", "Inbox"), ("/events", "Events"), ("/docs", "API reference")];
 
-/// The place of a page that is not in the navigation, such as a mail.
+/// The `place` of a page that is not in the navigation, such as a mail.
 pub(super) const ELSEWHERE: &str = "";
 
 /// The redirect to the first page, and the assets of all pages.
@@ -41,7 +41,7 @@ pub(super) fn response(page: Markup) -> Response {
     response_with_policy(page, POLICY)
 }
 
-/// The response with a page whose form leads to a page of `origin`: browsers apply the policy to the redirect too.
+/// The response with a page whose form redirects to `origin`: browsers apply the policy to the redirect too.
 pub(super) fn response_with_form_for(page: Markup, origin: &str) -> Response {
     let form_action = format!("form-action 'self' {origin}");
     let policy = POLICY.to_str().unwrap_or_default().replace("form-action 'self'", &form_action);
@@ -52,7 +52,7 @@ fn response_with_policy(page: Markup, policy: HeaderValue) -> Response {
     let headers = [
         (header::CONTENT_SECURITY_POLICY, policy),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // Nothing for other sites. To this one a form has to name its origin, which the guard asks for.
+        // No referrer for other sites. `no-referrer` would send `Origin: null` with forms, which the guard rejects.
         (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     ];
     (headers, Html(page.into_string())).into_response()
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_may_lead_to_one_other_origin() {
+    fn a_form_may_redirect_to_one_other_origin() {
         let policy =
             |response: Response| response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
         let (usual, other) = (response(html! {}), response_with_form_for(html! {}, "http://localhost:5173"));

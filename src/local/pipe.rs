@@ -1,5 +1,5 @@
-//! The pipe from the table's stream to the function and on to the bus, as `template.yaml` defines it: its filters, and
-//! batches of at most as many records. The bus is the list that [`super::events`] shows.
+//! The pipe from the table's stream through the function to the bus, with the filters and the batch size of
+//! `template.yaml`. The bus is the list that [`super::events`] shows.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,9 +13,9 @@ use crate::{
     trigger::{self, Output},
 };
 
-/// The pause after the last record was read. A Pipe's is about as long.
+/// The pause after the last record was read, similar to that of AWS.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The records that are read at once, which bounds the memory that they take.
+/// The maximum number of records per read, which bounds their memory.
 const READ_AT_ONCE: usize = 500;
 
 /// The settings of the pipe.
@@ -65,14 +65,14 @@ impl Pipe {
         let failed = |error: &dyn std::fmt::Display| PipeError(error.to_string());
         let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(TEMPLATE).map_err(|error| failed(&error))?;
         let parameters = template["Resources"]["EventsPipe"]["Properties"]["SourceParameters"].clone();
-        // Beside these there are functions of the template, which are ignored.
+        // Ignores the other properties, which contain template functions.
         let parameters: SourceParameters = serde_yaml_ng::from_value(parameters).map_err(|error| failed(&error))?;
         let patterns = parameters.filter_criteria.filters.iter().map(|filter| serde_json::from_str(&filter.pattern));
         let filters = patterns.collect::<Result<_, _>>().map_err(|error| failed(&error))?;
         Ok(Self { filters, batch_size: parameters.stream.batch_size })
     }
 
-    /// Tells that the pipe hands a record over.
+    /// `true` if a filter of the pipe matches the record.
     pub fn passes(&self, record: &Value) -> bool {
         self.filters.iter().any(|pattern| matches(pattern, record))
     }
@@ -83,7 +83,7 @@ impl Pipe {
         let mut events = Vec::new();
         for batch in passing.chunks(self.batch_size) {
             let Ok(batch) = to_raw_value(batch) else { continue };
-            // It has logged an error itself.
+            // The function logs its failure itself.
             if let Ok(Output::Events(details)) = trigger::handle(app, LambdaEvent::new(batch, Context::default())).await
             {
                 events.extend(details.iter().filter_map(|detail| serde_json::from_str::<Value>(detail.get()).ok()));
@@ -92,7 +92,7 @@ impl Pipe {
         events
     }
 
-    /// Reads the stream for ever, and puts the events on the bus.
+    /// Reads the stream and puts the events on the bus. Returns only if reading panics.
     pub async fn run(self, app: Arc<App>, mut reader: StreamReader, events: Arc<EventList>) {
         loop {
             let read = tokio::task::spawn_blocking(move || {
@@ -114,7 +114,7 @@ impl Pipe {
     }
 }
 
-/// Matches as much of `EventBridge`'s patterns as the filters use: of each path, one of the values, or of the prefixes.
+/// Matches the subset of `EventBridge`'s patterns that the filters use: lists of values and prefixes.
 fn matches(pattern: &Value, found: &Value) -> bool {
     match pattern {
         Value::Object(fields) => {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_filters_of_the_template_pass_what_may_be_an_event() {
+    fn the_filters_of_the_template_pass_records_that_may_give_an_event() {
         let pipe = Pipe::of_template().unwrap();
         let record = |sk: &str, old: Value| json!({ "dynamodb": { "Keys": { "pk": { "S": "TENANT#t" }, "sk": { "S": sk } }, "OldImage": old } });
         let state = |state: &str| json!({ "state": { "S": state } });

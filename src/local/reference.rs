@@ -21,7 +21,7 @@ use super::pages::response;
 /// The description of the API.
 const OPENAPI: &str = include_str!("../../openapi.yaml");
 
-/// The page, rendered when it is first asked for.
+/// The page, rendered at the first request.
 static PAGE: LazyLock<Markup> = LazyLock::new(|| page::page(&Document::parse(OPENAPI)));
 
 /// The page and the file.

@@ -37,8 +37,8 @@ pub(super) fn router(upstream: String) -> Router {
     Router::new().fallback(forward).with_state(Relay { connector, upstream })
 }
 
-/// Listens at an address that is hard to find: a free port of a random address of the loopback interface. A system with
-/// only one such address, such as macOS, uses that one.
+/// Listens at an address that is hard to guess: a free port of a random loopback address. Falls back to 127.0.0.1 on
+/// systems with only that address, such as macOS.
 pub(super) async fn hidden_listener() -> std::io::Result<(TcpListener, String)> {
     let mut lot = [0; 3];
     // Without randomness the address is 127.0.0.1.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{app::App, domain::timestamp::Timestamp};
 
-/// The interval of deleting expired rows, so that one sees invitations expire. DynamoDB takes up to a few days.
+/// The interval of deleting expired rows, short enough to watch invitations expire. DynamoDB takes up to a few days.
 const SWEEP_PERIOD: Duration = Duration::from_secs(5);
 
 /// The options of the command line.
@@ -31,7 +31,7 @@ pub struct ServeOptions {
 /// Starts the stack, prints the banner, and waits for Ctrl-C or SIGTERM.
 #[expect(clippy::print_stdout, reason = "the banner is the command's output")]
 pub async fn serve(options: ServeOptions) -> Result<(), StackError> {
-    // Before everything else, so that a second `cargo dev` fails before it opens the data of the first.
+    // First, so that a second `cargo dev` fails before it opens the data of the first.
     let (listener, gateway) = listen(options.port, "--port").await?;
     let storage = storage(options.stack.persist.as_ref());
     let mut stack = Stack::start(options.stack).await?;
@@ -62,7 +62,7 @@ pub struct Gateway {
     pub app: Arc<App>,
     /// The SES stand-in, whose mail is in the inbox.
     pub ses: Arc<SesStandIn>,
-    /// The events of the page with the events.
+    /// The events on the page `/events`.
     pub events: Arc<EventList>,
     /// The URL of the gateway.
     pub url: String,
@@ -82,12 +82,12 @@ impl Gateway {
     }
 }
 
-/// The settings of the function: those of the environment, and what differs for developers.
+/// The settings of the function, from the environment. `SELF_SERVICE` is on by default.
 pub(super) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().or_else(|| (name == "SELF_SERVICE").then(|| "on".to_owned()))
 }
 
-/// `true` for a terminal whose reader has not asked for plain text (<https://no-color.org>).
+/// `true` for a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
 pub fn is_colored(output: &impl IsTerminal) -> bool {
     output.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

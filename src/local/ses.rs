@@ -162,8 +162,8 @@ impl SesStandIn {
         self.account().faults.push_back(fault);
     }
 
-    /// Publishes the events about each mail from now on, in the form of `EventBridge`. A second call replaces the receiver
-    /// of the first.
+    /// Publishes the events about each mail from now on, in the form of `EventBridge`. A second call replaces the
+    /// receiver of the first.
     pub fn events(&self) -> UnboundedReceiver<Value> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.account().events = Some(sender);
@@ -195,7 +195,7 @@ impl Account {
 
     fn publish(&self, message: &Accepted<'_>) {
         let Some(events) = &self.events else { return };
-        // A receiver that is gone wants none.
+        // The receiver may be dropped.
         message.events().into_iter().for_each(|event| drop(events.send(event)));
     }
 

@@ -137,8 +137,8 @@ impl Stack {
         Ok(Self { sdk, ses, database, dynamodb_url, ses_url, has_stream: options.has_stream, servers })
     }
 
-    /// Makes the function call the services inside the process where possible, which saves a sixth of the CPU time.
-    /// Tests use the network, where more can fail.
+    /// Makes the function call the services inside the process if possible, which saves a sixth of the CPU time. Tests
+    /// use the network, where more can fail.
     pub(crate) fn call_services_in_process(&mut self) {
         let services = Services {
             database: self.database.clone(),
@@ -167,12 +167,12 @@ impl Stack {
         self.servers.serve(listener, guarded(router, Names::Loopback, cors));
     }
 
-    /// Hands the events that the SES stand-in publishes to the function, as `EventBridge` does.
+    /// Delivers the events of the SES stand-in to the function, as `EventBridge` does.
     pub fn deliver_feedback(&mut self, app: Arc<App>, events: Arc<EventList>) {
         self.servers.spawn_until_shutdown(feedback::deliver(app, self.ses.events(), events));
     }
 
-    /// Hands the changes of the table to `app` from now on, as the pipe of a deployed stack does. Returns the events.
+    /// Delivers all further changes of the table to `app`, as the pipe of a deployed stack does. Returns the events.
     pub fn publish_events(&mut self, app: &Arc<App>) -> Result<Arc<EventList>, StackError> {
         let (pipe, events) = (Pipe::of_template()?, Arc::new(EventList::default()));
         let reader = StreamReader::of_changes_from_now(self.database.clone(), &app.config.table_name);
@@ -181,10 +181,10 @@ impl Stack {
         Ok(events)
     }
 
-    /// Deletes expired rows every `period`, which DynamoDB does within days. A sweep reads the whole table: if that takes
-    /// long, the next one comes later.
+    /// Deletes expired rows every `period`; DynamoDB does so within days. A sweep reads the whole table, so that the
+    /// next one comes later after a long sweep.
     pub fn sweep_every(&mut self, period: Duration) {
-        /// The most of the time that sweeps take: one twentieth.
+        /// The minimum pause as a multiple of the sweep's duration: sweeps take at most a twentieth of the time.
         const REST: u32 = 19;
         let database = self.database.clone();
         self.servers.spawn_until_shutdown(async move {
@@ -223,7 +223,7 @@ pub async fn listen(port: u16, option: &'static str) -> Result<(TcpListener, Str
     Ok((listener, format!("http://{address}")))
 }
 
-/// The settings that differ from the function's own defaults.
+/// The defaults that differ from the function's own.
 fn default_setting(name: &str) -> Option<String> {
     match name {
         "TABLE_NAME" => Some(TABLE_NAME.to_owned()),

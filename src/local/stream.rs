@@ -1,8 +1,8 @@
 //! The stream of the emulator's table: turned on, read in order, and kept short.
 //!
-//! The emulator looks for the number of its last record by reading all of them, at each write, and keeps them for ever.
-//! So its table of records gets an index and a trigger, before the emulator opens it. Both refer to the schema of the
-//! version that `Cargo.toml` pins.
+//! The emulator reads all stream records at each write to find the last number, and never deletes any. This module
+//! therefore adds an index and a trigger to its table of records before the emulator opens it. Both depend on the
+//! schema of the version that `Cargo.toml` pins.
 
 use std::{
     path::Path,
@@ -19,8 +19,8 @@ use dynoxide::{
 };
 use serde_json::Value;
 
-/// The index finds the last record, and the records after one. Of the records, the latest 50,000 stay, which is some
-/// 100 MB; DynamoDB keeps those of a day.
+/// The index finds the last record, and the records after a given one. The trigger keeps the latest 50,000 records,
+/// some 100 MB; DynamoDB keeps a day's records.
 const PREPARE: &str = "
     CREATE INDEX IF NOT EXISTS _stream_records_in_order
         ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
@@ -28,10 +28,10 @@ const PREPARE: &str = "
         DELETE FROM _stream_records WHERE id <= NEW.id - 50000;
     END;";
 
-/// The databases in memory so far, in this process.
+/// The number of in-memory databases so far, for unique names.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// Opens the database in the file `path` so that it can have a stream; without a path, one in memory.
+/// Opens a database that can have a stream: in the file `path`, or without a path in memory.
 ///
 /// # Errors
 /// The emulator's message.
@@ -41,7 +41,7 @@ pub(super) fn open(path: Option<&Path>) -> Result<Database, String> {
         drop(prepare(path)?);
         return Database::new(path).map_err(|error| error.to_string());
     }
-    // The emulator's own database in memory cannot be reached from here. It copies this one, whose name is no other's.
+    // The emulator's in-memory database is not accessible from here. It copies this one, which has a unique name.
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("file:organization-invitations-{number}?mode=memory&cache=shared");
     let _prepared = prepare(&name)?;
@@ -63,7 +63,7 @@ pub struct StreamReader {
 }
 
 impl StreamReader {
-    /// Reads from the next change on.
+    /// A reader that starts at the next change.
     ///
     /// # Errors
     /// The table has no stream.
@@ -83,10 +83,10 @@ impl StreamReader {
         Ok(Self { database, iterator })
     }
 
-    /// The next records, at most `limit`, as JSON. Blocks while the emulator works.
+    /// The next records, at most `limit`, as JSON. Blocks.
     ///
     /// # Errors
-    /// The emulator's.
+    /// A failure of the emulator.
     pub fn next(&mut self, limit: usize) -> Result<Vec<Value>, dynoxide::DynoxideError> {
         let request = GetRecordsRequest { shard_iterator: self.iterator.clone(), limit: Some(limit) };
         let read = self.database.get_records(request)?;
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_record_is_found_by_the_index_and_old_ones_go() {
+    fn the_last_record_is_found_by_the_index_and_old_records_are_deleted() {
         let storage = prepare("file:organization-invitations-test?mode=memory&cache=shared").unwrap();
         let insert = |number: i64| {
             let number = number.to_string();

@@ -4,10 +4,10 @@ use std::{fmt, time::Duration};
 
 use super::{Line, statistics::Tally};
 
-/// The method and the path, with the invitation's id where it is a valid one.
+/// The method and the path, with the invitation's id if it is valid.
 pub(super) struct Request<'a>(pub(super) &'a Line<'a>);
 
-/// The duration of the request, the time of its calls of AWS, and its retries.
+/// The duration of the request, the time of its AWS calls, and its retries.
 pub(super) struct Timing<'a>(pub(super) &'a Line<'a>);
 
 /// A duration in milliseconds: one decimal below ten, none above.

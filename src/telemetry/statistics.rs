@@ -40,7 +40,7 @@ pub(crate) struct RequestStatistics {
 pub struct Items {
     /// The number of items by the name of their outcome.
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// The operator's part of the gravest failure.
+    /// The cause of the gravest failure, for operators.
     pub cause: Option<String>,
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn unreadable_row() -> u64 {
     STATISTICS.try_with(|statistics| statistics.borrow().unreadable_rows).unwrap_or_default()
 }
 
-/// Counts the outcome of one item of the request, which is then about no single invitation.
+/// Counts the outcome of one item. Clears the invitation of the request, because a request with items concerns several.
 pub fn item(error: Option<&Error>, is_failed: bool) {
     record(|statistics| {
         let name = outcome_name(error, is_failed);
@@ -104,7 +104,7 @@ pub fn item(error: Option<&Error>, is_failed: bool) {
     });
 }
 
-/// Counts the items whose messages SES may or may not have accepted, which succeeded, by that outcome.
+/// Moves the items whose messages SES may or may not have accepted from `ok` to `mail_unknown`.
 pub(crate) fn unknown_items() {
     record(|statistics| {
         let (unknown, items) = (statistics.unknown_mails, &mut statistics.items);
@@ -141,8 +141,8 @@ pub(super) const fn outcome_name(error: Option<&Error>, is_failed: bool) -> &'st
     }
 }
 
-/// The order of the outcomes of items. What an item's caller or recipient has to resolve does not make the request a
-/// failed one.
+/// The severity of an item's outcome. A failure that the caller or the recipient must resolve has 0, because it does
+/// not fail the request.
 pub(super) fn gravity(name: &str) -> usize {
     const GRAVE: [&str; 6] =
         ["mail_unknown", "mail_refused", "mail_throttled", "mail_unavailable", "unavailable", "internal"];
@@ -163,7 +163,7 @@ pub(crate) enum CountCalls {
     Ses,
 }
 
-/// A call in progress. It is recorded when it ends, also when it is cancelled, because the SDK then drops it.
+/// A call in progress. Recorded when the SDK drops it, so that cancelled calls are counted too.
 #[derive(Debug)]
 struct Call {
     service: CountCalls,

@@ -63,7 +63,7 @@ mod tests {
         }
     }
 
-    /// The messages of the lines that are written for one event of each kind.
+    /// The messages that pass the filter, of events of this crate and of others.
     fn written(directives: Option<&str>) -> Vec<String> {
         let lines = Lines::default();
         let writer = lines.clone();
@@ -84,7 +84,7 @@ mod tests {
     fn only_this_crate_logs_below_info() {
         for (directives, expected, reason) in [
             (None, &["ours", "another's"][..], "the default"),
-            (Some("warn"), &[], "less"),
+            (Some("warn"), &[], "a higher level"),
             (Some("trace"), &["ours", "our details", "another's"], "everything"),
             (Some("lambda_runtime=trace,aws_smithy_runtime=trace,off"), &["another's"], "the others by name"),
             (Some("organization_invitations=trace"), &["ours", "our details"], "ours by name"),

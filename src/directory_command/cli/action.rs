@@ -36,22 +36,22 @@ pub(in crate::directory_command) enum Action {
 pub(in crate::directory_command) struct PutRow {
     pub(in crate::directory_command) fields: Map<String, Value>,
     pub(in crate::directory_command) source: Origin,
-    /// The rows that it refers to need not exist.
+    /// Skips the check that the referenced rows exist.
     pub(in crate::directory_command) skips_check: bool,
 }
 
-/// The places that a row's fields come from.
+/// The sources of a row's fields, for errors.
 #[derive(Debug, Default)]
 pub(in crate::directory_command) struct Origin {
     /// The name of the JSON document: a file, or `--json`.
     document: Option<String>,
-    /// The names of the fields that arguments give.
+    /// The names of the fields that were set by arguments.
     arguments: Vec<String>,
 }
 
 impl Origin {
-    /// Names the argument or the document that an error is about. The error begins with the field's name, or is about
-    /// the document as a whole.
+    /// Puts the argument or the document in front of an error. The error begins with a field's name, or concerns the
+    /// whole document.
     pub(in crate::directory_command) fn blame(&self, reason: &str) -> String {
         let field = reason.split_once(':').map_or("", |(field, _)| field);
         if let Some((_, argument)) = ARGUMENTS.iter().find(|(name, _)| *name == field)
@@ -66,7 +66,7 @@ impl Origin {
     }
 }
 
-/// The arguments of fields, as the usage writes them.
+/// The argument of each field, as the usage shows it.
 const ARGUMENTS: [(&str, &str); 9] = [
     ("id", "<ID>"),
     ("name", "--name"),

@@ -1,6 +1,6 @@
 //! The examples in the help of each subcommand.
 
-/// The arguments after the options that all have: of each command that does something, by its name.
+/// The examples of each command without subcommands: its name, and the arguments after the common options.
 const EXAMPLES: [(&[&str], &[&str]); 25] = [
     (
         &["organization", "put"],
@@ -46,8 +46,8 @@ const EXAMPLES: [(&[&str], &[&str]); 25] = [
     (&["completions"], &["bash > ~/.local/share/bash-completion/completions/directory"]),
 ];
 
-/// Adds its examples to the help of the command that is found at `path`. Those of the program as a whole are one of each
-/// kind.
+/// Adds examples to the help of the command at `path`. The program's own help has the first example of each command
+/// except `get`, `list` and `delete`.
 pub(super) fn add(command: clap::Command, path: &[String], program: &str) -> clap::Command {
     let of_path = EXAMPLES.iter().filter(|(names, _)| names.iter().zip(path).all(|(name, part)| name == part));
     let lines: Vec<String> = if path.is_empty() {
@@ -108,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn every_example_is_a_valid_command_line_of_the_command_that_it_is_an_example_of() {
+    fn every_example_is_a_valid_command_line_of_its_command() {
         for (names, examples) in EXAMPLES {
             for example in examples {
                 let mut words = words(&line("directory", names, example));
-                // As TABLE_NAME does.
+                // In place of TABLE_NAME.
                 words.splice(1..1, ["--table".to_owned(), "t".to_owned()]);
                 if names == ["invite"] {
-                    // As API_TOKEN does.
+                    // In place of API_TOKEN.
                     words.extend(["--token".to_owned(), "t".to_owned()]);
                 }
                 let mut command = command("directory").mut_args(|argument| argument.required(false));
@@ -130,11 +130,11 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_an_example_in_its_help_and_in_that_of_its_kind() {
+    fn every_command_has_examples_in_its_own_help_and_in_its_parents() {
         let mut found = BTreeSet::new();
         leaves(&command("directory"), &[], &mut found);
         let named = EXAMPLES.iter().map(|(names, _)| names.iter().map(|name| (*name).to_owned()).collect());
-        assert_eq!(found, named.collect(), "the commands that do something, and those with examples");
+        assert_eq!(found, named.collect(), "the commands without subcommands, and those with examples");
         for (names, examples) in EXAMPLES {
             for example in examples {
                 let line = line("directory", names, example);

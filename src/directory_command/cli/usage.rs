@@ -1,6 +1,6 @@
-//! The usage of each subcommand, with the options that all require.
+//! The usage of each subcommand, with the options that all of them require.
 
-/// The arguments of the commands that take a row by its fields or as a JSON object, which clap shows as optional.
+/// The required arguments of each `put`. clap shows them as optional, because a JSON object replaces them.
 const PUT: [(&[&str], &str); 5] = [
     (&["organization", "put"], "<ID> --name <NAME> [OPTIONS]"),
     (&["role", "put"], "<ID> --name <NAME>"),
@@ -9,7 +9,7 @@ const PUT: [(&[&str], &str); 5] = [
     (&["connector", "put"], "<FILE>"),
 ];
 
-/// Writes the usage of the command that is found at `path`.
+/// Sets the usage of the command at `path`.
 pub(super) fn add(command: clap::Command, path: &[String], program: &str) -> clap::Command {
     if path.is_empty() || path == ["completions"] || path == ["invite"] {
         return command;
@@ -21,7 +21,7 @@ pub(super) fn add(command: clap::Command, path: &[String], program: &str) -> cla
             format!("{start} {arguments}\n       {start} --json <OBJECT>\n       {start} --file <FILE>")
         }
         None => {
-            // Of a copy, because it adds the subcommand `help`.
+            // A copy, because rendering adds the subcommand `help`.
             let usage = command.clone().render_usage().to_string();
             let arguments = usage.split_once(command.get_name()).map_or("", |(_, arguments)| arguments.trim());
             format!("{start} {arguments}").trim_end().to_owned()

@@ -1,4 +1,4 @@
-//! The rules of an email connector, except those of its templates' contents.
+//! The rules of an email connector, except those for the contents of templates.
 
 use serde_json::{Map, Value};
 

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// The time for which DynamoDB may throttle without writing a single row.
+/// The maximum time without a written row while DynamoDB throttles.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Consecutive rows of the file. The last of several rows with the same key wins.
@@ -35,7 +35,7 @@ pub(super) struct Batch {
 pub(super) struct Written {
     pub(super) keys: Vec<String>,
     pub(super) rows_by_kind: BTreeMap<Kind, u64>,
-    /// The position in the file after it, in bytes.
+    /// The position in the file after the batch, in bytes.
     pub(super) end: u64,
 }
 
@@ -45,7 +45,7 @@ impl Batch {
         Self { before, last: before, lines: None, end: 0, rows_by_kind: BTreeMap::new(), entries: Vec::new() }
     }
 
-    /// The number of its last row in the file, counted from 1.
+    /// The number of the last row in the file, counted from 1; `before` for an empty batch.
     pub(super) fn last(&self) -> u64 {
         self.last
     }
@@ -64,12 +64,11 @@ impl Batch {
         self.lines = Some((self.lines.map_or(row.line, |(first, _)| first), row.line));
     }
 
-    /// The sort keys of all rows of the table that it writes.
+    /// The sort keys of all table rows that the batch writes.
     pub(super) fn keys(&self) -> Vec<String> {
         self.entries.iter().flat_map(keys).collect()
     }
 
-    /// Writes the batch.
     pub(super) async fn write(self, target: &Target) -> Result<Written, Failed> {
         self.write_entries(target).await.map_err(|error| self.failed(&failure::describe(&target.app, &error)))?;
         Ok(Written { keys: self.keys(), end: self.end, rows_by_kind: self.rows_by_kind })
@@ -88,7 +87,7 @@ impl Batch {
             }
         }
         store.write_rows(rows, PATIENCE).await?;
-        // A member's write depends on other rows, and `BatchWriteItem` takes no conditions.
+        // Members need conditions, which `BatchWriteItem` does not support.
         store.put_members(tenant, &members, PATIENCE).await
     }
 
@@ -98,7 +97,7 @@ impl Batch {
     }
 }
 
-/// The number of rows of the table that the entry needs.
+/// The number of table rows that the entry needs.
 fn size(entry: &Entry) -> usize {
     if matches!(entry, Entry::Member(_)) { 2 } else { 1 }
 }

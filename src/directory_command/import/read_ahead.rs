@@ -1,4 +1,4 @@
-//! Reads and checks rows while others are written.
+//! Reads and checks rows while earlier rows are written.
 
 use std::io::BufRead;
 
@@ -23,8 +23,8 @@ pub(super) struct Row {
     pub(super) entry: Entry,
 }
 
-/// Reads rows on a separate thread, which ends at the end of the file, at an invalid row, or when the receiver is
-/// dropped. It is not a thread of the runtime: the command must be able to exit while its standard input stays open.
+/// Reads rows on a thread, which ends at the end of the file, at an invalid row, or when the receiver is dropped. The
+/// thread does not belong to the runtime, so that the command can exit while its standard input stays open.
 pub(super) fn read_ahead(
     source: impl BufRead + Send + 'static,
     rules: Rules,

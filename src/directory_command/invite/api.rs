@@ -23,7 +23,7 @@ const PATH: &str = "/api/organization-invitations";
 /// The timeout of a call. API Gateway answers within 30 seconds.
 const TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The beginning of the reason of a call for which there was no connection, or that got no answer.
+/// The beginning of the reason of a call that got no connection or no answer.
 pub(super) const UNREACHABLE: &str = "cannot reach the API";
 
 /// The API of a stack.
@@ -35,7 +35,7 @@ pub(super) struct Api {
 
 /// The answer to a call.
 pub(super) enum Answer {
-    /// A result for each item, in their order.
+    /// The result of each item, in the order of the request.
     Results(Vec<ItemResult>),
     /// The same call may succeed later.
     Later {
@@ -69,7 +69,7 @@ impl Api {
     /// The API at `url`.
     ///
     /// # Errors
-    /// A URL that is none, or to which no token is sent; a text that cannot be a token.
+    /// A URL that is invalid or without TLS, or an invalid token.
     pub(super) fn new(url: &str, Token(token): &Token) -> Result<Self, String> {
         let base = url.trim_end_matches('/');
         let base = base.strip_suffix(PATH).unwrap_or(base);
@@ -85,7 +85,7 @@ impl Api {
         Ok(Self { connector, url: format!("{base}{PATH}/bulk"), authorization: format!("Bearer {token}") })
     }
 
-    /// Creates the invitations of `body`, of which there are `items`, under an idempotency key.
+    /// Creates the invitations of `body` under an idempotency key; `items` is their number.
     pub(super) async fn create(&self, body: String, key: &str, items: usize) -> Answer {
         match timeout(TIMEOUT, self.call(body, key)).await {
             Ok(Ok(response)) => response.answer(items),
@@ -108,17 +108,17 @@ impl Api {
             request.headers_mut().try_insert(name, value).map_err(invalid)?;
         }
         let called = self.connector.call(request).await;
-        let response = called.map_err(|error| format!("{UNREACHABLE}: {}", causes(&error)))?;
+        let response = called.map_err(|error| format!("{UNREACHABLE}: {}", innermost_cause(&error)))?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get("retry-after").and_then(|text| text.parse().ok());
         let body = ByteStream::new(response.into_body()).collect().await;
-        let body = body.map_err(|error| format!("the API's answer broke off: {}", causes(&error)))?.to_vec();
+        let body = body.map_err(|error| format!("the API's answer broke off: {}", innermost_cause(&error)))?.to_vec();
         Ok(Response { status, retry_after: retry_after.map(Duration::from_secs), body })
     }
 }
 
-/// The innermost cause, which says most.
-fn causes(error: &dyn std::error::Error) -> String {
+/// The innermost cause, which is the most specific.
+fn innermost_cause(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(cause) = innermost.source() {
         innermost = cause;
@@ -126,7 +126,7 @@ fn causes(error: &dyn std::error::Error) -> String {
     innermost.to_string()
 }
 
-/// An HTTP URL; without TLS only this machine's, because the token would be readable on the way.
+/// Requires an HTTP URL: `https`, or `http` to this machine, because the token is readable without TLS.
 fn check_url(url: &str) -> Result<(), String> {
     let is_plain = |rest: &str| !rest.is_empty() && !rest.contains(['?', '#', '@', ' ']);
     if url.strip_prefix("https://").is_some_and(is_plain) {

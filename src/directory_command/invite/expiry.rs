@@ -1,7 +1,7 @@
 //! The expiry of the invitations, and the idempotency key that depends on it.
 //!
-//! The API replays a create only for the same body. So the first command with `--expires-in` writes the time that it
-//! means beside the file, and a repeated one takes it from there.
+//! The API replays a create only for the same body, which contains the expiry. The first command with `--expires-in`
+//! therefore writes the time to a file beside the input, and a repeated command reads it from there.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -29,7 +29,7 @@ struct Record {
     /// The digest of the file and the options.
     input: String,
     expires_at: i64,
-    /// The API forgets keys a day later.
+    /// In milliseconds. The API keeps idempotency keys for a day.
     started_at: i64,
 }
 
@@ -41,7 +41,7 @@ impl Expiry {
     /// The time of expiry: that of an earlier command with the same file and options, if it is less than a day old.
     ///
     /// # Errors
-    /// The time cannot be written beside the file.
+    /// The record cannot be written.
     pub(super) fn resolve(&self, options: &Options, content: &[u8]) -> Result<Timestamp, InviteError> {
         let duration = match self {
             Self::At(time) => return Ok(*time),
@@ -65,14 +65,14 @@ impl Expiry {
     }
 }
 
-/// The file beside the input; `None` for the standard input.
+/// The file of the record; `None` for the standard input.
 fn record_file(options: &Options) -> Option<PathBuf> {
     let mut name = options.file.file_name().filter(|name| *name != "-")?.to_owned();
     name.push(".run");
     Some(options.file.with_file_name(name))
 }
 
-/// The idempotency key of all calls of a run. Other content, options or expiry make other bodies, and so another key.
+/// The idempotency key of all calls of a run. It depends on everything that the bodies depend on.
 pub(super) fn key(options: &Options, content: &[u8], expires_at: Timestamp) -> String {
     let expires_at = expires_at.as_millis().to_string();
     format!("invite-{}", digest(&[b"key", content, &shape(options), expires_at.as_bytes()]))

@@ -24,15 +24,15 @@ pub(super) enum Form {
 /// A row.
 #[derive(Clone)]
 pub(super) struct Row {
-    /// The line that it begins in, counted from 1.
+    /// The first line of the row, counted from 1.
     pub(super) line: u64,
-    /// Its fields by name; of a CSV file, those that are not empty.
+    /// The fields by name, without the empty cells of a CSV file.
     pub(super) fields: Map<String, Value>,
     /// The cells of a CSV file.
     pub(super) cells: StringRecord,
 }
 
-/// An error in the file, at a line and, if it is about one, a column.
+/// An error in the file, at a line and possibly a column.
 #[derive(Debug)]
 pub(super) struct BadFile {
     pub(super) line: u64,
@@ -45,7 +45,7 @@ impl BadFile {
         Self { line, column: None, reason: reason.into() }
     }
 
-    /// The error of the file with this name.
+    /// The error with the file's name.
     pub(super) fn of(self, file: &str) -> InviteError {
         let column = self.column.map_or_else(String::new, |column| format!(", column {column}"));
         InviteError::Invalid(format!("{file}: line {}{column}: {}", self.line, self.reason))
@@ -53,7 +53,7 @@ impl BadFile {
 }
 
 impl Form {
-    /// The extension of such a file.
+    /// The usual file extension.
     pub(super) fn extension(&self) -> &'static str {
         match self {
             Self::Csv { .. } => "csv",
@@ -62,7 +62,7 @@ impl Form {
     }
 }
 
-/// Reads the rows. The extension of `path` tells the form, else the first character.
+/// Reads the rows. Recognizes the form by the extension of `path`, else by the first character.
 pub(super) fn read(content: &[u8], path: &Path) -> Result<Input, BadFile> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let extension = path.extension().map(|it| it.to_string_lossy().to_ascii_lowercase());
@@ -115,13 +115,13 @@ fn csv(content: &[u8]) -> Result<Input, BadFile> {
     Ok(Input { form: Form::Csv { delimiter, header }, rows })
 }
 
-/// The delimiter of the header: spreadsheets write semicolons in countries with a decimal comma.
+/// The delimiter of the header. Spreadsheets use semicolons in locales with a decimal comma.
 fn delimiter(content: &[u8]) -> u8 {
     let header = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
     [b',', b';', b'\t'].into_iter().find(|delimiter| header.contains(delimiter)).unwrap_or(b',')
 }
 
-/// The position of the next record, after the end of the line and empty lines, where the reader may not be yet.
+/// The position of the next record. The reader's position may be before the line break and empty lines.
 fn start_of_record(content: &[u8], position: u64) -> usize {
     let position = usize::try_from(position).unwrap_or(usize::MAX).min(content.len());
     let is_break = |byte: &&u8| matches!(byte, b'\r' | b'\n');
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_have_the_line_that_they_begin_in_and_their_fields_by_name() {
+    fn rows_have_their_first_line_and_their_fields_by_name() {
         let row = |line: u64, a: &str| (line, format!(r#"{{"a":"{a}","b":"x"}}"#));
         let plain = vec![row(2, "1"), row(3, "2")];
         for (name, text, expected, reason) in [

@@ -1,4 +1,4 @@
-//! The file of rejected rows, in the form of the input with two more columns. Corrected, it can be given again.
+//! The file of rejected rows: the form of the input plus two columns. After correction it is the next input.
 
 use std::{
     ffi::OsStr,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::directory_command::{CommandError, display_name};
 
-/// The columns of the error. `code` is a variable of the mail. Both are ignored in an input.
+/// The columns of the error, which are ignored in an input. Not `code`, which is a variable of the mail.
 pub(super) const ERROR_CODE: &str = "errorCode";
 pub(super) const ERROR_MESSAGE: &str = "errorMessage";
 
@@ -26,7 +26,7 @@ pub(super) struct Rejected<'r> {
     pub(super) message: String,
 }
 
-/// The path of the file; `extension` is that of an input without one.
+/// The path of the file; `extension` is the default for an input without an extension.
 pub(super) fn path(options: &Options, extension: &str) -> Result<PathBuf, InviteError> {
     let path = options.rejected.clone().unwrap_or_else(|| beside(&options.file, extension));
     if path == options.file {
@@ -43,7 +43,7 @@ fn beside(input: &Path, extension: &str) -> PathBuf {
     input.with_file_name(format!("{name}rejected.{extension}"))
 }
 
-/// Writes the rows. Without any, a file that an earlier run wrote is emptied, and none is created.
+/// Writes the rows. Without rejected rows, empties an existing file and creates none.
 pub(super) fn write(path: &Path, form: &Form, rejected: &[Rejected<'_>]) -> Result<(), CommandError> {
     if rejected.is_empty() && !path.exists() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! From a row to the body of a create.
+//! Converts a row into the body of a create.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::domain::timestamp::Timestamp;
 
-/// The code of a row for the organization and address of an earlier row, as the API has it.
+/// The API's code for a row with the organization and address of an earlier row.
 const DUPLICATE: &str = "entity.unique_integrity_violation";
 
-/// The fields of rows that lack them.
+/// The values of fields that a row lacks.
 pub(super) struct Defaults<'a> {
     pub(super) options: &'a Options,
     pub(super) expires_at: Timestamp,
@@ -24,10 +24,10 @@ pub(super) struct Defaults<'a> {
 /// An error of a row: the column and the reason.
 type BadField = (Option<String>, String);
 
-/// The rows with a body, and those for the organization and address of an earlier one, which are rejected.
+/// Separates the rows to send from the rejected ones with the organization and address of an earlier row.
 ///
 /// # Errors
-/// The first row that no body can be made of.
+/// The first invalid row.
 pub(super) fn distinct<'r>(
     rows: &'r [Row],
     defaults: &Defaults<'_>,
@@ -85,7 +85,7 @@ impl Defaults<'_> {
         Ok(Value::Object(body))
     }
 
-    /// The part of the body that the options give, and the variables of the mail.
+    /// The body and the variables of the mail that the options give.
     fn of_options(&self) -> (Map<String, Value>, Map<String, Value>) {
         let options = self.options;
         let present = |(key, option): (&str, &Option<String>)| Some((key.to_owned(), json!(option.as_ref()?)));
@@ -98,7 +98,7 @@ impl Defaults<'_> {
     }
 }
 
-/// Fails for a body without an address or an organization.
+/// Requires an address and an organization.
 fn required(body: &Map<String, Value>) -> Result<(), BadField> {
     for (key, remedy) in [
         ("invitee", "no column `invitee` or `email`"),
@@ -117,7 +117,7 @@ fn put_text(body: &mut Map<String, Value>, key: &str, value: &Value) -> Result<(
     Ok(())
 }
 
-/// An array of texts, or a text that separates them by spaces, semicolons or commas.
+/// Parses an array of texts, or one text with spaces, semicolons or commas as separators.
 fn roles(value: &Value) -> Result<Value, &'static str> {
     match value {
         Value::String(text) => {

@@ -1,4 +1,4 @@
-//! The order of the calls: rows that were told to come back go first, and the others follow as there is room.
+//! The order of the calls: rows to retry go first, fresh rows fill the rest of a call.
 
 use std::{collections::VecDeque, pin::pin, time::Duration};
 
@@ -18,16 +18,15 @@ use super::{
     row::Defaults,
 };
 
-/// The most invitations of a call.
+/// The maximum number of invitations in a call.
 const MOST_ITEMS: usize = 100;
-/// The most bytes of the bodies of a call, below the API's limit of 1 MiB.
+/// The maximum size of the invitations in a call, in bytes, below the API's limit of 1 MiB.
 pub(super) const MOST_BYTES: usize = 1_000_000;
-/// The time without a final answer to any row after which a run ends.
+/// The maximum time without a final answer to any row.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// The longest wait for a row. One that is told to come back later than that is rejected.
+/// The maximum wait before a retry. A row with a longer `retryAfter` is rejected.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-/// The waits after a call that failed without saying how long to wait: the first, doubled with each further failure, and
-/// the longest.
+/// The first and the longest exponential backoff after a failed call without `Retry-After`.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// A run.
@@ -42,15 +41,15 @@ pub(super) struct Run<'a, 'r> {
     rejected: Vec<Rejected<'r>>,
     /// The time of the last final answer to a row.
     progressed: Instant,
-    /// The calls that failed since the last that did not.
+    /// The number of consecutive failed calls.
     failures: u32,
 }
 
-/// A row that was told to come back.
+/// A row to retry.
 struct Waiting<'r> {
     row: &'r Row,
     ready: Instant,
-    /// The code and the message of the last answer to it, if it was its own.
+    /// The code and the message of the row's last result; `None` if the whole call failed.
     answer: Option<(String, String)>,
 }
 
@@ -120,7 +119,8 @@ impl<'a, 'r> Run<'a, 'r> {
         self.rejected.push(rejected);
     }
 
-    /// Takes the rows of the next call. All that wait have room in one, so that they stay few.
+    /// Takes the rows of the next call. Takes fresh rows only while all waiting rows fit into one call, which keeps the
+    /// waiting rows few.
     fn next_batch(&mut self) -> Batch<'r> {
         let (now, mut batch) = (Instant::now(), Batch::default());
         let mut room = MOST_ITEMS - self.waiting.len().min(MOST_ITEMS);
@@ -137,7 +137,7 @@ impl<'a, 'r> Run<'a, 'r> {
         batch
     }
 
-    /// Waits until a row may come back, or for an interrupt.
+    /// Waits until a row may be retried, or for an interrupt.
     async fn wait(&self, mut interrupted: watch::Receiver<bool>) {
         let Some(ready) = self.waiting.iter().map(|waiting| waiting.ready).min() else { return };
         tokio::select! {
@@ -146,7 +146,7 @@ impl<'a, 'r> Run<'a, 'r> {
         }
     }
 
-    /// Makes a call and takes its answer.
+    /// Makes a call and handles its answer.
     async fn call(&mut self, batch: Batch<'r>, interrupted: watch::Receiver<bool>) -> Result<(), String> {
         let answer = self.answer(&batch, interrupted).await;
         self.summary.calls += 1;
@@ -159,12 +159,12 @@ impl<'a, 'r> Run<'a, 'r> {
                 self.show();
                 Ok(())
             }
-            Answer::Later { after, reason } => self.repeat(batch.rows, after, reason),
+            Answer::Later { after, reason } => self.retry(batch.rows, after, reason),
             Answer::Final(reason) => Err(reason),
         }
     }
 
-    /// The answer to a call. An interrupt does not end it.
+    /// The answer to a call. An interrupt does not cancel the call.
     async fn answer(&self, batch: &Batch<'r>, mut interrupted: watch::Receiver<bool>) -> Answer {
         let body = format!("{{\"invitations\":[{}]}}", batch.bodies.join(","));
         let mut call = pin!(self.api.create(body, &self.key, batch.rows.len()));
@@ -196,8 +196,9 @@ impl<'a, 'r> Run<'a, 'r> {
         self.progressed = Instant::now();
     }
 
-    /// Lets the rows of a failed call come back.
-    fn repeat(&mut self, rows: Vec<&'r Row>, after: Option<Duration>, reason: String) -> Result<(), String> {
+    /// Queues the rows of a failed call for a retry. Fails if the first call does not reach the API, or after
+    /// [`PATIENCE`].
+    fn retry(&mut self, rows: Vec<&'r Row>, after: Option<Duration>, reason: String) -> Result<(), String> {
         let is_first = self.summary.calls == 1;
         if is_first && after.is_none() && reason.starts_with(super::api::UNREACHABLE) {
             return Err(reason);
@@ -215,7 +216,7 @@ impl<'a, 'r> Run<'a, 'r> {
         Ok(())
     }
 
-    /// Rejects the rows that the API has answered, if only to come back.
+    /// Rejects the waiting rows that have a result of their own. Returns `reason`.
     fn out_of_patience(&mut self, reason: &str) -> String {
         for Waiting { row, answer, .. } in std::mem::take(&mut self.waiting) {
             if let Some((code, message)) = answer {
@@ -233,7 +234,7 @@ impl<'a, 'r> Run<'a, 'r> {
 }
 
 impl<'r> Batch<'r> {
-    /// Adds a row if there is room for it. The first always has room.
+    /// Adds a row if there is room. The first row always fits.
     fn push(&mut self, row: &'r Row, defaults: &Defaults<'_>) -> bool {
         let body = defaults.body(row).unwrap_or_else(|_| json!({})).to_string();
         if self.rows.len() == MOST_ITEMS || (!self.rows.is_empty() && self.bytes + body.len() > MOST_BYTES) {
@@ -264,7 +265,7 @@ fn interrupts() -> watch::Receiver<bool> {
         if signal::ctrl_c().await.is_ok() {
             sender.send_replace(true);
         }
-        // Without a sender the receivers would not wait.
+        // Keeps the sender: without it the receivers would return at once.
         sender.closed().await;
     });
     receiver

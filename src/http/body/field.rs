@@ -39,7 +39,7 @@ pub(crate) trait JsonType {
     /// The name of the JSON type.
     const NAME: &'static str;
 
-    /// Null is a value too.
+    /// `true` if null is a value of the type.
     const IS_NULLABLE: bool = false;
 }
 
@@ -68,8 +68,8 @@ pub(crate) fn field<'a, T: JsonType + Deserialize<'a>>(
     fields.get(key).map_or(Ok(Field::Absent), |raw| element(raw, key))
 }
 
-/// Parses the field `key` of `fields` as an array. The result omits elements of a wrong type after the first
-/// [`MAX_ISSUES`], which no response reports.
+/// Parses the field `key` of `fields` as an array. Drops mistyped elements after the first [`MAX_ISSUES`], because no
+/// response reports more.
 ///
 /// # Errors
 /// As [`field`].
@@ -93,7 +93,7 @@ pub(crate) fn array<'a, T: JsonType + Deserialize<'a>>(
     Ok(Field::Present(elements))
 }
 
-/// Parses a value at or in `key`.
+/// Parses the value of the field `key`, or an element of its array.
 ///
 /// # Errors
 /// As [`field`].
@@ -113,7 +113,6 @@ pub(crate) fn distinct(elements: Vec<Field<String>>) -> Vec<String> {
 }
 
 impl<T> Field<T> {
-    /// The value, if present.
     pub(crate) const fn value(&self) -> Option<&T> {
         match self {
             Self::Present(value) => Some(value),
@@ -121,7 +120,6 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value, if present.
     pub(crate) fn into_value(self) -> Option<T> {
         match self {
             Self::Present(value) => Some(value),

@@ -24,7 +24,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn a_body_is_taken_apart_into_what_it_was_made_of(body in hash_map(arbitrary::text(), arbitrary::json(), 0..6)) {
+    fn a_parsed_body_equals_the_object_that_was_serialized(body in hash_map(arbitrary::text(), arbitrary::json(), 0..6)) {
         let body = Value::Object(body.into_iter().collect());
         let event = event(body.to_string().as_bytes());
         let fields = fields(&event).unwrap();
@@ -37,7 +37,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_body_or_the_callers_fault(bytes in prop_oneof![vec(any::<u8>(), 0..60), arbitrary::text().prop_map(String::into_bytes)]) {
+    fn any_bytes_are_a_body_or_a_client_error(bytes in prop_oneof![vec(any::<u8>(), 0..60), arbitrary::text().prop_map(String::into_bytes)]) {
         let event = event(&bytes);
         if let Err(error) = fields(&event) {
             prop_assert_eq!(error.status_and_code().0, 400);
@@ -45,7 +45,7 @@ proptest! {
     }
 
     #[test]
-    fn a_number_is_its_whole_milliseconds(millis in -8_640_000_000_000_000_i64..=8_640_000_000_000_000, fraction in "(\\.[0-9]{1,20})?") {
+    fn a_timestamp_drops_the_fraction_of_a_number(millis in -8_640_000_000_000_000_i64..=8_640_000_000_000_000, fraction in "(\\.[0-9]{1,20})?") {
         let number = RawValue::from_string(format!("{millis}{fraction}")).unwrap();
         let Field::Present(number) = element::<Number>(&number, "n").unwrap() else { panic!("a number") };
         let read = number.to_timestamp().as_millis();

@@ -20,7 +20,7 @@ use crate::{
 /// The maximum number of violations in a response, which bounds its size.
 pub(super) const MAX_ISSUES: usize = 100;
 
-/// Rows for the rules about the form of a string, which have one code in zod. No body uses them yet.
+/// The violations of garde's rules for the form of a string, which share one code in zod. No body uses them yet.
 macro_rules! invalid_string {
     ($($rule:ident($($argument:ty)?)),*) => {
         $(fn $rule(&self $(, _: $argument)?) -> Cow<'static, str> {
@@ -61,7 +61,7 @@ impl I18n for ZodMessages {
     }
 }
 
-/// Requires the JSON type of the field, if it is present. Absence violates garde's `required`.
+/// Requires the JSON type of a present field. garde's `required` checks for absence.
 pub(crate) fn typed<T: JsonType, C>(field: &Field<T>, _: &C) -> garde::Result {
     match field {
         Field::Mistyped(found) => Err(wrong_type(T::NAME, found)),
@@ -77,7 +77,7 @@ pub(crate) fn object_or_false<T, C>(field: &Field<T>, _: &C) -> garde::Result {
     }
 }
 
-/// Requires an email address. The use case reports one that is only too long, with a status of its own.
+/// Requires an email address. Accepts an address that is only too long, because the use case reports it, as a 422.
 pub(crate) fn email<C>(field: &Field<String>, _: &C) -> garde::Result {
     match field.value().map(|text| EmailAddress::parse(text)) {
         None | Some(Ok(_) | Err(EmailAddressError::TooLong)) => Ok(()),
@@ -130,7 +130,7 @@ pub(crate) fn validate<B: Validate>(body: B, context: &B::Context, keys: &[&str]
     validated.map_err(|report| RequestError::InvalidBody { issues: issues(&report, keys) })
 }
 
-/// The first [`MAX_ISSUES`] violations. garde's order is that of the struct, or of the payload's keys.
+/// The first [`MAX_ISSUES`] violations that garde reports, sorted by the position of their field in `keys`.
 fn issues(report: &Report, keys: &[&str]) -> Vec<Issue> {
     let mut issues: Vec<Issue> =
         report.iter().take(MAX_ISSUES).map(|(path, error)| issue(path, error.message())).collect();

@@ -126,7 +126,7 @@ proptest! {
         for authorizer in [json!({ "lambda": claims }), json!({ "claims": claims })] {
             prop_assert_eq!(&read_authorizer(&authorizer), &flat);
         }
-        // A text that may be a list is one of another form there.
+        // Only a text that may be a list is read differently.
         let is_list = |claim: &Value| claim.as_str().is_some_and(|text| text.contains(['[', ',']));
         if !["groups", "cognito:groups"].iter().filter_map(|name| claims.get(*name)).any(is_list) {
             prop_assert_eq!(flat, read(&claims));
@@ -135,6 +135,6 @@ proptest! {
 
     #[test]
     fn any_authorizer_context_is_read_without_a_panic(authorizer in arbitrary::json()) {
-        prop_assert!(read_authorizer(&authorizer).is_err(), "nobody is let in by chance");
+        prop_assert!(read_authorizer(&authorizer).is_err(), "random output admits nobody");
     }
 }

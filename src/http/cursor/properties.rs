@@ -17,7 +17,7 @@ fn id() -> impl Strategy<Value = InvitationId> {
     "[0-9a-z]{21}".prop_map(|id| InvitationId::parse(&id).unwrap())
 }
 
-/// Filters of few letters: two lists are often nearly the same.
+/// Filters of few letters, so that two lists are often nearly the same.
 fn filters() -> impl Strategy<Value = Filters> {
     let filter = || prop::option::of("[ab]{0,2}");
     (filter(), filter(), filter()).prop_map(|(organization_id, inviter_id, invitee)| Filters {

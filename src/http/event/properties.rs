@@ -52,7 +52,7 @@ impl Request {
     }
 }
 
-/// An event in which one part has another value.
+/// An event with one part replaced by arbitrary JSON.
 fn spoilt() -> impl Strategy<Value = Value> {
     let places = [
         "",

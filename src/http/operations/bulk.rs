@@ -27,8 +27,8 @@ use crate::{
     telemetry::statistics,
 };
 
-/// The most invitations of one call.
-const MOST_ITEMS: usize = 100;
+/// The maximum number of invitations in one call.
+const MAX_ITEMS: usize = 100;
 
 /// The key of the body.
 const INVITATIONS: &str = "invitations";
@@ -39,7 +39,7 @@ struct Results {
     results: Vec<ItemResult>,
 }
 
-/// The result of one invitation: what a single create would have responded.
+/// The result of one invitation: the response of a single create.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ItemResult {
@@ -48,7 +48,7 @@ struct ItemResult {
     /// The seconds of the `Retry-After` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
-    /// `true` where a single create would have had the `Idempotent-Replayed` header.
+    /// `true` in place of the `Idempotent-Replayed` header of a single create.
     #[serde(skip_serializing_if = "Option::is_none")]
     replayed: Option<bool>,
 }
@@ -85,8 +85,8 @@ fn items<'a>(fields: &RawFields<'a>) -> Result<Vec<&'a RawValue>, RequestError> 
         Field::Present(items) if items.is_empty() => {
             (IssueCode::TooSmall, "Array must contain at least 1 element".to_owned())
         }
-        Field::Present(items) if items.len() > MOST_ITEMS => {
-            (IssueCode::TooBig, format!("Array must contain at most {MOST_ITEMS} elements"))
+        Field::Present(items) if items.len() > MAX_ITEMS => {
+            (IssueCode::TooBig, format!("Array must contain at most {MAX_ITEMS} elements"))
         }
         Field::Present(items) => return Ok(items),
     };
@@ -126,7 +126,7 @@ fn item_result(result: &Result<CreateOutcome, RequestError>, request: &Request<'
     }
 }
 
-/// A body that is JSON already. A record that another program wrote may hold anything: then it is given as text.
+/// Wraps a JSON text. Encodes a text that is not JSON as a string: another program may have written a replayed record.
 fn raw(json: &str) -> Box<RawValue> {
     let value = serde_json::from_str(json).or_else(|_| to_raw_value(json));
     value.unwrap_or_else(|_| RawValue::NULL.to_owned())

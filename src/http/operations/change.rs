@@ -73,7 +73,7 @@ impl ChangeBody {
     }
 }
 
-/// The violation of a body that would change nothing: as of a union of two objects, each of which requires one field.
+/// The violation of a body with neither field. Has zod's code for a union of two objects, each with one required field.
 fn no_field() -> Issue {
     let message = "Expected expiresAt, organizationRoleIds or both".to_owned();
     Issue { code: IssueCode::InvalidUnion, path: vec![], message }

@@ -49,7 +49,7 @@ pub(crate) async fn create(app: &App, request: &Request<'_>) -> Result<Response<
     }
 }
 
-/// Parses and validates the body of a create: the invitation, and the variables of its email where one is wanted.
+/// Parses and validates the body of a create: the invitation, and the variables of its email if one is requested.
 pub(super) fn parse(
     fields: &RawFields<'_>,
     tenant: &TenantId,

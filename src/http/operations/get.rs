@@ -17,7 +17,7 @@ use crate::{
     invitations::{InvitationKey, delivery, find},
 };
 
-/// Reads the invitation with that identifier, with the delivery of its message if that is to be included.
+/// Reads the invitation with that identifier, with the delivery of its message if `include` names it.
 pub(crate) async fn get(
     app: &App,
     request: &Request<'_>,

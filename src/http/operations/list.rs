@@ -32,7 +32,7 @@ const PARAMETERS: [&str; 6] = ["organizationId", "inviterId", "invitee", "page_s
 /// The maximum size of a page, in invitations.
 const MAX_PAGE_SIZE: usize = 100;
 
-/// The maximum size of a list in the function's response, in bytes. The list is a JSON string there. Lambda's limit is
+/// The maximum size of a list in the function's response, in bytes after escaping as a JSON string. Lambda's limit is
 /// 6 MB for the whole response.
 const MAX_LIST_BYTES: usize = 4 << 20;
 
@@ -44,7 +44,7 @@ pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Bo
     let (tenant, filters, clock) = (&request.caller.tenant, filters(query), request.clock);
     let cursors = Cursors::new(tenant, &filters);
     let page = page_request(query, &cursors)?;
-    // A whole list would have any number of deliveries to read.
+    // An unpaged list would need an unbounded number of delivery reads.
     if include.delivery && page.is_none() {
         return Err(RequestError::InvalidPagination);
     }
@@ -99,7 +99,7 @@ impl Array {
         true
     }
 
-    /// Tells that no delivery has to be read.
+    /// `true` if no delivery has to be read.
     fn is_complete(&self) -> bool {
         self.gaps.is_empty()
     }

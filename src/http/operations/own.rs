@@ -24,15 +24,15 @@ use crate::{
     json::escaped_length,
 };
 
-/// The maximum size of the entities of a list in the function's response, in bytes. The list is a JSON string there.
-/// Lambda's limit is 6 MB for the whole response.
+/// The size of the entities after which no more are read, in bytes after escaping as a JSON string. Lambda's limit is
+/// 6 MB for the whole response.
 const MAX_ENTITIES_BYTES: usize = 3 << 20;
 
-/// The maximum size of the list with the names of organizations.
+/// The maximum size of the list including the organizations, in bytes after escaping.
 const MAX_LIST_BYTES: usize = 5 << 20;
 
-/// Lists the person's pending invitations, newest first, each with its organization. What is too long for a response is left
-/// out: the list is shorter after each decision.
+/// Lists the person's pending invitations, newest first, each with its organization. Omits the oldest if the response
+/// would be too long; they appear after the person has decided on newer ones.
 pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
     let (person, clock) = (request.caller.person()?, request.clock);
     let (mut entities, mut bytes) = (Vec::new(), 0);

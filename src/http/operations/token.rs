@@ -1,4 +1,4 @@
-//! `POST /api/organization-invitations/{id}/token/verify`: the invitation whose message holds that token.
+//! `POST /api/organization-invitations/{id}/token/verify`: read an invitation by the token in its message.
 
 use garde::Validate;
 use lambda_http::{

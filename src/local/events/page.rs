@@ -53,7 +53,7 @@ fn row(event: &BusEvent) -> Markup {
     }
 }
 
-/// The type of an event, as short as it can be: ours, or the type of SES.
+/// The short name of an event's type: ours without its prefix, or SES's.
 fn name(detail: &Value) -> &str {
     let kind = detail["type"].as_str().or_else(|| detail["eventType"].as_str()).unwrap_or("(no type)");
     kind.rsplit('.').next().unwrap_or(kind)

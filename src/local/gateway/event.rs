@@ -18,7 +18,7 @@ const API: &str = "local";
 /// The gateway listens on the loopback interface only.
 const SOURCE_IP: &str = "127.0.0.1";
 
-/// A request that API Gateway has let in.
+/// An authorized request.
 pub(super) struct Received<'a> {
     pub(super) parts: &'a Parts,
     pub(super) body: &'a [u8],

@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 
 use crate::local::ses::Mail;
 
-/// The line of a mail may have at most so many characters (RFC 5322), of which an encoded word takes up to 75.
+/// The maximum length of a line in characters (RFC 5322). An encoded word has up to 75.
 const BYTES_PER_WORD: usize = 42;
 
 /// The message in the form of RFC 5322, with UTF-8 in its parts.

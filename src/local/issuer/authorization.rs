@@ -4,8 +4,8 @@ use axum::http::{HeaderValue, Uri};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use form_urlencoded::Serializer;
 
-/// The hosts to which a browser is sent with a code. An address of IPv6 cannot be in the content security policy of the
-/// page, and so not here.
+/// The hosts to which a browser is redirected with a code. IPv6 addresses are missing, because a content security
+/// policy cannot contain them.
 const HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
 
 /// The name and the value of each field.
@@ -21,7 +21,7 @@ pub(super) struct AuthorizationRequest {
     pub(super) login_hint: Option<String>,
 }
 
-/// The address to which a browser is sent back, and the client's `state`.
+/// The address of the redirect, and the client's `state`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Redirection {
     pub(super) uri: String,
@@ -31,7 +31,7 @@ pub(super) struct Redirection {
 /// A request that gets no code.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The client or its address is in doubt: the browser is not sent there.
+    /// The client or its address is invalid: no redirect.
     Shown(&'static str),
     /// The client is told the error and its description.
     Returned(Redirection, &'static str, &'static str),
@@ -112,7 +112,7 @@ fn is_local(uri: &str) -> bool {
     let Ok(parsed) = Uri::try_from(uri) else { return false };
     let has_scheme = matches!(parsed.scheme_str(), Some("http" | "https"));
     let has_host = parsed.authority().is_some_and(|authority| {
-        // It becomes a source of the page's policy, so that it is a host and a port and nothing else.
+        // Only a host and a port: the authority becomes a source in the page's content security policy.
         let is_plain = authority.port_u16().is_some() || authority.as_str() == authority.host();
         is_plain
             && !authority.as_str().contains('@')
@@ -148,11 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_sent_to_this_machine_only() {
+    fn a_browser_is_redirected_to_this_machine_only() {
         for (uri, accepted, reason) in [
             (REDIRECT, true, "a page under development"),
             ("https://127.0.0.1/?x=1", true, "an address with a query"),
-            ("http://LOCALHOST:1", true, "names have no case"),
+            ("http://LOCALHOST:1", true, "names are case-insensitive"),
             ("https://evil.example/callback", false, "another site"),
             ("http://localhost.evil.example/", false, "a name that begins alike"),
             ("http://localhost@evil.example/", false, "a user by that name"),

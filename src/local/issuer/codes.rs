@@ -12,7 +12,7 @@ use crate::domain::{ids::TenantId, timestamp::Timestamp};
 
 /// The lifetime of a code.
 const LIFETIME_MILLISECONDS: i64 = 60_000;
-/// The codes that are kept. A further one replaces the oldest.
+/// The number of codes that are kept; the oldest are dropped first.
 const MAX_CODES: usize = 1_000;
 
 /// The authorization of a person for one client.
@@ -62,8 +62,8 @@ impl Codes {
         Some(code)
     }
 
-    /// The authorization of a code, which ends with this. A request that does not fit ends it too, because the code is
-    /// then in the wrong hands.
+    /// Redeems a code for its authorization. A request that does not match invalidates the code too, because the code
+    /// is then in the wrong hands.
     pub(super) fn redeem(&self, request: Redemption<'_>, now: Timestamp) -> Option<Authorized> {
         let mut codes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let position = codes.iter().position(|issued| issued.code == request.code)?;

@@ -27,7 +27,7 @@ pub(super) fn form(request: &AuthorizationRequest, address: &str, is_invalid: bo
     frame("Sign in", ELSEWHERE, &body)
 }
 
-/// The page for a request whose client or address is in doubt.
+/// The page for a request with an invalid client or address.
 pub(super) fn fault(message: &str) -> Markup {
     let body = html! { div.empty { h1 { "This sign-in cannot go on" } p { (message) } } };
     frame("No sign-in", ELSEWHERE, &body)

@@ -1,4 +1,4 @@
-//! The page with which a person signs in: it asks for an address, believes it, and sends the browser back with a code.
+//! The sign-in page: asks for an address, does not verify it, and redirects the browser with a code.
 
 use std::sync::Arc;
 

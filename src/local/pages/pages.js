@@ -48,8 +48,8 @@ for (const frame of document.querySelectorAll("iframe")) {
   }
 }
 
-// Reloads a list without moving the focus. If only the texts of `.ago` have changed, replaces just those. A hidden page
-// waits, unless its title has something to tell.
+// Reloads a list without moving the focus. If only the texts of `.ago` have changed, replaces just those. Does not reload
+// a hidden page, unless its title shows news.
 const news = document.querySelector("#news");
 const tools = document.querySelector(".tools");
 const agos = (root) => [...root.querySelectorAll(".ago")];

@@ -1,4 +1,4 @@
-//! Reading `openapi.yaml`. What is missing reads as null, so that a page can always be rendered.
+//! Reads `openapi.yaml`. Missing values are null, so that a page can always be rendered.
 
 use serde_yaml_ng::{Mapping, Value};
 
@@ -12,7 +12,7 @@ pub(super) struct Document {
 pub(super) struct Resolved<'a> {
     /// The value.
     pub(super) value: &'a Value,
-    /// The name of a component, such as a schema. A reference to a part of one has none.
+    /// The name of the component, such as a schema; `None` for a reference to a part of a component.
     pub(super) name: Option<&'a str>,
 }
 

@@ -150,7 +150,7 @@ fn response_parts(document: &Document, response: &Value) -> Markup {
     }
 }
 
-/// The examples of a content, by their names. `is_open` shows them at once.
+/// The examples of a content, by their names. `is_open` expands them.
 fn examples(document: &Document, content: &Value, is_open: bool) -> Markup {
     let single = field(content, "example");
     let single = (!single.is_null()).then_some(("", single));

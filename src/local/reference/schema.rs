@@ -11,7 +11,7 @@ use super::{
 /// The depth to which nested objects are shown.
 const DEPTH: usize = 4;
 
-/// A longer pattern is shown on request.
+/// The maximum length of a pattern that is shown expanded.
 const LONGEST_PATTERN: usize = 40;
 
 /// A row of a table.
@@ -72,7 +72,7 @@ pub(super) fn kind_and_limits(document: &Document, schema: &Value) -> Markup {
     html! { (kind(document, schema)) " " (limits(schema)) }
 }
 
-/// The properties of an object, of its parts, and of objects in it by their path, such as `organizationRoles[].id`.
+/// The properties of an object, of its `allOf` parts, and of nested objects by path, such as `organizationRoles[].id`.
 fn properties<'a>(document: &'a Document, schema: &'a Value, prefix: &str, depth: usize) -> Vec<Property<'a>> {
     let required: Vec<&str> = items(field(schema, "required")).filter_map(Value::as_str).collect();
     let mut found = Vec::new();

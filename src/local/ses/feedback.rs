@@ -1,9 +1,9 @@
-//! The events that SES publishes about a mail, in the form in which `EventBridge` hands them over ("Monitoring SES events using
-//! Amazon `EventBridge`", SES developer guide).
+//! The events that SES publishes about a mail, in the form in which `EventBridge` delivers them ("Monitoring SES
+//! events using Amazon `EventBridge`", SES developer guide).
 //!
-//! The addresses of SES's mailbox simulator decide what happens to a mail (`success@`, `bounce@`, `ooto@`, `complaint@` and
-//! `suppressionlist@simulator.amazonses.com`, also as `bounce+label@`). A mail to any other address is delivered. Unlike
-//! SES, the stand-in publishes without a configuration set too.
+//! The addresses of SES's mailbox simulator decide what happens to a mail (`success@`, `bounce@`, `ooto@`, `complaint@`
+//! and `suppressionlist@simulator.amazonses.com`, also as `bounce+label@`). A mail to any other address is delivered.
+//! Unlike SES, the stand-in publishes without a configuration set too.
 
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use serde_json::{Map, Value, json};
@@ -24,7 +24,7 @@ pub(super) struct Accepted<'a> {
     pub(super) is_rendered: bool,
 }
 
-/// One thing that happens to a message: the `detail-type`, the kind and key in `detail`, and what stands under the key.
+/// An event about a message: the `detail-type`, the kind and key in `detail`, and the value at the key.
 type Happening = (&'static str, &'static str, &'static str, Value);
 
 impl Accepted<'_> {
@@ -40,7 +40,7 @@ impl Accepted<'_> {
         match simulated(recipient).as_deref() {
             Some("bounce") => vec![sent, self.bounce(recipient, "Permanent", "General", "5.1.1")],
             Some("suppressionlist") => vec![sent, self.bounce(recipient, "Permanent", "Suppressed", "5.1.1")],
-            // The automatic response of somebody who is out of office comes after the delivery, and counts as a bounce.
+            // An out-of-office reply comes after the delivery, and counts as a bounce.
             Some("ooto") => vec![sent, self.delivery(), self.bounce(recipient, "Transient", "General", "5.3.2")],
             Some("complaint") => vec![sent, self.delivery(), self.complaint(recipient)],
             _ => vec![sent, self.delivery()],
@@ -131,7 +131,7 @@ impl Accepted<'_> {
     }
 }
 
-/// The mailbox of SES's simulator that the address is of.
+/// The mailbox of SES's simulator; `None` for any other address.
 fn simulated(address: &str) -> Option<String> {
     let (local, domain) = address.rsplit_once('@')?;
     let mailbox = local.split('+').next().unwrap_or_default().to_ascii_lowercase();

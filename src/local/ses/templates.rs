@@ -130,7 +130,7 @@ pub(super) fn template_data(text: Option<&str>) -> Result<Map<String, Value>, Re
     serde_json::from_str(text).map_err(|_| Rejection::bad_request("The template data is not a JSON object."))
 }
 
-/// Renders as SES does: values are not escaped, and a missing one is an error that the sender does not see.
+/// Renders as SES does: does not escape values; a missing value is an error that the sender does not see.
 pub(super) fn render(content: &TemplateContent, data: &Map<String, Value>) -> Result<Rendered, String> {
     let engine = engine(content).map_err(|rejection| rejection.message)?;
     let part = |name: &str| {

@@ -61,7 +61,7 @@ impl CreateBody {
         })
     }
 
-    /// The invitation that a valid body asks for, and the variables of its email if it requests one.
+    /// The invitation of a valid body, and the variables of its email if it requests one.
     pub(super) fn into_parts(self, tenant: &TenantId) -> (NewInvitation, Option<MessagePayload>) {
         let new = NewInvitation {
             tenant: tenant.clone(),
