@@ -20,7 +20,7 @@ pub enum RequestError {
     #[error("The token does not name a tenant.")]
     NoTenant,
     /// The caller has none of the allowed scopes and groups.
-    #[error("The token does not allow this.")]
+    #[error("The token has none of the allowed scopes and groups.")]
     Forbidden,
     /// The token is not that of a person with a verified address.
     #[error("The token has to name a person: with sub, email, and email_verified that is true.")]

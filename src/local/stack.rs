@@ -234,7 +234,9 @@ fn default_setting(name: &str) -> Option<String> {
 
 fn open(persist: Option<&Path>, has_stream: bool) -> Result<Database, StackError> {
     let path = persist.unwrap_or(Path::new(":memory:"));
-    let failed = |reason: String| StackError::Database { path: path.to_owned(), reason };
+    // The emulator goes on with advice for the programs that use it.
+    let told = |reason: &str| reason.split(". If encrypted").next().unwrap_or_default().to_owned();
+    let failed = |reason: String| StackError::Database { path: path.to_owned(), reason: told(&reason) };
     let opened = if has_stream { stream::open(persist) } else { open_without_stream(persist) };
     let database = opened.map_err(failed)?;
     // Sets SQLite to synchronize with the disk at checkpoints instead of every write. A power failure may lose the last
