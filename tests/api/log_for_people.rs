@@ -94,7 +94,7 @@ async fn a_request_without_a_valid_token_tells_the_reason() {
         (Some(expired.as_str()), "the token has expired"),
     ] {
         let request = reqwest::Client::new().get(format!("{}{PATH}", gateway.url));
-        let request = token.iter().fold(request, |request, token| request.bearer_auth(token));
+        let request = token.iter().fold(request, reqwest::RequestBuilder::bearer_auth);
         assert_eq!(request.send().await.unwrap().status(), 401, "{reason}");
         assert_eq!(log.take().trim(), format!("INFO 401 Unauthorized reason=\"{reason}\""));
     }
