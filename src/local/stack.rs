@@ -84,7 +84,7 @@ pub struct Stack {
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// A port is not available.
-    #[error("cannot listen on port {port}: {reason}; choose another with {option}")]
+    #[error("cannot listen on port {port}: {reason}; choose another with {option} (0 takes a free one)")]
     Port {
         /// The port.
         port: u16,
@@ -368,7 +368,9 @@ mod tests {
         let message = Stack::start(options).await.err().unwrap().to_string();
         assert_eq!(
             message,
-            format!("cannot listen on port {taken}: it is already in use; choose another with --ses-port")
+            format!(
+                "cannot listen on port {taken}: it is already in use; choose another with --ses-port (0 takes a free one)"
+            )
         );
     }
 
