@@ -11,7 +11,7 @@ use organization_invitations::{
     domain::{
         directory::{EmailConnector, Organization, OrganizationRole, User},
         email_address::EmailAddress,
-        ids::{InvitationId, TenantId},
+        ids::{DirectoryId, InvitationId, TenantId},
         invitation::{Invitation, Status},
         timestamp::Timestamp,
     },
@@ -40,20 +40,24 @@ fn config() -> Config {
     .unwrap()
 }
 
+fn id(text: &str) -> DirectoryId {
+    DirectoryId::stored(text).unwrap()
+}
+
 fn invitation() -> Invitation {
     let now = Timestamp::from_millis(1_767_225_600_000);
     Invitation {
         tenant: TenantId::parse("default").unwrap(),
         id: InvitationId::generate(now).unwrap(),
-        inviter_id: Some("ada".to_owned()),
+        inviter_id: Some(id("ada")),
         invitee: EmailAddress::parse("grace@example.com").unwrap(),
         accepted_user_id: None,
-        organization_id: "acme".to_owned(),
+        organization_id: id("acme"),
         stored_status: Status::Pending,
         created_at: now,
         updated_at: now,
         expires_at: Timestamp::from_millis(4_102_444_800_000),
-        organization_roles: vec![OrganizationRole { id: "member".to_owned(), name: "Member".to_owned() }],
+        organization_roles: vec![OrganizationRole { id: id("member"), name: "Member".to_owned() }],
     }
 }
 
@@ -85,8 +89,8 @@ fn rendering(criterion: &mut Criterion) {
     let payload = json!({ "link": "https://app.example.com/invitations/{invitationId}" });
     let payload = MessagePayload(payload.as_object().unwrap().clone());
     let invitation = invitation();
-    let organization = Organization { id: "acme".to_owned(), name: "Acme".to_owned(), branding: Map::new() };
-    let ada = User { id: "ada".to_owned(), name: Some("Ada".to_owned()), primary_email: None, avatar: None };
+    let organization = Organization { id: id("acme"), name: "Acme".to_owned(), branding: Map::new() };
+    let ada = User { id: id("ada"), name: Some("Ada".to_owned()), primary_email: None, avatar: None };
     let context = EmailContext { invitation: &invitation, organization: &organization, inviter: Some(&ada) };
     criterion.bench_function("mail from a known template", |bencher| {
         bencher.iter(|| mail::compose(connector.clone(), black_box(&payload), context).unwrap());

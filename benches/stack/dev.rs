@@ -11,7 +11,7 @@ use dynoxide::{Database, ImportOptions};
 use organization_invitations::{
     domain::{
         email_address::EmailAddress,
-        ids::{InvitationId, TenantId},
+        ids::{DirectoryId, InvitationId, TenantId},
         invitation::{Invitation, Status},
         timestamp::Timestamp,
     },
@@ -183,10 +183,10 @@ fn fill(database: &Database, invitations: usize) -> Filled {
         let invitation = Invitation {
             tenant: tenant.clone(),
             id: InvitationId::generate(created_at).unwrap(),
-            inviter_id: Some("ada".to_owned()),
+            inviter_id: DirectoryId::stored("ada"),
             invitee: EmailAddress::parse(&format!("invited-{number}@example.com")).unwrap(),
             accepted_user_id: None,
-            organization_id: "acme".to_owned(),
+            organization_id: DirectoryId::stored("acme").unwrap(),
             stored_status: Status::Pending,
             created_at,
             updated_at: created_at,

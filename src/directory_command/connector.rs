@@ -11,7 +11,7 @@ use crate::{
         directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User},
         email_address::EmailAddress,
         error::Error,
-        ids::{InvitationId, TenantId},
+        ids::{DirectoryId, InvitationId, TenantId},
         invitation::{Invitation, Status},
         timestamp::Timestamp,
     },
@@ -178,8 +178,12 @@ fn place(samples: &mut Value, path: &str, sample: Value) {
     *place = sample;
 }
 
+fn sample_id(text: &str) -> DirectoryId {
+    DirectoryId::stored(text).expect("the samples' identifiers are valid")
+}
+
 fn sample_organization() -> Organization {
-    Organization { name: "Acme Corporation".to_owned(), ..Organization::unnamed("acme") }
+    Organization { name: "Acme Corporation".to_owned(), ..Organization::unnamed(sample_id("acme")) }
 }
 
 fn sample_inviter() -> User {
@@ -187,7 +191,7 @@ fn sample_inviter() -> User {
         name: Some("Ada Lovelace".to_owned()),
         primary_email: Some("ada@example.com".to_owned()),
         avatar: Some("https://app.example.com/ada.png".to_owned()),
-        ..User::unnamed("ada")
+        ..User::unnamed(sample_id("ada"))
     }
 }
 
@@ -196,14 +200,14 @@ fn sample_invitation() -> Option<Invitation> {
     Some(Invitation {
         tenant: TenantId::parse("sample")?,
         id: InvitationId::parse("00000000000000sample0")?,
-        inviter_id: Some("ada".to_owned()),
+        inviter_id: Some(sample_id("ada")),
         invitee: EmailAddress::parse("grace@example.com").ok()?,
         accepted_user_id: None,
-        organization_id: "acme".to_owned(),
+        organization_id: sample_id("acme"),
         stored_status: Status::Pending,
         created_at,
         updated_at: created_at,
         expires_at: created_at.plus_millis(7 * 86_400_000),
-        organization_roles: vec![OrganizationRole { id: "member".to_owned(), name: "Member".to_owned() }],
+        organization_roles: vec![OrganizationRole { id: sample_id("member"), name: "Member".to_owned() }],
     })
 }

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        directory::{EmailConnector, Organization, OrganizationRole, User, could_exist},
+        directory::{EmailConnector, Organization, OrganizationRole, User},
         email_address::EmailAddress,
+        ids::DirectoryId,
         timestamp::Timestamp,
     },
     store::{
@@ -150,29 +151,29 @@ impl Rules {
         }
     }
 
-    /// Checks that `id` is a valid identifier; `field` is its name in the error.
-    pub(crate) fn id(self, field: &str, id: &str) -> Result<(), String> {
+    /// Parses an identifier; `field` is its name in the error.
+    pub(crate) fn id(self, field: &str, id: &str) -> Result<DirectoryId, String> {
         let Self { id_max_length: max } = self;
         let rule =
             || format!("{field}: has to be 1 to {max} characters without `#` and control characters (ID_MAX_LENGTH)");
-        could_exist(id, max).then_some(()).ok_or_else(rule)
+        DirectoryId::parse(id, max).ok_or_else(rule)
     }
 
     fn organization(self, OrganizationFields { id, name, branding }: OrganizationFields) -> Result<Entry, String> {
-        self.id("id", &id)?;
+        let id = self.id("id", &id)?;
         not_empty("name", &name)?;
         Ok(Entry::Organization(Organization { id, name, branding }))
     }
 
     fn role(self, RoleFields { id, name }: RoleFields) -> Result<Entry, String> {
-        self.id("id", &id)?;
+        let id = self.id("id", &id)?;
         not_empty("name", &name)?;
         Ok(Entry::Role(OrganizationRole { id, name }))
     }
 
     fn user(self, fields: UserFields) -> Result<Entry, String> {
         let UserFields { id, name, primary_email, avatar } = fields;
-        self.id("id", &id)?;
+        let id = self.id("id", &id)?;
         if let Some(email) = &primary_email {
             address("primaryEmail", email)?;
         }
@@ -181,14 +182,15 @@ impl Rules {
 
     fn member(self, fields: MemberFields) -> Result<Entry, String> {
         let MemberFields { organization_id, user_id, email, organization_role_ids, joined_at } = fields;
-        self.id("organizationId", &organization_id)?;
-        self.id("userId", &user_id)?;
-        organization_role_ids.iter().try_for_each(|id| self.id("organizationRoleIds", id))?;
+        let organization_id = self.id("organizationId", &organization_id)?;
+        let user_id = self.id("userId", &user_id)?;
+        let organization_role_ids = organization_role_ids.iter().map(|id| self.id("organizationRoleIds", id));
+        let organization_role_ids = organization_role_ids.collect::<Result<_, _>>()?;
         Ok(Entry::Member(Member {
             organization_id,
             user_id,
             email: address("email", &email)?,
-            organization_role_ids: organization_role_ids.into_iter().collect(),
+            organization_role_ids,
             joined_at: joined_at.map(timestamp).transpose()?,
         }))
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{CommandError, Session};
-use crate::store::directory_rows::RowName;
+use crate::{domain::ids::DirectoryId, store::directory_rows::RowName};
 
 impl Session<'_> {
     /// Checks that the organization, the user and the roles of a member exist.
@@ -32,15 +32,20 @@ impl Session<'_> {
         let roles = member.get("organizationRoleIds").and_then(Value::as_array);
         let roles = roles.into_iter().flatten().filter_map(Value::as_str);
         let references = [
-            ("organizationId", "organization", text("organizationId"), RowName::Organization as fn(String) -> RowName),
+            (
+                "organizationId",
+                "organization",
+                text("organizationId"),
+                RowName::Organization as fn(DirectoryId) -> RowName,
+            ),
             ("userId", "user", text("userId"), RowName::User),
         ];
         let references = references.into_iter().filter_map(|(field, kind, id, name)| Some((field, kind, id?, name)));
-        let roles = roles.map(|id| ("organizationRoleIds", "role", id, RowName::Role as fn(String) -> RowName));
+        let roles = roles.map(|id| ("organizationRoleIds", "role", id, RowName::Role as fn(DirectoryId) -> RowName));
         let mut found = Vec::new();
         for (field, kind, id, name) in references.chain(roles) {
-            self.rules.id(field, id).map_err(CommandError::Input)?;
-            found.push((format!("{kind} `{id}`"), name(id.to_owned())));
+            let id = self.rules.id(field, id).map_err(CommandError::Input)?;
+            found.push((format!("{kind} `{id}`"), name(id)));
         }
         Ok(found)
     }
@@ -48,8 +53,8 @@ impl Session<'_> {
     /// The address in the user's row, for a member without an `email` field.
     pub(super) async fn email_of(&self, member: &Map<String, Value>) -> Result<Option<Value>, CommandError> {
         let Some(user_id) = member.get("userId").and_then(Value::as_str) else { return Ok(None) };
-        self.rules.id("userId", user_id).map_err(CommandError::Input)?;
-        let user = self.app.store.directory_row(&self.tenant, &RowName::User(user_id.to_owned())).await?;
+        let user_id = self.rules.id("userId", user_id).map_err(CommandError::Input)?;
+        let user = self.app.store.directory_row(&self.tenant, &RowName::User(user_id.clone())).await?;
         let email = user.as_ref().and_then(|user| user.get("primaryEmail")).filter(|email| email.is_string());
         let reason = || format!("user `{user_id}` has no address in the directory: give one with --email");
         email.cloned().map(Some).ok_or_else(|| CommandError::Input(reason()))

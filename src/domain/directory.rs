@@ -9,13 +9,13 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::json;
+use crate::{domain::ids::DirectoryId, json};
 
 /// An organization of the tenant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Organization {
     /// Its identifier.
-    pub id: String,
+    pub id: DirectoryId,
     /// Its display name.
     pub name: String,
     /// Logo URLs and colours, in the form that the tenant's templates expect.
@@ -23,10 +23,17 @@ pub struct Organization {
     pub branding: Map<String, Value>,
 }
 
+impl OrganizationRole {
+    /// A role of which only the identifier is known, which becomes its name.
+    pub(crate) fn unnamed(id: DirectoryId) -> Self {
+        Self { name: id.to_string(), id }
+    }
+}
+
 impl Organization {
     /// An organization of which only the identifier is known, which becomes its name.
-    pub(crate) fn unnamed(id: &str) -> Self {
-        Self { id: id.to_owned(), name: id.to_owned(), branding: Map::new() }
+    pub(crate) fn unnamed(id: DirectoryId) -> Self {
+        Self { name: id.to_string(), id, branding: Map::new() }
     }
 }
 
@@ -34,7 +41,7 @@ impl Organization {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OrganizationRole {
     /// Its identifier.
-    pub id: String,
+    pub id: DirectoryId,
     /// Its display name.
     pub name: String,
 }
@@ -44,7 +51,7 @@ pub struct OrganizationRole {
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// Their identifier.
-    pub id: String,
+    pub id: DirectoryId,
     /// Their display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -64,8 +71,8 @@ impl fmt::Debug for User {
 
 impl User {
     /// A user of whom only the identifier is known.
-    pub(crate) fn unnamed(id: &str) -> Self {
-        Self { id: id.to_owned(), name: None, primary_email: None, avatar: None }
+    pub(crate) fn unnamed(id: DirectoryId) -> Self {
+        Self { id, name: None, primary_email: None, avatar: None }
     }
 }
 
@@ -151,40 +158,7 @@ pub enum ReferenceChecks {
     Trust,
 }
 
-/// Returns `true` for a valid identifier: not empty, at most `max_length` UTF-16 units, and without `#` (the separator
-/// in keys) and control characters. Other identifiers are never looked up.
-pub(crate) fn could_exist(id: &str, max_length: usize) -> bool {
-    !id.is_empty() && utf16_length(id) <= max_length && !id.contains(|c: char| c == '#' || c.is_control())
-}
-
 /// Returns `true` if `host` consists of ASCII letters, digits, dots and hyphens.
 pub(crate) fn is_host_name(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
-}
-
-/// The length in UTF-16 units, as JavaScript clients count it.
-pub(crate) fn utf16_length(text: &str) -> usize {
-    text.encode_utf16().count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_identifier_that_would_break_a_key_cannot_exist() {
-        for (id, possible, reason) in [
-            ("acme", true, "plain"),
-            ("", false, "empty"),
-            ("a#b", false, "the separator of keys"),
-            ("a\0b", false, "NUL"),
-            ("a\u{85}b", false, "a control character beyond ASCII"),
-            ("123456789012345678901", true, "21 characters"),
-            ("1234567890123456789012", false, "22 characters"),
-            ("😀😀😀😀😀😀😀😀😀😀", true, "20 UTF-16 units"),
-            ("😀😀😀😀😀😀😀😀😀😀😀", false, "22 UTF-16 units"),
-        ] {
-            assert_eq!(could_exist(id, 21), possible, "{reason}");
-        }
-    }
 }

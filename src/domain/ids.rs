@@ -1,8 +1,8 @@
-//! The identifiers that the service validates or generates: tenants and invitations.
+//! Identifiers: of tenants, of invitations, and of the rows of a tenant's directory.
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize, de::Error as _};
 
 use crate::domain::timestamp::Timestamp;
 
@@ -27,6 +27,54 @@ impl fmt::Display for TenantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The identifier of an organization, a role or a user. The tenant's application chooses it: not empty, and without `#`
+/// (the separator in keys) and control characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct DirectoryId(String);
+
+impl DirectoryId {
+    /// Parses an identifier; `None` if it is invalid or longer than `max_length` UTF-16 units (the setting
+    /// `ID_MAX_LENGTH`).
+    pub fn parse(text: &str, max_length: usize) -> Option<Self> {
+        Self::stored(text).filter(|_| utf16_length(text) <= max_length)
+    }
+
+    /// Reads an identifier that was stored, perhaps while the setting allowed longer ones; `None` if it is invalid.
+    pub fn stored(text: &str) -> Option<Self> {
+        let is_valid = !text.is_empty() && !text.contains(|c: char| c == '#' || c.is_control());
+        is_valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The identifier's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DirectoryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for DirectoryId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for DirectoryId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::stored(&text).ok_or_else(|| D::Error::custom("an invalid identifier"))
+    }
+}
+
+/// The length in UTF-16 units, as JavaScript clients count it.
+pub(crate) fn utf16_length(text: &str) -> usize {
+    text.encode_utf16().count()
 }
 
 /// An invitation's identifier: 21 characters of `[0-9a-z]`. The first nine are the creation time in milliseconds, in
@@ -117,6 +165,23 @@ mod tests {
         // Seven standard deviations: chance exceeds them once in 10 billion runs.
         let most = 7.0 * variance.sqrt();
         assert!(counts.iter().all(|count| (f64::from(*count) - mean).abs() < most), "{mean} ± {most}: {counts:?}");
+    }
+
+    #[test]
+    fn an_identifier_that_would_break_a_key_is_invalid() {
+        for (id, is_valid, reason) in [
+            ("acme", true, "plain"),
+            ("", false, "empty"),
+            ("a#b", false, "the separator of keys"),
+            ("a\0b", false, "NUL"),
+            ("a\u{85}b", false, "a control character beyond ASCII"),
+            ("123456789012345678901", true, "21 characters"),
+            ("1234567890123456789012", false, "22 characters"),
+            ("😀😀😀😀😀😀😀😀😀😀", true, "20 UTF-16 units"),
+            ("😀😀😀😀😀😀😀😀😀😀😀", false, "22 UTF-16 units"),
+        ] {
+            assert_eq!(DirectoryId::parse(id, 21).is_some(), is_valid, "{reason}");
+        }
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::domain::{
-    directory::OrganizationRole,
+    directory::{Organization, OrganizationRole, User},
     email_address::EmailAddress,
     error::Error,
-    ids::{InvitationId, TenantId},
+    ids::{DirectoryId, InvitationId, TenantId},
     timestamp::Timestamp,
 };
 
@@ -52,13 +52,13 @@ pub struct Invitation {
     /// Its identifier.
     pub id: InvitationId,
     /// The user who invited, if any.
-    pub inviter_id: Option<String>,
+    pub inviter_id: Option<DirectoryId>,
     /// The invited address.
     pub invitee: EmailAddress,
     /// The user who accepted, if any.
-    pub accepted_user_id: Option<String>,
+    pub accepted_user_id: Option<DirectoryId>,
     /// The organization.
-    pub organization_id: String,
+    pub organization_id: DirectoryId,
     /// The status in the table: never [`Status::Expired`].
     pub stored_status: Status,
     /// The time of its creation.
@@ -87,6 +87,17 @@ pub(crate) struct NewInvitation {
     pub expires_at: Timestamp,
     /// The roles that an acceptance grants: distinct, sorted.
     pub organization_role_ids: Vec<String>,
+}
+
+/// The directory rows that a new invitation refers to.
+#[derive(Debug)]
+pub(crate) struct ResolvedReferences {
+    /// The organization.
+    pub organization: Organization,
+    /// The inviter, if there is one.
+    pub inviter: Option<User>,
+    /// The roles, each once.
+    pub roles: Vec<OrganizationRole>,
 }
 
 impl NewInvitation {
@@ -129,25 +140,25 @@ fn check_expiry(expires_at: Timestamp, now: Timestamp) -> Result<(), Error> {
 }
 
 impl Invitation {
-    /// The pending invitation that `new` asks for, created at `now`, with its `roles` sorted by name.
+    /// The pending invitation that `new` asks for, created at `now`, with its roles sorted by name.
     pub(crate) fn pending(
         new: &NewInvitation,
         invitee: EmailAddress,
-        roles: Vec<OrganizationRole>,
+        references: &ResolvedReferences,
         now: Timestamp,
     ) -> Result<Self, getrandom::Error> {
         Ok(Self {
             tenant: new.tenant.clone(),
             id: InvitationId::generate(now)?,
-            inviter_id: new.inviter_id.clone(),
+            inviter_id: references.inviter.as_ref().map(|inviter| inviter.id.clone()),
             invitee,
             accepted_user_id: None,
-            organization_id: new.organization_id.clone(),
+            organization_id: references.organization.id.clone(),
             stored_status: Status::Pending,
             created_at: now,
             updated_at: now,
             expires_at: new.expires_at,
-            organization_roles: sorted_by_name(roles),
+            organization_roles: sorted_by_name(references.roles.clone()),
         })
     }
 
@@ -163,8 +174,8 @@ impl Invitation {
     ///
     /// # Errors
     /// The invitation has ended.
-    pub(crate) fn accepted(&self, user_id: &str, now: Timestamp) -> Result<Self, Ended> {
-        let accepted_user_id = Some(user_id.to_owned());
+    pub(crate) fn accepted(&self, user_id: &DirectoryId, now: Timestamp) -> Result<Self, Ended> {
+        let accepted_user_id = Some(user_id.clone());
         Ok(Self { accepted_user_id, ..self.with_status(Status::Accepted, now)? })
     }
 
@@ -207,10 +218,10 @@ impl Invitation {
         Entity {
             tenant_id: self.tenant.as_str(),
             id: self.id.as_str(),
-            inviter_id: self.inviter_id.as_deref(),
+            inviter_id: self.inviter_id.as_ref().map(DirectoryId::as_str),
             invitee: self.invitee.as_str(),
-            accepted_user_id: self.accepted_user_id.as_deref(),
-            organization_id: &self.organization_id,
+            accepted_user_id: self.accepted_user_id.as_ref().map(DirectoryId::as_str),
+            organization_id: self.organization_id.as_str(),
             status: self.status(now),
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -246,6 +257,10 @@ fn sorted_by_name(mut roles: Vec<OrganizationRole>) -> Vec<OrganizationRole> {
 mod tests {
     use super::*;
 
+    fn id(text: &str) -> DirectoryId {
+        DirectoryId::stored(text).unwrap()
+    }
+
     fn pending() -> Invitation {
         let (created, expires) = (Timestamp::from_millis(1_000), Timestamp::from_millis(2_000));
         Invitation {
@@ -254,7 +269,7 @@ mod tests {
             inviter_id: None,
             invitee: EmailAddress::parse("a@example.com").unwrap(),
             accepted_user_id: None,
-            organization_id: "o".to_owned(),
+            organization_id: id("o"),
             stored_status: Status::Pending,
             created_at: created,
             updated_at: created,
@@ -267,23 +282,23 @@ mod tests {
     fn only_a_pending_invitation_ends_and_only_once() {
         let (pending, expires) = (pending(), Timestamp::from_millis(2_000));
         let in_time = Timestamp::from_millis(1_999);
-        let accepted = pending.accepted("u", in_time).unwrap();
+        let accepted = pending.accepted(&id("u"), in_time).unwrap();
         let revoked = pending.revoked(in_time).unwrap();
         assert_eq!((accepted.status(expires), accepted.updated_at), (Status::Accepted, in_time));
-        assert_eq!(accepted.accepted_user_id.as_deref(), Some("u"));
-        assert_eq!((revoked.status(expires), revoked.accepted_user_id.as_deref()), (Status::Revoked, None));
+        assert_eq!(accepted.accepted_user_id, Some(id("u")));
+        assert_eq!((revoked.status(expires), revoked.accepted_user_id.clone()), (Status::Revoked, None));
         for ended in [&accepted, &revoked] {
-            assert_eq!(ended.accepted("v", in_time), Err(Ended));
+            assert_eq!(ended.accepted(&id("v"), in_time), Err(Ended));
             assert_eq!(ended.revoked(in_time), Err(Ended));
         }
         assert_eq!(pending.status(expires), Status::Expired, "from the millisecond of `expiresAt` on");
-        assert_eq!(pending.accepted("u", expires), Err(Ended));
+        assert_eq!(pending.accepted(&id("u"), expires), Err(Ended));
         assert_eq!(pending.revoked(expires), Err(Ended));
     }
 
     #[test]
     fn a_change_keeps_absent_fields_and_increases_updated_at_even_if_the_clock_is_behind() {
-        let role = |id: &str, name: &str| OrganizationRole { id: id.to_owned(), name: name.to_owned() };
+        let role = |role_id: &str, name: &str| OrganizationRole { id: id(role_id), name: name.to_owned() };
         let created = pending();
         let in_time = Timestamp::from_millis(1_999);
         let longer = created.changed(Some(Timestamp::from_millis(9_000)), None, in_time).unwrap();
@@ -293,7 +308,7 @@ mod tests {
         let changed = longer.changed(None, Some(roles), Timestamp::from_millis(1_500)).unwrap();
         let updated_at = Timestamp::from_millis(2_000);
         assert_eq!(changed, Invitation { organization_roles: sorted, updated_at, ..longer.clone() }, "a clock behind");
-        assert_eq!(changed.accepted("u", in_time).unwrap().updated_at, updated_at, "updated_at never decreases");
+        assert_eq!(changed.accepted(&id("u"), in_time).unwrap().updated_at, updated_at, "updated_at never decreases");
         assert_eq!(longer.revoked(in_time).unwrap().changed(None, None, in_time), Err(Ended));
         assert_eq!(created.changed(Some(Timestamp::MAX), None, created.expires_at), Err(Ended), "expired");
     }

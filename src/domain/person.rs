@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::domain::{ids::TenantId, invitation::Invitation};
+use crate::domain::{
+    email_address::NormalizedAddress,
+    ids::{DirectoryId, TenantId},
+    invitation::Invitation,
+};
 
 /// A person, from the verified claims of their access token. `Debug` omits the address.
 #[derive(Clone, PartialEq, Eq)]
@@ -10,15 +14,15 @@ pub struct Person {
     /// Their tenant.
     pub tenant: TenantId,
     /// Their identifier, which becomes the member's when they accept.
-    pub user_id: String,
-    /// Their address in lower case, which the issuer has verified.
-    pub normalized_address: String,
+    pub user_id: DirectoryId,
+    /// Their address, which the issuer has verified.
+    pub address: NormalizedAddress,
 }
 
 impl Person {
     /// Returns `true` if the invitation is to their address, in their tenant.
     pub(crate) fn is_invitee_of(&self, invitation: &Invitation) -> bool {
-        invitation.tenant == self.tenant && invitation.invitee.normalized() == self.normalized_address
+        invitation.tenant == self.tenant && invitation.invitee.normalized() == self.address
     }
 }
 

@@ -13,7 +13,11 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     config::Config,
-    domain::{directory::could_exist, ids::TenantId, person::Person},
+    domain::{
+        email_address::NormalizedAddress,
+        ids::{DirectoryId, TenantId},
+        person::Person,
+    },
     http::{
         error::RequestError,
         event::Event,
@@ -99,11 +103,8 @@ impl Caller {
         let (Some(user_id), Some(address), true) = (text("sub"), text("email"), has_verified_address(claims)) else {
             return Err(RequestError::NotAPerson);
         };
-        if !could_exist(user_id, config.id_max_length) {
-            return Err(RequestError::UnusableSubject);
-        }
-        let (user_id, normalized_address) = (user_id.to_owned(), address.to_ascii_lowercase());
-        let person = Some(Person { tenant: tenant.clone(), user_id, normalized_address });
+        let user_id = DirectoryId::parse(user_id, config.id_max_length).ok_or(RequestError::UnusableSubject)?;
+        let person = Some(Person { tenant: tenant.clone(), user_id, address: NormalizedAddress::of(address) });
         Ok(Self { tenant, subject: subject(claims), person })
     }
 

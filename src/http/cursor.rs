@@ -5,10 +5,7 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    domain::ids::{InvitationId, TenantId},
-    store::read::Filters,
-};
+use crate::domain::ids::{InvitationId, TenantId};
 
 /// The bytes of the checksum.
 const CHECKSUM_BYTES: usize = 16;
@@ -20,13 +17,10 @@ pub(crate) struct Cursors {
 }
 
 impl Cursors {
-    /// The cursors of the list of `tenant` narrowed to `filters`.
-    pub(crate) fn new(tenant: &TenantId, filters: &Filters) -> Self {
+    /// The cursors of the list of `tenant` with the values of the filters, in a fixed order.
+    pub(crate) fn new<const N: usize>(tenant: &TenantId, filters: [Option<&str>; N]) -> Self {
         let mut list = Sha256::new();
-        // A list of pending invitations is never paged.
-        let Filters { organization_id, inviter_id, invitee, pending_at: _ } = filters;
-        let parts = [Some(tenant.as_str()), organization_id.as_deref(), inviter_id.as_deref(), invitee.as_deref()];
-        for part in parts {
+        for part in [Some(tenant.as_str())].into_iter().chain(filters) {
             // The length goes first, so that different lists never hash the same bytes.
             list.update(part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
             list.update(part.unwrap_or_default());
@@ -63,19 +57,14 @@ mod tests {
     #[test]
     fn only_the_unchanged_cursor_of_the_same_list_is_valid() {
         let tenant = |name| TenantId::parse(name).unwrap();
-        let by = |organization: &str, inviter: Option<&str>| Filters {
-            organization_id: Some(organization.to_owned()),
-            inviter_id: inviter.map(str::to_owned),
-            ..Filters::default()
-        };
         let last = InvitationId::parse("0mwshl16meeoe2l4w0lik").unwrap();
-        let cursors = Cursors::new(&tenant("t"), &by("o", Some("i")));
+        let cursors = Cursors::new(&tenant("t"), [Some("o"), Some("i")]);
         let cursor = cursors.write(&last);
         assert_eq!(cursors.read(&cursor), Some(last));
         for (others, reason) in [
-            (Cursors::new(&tenant("u"), &by("o", Some("i"))), "another tenant"),
-            (Cursors::new(&tenant("t"), &by("oi", Some(""))), "other filters of the same text"),
-            (Cursors::new(&tenant("t"), &by("oi", None)), "fewer filters"),
+            (Cursors::new(&tenant("u"), [Some("o"), Some("i")]), "another tenant"),
+            (Cursors::new(&tenant("t"), [Some("oi"), Some("")]), "other filters of the same text"),
+            (Cursors::new(&tenant("t"), [Some("oi"), None]), "fewer filters"),
         ] {
             assert_eq!(others.read(&cursor), None, "{reason}");
         }

@@ -8,15 +8,15 @@ use crate::{
     app::App,
     clock::RequestClock,
     domain::{
-        directory::{Organization, OrganizationRole, User, could_exist},
         email_address::EmailAddress,
         error::{Error, UnknownReferences},
         idempotency::IdempotentRequest,
-        invitation::{Invitation, NewInvitation},
+        ids::DirectoryId,
+        invitation::{Invitation, NewInvitation, ResolvedReferences},
     },
     mail::{ConnectionProof, Email, EmailContext, MessagePayload, Sent, compose},
     store::{
-        create::{Conflict, CreatedInvitation, Mailing, WriteOutcome},
+        create::{Conflict, CreatedInvitation, InviteeKey, Mailing, WriteOutcome},
         directory::{DirectoryLookup, DirectorySnapshot},
         idempotency::IdempotencyRecord,
         items,
@@ -217,7 +217,7 @@ fn resolve(
 ) -> Result<(Invitation, Option<Email>), Error> {
     let references = ResolvedReferences::find(&request.new, directory)?;
     let now = request.clock.now;
-    let invitation = Invitation::pending(&request.new, invitee.clone(), references.roles, now)?;
+    let invitation = Invitation::pending(&request.new, invitee.clone(), &references, now)?;
     if !items::fit_roles(&invitation.organization_roles) {
         return Err(Error::RolesTooLong);
     }
@@ -230,14 +230,6 @@ fn resolve(
     };
     let email = compose(connector, payload, context)?;
     Ok((invitation, Some(email)))
-}
-
-/// The rows of the directory that a new invitation refers to.
-#[derive(Debug)]
-struct ResolvedReferences {
-    organization: Organization,
-    inviter: Option<User>,
-    roles: Vec<OrganizationRole>,
 }
 
 impl ResolvedReferences {
@@ -265,11 +257,13 @@ async fn first_error(
     invitee: &EmailAddress,
     error: Error,
 ) -> Result<Error, Error> {
-    if !could_exist(&request.new.organization_id, app.config.id_max_length) {
+    let Some(organization_id) = DirectoryId::parse(&request.new.organization_id, app.config.id_max_length) else {
         return Ok(error);
-    }
+    };
     let rate = (!error.precedes_rate_limit()).then_some(app.config.message_rate);
-    let conflict = app.store.conflict(&request.new, invitee, rate, request.clock).await?;
+    let (tenant, invitee) = (&request.new.tenant, invitee.normalized());
+    let key = InviteeKey { tenant, organization_id: &organization_id, invitee: &invitee };
+    let conflict = app.store.conflict(key, rate, request.clock).await?;
     Ok(conflict.map_or(error, Error::from))
 }
 

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         directory::{EmailConnector, Organization, User, connector_row::UnusableConnector},
         error::Error,
+        ids::DirectoryId,
         invitation::Invitation,
     },
     mail::{Email, EmailContext, MessagePayload, compose},
@@ -27,18 +28,18 @@ pub(super) async fn of_existing(
     clock: RequestClock,
 ) -> Result<Email, Error> {
     let lookup = DirectoryLookup {
-        organization_id: Some(&invitation.organization_id),
-        user_id: invitation.inviter_id.as_deref(),
+        organization_id: Some(invitation.organization_id.as_str()),
+        user_id: invitation.inviter_id.as_ref().map(DirectoryId::as_str),
         connector: true,
         ..DirectoryLookup::default()
     };
     let directory = app.store.directory(&invitation.tenant, lookup, clock).await?;
     let connector = connector(&directory, &app.config)?;
     // An organization or user that was deleted from the directory is named by its identifier.
-    let organization = directory.organization(&invitation.organization_id)?;
-    let organization = organization.unwrap_or_else(|| Organization::unnamed(&invitation.organization_id));
-    let inviter = invitation.inviter_id.as_deref();
-    let inviter = inviter.map(|id| Ok(directory.user(id)?.unwrap_or_else(|| User::unnamed(id)))).transpose();
+    let organization = directory.organization(invitation.organization_id.as_str())?;
+    let organization = organization.unwrap_or_else(|| Organization::unnamed(invitation.organization_id.clone()));
+    let named = |id: &DirectoryId| Ok(directory.user(id.as_str())?.unwrap_or_else(|| User::unnamed(id.clone())));
+    let inviter = invitation.inviter_id.as_ref().map(named).transpose();
     let inviter = inviter.map_err(|error: StoreError| Error::from(error))?;
     compose(connector, payload, EmailContext { invitation, organization: &organization, inviter: inviter.as_ref() })
 }

@@ -7,7 +7,8 @@ use crate::{
     domain::{
         directory::{ReferenceChecks, User},
         error::Error,
-        invitation::Invitation,
+        ids::DirectoryId,
+        invitation::{Invitation, Status},
         token::TokenHash,
     },
     store::{
@@ -59,16 +60,19 @@ pub(crate) async fn accept(
     clock: RequestClock,
 ) -> Result<Invitation, Error> {
     let (mut invitation, mut is_checked) = (found, false);
-    let Acceptance { user_id, proof } = acceptance;
-    let token = proof.token();
+    let Some(user_id) = DirectoryId::parse(acceptance.user_id, app.config.id_max_length) else {
+        let is_pending = invitation.status(clock.now) == Status::Pending;
+        return Err(if is_pending { Error::UnknownUser } else { Error::InvitationEnded });
+    };
+    let token = acceptance.proof.token();
     loop {
-        let accepted = invitation.accepted(user_id, clock.now).map_err(|_| Error::InvitationEnded)?;
+        let accepted = invitation.accepted(&user_id, clock.now).map_err(|_| Error::InvitationEnded)?;
         if !is_checked {
             check_user(app, &invitation, acceptance, clock).await?;
             is_checked = true;
         }
         let transition = Transition { read: &invitation, new: &accepted };
-        match app.store.accept(transition, user_id, token, clock).await? {
+        match app.store.accept(transition, &user_id, token, clock).await? {
             AcceptOutcome::Accepted => return Ok(accepted),
             AcceptOutcome::WrongToken(stored) => {
                 token::count_guess(app, &invitation, stored.zip(token), clock).await?;

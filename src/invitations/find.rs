@@ -7,8 +7,6 @@ use crate::{
     app::App,
     clock::RequestClock,
     domain::{
-        directory::could_exist,
-        email_address::MAX_LENGTH,
         error::Error,
         ids::{InvitationId, TenantId},
         invitation::Invitation,
@@ -81,9 +79,6 @@ pub(crate) async fn list(
     take: impl FnMut(&Invitation) -> bool,
 ) -> Result<ListEnd, Error> {
     let ListRequest { tenant, filters, page, clock } = request;
-    if !can_match(filters, app.config.id_max_length) {
-        return Ok(ListEnd::Complete);
-    }
     match page {
         None => read_all(app.store.list(tenant, filters, None, MAX_ROWS), take, clock).await,
         Some(PageRequest { size, after }) => {
@@ -134,11 +129,4 @@ async fn read_page(
         }
     }
     Ok(ListEnd::Complete)
-}
-
-/// Returns `true` if an invitation can match the filters. An identifier that cannot exist is not looked up.
-fn can_match(filters: &Filters, id_max_length: usize) -> bool {
-    let id_can = |id: &Option<String>| id.as_ref().is_none_or(|id| could_exist(id, id_max_length));
-    let invitee_can = filters.invitee.as_ref().is_none_or(|invitee| could_exist(invitee, MAX_LENGTH));
-    id_can(&filters.organization_id) && id_can(&filters.inviter_id) && invitee_can
 }

@@ -41,8 +41,7 @@ pub(crate) async fn pending(
     clock: RequestClock,
     mut take: impl FnMut(&Invitation) -> bool,
 ) -> Result<(), Error> {
-    let filters =
-        Filters { invitee: Some(person.normalized_address.clone()), pending_at: Some(clock.now), ..Filters::default() };
+    let filters = Filters { invitee: Some(person.address.clone()), pending_at: Some(clock.now), ..Filters::default() };
     let request = ListRequest { tenant: &person.tenant, filters: &filters, page: None, clock };
     let mut taken = 0;
     let take = |invitation: &Invitation| {

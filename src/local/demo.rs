@@ -12,7 +12,7 @@ use super::ses::SesStandIn;
 use crate::{
     domain::{
         directory::{EmailConnector, EmailTemplate, Organization, OrganizationRole, User},
-        ids::TenantId,
+        ids::{DirectoryId, TenantId},
     },
     mail::built_in,
     store::{Store, StoreError},
@@ -49,18 +49,22 @@ fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).expect("the demo's tenants have valid names")
 }
 
-fn acme() -> Organization {
-    let branding = Map::from_iter([("primaryColor".to_owned(), "#4338ca".into())]);
-    Organization { id: "acme".to_owned(), name: "Acme Corporation".to_owned(), branding }
+fn id(text: &str) -> DirectoryId {
+    DirectoryId::stored(text).expect("the demo's identifiers are valid")
 }
 
-fn role(id: &str, name: &str) -> OrganizationRole {
-    OrganizationRole { id: id.to_owned(), name: name.to_owned() }
+fn acme() -> Organization {
+    let branding = Map::from_iter([("primaryColor".to_owned(), "#4338ca".into())]);
+    Organization { id: id("acme"), name: "Acme Corporation".to_owned(), branding }
+}
+
+fn role(role_id: &str, name: &str) -> OrganizationRole {
+    OrganizationRole { id: id(role_id), name: name.to_owned() }
 }
 
 fn ada() -> User {
     User {
-        id: "ada".to_owned(),
+        id: id("ada"),
         name: Some("Ada Lovelace".to_owned()),
         primary_email: Some("ada@example.com".to_owned()),
         avatar: None,

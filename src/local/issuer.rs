@@ -69,7 +69,7 @@ fn derived_subject(email: &EmailAddress) -> String {
     const READABLE: usize = 9;
     const UNIQUE: usize = 12;
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let address = email.normalized();
+    let address = email.normalized().to_string();
     let local = address.split('@').next().unwrap_or_default();
     let readable = local.chars().filter(char::is_ascii_alphanumeric).take(READABLE);
     let hash = Sha256::digest(address.as_bytes());

@@ -4,8 +4,9 @@
 //! tenant's directory. The logo URL of the built-in mail, also from the directory, must be a plain `https` URL.
 
 use crate::domain::{
-    directory::{EmailConnector, is_host_name, utf16_length},
+    directory::{EmailConnector, is_host_name},
     error::Error,
+    ids::utf16_length,
 };
 
 /// Characters that RFC 3986 does not allow in a URL. Mail programs end or begin a link there.

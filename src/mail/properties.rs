@@ -6,7 +6,7 @@ use crate::{
     domain::{
         directory::{EmailConnector, EmailTemplate, Organization, User},
         email_address::EmailAddress,
-        ids::{InvitationId, TenantId},
+        ids::{DirectoryId, InvitationId, TenantId},
         invitation::{Invitation, Status},
         timestamp::Timestamp,
     },
@@ -23,6 +23,10 @@ use proptest::{
 use serde_json::{Value, json};
 
 use crate::arbitrary::{self, cases, text};
+
+fn id(text: &str) -> DirectoryId {
+    DirectoryId::stored(text).unwrap()
+}
 
 fn connector(template: EmailTemplate) -> EmailConnector {
     EmailConnector {
@@ -48,18 +52,18 @@ fn email(template: EmailTemplate, payload: Value, organization: &str, inviter: &
     let invitation = Invitation {
         tenant: TenantId::parse("t").unwrap(),
         id: InvitationId::parse("0mwshl16meeoe2l4w0lik").unwrap(),
-        inviter_id: Some("ada".to_owned()),
+        inviter_id: Some(id("ada")),
         invitee: EmailAddress::parse("b@example.com").unwrap(),
         accepted_user_id: None,
-        organization_id: "acme".to_owned(),
+        organization_id: id("acme"),
         stored_status: Status::Pending,
         created_at: Timestamp::from_millis(1_767_225_600_000),
         updated_at: Timestamp::from_millis(1_767_225_600_000),
         expires_at: Timestamp::from_millis(4_102_444_800_000),
         organization_roles: Vec::new(),
     };
-    let organization = Organization { name: organization.to_owned(), ..Organization::unnamed("acme") };
-    let inviter = User { name: Some(inviter.to_owned()), ..User::unnamed("ada") };
+    let organization = Organization { name: organization.to_owned(), ..Organization::unnamed(id("acme")) };
+    let inviter = User { name: Some(inviter.to_owned()), ..User::unnamed(id("ada")) };
     let context = EmailContext { invitation: &invitation, organization: &organization, inviter: Some(&inviter) };
     compose(connector(template), &MessagePayload(payload), context).unwrap()
 }

@@ -17,9 +17,9 @@ use super::{
 use crate::{
     clock::{RequestClock, budgets::TIME_AFTER_WRITING},
     domain::{
-        email_address::EmailAddress,
-        ids::InvitationId,
-        invitation::{Invitation, NewInvitation},
+        email_address::NormalizedAddress,
+        ids::{DirectoryId, InvitationId, TenantId},
+        invitation::Invitation,
         rate_limit::MessageRate,
         timestamp::Timestamp,
         token::TokenHash,
@@ -35,6 +35,17 @@ pub(crate) struct CreatedInvitation<'a> {
     pub rate_limit: Option<RecipientRateLimit>,
     /// The idempotency record, if the request has a key.
     pub record: Option<&'a IdempotencyRecord>,
+}
+
+/// An address, and the organization to which it is to be invited.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InviteeKey<'a> {
+    /// The tenant.
+    pub tenant: &'a TenantId,
+    /// The organization.
+    pub organization_id: &'a DirectoryId,
+    /// The address.
+    pub invitee: &'a NormalizedAddress,
 }
 
 /// The email of a new invitation.
@@ -147,19 +158,18 @@ impl Store {
         error
     }
 
-    /// Reads the conflict that `new` would meet in the table. Used only for requests that fail anyway, to report the
+    /// Reads the conflict that a new invitation would meet in the table. Used only for requests that fail anyway, to report the
     /// error that takes precedence in the contract.
     pub(crate) async fn conflict(
         &self,
-        new: &NewInvitation,
-        invitee: &EmailAddress,
+        key: InviteeKey<'_>,
         rate: Option<MessageRate>,
         clock: RequestClock,
     ) -> Result<Option<Conflict>, StoreError> {
-        let (tenant, invitee) = (&new.tenant, invitee.normalized());
-        let standing_key = keys::standing(&new.organization_id, &invitee);
+        let InviteeKey { tenant, organization_id, invitee } = key;
+        let standing_key = keys::standing(organization_id, invitee);
         let mut wanted = vec![standing_key.clone()];
-        wanted.extend(rate.is_some().then(|| keys::recipient_rate_limit(&invitee)));
+        wanted.extend(rate.is_some().then(|| keys::recipient_rate_limit(invitee)));
         let rows = self.batch_get(tenant, wanted, clock.deadline).await?;
         let (standings, rate_limits): (Vec<_>, Vec<_>) =
             rows.iter().partition(|row| items::text(row, keys::SK) == Some(standing_key.as_str()));
@@ -168,7 +178,7 @@ impl Store {
             return Ok(Some(standing.into()));
         }
         let Some((rate, row)) = rate.zip(rate_limits.first()) else { return Ok(None) };
-        let rate_limit = RecipientRateLimit::assumed_empty(tenant, &invitee, rate).with_row(row)?;
+        let rate_limit = RecipientRateLimit::assumed_empty(tenant, invitee, rate).with_row(row)?;
         Ok(rate_limit.seconds_until_free(clock.now).map(|retry_after| Conflict::MessageRateLimited { retry_after }))
     }
 

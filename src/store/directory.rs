@@ -18,9 +18,8 @@ use crate::{
         directory::{
             EmailConnector, Organization, OrganizationRole, ReferenceChecks, User,
             connector_row::{self, UnusableConnector},
-            could_exist,
         },
-        ids::TenantId,
+        ids::{DirectoryId, TenantId},
         invitation::NewInvitation,
         timestamp::Timestamp,
     },
@@ -92,7 +91,7 @@ impl DirectorySnapshot {
     /// # Errors
     /// A permanent error if the row is unreadable.
     pub(crate) fn organization(&self, id: &str) -> Result<Option<Organization>, StoreError> {
-        self.reference(id, &keys::organization(id), || Organization::unnamed(id))
+        self.reference(id, keys::organization, Organization::unnamed)
     }
 
     /// The role with that identifier.
@@ -100,7 +99,7 @@ impl DirectorySnapshot {
     /// # Errors
     /// As of [`DirectorySnapshot::organization`].
     pub fn role(&self, id: &str) -> Result<Option<OrganizationRole>, StoreError> {
-        self.reference(id, &keys::role(id), || OrganizationRole { id: id.to_owned(), name: id.to_owned() })
+        self.reference(id, keys::role, OrganizationRole::unnamed)
     }
 
     /// The user with that identifier.
@@ -108,7 +107,7 @@ impl DirectorySnapshot {
     /// # Errors
     /// As of [`DirectorySnapshot::organization`].
     pub(crate) fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
-        self.reference(id, &keys::user(id), || User::unnamed(id))
+        self.reference(id, keys::user, User::unnamed)
     }
 
     /// The tenant's email connector, if there is one.
@@ -122,15 +121,17 @@ impl DirectorySnapshot {
     fn reference<T: DeserializeOwned>(
         &self,
         id: &str,
-        sk: &str,
-        trusted: impl FnOnce() -> T,
+        sort_key: impl FnOnce(&DirectoryId) -> String,
+        trusted: impl FnOnce(DirectoryId) -> T,
     ) -> Result<Option<T>, StoreError> {
+        let Some(id) = DirectoryId::parse(id, self.rules.id_max_length) else { return Ok(None) };
         match self.rules.checks {
             ReferenceChecks::Enforce => {
-                let read = |row: &Arc<Value>| T::deserialize(row.as_ref()).map_err(|_| unreadable(sk, row));
-                self.rows.get(sk).map(read).transpose()
+                let sk = sort_key(&id);
+                let read = |row: &Arc<Value>| T::deserialize(row.as_ref()).map_err(|_| unreadable(&sk, row));
+                self.rows.get(&sk).map(read).transpose()
             }
-            ReferenceChecks::Trust => Ok(could_exist(id, self.rules.id_max_length).then(trusted)),
+            ReferenceChecks::Trust => Ok(Some(trusted(id))),
         }
     }
 }
@@ -143,10 +144,11 @@ impl Rules {
     /// The sort keys of the rows to read. Invalid identifiers are skipped, because their keys could be those of other
     /// rows.
     fn sort_keys(self, lookup: DirectoryLookup<'_>) -> Vec<String> {
-        let is_checked = |id: &&str| self.checks == ReferenceChecks::Enforce && could_exist(id, self.id_max_length);
-        let organization = lookup.organization_id.filter(is_checked).map(keys::organization);
-        let user = lookup.user_id.filter(is_checked).map(keys::user);
-        let roles = lookup.role_ids.iter().map(String::as_str).filter(is_checked).map(keys::role);
+        let is_read = self.checks == ReferenceChecks::Enforce;
+        let read = |id: &str| DirectoryId::parse(id, self.id_max_length).filter(|_| is_read);
+        let organization = lookup.organization_id.and_then(read).as_ref().map(keys::organization);
+        let user = lookup.user_id.and_then(read).as_ref().map(keys::user);
+        let roles = lookup.role_ids.iter().filter_map(|id| read(id).as_ref().map(keys::role));
         let connector = lookup.connector.then(|| keys::EMAIL_CONNECTOR.to_owned());
         organization.into_iter().chain(user).chain(roles).chain(connector).collect()
     }

@@ -20,7 +20,7 @@ use crate::{
     clock::{Deadline, budgets::OPERATOR_CALL},
     domain::{
         directory::{EmailConnector, Organization, OrganizationRole, User},
-        ids::TenantId,
+        ids::{DirectoryId, TenantId},
     },
 };
 
@@ -31,13 +31,13 @@ pub(crate) const BATCH: usize = 25;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RowName {
     /// An organization, by its identifier.
-    Organization(String),
+    Organization(DirectoryId),
     /// A role, by its identifier.
-    Role(String),
+    Role(DirectoryId),
     /// A user, by their identifier.
-    User(String),
+    User(DirectoryId),
     /// A membership, by organization and user.
-    Member(String, String),
+    Member(DirectoryId, DirectoryId),
     /// The email connector.
     Connector,
 }
@@ -52,7 +52,7 @@ pub(crate) enum RowSet {
     /// All users.
     Users,
     /// All memberships, or those of one organization.
-    Members(Option<String>),
+    Members(Option<DirectoryId>),
     /// The email connector, if there is one.
     Connectors,
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::{RequestClock, budgets::TIME_AFTER_ENDING},
     domain::{
-        ids::{InvitationId, TenantId},
+        ids::{DirectoryId, InvitationId, TenantId},
         invitation::{Invitation, Status},
         timestamp::Timestamp,
         token::{StoredToken, TokenHash},
@@ -81,7 +81,7 @@ impl Store {
     pub(crate) async fn accept(
         &self,
         transition: Transition<'_>,
-        user_id: &str,
+        user_id: &DirectoryId,
         token: Option<TokenHash>,
         clock: RequestClock,
     ) -> Result<AcceptOutcome, StoreError> {
@@ -216,7 +216,7 @@ impl Store {
         match &ended.accepted_user_id {
             Some(user_id) => update
                 .update_expression(format!("{set}, acceptedUserId = :user"))
-                .expression_attribute_values(":user", string(user_id)),
+                .expression_attribute_values(":user", string(user_id.as_str())),
             None => update.update_expression(set),
         }
     }
@@ -255,16 +255,16 @@ impl Store {
     fn join_standing(
         &self,
         invitation: &Invitation,
-        user_id: &str,
+        user_id: &DirectoryId,
         found: Option<&(Item, Standing)>,
     ) -> TransactionPart {
         let key = items::standing_key(invitation);
         if let Some((row, standing)) = found {
             let others = standing.clone().without_invitation(&invitation.id);
-            return self.replace_standing(key, row, Some(&Standing::joined(others, user_id)));
+            return self.replace_standing(key, row, Some(&Standing::joined(others, user_id.as_str())));
         }
         let put = self
-            .put(Standing::joined(None, user_id).row(key))
+            .put(Standing::joined(None, user_id.as_str()).row(key))
             .condition_expression("attribute_not_exists(pk) OR (#state = :pending AND invitationId = :id)")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":pending", string(Standing::PENDING))
@@ -277,17 +277,17 @@ impl Store {
     fn add_member(
         &self,
         invitation: &Invitation,
-        user_id: &str,
+        user_id: &DirectoryId,
         found: Option<&Item>,
     ) -> Result<TransactionPart, StoreError> {
         let key = keys::primary(&invitation.tenant, keys::membership(&invitation.organization_id, user_id));
         let update = self
             .update(Item::from(key))
-            .expression_attribute_values(":organization", string(&invitation.organization_id))
-            .expression_attribute_values(":user", string(user_id))
-            .expression_attribute_values(":email", string(&invitation.invitee.normalized()))
+            .expression_attribute_values(":organization", string(invitation.organization_id.as_str()))
+            .expression_attribute_values(":user", string(user_id.as_str()))
+            .expression_attribute_values(":email", string(invitation.invitee.normalized().as_str()))
             .expression_attribute_values(":now", number(invitation.updated_at.as_millis()));
-        let roles: BTreeSet<String> = invitation.organization_roles.iter().map(|role| role.id.clone()).collect();
+        let roles: BTreeSet<String> = invitation.organization_roles.iter().map(|role| role.id.to_string()).collect();
         let update = match found {
             // DynamoDB has no empty sets.
             _ if roles.is_empty() => update.update_expression(SET_MEMBERSHIP),

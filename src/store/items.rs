@@ -10,7 +10,7 @@ use super::{
 use crate::domain::{
     directory::OrganizationRole,
     email_address::EmailAddress,
-    ids::{InvitationId, TenantId},
+    ids::{DirectoryId, InvitationId, TenantId},
     invitation::{Invitation, Status},
     timestamp::Timestamp,
 };
@@ -26,7 +26,7 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     let attributes = [
         ("id", string(invitation.id.as_str())),
         ("invitee", string(invitation.invitee.as_str())),
-        ("organizationId", string(&invitation.organization_id)),
+        ("organizationId", string(invitation.organization_id.as_str())),
         ("status", string(invitation.stored_status.as_str())),
         ("createdAt", number(invitation.created_at.as_millis())),
         ("updatedAt", number(invitation.updated_at.as_millis())),
@@ -38,10 +38,10 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
     ];
     item.extend(named(attributes));
     if let Some(user_id) = &invitation.accepted_user_id {
-        item.insert("acceptedUserId".to_owned(), string(user_id));
+        item.insert("acceptedUserId".to_owned(), string(user_id.as_str()));
     }
     if let Some(inviter_id) = &invitation.inviter_id {
-        item.insert("inviterId".to_owned(), string(inviter_id));
+        item.insert("inviterId".to_owned(), string(inviter_id.as_str()));
         item.insert(keys::INVITER_KEY.to_owned(), string(&keys::by_inviter(tenant, inviter_id)));
     }
     item
@@ -50,7 +50,7 @@ pub fn invitation(invitation: &Invitation, retention_seconds: i64) -> Item {
 /// The roles of an invitation as an attribute.
 pub(super) fn roles(roles: &[OrganizationRole]) -> AttributeValue {
     let role = |role: &OrganizationRole| {
-        let role = [("id", string(&role.id)), ("name", string(&role.name))];
+        let role = [("id", string(role.id.as_str())), ("name", string(&role.name))];
         AttributeValue::M(named(role).into())
     };
     AttributeValue::L(roles.iter().map(role).collect())
@@ -66,22 +66,22 @@ pub(crate) fn fit_roles(roles: &[OrganizationRole]) -> bool {
     const OVERHEAD: usize = 16;
     /// The maximum growth factor of a character that JSON escapes.
     const MAX_ESCAPE_GROWTH: usize = 6;
-    let in_row: usize = roles.iter().map(|role| role.id.len() + role.name.len() + OVERHEAD).sum();
+    let in_row: usize = roles.iter().map(|role| role.id.as_str().len() + role.name.len() + OVERHEAD).sum();
     let in_json = || serde_json::to_string(roles).map_or(usize::MAX, |json| json.len());
     in_row <= MAX_BYTES && (in_row * MAX_ESCAPE_GROWTH <= MAX_BYTES || in_json() <= MAX_BYTES)
 }
 
 /// Reads the row of an invitation; `None` if it is unreadable.
 pub(crate) fn read_invitation(tenant: &TenantId, item: &Item) -> Option<Invitation> {
-    let owned = |name| text(item, name).map(str::to_owned);
+    let id = |name| text(item, name).map_or(Some(None), |id| DirectoryId::stored(id).map(Some));
     let roles = item.get("organizationRoles")?.as_l().ok()?.iter().map(read_role);
     Some(Invitation {
         tenant: tenant.clone(),
         id: InvitationId::parse(text(item, "id")?)?,
-        inviter_id: owned("inviterId"),
+        inviter_id: id("inviterId")?,
         invitee: EmailAddress::parse(text(item, "invitee")?).ok()?,
-        accepted_user_id: owned("acceptedUserId"),
-        organization_id: owned("organizationId")?,
+        accepted_user_id: id("acceptedUserId")?,
+        organization_id: DirectoryId::stored(text(item, "organizationId")?)?,
         stored_status: Status::parse_stored(text(item, "status")?)?,
         created_at: time(item, "createdAt")?,
         updated_at: time(item, "updatedAt")?,
@@ -92,7 +92,7 @@ pub(crate) fn read_invitation(tenant: &TenantId, item: &Item) -> Option<Invitati
 
 fn read_role(role: &AttributeValue) -> Option<OrganizationRole> {
     let role = role.as_m().ok()?;
-    Some(OrganizationRole { id: text(role, "id")?.to_owned(), name: text(role, "name")?.to_owned() })
+    Some(OrganizationRole { id: DirectoryId::stored(text(role, "id")?)?, name: text(role, "name")?.to_owned() })
 }
 
 /// The attribute of a membership that lists its roles.

@@ -8,8 +8,9 @@ use std::fmt::Display;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::domain::{
+    email_address::NormalizedAddress,
     idempotency::IdempotentRequest,
-    ids::{InvitationId, TenantId},
+    ids::{DirectoryId, InvitationId, TenantId},
 };
 
 /// The table's partition key.
@@ -59,8 +60,8 @@ pub(crate) fn invitation(id: &InvitationId) -> String {
 }
 
 /// The sort key of the standing of an address with an organization.
-pub(crate) fn standing(organization_id: &str, normalized_address: &str) -> String {
-    format!("{}{normalized_address}", standings(organization_id))
+pub(crate) fn standing(organization_id: &DirectoryId, address: &NormalizedAddress) -> String {
+    format!("{}{address}", standings(organization_id))
 }
 
 /// Parses the organization and the normalized address of a standing's sort key.
@@ -74,18 +75,18 @@ pub fn invitation_id(sk: &str) -> Option<InvitationId> {
 }
 
 /// The prefix of the sort keys of an organization's standings.
-pub(crate) fn standings(organization_id: &str) -> String {
+pub(crate) fn standings(organization_id: &DirectoryId) -> String {
     format!("{STANDINGS}{organization_id}#INVITEE#")
 }
 
 /// The suffix of the sort keys of an address's standings.
-pub(crate) fn standing_of(normalized_address: &str) -> String {
-    format!("#INVITEE#{normalized_address}")
+pub(crate) fn standing_of(address: &NormalizedAddress) -> String {
+    format!("#INVITEE#{address}")
 }
 
 /// The sort key of a recipient's rate limit.
-pub(crate) fn recipient_rate_limit(normalized_address: &str) -> String {
-    format!("SENDS#{normalized_address}")
+pub(crate) fn recipient_rate_limit(address: &NormalizedAddress) -> String {
+    format!("SENDS#{address}")
 }
 
 /// The sort key of a request's idempotency record.
@@ -99,17 +100,17 @@ pub fn delivery(id: &InvitationId) -> String {
 }
 
 /// The sort key of an organization of the directory.
-pub(crate) fn organization(id: &str) -> String {
+pub(crate) fn organization(id: &DirectoryId) -> String {
     format!("{ORGANIZATIONS}{id}")
 }
 
 /// The sort key of a role of the directory.
-pub(crate) fn role(id: &str) -> String {
+pub(crate) fn role(id: &DirectoryId) -> String {
     format!("{ROLES}{id}")
 }
 
 /// The sort key of a user of the directory.
-pub(crate) fn user(id: &str) -> String {
+pub(crate) fn user(id: &DirectoryId) -> String {
     format!("{USERS}{id}")
 }
 
@@ -119,27 +120,27 @@ pub(crate) fn directory_id(sk: &str) -> Option<&str> {
 }
 
 /// The prefix of the sort keys of an organization's memberships.
-pub(crate) fn memberships(organization_id: &str) -> String {
+pub(crate) fn memberships(organization_id: &DirectoryId) -> String {
     format!("{MEMBERSHIPS}{organization_id}#")
 }
 
 /// The sort key of a user's membership in an organization.
-pub(crate) fn membership(organization_id: &str, user_id: &str) -> String {
+pub(crate) fn membership(organization_id: &DirectoryId, user_id: &DirectoryId) -> String {
     format!("{}{user_id}", memberships(organization_id))
 }
 
 /// The index partition key of the invitations to an organization.
-pub(crate) fn by_organization(tenant: &TenantId, organization_id: &str) -> String {
+pub(crate) fn by_organization(tenant: &TenantId, organization_id: &DirectoryId) -> String {
     format!("TENANT#{tenant}#ORG#{organization_id}")
 }
 
 /// The index partition key of the invitations to an address.
-pub(crate) fn by_invitee(tenant: &TenantId, normalized_address: &str) -> String {
-    format!("TENANT#{tenant}#INVITEE#{normalized_address}")
+pub(crate) fn by_invitee(tenant: &TenantId, address: &NormalizedAddress) -> String {
+    format!("TENANT#{tenant}#INVITEE#{address}")
 }
 
 /// The index partition key of the invitations by an inviter.
-pub(crate) fn by_inviter(tenant: &TenantId, inviter_id: &str) -> String {
+pub(crate) fn by_inviter(tenant: &TenantId, inviter_id: &DirectoryId) -> String {
     format!("TENANT#{tenant}#INVITER#{inviter_id}")
 }
 

@@ -18,7 +18,11 @@ use super::{
 };
 use crate::{
     clock::{Deadline, RequestClock},
-    domain::{email_address::EmailAddress, ids::TenantId, timestamp::Timestamp},
+    domain::{
+        email_address::EmailAddress,
+        ids::{DirectoryId, TenantId},
+        timestamp::Timestamp,
+    },
 };
 
 /// The normalized address that the user joined with last. A membership written by another program may have none.
@@ -32,13 +36,13 @@ const ATTRIBUTES: [&str; 5] = ["organizationId", "userId", EMAIL, JOINED_AT, ite
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The organization.
-    pub organization_id: String,
+    pub organization_id: DirectoryId,
     /// The user.
-    pub user_id: String,
+    pub user_id: DirectoryId,
     /// The user's address, which a membership excludes from invitations to the organization.
     pub email: EmailAddress,
     /// The complete set of the user's roles in the organization.
-    pub organization_role_ids: BTreeSet<String>,
+    pub organization_role_ids: BTreeSet<DirectoryId>,
     /// The time of joining. If `None`, an existing member keeps the stored time, and a new member joins now.
     pub joined_at: Option<Timestamp>,
 }
@@ -58,7 +62,7 @@ impl Member {
     }
 
     fn has_moved(&self, row: &Item) -> bool {
-        text(row, EMAIL) != Some(&self.email.normalized())
+        text(row, EMAIL) != Some(self.email.normalized().as_str())
     }
 
     fn sort_key(&self) -> String {
@@ -73,16 +77,16 @@ impl Member {
         let written = items::time(found, JOINED_AT);
         let joined_at = self.joined_at.or(written).unwrap_or(now);
         let attributes = [
-            ("organizationId", string(&self.organization_id)),
-            ("userId", string(&self.user_id)),
-            (EMAIL, string(&self.email.normalized())),
+            ("organizationId", string(self.organization_id.as_str())),
+            ("userId", string(self.user_id.as_str())),
+            (EMAIL, string(self.email.normalized().as_str())),
             (JOINED_AT, number(joined_at.as_millis())),
         ];
         let mut item = Item::from(keys::primary(tenant, self.sort_key()));
         item.extend(named(attributes));
         // DynamoDB has no empty sets.
         if !self.organization_role_ids.is_empty() {
-            let roles = self.organization_role_ids.iter().cloned().collect();
+            let roles = self.organization_role_ids.iter().map(DirectoryId::to_string).collect();
             item.insert(items::ROLE_IDS.to_owned(), AttributeValue::Ss(roles));
         }
         item
@@ -142,8 +146,8 @@ impl Store {
     pub(crate) async fn delete_member(
         &self,
         tenant: &TenantId,
-        organization_id: &str,
-        user_id: &str,
+        organization_id: &DirectoryId,
+        user_id: &DirectoryId,
         clock: RequestClock,
     ) -> Result<bool, StoreError> {
         let sk = keys::membership(organization_id, user_id);
@@ -192,7 +196,7 @@ impl Store {
         let put = Unchanged::of(membership, &ATTRIBUTES).put(put);
         let former = (!standing.is_empty()).then(|| Standing::read(standing)).transpose()?;
         let key = Item::from(keys::primary(tenant, member.standing_sort_key()));
-        let joined = Standing::joined(former, &member.user_id);
+        let joined = Standing::joined(former, member.user_id.as_str());
         Ok([TransactionPart::put(PartRole::Membership, put), self.replace_standing(key, standing, Some(&joined))])
     }
 
@@ -202,15 +206,15 @@ impl Store {
     async fn standings_of(
         &self,
         tenant: &TenantId,
-        organization_id: &str,
-        user_id: &str,
+        organization_id: &DirectoryId,
+        user_id: &DirectoryId,
     ) -> Result<Vec<Item>, StoreError> {
         let prefix = keys::standings(organization_id);
         let (mut found, mut start) = (Vec::new(), None);
         loop {
             let page = self.query_prefix(tenant, &prefix, start).await?;
             let rows = page.items.unwrap_or_default().into_iter();
-            found.extend(rows.filter(|row| Standing::names_user(row, user_id)));
+            found.extend(rows.filter(|row| Standing::names_user(row, user_id.as_str())));
             start = page.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() {
                 return Ok(found);
@@ -223,11 +227,11 @@ impl Store {
     fn remove_user(
         &self,
         standings: &[Item],
-        user_id: &str,
+        user_id: &DirectoryId,
         now: Timestamp,
     ) -> Result<Vec<TransactionPart>, StoreError> {
         let part = |row: &Item| {
-            let left = Standing::read(row)?.left(|id| id == user_id, now);
+            let left = Standing::read(row)?.left(|id| id == user_id.as_str(), now);
             Ok(self.replace_standing(items::key_of(row), row, left.as_ref()))
         };
         standings.iter().map(part).collect()

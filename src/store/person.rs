@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::{Deadline, budgets::OPERATOR_CALL},
-    domain::{ids::TenantId, timestamp::Timestamp},
+    domain::{email_address::NormalizedAddress, ids::TenantId, timestamp::Timestamp},
 };
 
 /// The kind of a row.
@@ -66,7 +66,7 @@ impl PersonRow {
 
 /// The person's address and the identifiers found so far.
 struct Person {
-    normalized_address: String,
+    address: NormalizedAddress,
     user_ids: HashSet<String>,
     invitation_ids: HashSet<String>,
 }
@@ -75,7 +75,7 @@ impl Person {
     /// Returns `true` if a row is about the person. Users and invitations must be read first, because they add
     /// identifiers.
     fn matches(&mut self, kind: Kind, row: &Item) -> bool {
-        let is_address = |name| text(row, name).is_some_and(|text| text.eq_ignore_ascii_case(&self.normalized_address));
+        let is_address = |name| text(row, name).is_some_and(|text| NormalizedAddress::of(text) == self.address);
         let is_among = |name, ids: &HashSet<String>| text(row, name).is_some_and(|id| ids.contains(id));
         let sk = text(row, keys::SK).unwrap_or_default();
         let is_theirs = match kind {
@@ -85,7 +85,7 @@ impl Person {
             Kind::Standing => {
                 self.has_address_of(sk) || self.user_ids.iter().any(|user_id| Standing::names_user(row, user_id))
             }
-            Kind::RecipientRateLimit => sk == keys::recipient_rate_limit(&self.normalized_address),
+            Kind::RecipientRateLimit => sk == keys::recipient_rate_limit(&self.address),
             Kind::Idempotency => is_among("invitationId", &self.invitation_ids) || self.is_invitee_of_response(row),
         };
         // The identifier in the key is the one that references use.
@@ -99,7 +99,7 @@ impl Person {
     }
 
     fn has_address_of(&self, standing_sk: &str) -> bool {
-        standing_sk.ends_with(&keys::standing_of(&self.normalized_address))
+        standing_sk.ends_with(&keys::standing_of(&self.address))
     }
 
     /// The row without the person, if it is the standing of another address that other members share.
@@ -115,15 +115,15 @@ impl Person {
     fn is_invitee_of_response(&self, row: &Item) -> bool {
         let response = text(row, "answer").and_then(|response| serde_json::from_str::<Value>(response).ok());
         let invitee = response.as_ref().and_then(|response| response.get("invitee")?.as_str());
-        invitee.is_some_and(|invitee| invitee.eq_ignore_ascii_case(&self.normalized_address))
+        invitee.is_some_and(|invitee| NormalizedAddress::of(invitee) == self.address)
     }
 }
 
 impl Store {
     /// Reads the rows about the person with that address, compared case-insensitively.
     pub async fn person_rows(&self, tenant: &TenantId, address: &str) -> Result<Vec<PersonRow>, StoreError> {
-        let (normalized_address, now) = (address.to_ascii_lowercase(), Timestamp::now());
-        let rate_limit = keys::recipient_rate_limit(&normalized_address);
+        let (address, now) = (NormalizedAddress::of(address), Timestamp::now());
+        let rate_limit = keys::recipient_rate_limit(&address);
         let sources = [
             (Kind::User, keys::USERS),
             (Kind::Invitation, keys::INVITATIONS),
@@ -132,7 +132,7 @@ impl Store {
             (Kind::RecipientRateLimit, &rate_limit),
             (Kind::Idempotency, keys::IDEMPOTENCY),
         ];
-        let mut person = Person { normalized_address, user_ids: HashSet::new(), invitation_ids: HashSet::new() };
+        let mut person = Person { address, user_ids: HashSet::new(), invitation_ids: HashSet::new() };
         let mut found = Vec::new();
         for (kind, prefix) in sources {
             let mut start = None;

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     clock::Deadline,
     domain::{
-        ids::{InvitationId, TenantId},
+        email_address::NormalizedAddress,
+        ids::{DirectoryId, InvitationId, TenantId},
         invitation::{Invitation, Status},
         timestamp::Timestamp,
         token::StoredToken,
@@ -32,11 +33,11 @@ const BATCH_READ: usize = 100;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Filters {
     /// Invitations to this organization.
-    pub organization_id: Option<String>,
+    pub organization_id: Option<DirectoryId>,
     /// Invitations by this inviter.
-    pub inviter_id: Option<String>,
-    /// Invitations to this address, compared case-insensitively.
-    pub invitee: Option<String>,
+    pub inviter_id: Option<DirectoryId>,
+    /// Invitations to this address.
+    pub invitee: Option<NormalizedAddress>,
     /// Invitations that are pending at this time.
     pub pending_at: Option<Timestamp>,
 }
@@ -238,7 +239,7 @@ impl Access {
         let index = |index, attribute, key| Self { index: Some(index), attribute, key };
         match filters {
             Filters { invitee: Some(invitee), .. } => {
-                index("byInvitee", keys::INVITEE_KEY, keys::by_invitee(tenant, &invitee.to_ascii_lowercase()))
+                index("byInvitee", keys::INVITEE_KEY, keys::by_invitee(tenant, invitee))
             }
             Filters { organization_id: Some(id), .. } => {
                 index("byOrganization", keys::ORGANIZATION_KEY, keys::by_organization(tenant, id))

@@ -18,14 +18,14 @@ use super::{
 };
 use crate::{
     clock::{RequestClock, budgets::TIME_AFTER_WRITING},
-    domain::{ids::TenantId, rate_limit::MessageRate, timestamp::Timestamp},
+    domain::{email_address::NormalizedAddress, ids::TenantId, rate_limit::MessageRate, timestamp::Timestamp},
 };
 
 /// The sends to one recipient of one tenant. `Debug` omits the recipient.
 #[derive(Clone)]
 pub struct RecipientRateLimit {
     tenant: TenantId,
-    normalized_address: String,
+    address: NormalizedAddress,
     rate: MessageRate,
     /// The times of the sends, oldest first.
     sends: Vec<Timestamp>,
@@ -69,9 +69,9 @@ pub enum ReserveOutcome {
 
 impl RecipientRateLimit {
     /// The rate limit of a recipient whose row was not read, assumed to have no send in the window.
-    pub fn assumed_empty(tenant: &TenantId, normalized_address: &str, rate: MessageRate) -> Self {
-        let (tenant, normalized_address) = (tenant.clone(), normalized_address.to_owned());
-        Self { tenant, normalized_address, rate, sends: Vec::new(), version: Version::Assumed }
+    pub fn assumed_empty(tenant: &TenantId, address: &NormalizedAddress, rate: MessageRate) -> Self {
+        let (tenant, address) = (tenant.clone(), address.clone());
+        Self { tenant, address, rate, sends: Vec::new(), version: Version::Assumed }
     }
 
     /// The same recipient's rate limit with the sends of `row`. An empty row has none.
@@ -129,7 +129,7 @@ impl RecipientRateLimit {
 
     /// The primary key of the row.
     pub(super) fn key(&self) -> Item {
-        Item::from(keys::primary(&self.tenant, keys::recipient_rate_limit(&self.normalized_address)))
+        Item::from(keys::primary(&self.tenant, keys::recipient_rate_limit(&self.address)))
     }
 
     fn sends_within(&self, now: Timestamp) -> Vec<Timestamp> {
@@ -209,7 +209,7 @@ impl Store {
         rate_limit: &RecipientRateLimit,
         clock: RequestClock,
     ) -> Result<Option<u64>, StoreError> {
-        let sk = keys::recipient_rate_limit(&rate_limit.normalized_address);
+        let sk = keys::recipient_rate_limit(&rate_limit.address);
         let row = self.row(&rate_limit.tenant, &sk, clock.deadline).await?;
         let found = row.map(|row| rate_limit.with_row(&row)).transpose()?;
         Ok(found.and_then(|found| found.seconds_until_free(clock.now)))
@@ -276,7 +276,10 @@ mod tests {
         let rate = MessageRate { limit: 3, window: Duration::from_secs(10) };
         let sends = sends.iter().map(|millis| Timestamp::from_millis(*millis)).collect();
         let tenant = TenantId::parse("t").unwrap();
-        RecipientRateLimit { sends, ..RecipientRateLimit::assumed_empty(&tenant, "a@example.com", rate) }
+        RecipientRateLimit {
+            sends,
+            ..RecipientRateLimit::assumed_empty(&tenant, &NormalizedAddress::of("a@example.com"), rate)
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    helpers::{Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, connector_with, inline, tenant, with},
+    helpers::{
+        Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, connector_with, directory_id, inline, tenant, with,
+    },
     invariant,
     proxy::Intervention,
 };
@@ -111,7 +113,7 @@ async fn what_the_contract_decides_first_is_told_first() {
     let ended = app.invite(&body("sorry@example.com")).await;
     app.call(Call::revoke(&ended)).await;
     // A row of DynamoDB has at most 400 KB.
-    let long = OrganizationRole { id: "long".to_owned(), name: "x".repeat(398 * 1024) };
+    let long = OrganizationRole { id: directory_id("long"), name: "x".repeat(398 * 1024) };
     app.app.store.put_role(&tenant("default"), &long).await.unwrap();
     let before = app.rows().await;
     let nowhere = "0".repeat(21);

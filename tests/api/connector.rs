@@ -10,7 +10,9 @@ use organization_invitations::{
 };
 use serde_json::{Value, json};
 
-use crate::helpers::{Call, NOW, TestApp, body, connector, connector_with, inline, log::Logged, tenant, with};
+use crate::helpers::{
+    Call, NOW, TestApp, body, connector, connector_with, directory_id, inline, log::Logged, tenant, with,
+};
 
 /// With a connector for tenants that have none.
 const DEFAULT_CONNECTOR: (&str, &str) = ("DEFAULT_FROM_EMAIL_ADDRESS", "stack@example.com");
@@ -170,7 +172,7 @@ async fn the_stacks_connector_has_its_own_allowed_link_hosts() {
 #[tokio::test]
 async fn the_message_tells_variables_of_the_payload_from_those_of_the_directory() {
     let app = TestApp::start().await;
-    let nameless = User { id: "nn".to_owned(), name: None, primary_email: None, avatar: None };
+    let nameless = User { id: directory_id("nn"), name: None, primary_email: None, avatar: None };
     app.app.store.put_user(&tenant("default"), &nameless).await.unwrap();
     for (template, missing, message) in [
         ("{{link}}", json!(["link"]), "The message payload lacks variables that the template needs."),
@@ -199,7 +201,7 @@ async fn the_message_tells_variables_of_the_payload_from_those_of_the_directory(
 async fn a_subject_is_one_line_of_limited_length_for_every_name() {
     let app = TestApp::start().await;
     let name = format!("Ada\r\nBcc: x@example.com {}", "\u{e9}".repeat(2_000));
-    let user = User { id: "long".to_owned(), name: Some(name), primary_email: None, avatar: None };
+    let user = User { id: directory_id("long"), name: Some(name), primary_email: None, avatar: None };
     app.app.store.put_user(&tenant("default"), &user).await.unwrap();
     app.set_connector(&connector()).await;
     let body = with(mailed("a@example.com", json!({})), json!({ "inviterId": "long" }));

@@ -9,7 +9,7 @@ use organization_invitations::domain::directory::{
 use serde_json::{Map, Value, json};
 
 use crate::helpers::{
-    Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, connector_with, inline,
+    Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, connector_with, directory_id, inline,
     log::{Log, lines},
     tenant, with,
 };
@@ -83,11 +83,11 @@ fn stored(app: &TestApp) -> EmailTemplate {
 async fn mail(app: &TestApp, texts: &BTreeMap<&str, String>) -> organization_invitations::local::ses::Mail {
     let text = |field: &str| texts[field].clone();
     let branding = Map::from_iter([("motto".to_owned(), text("brand").into())]);
-    let organization = Organization { id: "acme".to_owned(), name: text("organization"), branding };
-    let role = OrganizationRole { id: "member".to_owned(), name: text("role") };
+    let organization = Organization { id: directory_id("acme"), name: text("organization"), branding };
+    let role = OrganizationRole { id: directory_id("member"), name: text("role") };
     let (name, primary_email, avatar) = (text("inviter"), text("inviter's address"), text("avatar"));
     let inviter =
-        User { id: "ada".to_owned(), name: Some(name), primary_email: Some(primary_email), avatar: Some(avatar) };
+        User { id: directory_id("ada"), name: Some(name), primary_email: Some(primary_email), avatar: Some(avatar) };
     app.app.store.put_organization(&tenant("default"), &organization).await.unwrap();
     app.app.store.put_role(&tenant("default"), &role).await.unwrap();
     app.app.store.put_user(&tenant("default"), &inviter).await.unwrap();

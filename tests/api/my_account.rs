@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::operation::{INVITEE, Operation},
-    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, log::Logged, rows, with},
+    helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, body_with_mail, directory_id, log::Logged, rows, with},
     invariant,
 };
 
@@ -272,7 +272,7 @@ async fn what_a_response_cannot_hold_is_left_out_and_the_newest_stay() {
     let many: Vec<_> = (0..6)
         .map(|n| {
             let mut invitation = rows::pending_invitation(GRACE, NOW - 2000 + n);
-            invitation.organization_roles = vec![OrganizationRole { id: "r".to_owned(), name: long(190_000) }];
+            invitation.organization_roles = vec![OrganizationRole { id: directory_id("r"), name: long(190_000) }];
             invitation
         })
         .collect();

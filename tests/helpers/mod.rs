@@ -24,7 +24,7 @@ use organization_invitations::{
     clock::RequestClock,
     domain::{
         directory::{EmailConnector, Organization, OrganizationRole, User},
-        ids::TenantId,
+        ids::{DirectoryId, TenantId},
         timestamp::Timestamp,
     },
     http,
@@ -296,20 +296,20 @@ impl TestApp {
 
     /// Adds an organization to the tenant `default`.
     pub async fn add_organization(&self, id: &str) {
-        let organization = Organization { id: id.to_owned(), name: id.to_owned(), branding: Map::new() };
+        let organization = Organization { id: directory_id(id), name: id.to_owned(), branding: Map::new() };
         self.app.store.put_organization(&tenant("default"), &organization).await.unwrap();
     }
 
     /// Gives an organization of the tenant `default` this `branding`, and its identifier as its name.
     pub async fn brand_organization(&self, id: &str, branding: Value) {
         let Value::Object(branding) = branding else { panic!("{branding}") };
-        let organization = Organization { id: id.to_owned(), name: id.to_owned(), branding };
+        let organization = Organization { id: directory_id(id), name: id.to_owned(), branding };
         self.app.store.put_organization(&tenant("default"), &organization).await.unwrap();
     }
 
     /// Adds a user to the tenant `default`, or gives one another address.
     pub async fn add_user(&self, id: &str, email: Option<&str>) {
-        let user = User { id: id.to_owned(), name: None, primary_email: email.map(str::to_owned), avatar: None };
+        let user = User { id: directory_id(id), name: None, primary_email: email.map(str::to_owned), avatar: None };
         self.app.store.put_user(&tenant("default"), &user).await.unwrap();
     }
 
@@ -385,8 +385,8 @@ impl TestApp {
     /// The identifiers that Logto's reference uses in its example.
     async fn with_reference_ids(self) -> Self {
         self.add_organization("string").await;
-        let (tenant, id) = (tenant("default"), "string".to_owned());
-        let role = OrganizationRole { id: id.clone(), name: id.clone() };
+        let (tenant, id) = (tenant("default"), directory_id("string"));
+        let role = OrganizationRole { id: id.clone(), name: id.to_string() };
         self.app.store.put_role(&tenant, &role).await.unwrap();
         let user = User { id, name: None, primary_email: None, avatar: None };
         self.app.store.put_user(&tenant, &user).await.unwrap();
@@ -403,6 +403,10 @@ impl Call {
 
 pub fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).unwrap()
+}
+
+pub fn directory_id(text: &str) -> DirectoryId {
+    DirectoryId::stored(text).unwrap()
 }
 
 /// An address without a server.

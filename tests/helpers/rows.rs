@@ -1,6 +1,6 @@
 //! Rows of the table: reading and writing them.
 
-use super::{FAR_FUTURE, tenant};
+use super::{FAR_FUTURE, directory_id, tenant};
 pub use crate::common::rows::*;
 use aws_sdk_dynamodb::{
     Client,
@@ -22,10 +22,10 @@ pub fn pending_invitation(invitee: &str, created_at: i64) -> Invitation {
     Invitation {
         tenant: tenant("default"),
         id: InvitationId::generate(created_at).unwrap(),
-        inviter_id: Some("ada".to_owned()),
+        inviter_id: Some(directory_id("ada")),
         invitee: EmailAddress::parse(invitee).unwrap(),
         accepted_user_id: None,
-        organization_id: "acme".to_owned(),
+        organization_id: directory_id("acme"),
         stored_status: Status::Pending,
         created_at,
         updated_at: created_at,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::helpers::{
     Answer, Call, FAR_FUTURE, NOW, TestApp, body,
     bulk::{FAST, SES_PATH, address, bulk, count, mailed, results, statuses},
-    invariant,
+    directory_id, invariant,
     proxy::{Intervention, Proxy},
     tenant, with,
 };
@@ -92,7 +92,7 @@ async fn what_the_response_cannot_hold_is_told_before_it_is_written() {
     let app = TestApp::start_with(&[FAST]).await;
     let ids: Vec<String> = (0..50).map(|number| format!("long{number}")).collect();
     for id in &ids {
-        let role = OrganizationRole { id: id.clone(), name: format!("{id} {}", "\"".repeat(1500)) };
+        let role = OrganizationRole { id: directory_id(id), name: format!("{id} {}", "\"".repeat(1500)) };
         app.app.store.put_role(&tenant("default"), &role).await.unwrap();
     }
     let items: Vec<Value> = (0..40).map(|n| with(body(&address(n)), json!({ "organizationRoleIds": ids }))).collect();
@@ -122,7 +122,7 @@ async fn replays_take_room_in_the_response_too() {
     let app = TestApp::start_with(&[FAST]).await;
     let ids: Vec<String> = (0..50).map(|number| format!("long{number}")).collect();
     for id in &ids {
-        let role = OrganizationRole { id: id.clone(), name: format!("{id} {}", "\"".repeat(1500)) };
+        let role = OrganizationRole { id: directory_id(id), name: format!("{id} {}", "\"".repeat(1500)) };
         app.app.store.put_role(&tenant("default"), &role).await.unwrap();
     }
     let item = |number| with(body(&address(number)), json!({ "organizationRoleIds": ids }));

@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 use tokio::task::JoinSet;
 
 use crate::{
-    helpers::{Answer, Call, NOW, TestApp, body, invariant, rows, tenant, with},
+    helpers::{Answer, Call, NOW, TestApp, body, directory_id, invariant, rows, tenant, with},
     without_time_limits,
 };
 
@@ -52,7 +52,7 @@ async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (
     let app = without_time_limits(app);
     let places: BTreeSet<(String, String)> = (0..CREATES).map(place).collect();
     for (owner, id) in places {
-        let organization = Organization { name: id.clone(), id, branding: Map::new() };
+        let organization = Organization { id: directory_id(&id), name: id, branding: Map::new() };
         app.app.store.put_organization(&tenant(&owner), &organization).await.unwrap();
     }
     app.proxy().fail_at_random(

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    helpers::{Answer, Call, NOW, TestApp, proxy::Intervention, rows},
+    helpers::{Answer, Call, NOW, TestApp, directory_id, proxy::Intervention, rows},
     without_time_limits,
 };
 
@@ -20,8 +20,8 @@ const MOST_BYTES: usize = 4 << 20;
 /// The row of an invitation by that inviter, the `n`th from the first on, with a role of that name.
 fn row(n: i64, inviter: &str, role_name: &str) -> Item {
     let invitation = Invitation {
-        inviter_id: Some(inviter.to_owned()),
-        organization_roles: vec![OrganizationRole { id: "member".to_owned(), name: role_name.to_owned() }],
+        inviter_id: Some(directory_id(inviter)),
+        organization_roles: vec![OrganizationRole { id: directory_id("member"), name: role_name.to_owned() }],
         ..rows::pending_invitation(&format!("person{n}@example.com"), NOW + n)
     };
     items::invitation(&invitation, 0)

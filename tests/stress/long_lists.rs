@@ -13,14 +13,14 @@ use organization_invitations::{
     store::{Item, items},
 };
 
-use crate::helpers::{Answer, Call, NOW, TestApp, body, rows};
+use crate::helpers::{Answer, Call, NOW, TestApp, body, directory_id, rows};
 
 const COUNT: i64 = 5000;
 
 /// An invitation, and its row. Four at a time are of the same millisecond.
 fn invitation(n: i64, role_name: &str) -> (String, Item) {
     let invitation = Invitation {
-        organization_roles: vec![OrganizationRole { id: "member".to_owned(), name: role_name.to_owned() }],
+        organization_roles: vec![OrganizationRole { id: directory_id("member"), name: role_name.to_owned() }],
         ..rows::pending_invitation(&format!("person{n}@example.com"), NOW + n / 4)
     };
     (invitation.id.to_string(), items::invitation(&invitation, 0))

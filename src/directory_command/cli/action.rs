@@ -14,6 +14,7 @@ use crate::{
         entry::{Kind, Rules},
         import, invite, read,
     },
+    domain::ids::DirectoryId,
     store::directory_rows::{RowName, RowSet},
 };
 
@@ -83,8 +84,8 @@ impl Command {
     /// # Errors
     /// An invalid name, an unreadable file or invalid JSON.
     pub(in crate::directory_command) fn into_action(self, rules: Rules) -> Result<Action, CommandError> {
-        let id = |name: fn(String) -> RowName| {
-            move |Id { id }: Id| rules.id("<ID>", &id).map(|()| name(id)).map_err(CommandError::Input)
+        let id = |name: fn(DirectoryId) -> RowName| {
+            move |Id { id }: Id| rules.id("<ID>", &id).map(name).map_err(CommandError::Input)
         };
         match self {
             Self::Organization(verb) => {
@@ -94,7 +95,7 @@ impl Command {
             Self::User(verb) => verb.into_action(Kind::User, id(RowName::User), |_| Ok(RowSet::Users)),
             Self::Member(verb) => verb.into_action(
                 Kind::Member,
-                |name| member_name(rules, name),
+                |name| member_name(rules, &name),
                 |OfOrganization { organization }| members_of(rules, organization),
             ),
             Self::Connector(verb) => {
@@ -112,15 +113,15 @@ impl Command {
     }
 }
 
-fn member_name(rules: Rules, name: MemberName) -> Result<RowName, CommandError> {
-    rules.id("<ORGANIZATION>", &name.organization).map_err(CommandError::Input)?;
-    rules.id("<USER>", &name.user).map_err(CommandError::Input)?;
-    Ok(RowName::Member(name.organization, name.user))
+fn member_name(rules: Rules, name: &MemberName) -> Result<RowName, CommandError> {
+    let organization_id = rules.id("<ORGANIZATION>", &name.organization).map_err(CommandError::Input)?;
+    let user_id = rules.id("<USER>", &name.user).map_err(CommandError::Input)?;
+    Ok(RowName::Member(organization_id, user_id))
 }
 
 fn members_of(rules: Rules, organization: Option<String>) -> Result<RowSet, CommandError> {
-    organization.iter().try_for_each(|id| rules.id("--organization", id)).map_err(CommandError::Input)?;
-    Ok(RowSet::Members(organization))
+    let organization_id = organization.map(|id| rules.id("--organization", &id)).transpose();
+    organization_id.map(RowSet::Members).map_err(CommandError::Input)
 }
 
 impl<P: Args + Row, N: Args, S: Args> Verb<P, N, S> {

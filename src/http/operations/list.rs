@@ -10,7 +10,13 @@ use lambda_http::{
 use super::Request;
 use crate::{
     app::App,
-    domain::{delivery::Delivery, ids::InvitationId, invitation::Invitation, timestamp::Timestamp},
+    domain::{
+        delivery::Delivery,
+        email_address::EmailAddress,
+        ids::{DirectoryId, InvitationId},
+        invitation::Invitation,
+        timestamp::Timestamp,
+    },
     http::{
         cursor::Cursors,
         error::RequestError,
@@ -27,7 +33,13 @@ use crate::{
 };
 
 /// The parameters of a list, in the documented order.
-const PARAMETERS: [&str; 6] = ["organizationId", "inviterId", "invitee", "page_size", "cursor", include::PARAMETER];
+const PARAMETERS: [&str; 6] = [FILTERS[0], FILTERS[1], FILTERS[2], "page_size", "cursor", include::PARAMETER];
+
+/// The parameters that filter.
+const FILTERS: [&str; 3] = ["organizationId", "inviterId", INVITEE];
+
+/// The filter that is compared case-insensitively.
+const INVITEE: &str = "invitee";
 
 /// The maximum size of a page, in invitations.
 const MAX_PAGE_SIZE: usize = 100;
@@ -41,16 +53,23 @@ pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Bo
     let query = &request.event.query;
     check_single(query, &PARAMETERS)?;
     let include = Include::read(query)?;
-    let (tenant, filters, clock) = (&request.caller.tenant, filters(query), request.clock);
-    let cursors = Cursors::new(tenant, &filters);
+    let (tenant, clock) = (&request.caller.tenant, request.clock);
+    let values = FILTERS.map(|name| filter_value(query, name));
+    let cursors = Cursors::new(tenant, values.each_ref().map(Option::as_deref));
     let page = page_request(query, &cursors)?;
     // An unpaged list would need an unbounded number of delivery reads.
     if include.delivery && page.is_none() {
         return Err(RequestError::InvalidPagination("include=delivery needs a page_size."));
     }
     let mut array = Array::new(include);
-    let request = ListRequest { tenant, filters: &filters, page, clock };
-    let next = match find::list(app, request, |invitation| array.push(invitation, clock.now)).await? {
+    let end = match filters(&values, app.config.id_max_length) {
+        None => ListEnd::Complete,
+        Some(filters) => {
+            let request = ListRequest { tenant, filters: &filters, page, clock };
+            find::list(app, request, |invitation| array.push(invitation, clock.now)).await?
+        }
+    };
+    let next = match end {
         ListEnd::Complete => None,
         ListEnd::After(last) => Some(last),
         ListEnd::Full => return Err(RequestError::ListTooLong),
@@ -123,15 +142,23 @@ impl Array {
     }
 }
 
-fn filters(query: &Query) -> Filters {
-    // An empty filter counts as absent, as with Logto.
-    let text = |name| query.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
-    Filters {
-        organization_id: text("organizationId"),
-        inviter_id: text("inviterId"),
-        invitee: text("invitee").map(|invitee| invitee.to_ascii_lowercase()),
+/// The value of a filter. An empty one counts as absent, as with Logto.
+fn filter_value(query: &Query, name: &str) -> Option<String> {
+    let value = query.get(name).filter(|value| !value.is_empty())?;
+    Some(if name == INVITEE { value.to_ascii_lowercase() } else { value.to_owned() })
+}
+
+/// The filters with these values; `None` if no invitation can match them, so that nothing has to be read.
+fn filters(values: &[Option<String>; 3], id_max_length: usize) -> Option<Filters> {
+    let [organization_id, inviter_id, address] = values.each_ref().map(Option::as_deref);
+    let id = |text: Option<&str>| text.map_or(Some(None), |text| DirectoryId::parse(text, id_max_length).map(Some));
+    let invitee = address.map_or(Some(None), |text| EmailAddress::parse(text).ok().map(|it| Some(it.normalized())));
+    Some(Filters {
+        organization_id: id(organization_id)?,
+        inviter_id: id(inviter_id)?,
+        invitee: invitee?,
         pending_at: None,
-    }
+    })
 }
 
 fn page_request(query: &Query, cursors: &Cursors) -> Result<Option<PageRequest>, RequestError> {

@@ -47,6 +47,7 @@ pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Bo
     let names = own::organization_names(app, person, ids, clock).await?;
     let (mut json, mut sent) = ("[".to_owned(), 0);
     for (id, entity) in &entities {
+        let id = id.as_str();
         let member = format!(r#","organization":{}"#, to_json(&Organization { id, name: &names[id] }));
         sent += escaped_length(entity) + escaped_length(&member);
         if sent > MAX_LIST_BYTES {
@@ -70,7 +71,7 @@ pub(crate) async fn set_status(
     let body = validate(body, &app.config, &["status"])?.into_inner();
     let found = own::get(app, person, id, clock).await?;
     let changed = if body.status.value().is_some_and(|status| status == "Accepted") {
-        let acceptance = Acceptance { user_id: &person.user_id, proof: Proof::Invitee };
+        let acceptance = Acceptance { user_id: person.user_id.as_str(), proof: Proof::Invitee };
         end::accept(app, found, acceptance, clock).await?
     } else {
         end::revoke(app, found, clock).await?

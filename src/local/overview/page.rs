@@ -189,25 +189,32 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        delivery::DeliveryStatus, directory::OrganizationRole, email_address::EmailAddress, ids::InvitationId,
+        delivery::DeliveryStatus,
+        directory::OrganizationRole,
+        email_address::EmailAddress,
+        ids::{DirectoryId, InvitationId},
     };
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
     const EVIL: &str = "<script>alert(1)</script>\"'&";
 
+    fn id(text: &str) -> DirectoryId {
+        DirectoryId::stored(text).unwrap()
+    }
+
     fn invitation(expires_at: Timestamp) -> Invitation {
         Invitation {
             tenant: TenantId::parse("t").unwrap(),
             id: InvitationId::generate(NOW).unwrap(),
-            inviter_id: Some(EVIL.to_owned()),
+            inviter_id: Some(id(EVIL)),
             invitee: EmailAddress::parse("a@example.com").unwrap(),
-            accepted_user_id: Some(EVIL.to_owned()),
-            organization_id: EVIL.to_owned(),
+            accepted_user_id: Some(id(EVIL)),
+            organization_id: id(EVIL),
             stored_status: Status::Pending,
             created_at: NOW,
             updated_at: NOW,
             expires_at,
-            organization_roles: vec![OrganizationRole { id: EVIL.to_owned(), name: EVIL.to_owned() }],
+            organization_roles: vec![OrganizationRole { id: id(EVIL), name: EVIL.to_owned() }],
         }
     }
 

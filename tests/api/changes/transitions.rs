@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::helpers::{
     BUDGET, Call, FAR_FUTURE, TestApp, body, body_with_mail,
     changes::{Changes, an_hour_ago, kind},
-    tenant, with,
+    directory_id, tenant, with,
 };
 
 const ADDRESS: &str = "ada@example.com";
@@ -177,7 +177,7 @@ impl Story<'_> {
             Expire => self.now += 2000,
             Sweep => drop(self.app.stack.database.sweep_ttl().unwrap()),
             PutMember => {
-                let (organization_id, user_id) = ("acme".to_owned(), "ada".to_owned());
+                let (organization_id, user_id) = (directory_id("acme"), directory_id("ada"));
                 let email = EmailAddress::parse(ADDRESS).unwrap();
                 let member =
                     Member { organization_id, user_id, email, organization_role_ids: [].into(), joined_at: None };

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::helpers::{
     Call, TestApp, body, body_with_mail,
     changes::{Changes, details, kind},
+    directory_id,
     log::Log,
     tenant, with,
 };
@@ -171,7 +172,7 @@ async fn no_event_holds_a_link_a_code_or_a_token_and_each_is_of_the_tenant_of_it
     let id = app.call(call).await.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(app.call(Call::message(&id, &secrets)).await.status, 204);
     let other = with(body("ada@example.com"), json!({ "organizationRoleIds": [] }));
-    let acme = Organization { id: "acme".to_owned(), name: "Acme".to_owned(), branding: Map::new() };
+    let acme = Organization { id: directory_id("acme"), name: "Acme".to_owned(), branding: Map::new() };
     app.app.store.put_organization(&tenant("globex"), &acme).await.unwrap();
     let of_other = app.call(Call::create(&with(other, json!({ "inviterId": null }))).by("globex")).await;
     assert_eq!(of_other.status, 201, "{of_other:?}");
