@@ -73,7 +73,6 @@ pub(crate) async fn bulk(app: &App, request: &Request<'_>) -> Result<Response<Bo
     let outcomes = invitations::bulk::create_all(app, &valid, request.clock).await;
     results.extend(zip(positions, outcomes.into_iter().map(|outcome| outcome.map_err(RequestError::from))));
     let results = results.values().map(|result| item_result(result, request)).collect();
-    statistics::unknown_items();
     Ok(json_response(StatusCode::OK, &Results { results }))
 }
 
