@@ -123,16 +123,11 @@ impl<'a, 'r> Run<'a, 'r> {
     /// waiting rows few.
     fn next_batch(&mut self) -> Batch<'r> {
         let (now, mut batch) = (Instant::now(), Batch::default());
-        let mut room = MOST_ITEMS - self.waiting.len().min(MOST_ITEMS);
-        for _ in 0..self.waiting.len() {
-            let Some(waiting) = self.waiting.pop_front() else { break };
-            if waiting.ready > now || !batch.push(waiting.row, self.defaults) {
-                self.waiting.push_back(waiting);
-            }
-        }
-        while room > 0 && self.fresh.front().is_some_and(|row| batch.push(row, self.defaults)) {
+        self.waiting.retain(|waiting| waiting.ready > now || !batch.push(waiting.row, self.defaults));
+        while batch.rows.len() + self.waiting.len() < MOST_ITEMS
+            && self.fresh.front().is_some_and(|row| batch.push(row, self.defaults))
+        {
             self.fresh.pop_front();
-            room -= 1;
         }
         batch
     }
