@@ -17,7 +17,10 @@ use aws_sdk_sesv2::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
-    operation::send_email::{SendEmailError, builders::SendEmailFluentBuilder},
+    operation::{
+        RequestId,
+        send_email::{SendEmailError, builders::SendEmailFluentBuilder},
+    },
     types::{Body, Content as Part, Destination, EmailContent, Message as SesMessage, MessageTag, Template},
 };
 use aws_types::SdkConfig;
@@ -35,7 +38,10 @@ use crate::{
     config::Config,
     domain::{error::Error, timestamp::Timestamp},
     sdk_error,
-    telemetry::statistics::{self, CountCalls},
+    telemetry::{
+        aws,
+        statistics::{self, CountCalls},
+    },
 };
 
 /// The wait before each attempt. Only a message that SES certainly did not take is sent again.
@@ -248,12 +254,20 @@ impl Mailer {
 
     /// Makes one attempt. An error comes with `true` if the email may be sent again.
     pub(super) async fn attempt(&self, email: &Email, deadline: Deadline) -> Result<Sent, (SendError, bool)> {
-        let unknown = |cause: &str| Ok(Sent::Unknown { cause: cause.to_owned() });
+        let unknown = |cause: &str, aws_request_id| {
+            aws::call_failed(cause, aws_request_id);
+            Ok(Sent::Unknown { cause: cause.to_owned() })
+        };
         match timeout_at(deadline.end, self.request(email).send()).await {
-            Ok(Ok(response)) if response.message_id().is_some_and(|id| !id.is_empty()) => Ok(Sent::Accepted),
-            Ok(Ok(_)) => unknown("SES: a response without a MessageId"),
+            Ok(Ok(response)) => match response.message_id().filter(|id| !id.is_empty()) {
+                Some(message_id) => {
+                    aws::mail_sent(&email.invitation_id, message_id);
+                    Ok(Sent::Accepted)
+                }
+                None => unknown("SES: a response without a MessageId", response.request_id()),
+            },
             Ok(Err(error)) => classify(&error),
-            Err(_) => unknown("SES: no response in time"),
+            Err(_) => unknown("SES: no response in time", None),
         }
     }
 
@@ -404,6 +418,7 @@ fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)>
         ["LimitExceededException", "Throttling", "ThrottlingException", "TooManyRequestsException"];
     const NOT_AVAILABLE: u16 = 503;
     let cause = sdk_error::describe("SES", error);
+    aws::call_failed(&cause, error.request_id());
     match error.as_service_error().and_then(ProvideErrorMetadata::code) {
         Some(code) if REJECTED.contains(&code) => return Err((SendError::Rejected(cause), false)),
         Some(code) if THROTTLED.contains(&code) => return Err((SendError::Throttled(cause), true)),
