@@ -182,10 +182,8 @@ impl Session<'_> {
             Action::List(set) => session.list(&set).await,
             Action::Delete(name) => session.delete(name).await,
             Action::Import(options) => session.import(options).await,
-            Action::Invite(options) => Ok(invite::invite(*options, session.out).await?),
             Action::GetPerson(address) => session.get_person(&address).await,
             Action::DeletePerson { address, is_confirmed } => session.delete_person(&address, is_confirmed).await,
-            Action::Completions(shell) => Ok(session.out.write_all(&cli::completions(shell))?),
         }
     }
 

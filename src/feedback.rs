@@ -149,11 +149,10 @@ struct MessageReport {
 
 impl MessageReport {
     fn read(detail_type: &str, detail: &Value) -> Result<Self, Ignored> {
-        let of_sending = |status| Self { status, permanent: false, reason: None, smtp_status: None, at: None };
         match detail_type {
-            "Email Sent" => Ok(of_sending(DeliveryStatus::Sent)),
-            "Email Rejected" => Ok(of_sending(DeliveryStatus::Rejected)),
-            "Email Rendering Failed" => Ok(of_sending(DeliveryStatus::Failed)),
+            "Email Sent" => Ok(Self::of(DeliveryStatus::Sent)),
+            "Email Rejected" => Ok(Self::of(DeliveryStatus::Rejected)),
+            "Email Rendering Failed" => Ok(Self::of(DeliveryStatus::Failed)),
             "Email Delivered" => Ok(Self::of_delivery(&detail["delivery"])),
             "Email Delivery Delayed" => Ok(Self::of_delay(&detail["deliveryDelay"])),
             "Email Bounced" => Ok(Self::of_bounce(&detail["bounce"])),
@@ -162,21 +161,23 @@ impl MessageReport {
         }
     }
 
+    const fn of(status: DeliveryStatus) -> Self {
+        Self { status, permanent: false, reason: None, smtp_status: None, at: None }
+    }
+
     fn of_delivery(delivery: &Value) -> Self {
         // Such as `250 2.6.0 Message received`.
         let code = delivery["smtpResponse"].as_str().and_then(|response| response.split(' ').nth(1));
         let smtp_status = code.filter(|code| is_smtp_status(code)).map(str::to_owned);
-        let at = time(&delivery["timestamp"]);
-        Self { status: DeliveryStatus::Delivered, permanent: false, reason: None, smtp_status, at }
+        Self { smtp_status, at: time(&delivery["timestamp"]), ..Self::of(DeliveryStatus::Delivered) }
     }
 
     fn of_delay(delay: &Value) -> Self {
         Self {
-            status: DeliveryStatus::Delayed,
-            permanent: false,
             reason: word(&delay["delayType"]),
             smtp_status: smtp_status(&delay["delayedRecipients"]),
             at: time(&delay["timestamp"]),
+            ..Self::of(DeliveryStatus::Delayed)
         }
     }
 
@@ -198,14 +199,13 @@ impl MessageReport {
         let at = time(&complaint["timestamp"]);
         let subtype = word(&complaint["complaintSubType"]).filter(|subtype| is_suppression(subtype));
         if let Some(reason) = subtype {
-            let status = DeliveryStatus::Suppressed;
-            return Ok(Self { status, permanent: true, reason: Some(reason), smtp_status: None, at });
+            return Ok(Self { permanent: true, reason: Some(reason), at, ..Self::of(DeliveryStatus::Suppressed) });
         }
         if complaint["complaintFeedbackType"] == "not-spam" {
             return Err(Ignored::NotSpam);
         }
         let reason = word(&complaint["complaintFeedbackType"]);
-        Ok(Self { status: DeliveryStatus::Complained, permanent: false, reason, smtp_status: None, at })
+        Ok(Self { reason, at, ..Self::of(DeliveryStatus::Complained) })
     }
 }
 

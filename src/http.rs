@@ -63,12 +63,7 @@ pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, t
     let tenant = caller.as_ref().ok().map(|caller| caller.tenant.clone());
     let operation = route.as_ref().map_or("unknown", Route::operation);
     let endpoint = route.as_ref().ok().map(Route::endpoint);
-    let admitted = match caller {
-        // A CORS preflight, which browsers send without a token. It arrives only through the route that template.yaml
-        // adds for it. API Gateway adds the CORS headers; browsers require a successful status.
-        Err(RequestError::Unauthorized) if event.method == Method::OPTIONS => Ok(None),
-        caller => caller.and_then(|caller| Ok(Some((caller, route?)))),
-    };
+    let admitted = admit(&event, caller, route);
     // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
     let (result, statistics) = statistics::of(Box::pin(respond(app, &event, admitted, clock))).await;
     app.log.write(&Line {
@@ -85,13 +80,33 @@ pub(crate) async fn handle_traced(app: &App, event: &str, clock: RequestClock, t
     event.form.respond(result.unwrap_or_else(|error| error_response(&error)))
 }
 
+/// A request that gets a response other than an error of the caller or the route.
+enum Admitted {
+    /// A CORS preflight, which browsers send without a token. It arrives only through the route that template.yaml adds
+    /// for it. API Gateway adds the CORS headers; browsers require a successful status.
+    Preflight,
+    /// A call of an operation.
+    Call(Caller, Route),
+}
+
+fn admit(
+    event: &Event,
+    caller: Result<Caller, RequestError>,
+    route: Result<Route, RequestError>,
+) -> Result<Admitted, RequestError> {
+    match caller {
+        Err(RequestError::Unauthorized) if event.method == Method::OPTIONS => Ok(Admitted::Preflight),
+        caller => Ok(Admitted::Call(caller?, route?)),
+    }
+}
+
 async fn respond(
     app: &App,
     event: &Event,
-    admitted: Result<Option<(Caller, Route)>, RequestError>,
+    admitted: Result<Admitted, RequestError>,
     clock: RequestClock,
 ) -> Result<Response<Body>, RequestError> {
-    let Some((caller, route)) = admitted? else { return Ok(no_content()) };
+    let Admitted::Call(caller, route) = admitted? else { return Ok(no_content()) };
     let request = Request { caller, event, clock };
     if let Some(id) = route.invitation_id() {
         statistics::invitation(id);

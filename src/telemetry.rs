@@ -123,7 +123,7 @@ impl Outcome<'_> {
             Some(_) => "ok",
             None => outcome_name(self.error, self.is_failed),
         };
-        if name == "ok" && statistics.mail_unknown.is_some() { "mail_unknown" } else { name }
+        if name == "ok" && !statistics.unknown_mails.is_empty() { "mail_unknown" } else { name }
     }
 }
 
@@ -157,7 +157,7 @@ impl Line<'_> {
     /// The cause of a failure, for operators.
     fn cause(&self) -> Option<&str> {
         let of_items = self.statistics.items.cause.as_deref();
-        self.error().and_then(Error::cause).or(of_items).or(self.statistics.mail_unknown.as_deref())
+        self.error().and_then(Error::cause).or(of_items).or(self.statistics.unknown_mails.last().map(String::as_str))
     }
 
     fn level(&self) -> Level {

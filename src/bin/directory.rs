@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
     let done = match cli::parse(env::args_os()) {
         Ok(Invocation::Run(cli)) => run(*cli).await,
         Ok(Invocation::Invite(options)) => directory_command::invite::invite(*options, &mut io::stdout()).await,
-        Ok(Invocation::Completions(shell)) => io::stdout().write_all(&cli::completions(shell)).map_err(Into::into),
+        Ok(Invocation::Completions { shell }) => io::stdout().write_all(&cli::completions(shell)).map_err(Into::into),
         Err(error) => error.exit(),
     };
     match done {

@@ -64,6 +64,14 @@ pub(super) enum Command {
     /// An invalid row ends the import; rows before it are written, rows after it are not. Importing a file again
     /// changes nothing, so that a corrected file can be imported from its beginning.
     Import(import::Options),
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "a doc comment would become the program's description")]
+pub enum Invocation {
+    /// Any command that needs a tenant and a table.
+    #[command(skip)]
+    Run(Box<Cli>),
     /// Invite the people of a file through the API, as the caller that a token names
     ///
     /// Needs neither --tenant nor --table: the token names the tenant. The file is checked before the first call. After
@@ -72,28 +80,11 @@ pub(super) enum Command {
     /// it can be given to the next command.
     Invite(Box<invite::Options>),
     /// Write a shell's completions of this command to the standard output
-    Completions(Completions),
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
-
-#[derive(Debug, Args)]
-pub(super) struct Completions {
-    /// The shell
-    shell: Shell,
-}
-
-/// A parsed command line.
-#[derive(Debug)]
-pub enum Invocation {
-    /// The completions of a shell, which need no tenant and no table.
-    Completions(Shell),
-    /// Calls of the API, which need no tenant and no table.
-    Invite(Box<invite::Options>),
-    /// Anything else.
-    Run(Box<Cli>),
-}
-
-const COMPLETIONS: &str = "completions";
-const INVITE: &str = "invite";
 
 /// Parses a command line, which begins with the program's name.
 ///
@@ -102,27 +93,27 @@ const INVITE: &str = "invite";
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let mut command = command(program());
-    if arguments.get(1).is_some_and(|argument| argument == COMPLETIONS || argument == INVITE) {
+    if arguments.get(1).and_then(|argument| argument.to_str()).is_some_and(Invocation::has_subcommand) {
         command = command.mut_args(|argument| argument.required(false));
     }
     let matches = command.try_get_matches_from_mut(arguments)?;
-    if let Some(completions) = matches.subcommand_matches(COMPLETIONS) {
-        return Ok(Invocation::Completions(Completions::from_arg_matches(completions)?.shell));
-    }
-    if let Some(invite) = matches.subcommand_matches(INVITE) {
-        if matches.contains_id("tenant") {
-            return Err(command.error(ErrorKind::ArgumentConflict, "invite: the token names the tenant, not --tenant"));
+    let invocation = if matches.subcommand_name().is_some_and(Invocation::has_subcommand) {
+        Invocation::from_arg_matches(&matches)
+    } else {
+        Cli::from_arg_matches(&matches).map(|cli| Invocation::Run(Box::new(cli)))
+    };
+    match invocation.map_err(|error| error.format(&mut command))? {
+        Invocation::Invite(_) if matches.contains_id("tenant") => {
+            Err(command.error(ErrorKind::ArgumentConflict, "invite: the token names the tenant, not --tenant"))
         }
-        return Ok(Invocation::Invite(Box::new(invite::Options::from_arg_matches(invite)?)));
+        invocation => Ok(invocation),
     }
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-    Ok(Invocation::Run(Box::new(cli)))
 }
 
 /// The script that makes `shell` complete the command.
 pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    clap_complete::generate(shell, &mut grammar(), NAME, &mut script);
     script
 }
 
@@ -133,9 +124,14 @@ fn program() -> &'static str {
     if env::var_os("CARGO").is_some() { "cargo directory" } else { NAME }
 }
 
-/// The command line's grammar, with usage and examples in the help of each subcommand.
+/// The grammar of all commands.
+fn grammar() -> clap::Command {
+    Invocation::augment_subcommands(Cli::command())
+}
+
+/// The grammar, with usage and examples in the help of each subcommand.
 fn command(program: &'static str) -> clap::Command {
-    with_help(Cli::command().bin_name(program), &[], program)
+    with_help(grammar().bin_name(program), &[], program)
 }
 
 fn with_help(command: clap::Command, path: &[String], program: &str) -> clap::Command {

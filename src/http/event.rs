@@ -17,7 +17,10 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    http::{INVITATIONS_PATH, MY_INVITATIONS_PATH},
+    http::{
+        INVITATIONS_PATH, MY_INVITATIONS_PATH,
+        error::{Issue, IssueCode, PathSegment, RequestError},
+    },
     json::{self, RawFields, lenient},
 };
 
@@ -71,8 +74,19 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Checks that none of the `names` is repeated, because its value would be ambiguous.
+    pub(crate) fn check_single(&self, names: &[&str]) -> Result<(), RequestError> {
+        let issue = |name: &str| Issue {
+            code: IssueCode::InvalidType,
+            path: vec![PathSegment::Key(name.to_owned())],
+            message: "Expected string, received array".to_owned(),
+        };
+        let issues: Vec<Issue> = self.repeated(names).into_iter().map(issue).collect();
+        if issues.is_empty() { Ok(()) } else { Err(RequestError::InvalidQuery { issues }) }
+    }
+
     /// The `names` that occur more than once.
-    pub(crate) fn repeated<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
+    fn repeated<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
         let count = |name: &str| self.0.iter().filter(|(key, _)| key == name).count();
         names.iter().copied().filter(|name| count(name) > 1).collect()
     }

@@ -42,17 +42,6 @@ fn unknown() -> RequestError {
     RequestError::InvalidQuery { issues: vec![issue] }
 }
 
-/// Checks that none of the `parameters` is repeated, because its value would be ambiguous.
-pub(super) fn check_single(query: &Query, parameters: &[&str]) -> Result<(), RequestError> {
-    let issue = |name: &str| Issue {
-        code: IssueCode::InvalidType,
-        path: vec![PathSegment::Key(name.to_owned())],
-        message: "Expected string, received array".to_owned(),
-    };
-    let issues: Vec<Issue> = query.repeated(parameters).into_iter().map(issue).collect();
-    if issues.is_empty() { Ok(()) } else { Err(RequestError::InvalidQuery { issues }) }
-}
-
 /// The JSON member `delivery`, to insert before the closing brace of an entity.
 pub(super) fn delivery_member(delivery: Option<&Delivery>) -> String {
     format!(r#","delivery":{}"#, to_json(&delivery))

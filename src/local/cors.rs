@@ -143,6 +143,8 @@ mod tests {
             ("https://app.example.com/", None, "a path"),
             ("https://App.example.com", None, "upper case"),
             ("https://app.example.com:443", None, "the scheme's own port"),
+            ("http://localhost:80", None, "the other scheme's own port"),
+            ("http://localhost:443", Some(1), "the port of the other scheme"),
             ("https://app.example.com:x", None, "no port"),
             ("https://me@app.example.com", None, "a user"),
             ("capacitor://localhost", None, "another scheme"),

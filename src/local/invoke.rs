@@ -8,7 +8,6 @@ use std::{
 };
 
 use lambda_runtime::{Context, LambdaEvent};
-use serde::de::IgnoredAny;
 use serde_json::{Value, value::RawValue};
 
 use super::{
@@ -56,7 +55,7 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     let mut shown = match &output {
         Ok(Output::Api(response)) => show_response(&serde_json::to_value(response).unwrap_or_default()),
         Ok(Output::Nothing) => "done; an event of this kind has no response\n".to_owned(),
-        Ok(events @ Output::Events(_)) => indented(&serde_json::to_string(events).unwrap_or_default()) + "\n",
+        Ok(events @ Output::Events(_)) => serde_json::to_string_pretty(events).unwrap_or_default() + "\n",
         Err(error) => format!("the invocation fails: {error}\n"),
     };
     // In the order of sending: oldest first.
@@ -83,40 +82,16 @@ fn show_response(response: &Value) -> String {
         }
     }
     let body = response["body"].as_str().unwrap_or_default();
-    let is_json = serde_json::from_str::<IgnoredAny>(body).is_ok();
     if !body.is_empty() {
-        let _ = write!(shown, "\n{}\n", if is_json { indented(body) } else { body.to_owned() });
+        let _ = write!(shown, "\n{}\n", indented(body).unwrap_or_else(|| body.to_owned()));
     }
     shown
 }
 
-/// Indents compact JSON. The keys keep their order, which [`Value`] would change.
-fn indented(json: &str) -> String {
-    let (mut shown, mut depth, mut in_string, mut escaped) = (String::new(), 0, false, false);
-    let break_line = |shown: &mut String, depth: usize| {
-        shown.push('\n');
-        shown.push_str(&"  ".repeat(depth));
-    };
-    for c in json.chars() {
-        let closes = !in_string && matches!(c, '}' | ']');
-        if closes {
-            depth = usize::saturating_sub(depth, 1);
-        }
-        let after_opening = !in_string && shown.ends_with(['{', '[']);
-        if (after_opening && !closes) || (closes && !after_opening) {
-            break_line(&mut shown, depth);
-        }
-        shown.push(c);
-        match c {
-            '"' if !escaped => in_string = !in_string,
-            '{' | '[' if !in_string => depth += 1,
-            ',' if !in_string => break_line(&mut shown, depth),
-            ':' if !in_string => shown.push(' '),
-            _ => {}
-        }
-        escaped = in_string && c == '\\' && !escaped;
-    }
-    shown
+/// Indents JSON; `None` for any other text. The keys keep their order, which [`Value`] would change.
+fn indented(json: &str) -> Option<String> {
+    let value: serde_yaml_ng::Value = serde_json::from_str(json).ok()?;
+    serde_json::to_string_pretty(&value).ok()
 }
 
 fn show_mail(mail: &Mail) -> String {
@@ -147,10 +122,13 @@ mod tests {
             r#""{,""#,
             "7",
         ] {
-            let shown = indented(json);
+            let shown = indented(json).unwrap();
             let again: Value = serde_json::from_str(&shown).unwrap();
             assert_eq!(again, serde_json::from_str::<Value>(json).unwrap(), "{shown}");
         }
-        assert_eq!(indented(r#"{"b":[1,{}],"a":""}"#), "{\n  \"b\": [\n    1,\n    {}\n  ],\n  \"a\": \"\"\n}");
+        assert_eq!(
+            indented(r#"{"b":[1,{}],"a":""}"#).unwrap(),
+            "{\n  \"b\": [\n    1,\n    {}\n  ],\n  \"a\": \"\"\n}"
+        );
     }
 }

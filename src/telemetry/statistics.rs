@@ -27,10 +27,8 @@ pub(crate) struct RequestStatistics {
     pub unreadable_rows: u64,
     /// The invitation of the request.
     pub invitation_id: Option<InvitationId>,
-    /// The failure after which SES may or may not have accepted a message.
-    pub mail_unknown: Option<String>,
-    /// The number of messages that SES may or may not have accepted.
-    pub unknown_mails: u64,
+    /// The failures after which SES may or may not have accepted a message, except those of counted items.
+    pub unknown_mails: Vec<String>,
     /// The outcomes of the items of a request that has several.
     pub items: Items,
 }
@@ -73,10 +71,7 @@ pub(crate) fn invitation(id: &InvitationId) {
 
 /// Records that SES may have accepted the message; `cause` is the failure.
 pub(crate) fn mail_unknown(cause: String) {
-    record(|statistics| {
-        statistics.mail_unknown = Some(cause);
-        statistics.unknown_mails += 1;
-    });
+    record(|statistics| statistics.unknown_mails.push(cause));
 }
 
 /// Counts a retry.
@@ -90,33 +85,23 @@ pub(crate) fn unreadable_row() -> u64 {
     STATISTICS.try_with(|statistics| statistics.borrow().unreadable_rows).unwrap_or_default()
 }
 
-/// Counts the outcome of one item. Clears the invitation of the request, because a request with items concerns several.
+/// Counts the outcome of one item, after the work of all items. Clears the invitation of the request, because a request
+/// with items concerns several.
 pub fn item(error: Option<&Error>, is_failed: bool) {
     record(|statistics| {
-        let name = outcome_name(error, is_failed);
+        let (mut name, mut cause) = (outcome_name(error, is_failed), error.and_then(Error::cause).map(str::to_owned));
+        // An item with an unknown message succeeds. Only counts are kept, so that any successful item can stand for it.
+        if name == "ok"
+            && let Some(unknown) = statistics.unknown_mails.pop()
+        {
+            (name, cause) = ("mail_unknown", Some(unknown));
+        }
         let items = &mut statistics.items;
-        let is_gravest = items.gravest().is_none_or(|gravest| gravity(name) > gravity(gravest));
-        if is_gravest && name != "ok" {
-            items.cause = error.and_then(Error::cause).map(str::to_owned);
+        if items.gravest().is_none_or(|gravest| gravity(name) > gravity(gravest)) {
+            items.cause = cause;
         }
         *items.outcomes.entry(name).or_default() += 1;
         statistics.invitation_id = None;
-    });
-}
-
-/// Moves the items whose messages SES may or may not have accepted from `ok` to `mail_unknown`.
-pub(crate) fn unknown_items() {
-    record(|statistics| {
-        let (unknown, items) = (statistics.unknown_mails, &mut statistics.items);
-        if unknown == 0 {
-            return;
-        }
-        let succeeded = items.outcomes.remove("ok").unwrap_or_default().saturating_sub(unknown);
-        items.outcomes.extend((succeeded > 0).then_some(("ok", succeeded)));
-        items.outcomes.insert("mail_unknown", unknown);
-        if items.gravest() == Some("mail_unknown") {
-            items.cause.clone_from(&statistics.mail_unknown);
-        }
     });
 }
 

@@ -49,6 +49,8 @@ ISSUER = {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "https://api
         ({**ISSUER, "CorsOrigins": "http://localhost.example.com"}, "nor is this the machine of a developer"),
         ({**ISSUER, "CorsOrigins": "https://app.example.com/"}, "an origin has no path"),
         ({**ISSUER, "CorsOrigins": "https://App.example.com"}, "browsers send lower case"),
+        ({**ISSUER, "CorsOrigins": "https://app.example.com:443"}, "browsers leave out the scheme's own port"),
+        ({**ISSUER, "CorsOrigins": "http://localhost:80,https://app.example.com"}, "of either scheme, at any place"),
         ({**ISSUER, "CorsOrigins": "https://a.example.com, https://b.example.com"}, "a space would be a part of the origin"),
         ({**ISSUER, "CorsOrigins": "null"}, "every sandboxed frame has this one"),
         ({**ISSUER, "Events": "on", "TableName": "restored"}, "nobody knows the stream of another table"),
@@ -70,7 +72,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_created(overrides, re
         Deployment(**overrides)
 
 
-ORIGINS = "https://app.example.com,https://app.example.com:8443,http://localhost:5173,http://127.0.0.1"
+ORIGINS = "https://app.example.com,https://app.example.com:8443,http://localhost:5173,http://127.0.0.1,http://localhost:443"
 
 
 def test_pages_have_origins_of_theirs_or_of_a_developers_machine(deploy):

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap_complete::Shell;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -12,7 +11,7 @@ use crate::{
     directory_command::{
         CommandError, display_name,
         entry::{Kind, Rules},
-        import, invite, read,
+        import, read,
     },
     domain::ids::DirectoryId,
     store::directory_rows::{RowName, RowSet},
@@ -26,10 +25,8 @@ pub(in crate::directory_command) enum Action {
     List(RowSet),
     Delete(RowName),
     Import(import::Options),
-    Invite(Box<invite::Options>),
     GetPerson(String),
     DeletePerson { address: String, is_confirmed: bool },
-    Completions(Shell),
 }
 
 /// A row to put.
@@ -106,9 +103,7 @@ impl Command {
             Self::Person(PersonVerb::Delete(it)) => {
                 Ok(Action::DeletePerson { address: it.person.address, is_confirmed: it.yes })
             }
-            Self::Completions(it) => Ok(Action::Completions(it.shell)),
             Self::Import(options) => Ok(Action::Import(options)),
-            Self::Invite(options) => Ok(Action::Invite(options)),
         }
     }
 }

@@ -49,16 +49,17 @@ const EXAMPLES: [(&[&str], &[&str]); 25] = [
 /// Adds examples to the help of the command at `path`. The program's own help has the first example of each command
 /// except `get`, `list` and `delete`.
 pub(super) fn add(command: clap::Command, path: &[String], program: &str) -> clap::Command {
-    let of_path = EXAMPLES.iter().filter(|(names, _)| names.iter().zip(path).all(|(name, part)| name == part));
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let of_path = EXAMPLES.iter().filter(|(names, _)| names.starts_with(&path));
     let lines: Vec<String> = if path.is_empty() {
         let firsts = of_path.filter(|(names, _)| !matches!(names, [_, "get" | "list" | "delete"]));
         firsts.map(|(names, examples)| line(program, names, examples[0])).collect()
     } else {
         of_path.flat_map(|(names, examples)| examples.iter().map(|example| line(program, names, example))).collect()
     };
-    let variable = match path {
+    let variable = match path[..] {
         [] => "TABLE_NAME (for `invite` API_TOKEN)",
-        [name] if name == "invite" => "API_TOKEN",
+        ["invite"] => "API_TOKEN",
         _ => "TABLE_NAME",
     };
     command.after_help(format!("Examples, with {variable} set:\n{}", lines.join("\n")))

@@ -8,7 +8,7 @@ use super::{
     Options, expiry,
     file::{BadFile, Row},
     rejected::{ERROR_CODE, ERROR_MESSAGE, Rejected},
-    run::MOST_BYTES,
+    run::MAX_BYTES,
 };
 use crate::domain::timestamp::Timestamp;
 
@@ -35,7 +35,7 @@ pub(super) fn distinct<'r>(
     let (mut lines, mut distinct, mut duplicates) = (HashMap::new(), Vec::new(), Vec::new());
     for row in rows {
         let body = defaults.body(row).map_err(|(column, reason)| BadFile { line: row.line, column, reason })?;
-        if body.to_string().len() > MOST_BYTES {
+        if body.to_string().len() > MAX_BYTES {
             return Err(BadFile {
                 line: row.line,
                 column: None,

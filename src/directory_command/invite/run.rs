@@ -19,9 +19,9 @@ use super::{
 };
 
 /// The maximum number of invitations in a call.
-const MOST_ITEMS: usize = 100;
+const MAX_ITEMS: usize = 100;
 /// The maximum size of the invitations in a call, in bytes, below the API's limit of 1 MiB.
-pub(super) const MOST_BYTES: usize = 1_000_000;
+pub(super) const MAX_BYTES: usize = 1_000_000;
 /// The maximum time without a final answer to any row.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// The maximum wait before a retry. A row with a longer `retryAfter` is rejected.
@@ -123,16 +123,11 @@ impl<'a, 'r> Run<'a, 'r> {
     /// waiting rows few.
     fn next_batch(&mut self) -> Batch<'r> {
         let (now, mut batch) = (Instant::now(), Batch::default());
-        let mut room = MOST_ITEMS - self.waiting.len().min(MOST_ITEMS);
-        for _ in 0..self.waiting.len() {
-            let Some(waiting) = self.waiting.pop_front() else { break };
-            if waiting.ready > now || !batch.push(waiting.row, self.defaults) {
-                self.waiting.push_back(waiting);
-            }
-        }
-        while room > 0 && self.fresh.front().is_some_and(|row| batch.push(row, self.defaults)) {
+        self.waiting.retain(|waiting| waiting.ready > now || !batch.push(waiting.row, self.defaults));
+        while batch.rows.len() + self.waiting.len() < MAX_ITEMS
+            && self.fresh.front().is_some_and(|row| batch.push(row, self.defaults))
+        {
             self.fresh.pop_front();
-            room -= 1;
         }
         batch
     }
@@ -237,7 +232,7 @@ impl<'r> Batch<'r> {
     /// Adds a row if there is room. The first row always fits.
     fn push(&mut self, row: &'r Row, defaults: &Defaults<'_>) -> bool {
         let body = defaults.body(row).unwrap_or_else(|_| json!({})).to_string();
-        if self.rows.len() == MOST_ITEMS || (!self.rows.is_empty() && self.bytes + body.len() > MOST_BYTES) {
+        if self.rows.len() == MAX_ITEMS || (!self.rows.is_empty() && self.bytes + body.len() > MAX_BYTES) {
             return false;
         }
         self.bytes += body.len() + 1;

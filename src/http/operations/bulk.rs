@@ -1,5 +1,7 @@
 //! `POST /api/organization-invitations/bulk`: create many invitations in one call.
 
+use std::{collections::BTreeMap, iter::zip};
+
 use lambda_http::{
     Body,
     http::{Response, StatusCode},
@@ -57,23 +59,20 @@ struct ItemResult {
 pub(crate) async fn bulk(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
     let key = idempotency_key(&request.event.headers)?;
     let fields = fields(request.event)?;
-    let items = items(&fields)?;
-    // An item whose body is invalid does not reach the use case.
-    let (mut valid, mut results) = (Vec::new(), Vec::new());
-    for raw in items {
-        results.push(match read_item(app, request, raw, key.as_ref()) {
+    // By position. An item whose body is invalid does not reach the use case.
+    let (mut positions, mut valid, mut results) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for (position, raw) in items(&fields)?.into_iter().enumerate() {
+        match read_item(app, request, raw, key.as_ref()) {
             Ok(item) => {
+                positions.push(position);
                 valid.push(item);
-                None
             }
-            Err(error) => Some(Err(error)),
-        });
+            Err(error) => drop(results.insert(position, Err(error))),
+        }
     }
     let outcomes = invitations::bulk::create_all(app, &valid, request.clock).await;
-    let mut outcomes = outcomes.into_iter().map(|outcome| outcome.map_err(RequestError::from));
-    let results = results.into_iter().filter_map(|known| known.or_else(|| outcomes.next()));
-    let results = results.map(|result| item_result(&result, request)).collect();
-    statistics::unknown_items();
+    results.extend(zip(positions, outcomes.into_iter().map(|outcome| outcome.map_err(RequestError::from))));
+    let results = results.values().map(|result| item_result(result, request)).collect();
     Ok(json_response(StatusCode::OK, &Results { results }))
 }
 

@@ -11,7 +11,7 @@ use crate::{
     domain::ids::InvitationId,
     http::{
         error::RequestError,
-        include::{self, Include, check_single, delivery_member},
+        include::{self, Include, delivery_member},
         response::{json_text_response, to_json},
     },
     invitations::{InvitationKey, delivery, find},
@@ -24,7 +24,7 @@ pub(crate) async fn get(
     id: Option<&InvitationId>,
 ) -> Result<Response<Body>, RequestError> {
     let (query, clock) = (&request.event.query, request.clock);
-    check_single(query, &[include::PARAMETER])?;
+    query.check_single(&[include::PARAMETER])?;
     let include = Include::read(query)?;
     let key = InvitationKey::new(&request.caller.tenant, id)?;
     let invitation = find::get(app, key, clock).await?;

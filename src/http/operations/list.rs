@@ -21,7 +21,7 @@ use crate::{
         cursor::Cursors,
         error::RequestError,
         event::Query,
-        include::{self, Include, MAX_DELIVERY_BYTES, check_single, delivery_member},
+        include::{self, Include, MAX_DELIVERY_BYTES, delivery_member},
         response::{json_text_response, to_json},
     },
     invitations::{
@@ -51,7 +51,7 @@ const MAX_LIST_BYTES: usize = 4 << 20;
 /// Lists all invitations that match the filters, or one page of them with `page_size`.
 pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Body>, RequestError> {
     let query = &request.event.query;
-    check_single(query, &PARAMETERS)?;
+    query.check_single(&PARAMETERS)?;
     let include = Include::read(query)?;
     let (tenant, clock) = (&request.caller.tenant, request.clock);
     let values = FILTERS.map(|name| filter_value(query, name));

@@ -45,19 +45,17 @@ pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Bo
     own::pending(app, person, clock, take).await?;
     let ids = entities.iter().map(|(organization_id, _)| organization_id.as_str()).collect();
     let names = own::organization_names(app, person, ids, clock).await?;
-    let (mut json, mut sent) = ("[".to_owned(), 0);
-    for (id, entity) in &entities {
-        let id = id.as_str();
-        let member = format!(r#","organization":{}"#, to_json(&Organization { id, name: &names[id] }));
-        sent += escaped_length(entity) + escaped_length(&member);
-        if sent > MAX_LIST_BYTES {
-            break;
-        }
-        json.push_str(if json.len() > 1 { "," } else { "" });
-        json.push_str(entity);
-        json.insert_str(json.len() - 1, &member);
-    }
-    Ok(json_text_response(StatusCode::OK, json + "]"))
+    let entities = entities.into_iter().map(|(id, mut entity)| {
+        let organization = to_json(&Organization { id: id.as_str(), name: &names[id.as_str()] });
+        entity.insert_str(entity.len() - 1, &format!(r#","organization":{organization}"#));
+        entity
+    });
+    let mut sent = 0;
+    let fitting = entities.take_while(|entity| {
+        sent += escaped_length(entity);
+        sent <= MAX_LIST_BYTES
+    });
+    Ok(json_text_response(StatusCode::OK, format!("[{}]", fitting.collect::<Vec<_>>().join(","))))
 }
 
 /// Accepts or declines the person's invitation with that identifier.
