@@ -93,7 +93,7 @@ impl BulkContext {
         }
         let pace = self.pace.get_or_init(|| self.new_pace()).await.as_ref().map_err(Clone::clone)?;
         let turn = pace.turn(self.begin_by).await.ok_or_else(SendError::no_time)?;
-        Ok(Some(ConnectionProof::in_turn(turn)))
+        Ok(Some(ConnectionProof::InTurn(turn)))
     }
 
     /// Returns `true` after no connection to SES could be proved alive.

@@ -155,7 +155,7 @@ impl Unmailed<'_> {
     /// Sends the email. If SES certainly did not take it, rolls everything back, so that the caller can retry. If SES
     /// may have taken it, the invitation stays, because its email may be on the way.
     pub(super) async fn mail(self, email: &Email, proof: ConnectionProof) -> Result<(), Error> {
-        let is_one_of_many = proof.is_in_turn();
+        let is_one_of_many = matches!(proof, ConnectionProof::InTurn(_));
         match self.app.mailer.send(email, proof, self.clock).await {
             Ok(sent) => {
                 if let (Sent::Unknown { cause }, true) = (&sent, is_one_of_many) {
