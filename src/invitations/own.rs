@@ -43,13 +43,13 @@ pub(crate) async fn pending(
 ) -> Result<(), Error> {
     let filters =
         Filters { invitee: Some(person.normalized_address.clone()), pending_at: Some(clock.now), ..Filters::default() };
-    let request = ListRequest { tenant: &person.tenant, filters: &filters, page: None, clock };
+    let request = ListRequest { tenant: &person.tenant, filters: &filters, clock };
     let mut taken = 0;
     let take = |invitation: &Invitation| {
         taken += 1;
         taken <= MAX_INVITATIONS && take(invitation)
     };
-    find::list(app, request, take).await.map(drop)
+    find::all(app, request, take).await.map(drop)
 }
 
 /// Reads the names of these organizations. The name is the identifier if the directory has no such organization, or if
