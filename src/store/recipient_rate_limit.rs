@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     Item, Store, StoreError,
-    end::{DeletedOrEnded, deleted_or_ended},
+    end::check_readable,
     items::{TTL, millis, named, number, string, ttl},
     keys,
     token::MessageToken,
@@ -192,10 +192,8 @@ impl Store {
                 }
             };
             if let Some(row) = failed.row(PartRole::Invitation) {
-                return deleted_or_ended(&message.invitation.tenant, row).map(|found| match found {
-                    DeletedOrEnded::Deleted => ReserveOutcome::Deleted,
-                    DeletedOrEnded::Ended => ReserveOutcome::Ended,
-                });
+                check_readable(&message.invitation.tenant, row)?;
+                return Ok(if row.is_empty() { ReserveOutcome::Deleted } else { ReserveOutcome::Ended });
             }
             rate_limit = rate_limit.with_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?;
             if let Some(retry_after) = rate_limit.seconds_until_free(clock.now) {
