@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     domain::ids::{InvitationId, TenantId},
-    store::read::Filters,
+    store::list::Filters,
 };
 
 /// The bytes of the checksum.

@@ -13,7 +13,7 @@ use crate::{
         ids::{InvitationId, TenantId},
         invitation::Invitation,
     },
-    store::read::{Filters, MAX_ROWS},
+    store::list::{Filters, MAX_ROWS},
 };
 
 /// The maximum number of queries for one page. Each query reads at most [`MAX_ROWS`] rows and 1 MB, which is 128 read

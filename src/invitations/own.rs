@@ -10,7 +10,7 @@ use crate::{
     app::App,
     clock::RequestClock,
     domain::{error::Error, ids::InvitationId, invitation::Invitation, person::Person},
-    store::read::Filters,
+    store::list::Filters,
 };
 
 /// The maximum number of invitations in a list. Each may need a read of another organization's name.

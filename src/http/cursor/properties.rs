@@ -3,7 +3,7 @@
 use crate::{
     domain::ids::{InvitationId, TenantId},
     http::cursor::Cursors,
-    store::read::Filters,
+    store::list::Filters,
 };
 use proptest::prelude::*;
 

@@ -23,7 +23,7 @@ use crate::{
         find::{self, ListRequest, PageRequest},
     },
     json::escaped_length,
-    store::read::Filters,
+    store::list::Filters,
 };
 
 /// The parameters of a list, in the documented order.
