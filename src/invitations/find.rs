@@ -58,17 +58,17 @@ pub(super) async fn changed_since(app: &App, read: &Invitation, clock: RequestCl
     if found == *read { Err(Error::InvitationEnded) } else { Ok(found) }
 }
 
-/// Reads a whole list and passes each invitation to `take`, newest first, until `take` returns `false`. Returns `true` at
-/// the end of the list.
+/// Reads a whole list and passes each invitation to `take`, newest first, until `take` returns `false`. Returns `true`
+/// at the end of the list.
 ///
 /// # Errors
 /// Those of the table. An unreadable row is skipped, logged and counted.
 pub(crate) async fn all(
     app: &App,
-    list: ListRequest<'_>,
+    request: ListRequest<'_>,
     mut take: impl FnMut(&Invitation) -> bool,
 ) -> Result<bool, Error> {
-    let ListRequest { tenant, filters, clock } = list;
+    let ListRequest { tenant, filters, clock } = request;
     if !can_match(filters, app.config.id_max_length) {
         return Ok(true);
     }
@@ -88,11 +88,11 @@ pub(crate) async fn all(
 /// which leaves the other half for the query in progress. The next page then starts after the last row that was read.
 pub(crate) async fn page(
     app: &App,
-    list: ListRequest<'_>,
+    request: ListRequest<'_>,
     PageRequest { size, after }: PageRequest,
     mut take: impl FnMut(&Invitation) -> bool,
 ) -> Result<Option<InvitationId>, Error> {
-    let ListRequest { tenant, filters, clock } = list;
+    let ListRequest { tenant, filters, clock } = request;
     if !can_match(filters, app.config.id_max_length) {
         return Ok(None);
     }

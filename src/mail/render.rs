@@ -61,12 +61,12 @@ pub fn render(subject: &str, html: &str, text: &str, variables: &Value) -> Resul
     static TEXT: LazyLock<Handlebars> = LazyLock::new(|| strict(no_escape));
     static HTML: LazyLock<Handlebars> = LazyLock::new(|| strict(html_escape));
     let mut renderer = Renderer { variables, missing: Vec::new(), steps: Steps::of(variables) };
-    let rendered = Rendered {
+    let message = Rendered {
         subject: renderer.part("subject", subject, &TEXT)?,
         html: renderer.part("html", html, &HTML)?,
         text: renderer.part("text", text, &TEXT)?,
     };
-    if renderer.missing.is_empty() { Ok(rendered) } else { Err(RenderFailure::Missing(renderer.missing)) }
+    if renderer.missing.is_empty() { Ok(message) } else { Err(RenderFailure::Missing(renderer.missing)) }
 }
 
 /// Renders the parts of one message.

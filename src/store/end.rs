@@ -271,8 +271,8 @@ impl Store {
         Ok(TransactionPart::put(PartRole::Standing, put))
     }
 
-    /// The part that creates the membership, or adds the invitation's roles to it. If `found` is empty, its condition is
-    /// that the row has no roles or stores them as a set.
+    /// The part that creates the membership, or adds the invitation's roles to it. If `found` is empty, its condition
+    /// is that the row has no roles or stores them as a set.
     fn add_member(&self, invitation: &Invitation, user_id: &str, found: &Item) -> Result<TransactionPart, StoreError> {
         let key = keys::primary(&invitation.tenant, keys::membership(&invitation.organization_id, user_id));
         let update = self

@@ -49,11 +49,11 @@ pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Bo
         return Err(RequestError::InvalidPagination);
     }
     let mut array = Array::new(include);
-    let list = ListRequest { tenant, filters: &filters, clock };
+    let request = ListRequest { tenant, filters: &filters, clock };
     let take = |invitation: &Invitation| array.push(invitation, clock.now);
     let next = match page {
-        Some(page) => find::page(app, list, page, take).await?,
-        None if find::all(app, list, take).await? => None,
+        Some(page) => find::page(app, request, page, take).await?,
+        None if find::all(app, request, take).await? => None,
         None => return Err(RequestError::ListTooLong),
     };
     let deliveries =
