@@ -4,6 +4,7 @@
 //! CloudWatch extracts the metrics from it without a call or a flush. Elsewhere the line is written for people. It
 //! contains no personal data: no address, no token, no link, no body.
 
+pub(crate) mod aws;
 mod embedded;
 mod readable;
 pub(crate) mod statistics;

@@ -6,7 +6,7 @@ use crate::{app::App, store::StoreError};
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
 
 /// The advice for an error code of DynamoDB, or for a part of the text of a failure without a response.
-const ADVICE: [(&str, &str); 13] = [
+const ADVICE: [(&str, &str); 14] = [
     ("ResourceNotFoundException", "there is no such table: check --table (TABLE_NAME) and the region (AWS_REGION)"),
     ("AccessDeniedException", "these credentials have no right to do this with the table"),
     ("UnrecognizedClientException", NOT_VALID),
@@ -16,7 +16,8 @@ const ADVICE: [(&str, &str); 13] = [
     ("ExpiredTokenException", "the credentials have expired: sign in again"),
     ("ThrottlingException", "the table is busy: try again later"),
     ("ProvisionedThroughputExceededException", "the table is busy: try again later"),
-    ("Missing Region", "no region is set: set AWS_REGION, or a region in the profile"),
+    ("Missing Region", NO_REGION),
+    ("missing signing region", NO_REGION),
     (
         "credential",
         "no credentials were found: sign in (`aws sso login`), select a profile (AWS_PROFILE), or set \
@@ -26,6 +27,7 @@ const ADVICE: [(&str, &str); 13] = [
     ("io error", "cannot reach DynamoDB"),
 ];
 
+const NO_REGION: &str = "no region is set: set AWS_REGION, or a region in the profile";
 const NOT_VALID: &str = "AWS does not accept these credentials: check the profile, or the access key and its secret";
 
 /// Describes a failure.

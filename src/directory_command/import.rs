@@ -73,15 +73,22 @@ pub(crate) struct Summary {
 
 /// An import that ended early. Every row up to `written` is in the table.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{reason}\nThe first {written} rows are written. Import the file again, which does not change them, or continue \
-         with --skip {written}."
-)]
+#[error("{reason}\n{}", how_to_continue(*.written))]
 pub struct ImportError {
     /// The failure.
     pub reason: String,
     /// The number of rows at the beginning of the file that are known to be written, skipped ones included.
     pub written: u64,
+}
+
+fn how_to_continue(written: u64) -> String {
+    match written {
+        0 => "Import the file again when this is corrected.".to_owned(),
+        written => format!(
+            "The first {written} rows are written. Import the file again, which does not change them, or continue with \
+             --skip {written}."
+        ),
+    }
 }
 
 /// A running import.

@@ -20,7 +20,7 @@ pub enum RequestError {
     #[error("The token does not name a tenant.")]
     NoTenant,
     /// The caller has none of the allowed scopes and groups.
-    #[error("The token does not allow this.")]
+    #[error("The token has none of the allowed scopes and groups.")]
     Forbidden,
     /// The token is not that of a person with a verified address.
     #[error("The token has to name a person: with sub, email, and email_verified that is true.")]
@@ -37,9 +37,9 @@ pub enum RequestError {
         /// The methods that the path supports, as the `Allow` header lists them.
         allow: &'static str,
     },
-    /// `page_size` or `cursor` is invalid, or a page is requested by its number.
-    #[error("The page size or the cursor is invalid.")]
-    InvalidPagination,
+    /// `page_size` or `cursor` is invalid or missing, or a page is requested by its number. The text is the message.
+    #[error("{0}")]
+    InvalidPagination(&'static str),
     /// The query is invalid.
     #[error("The query is invalid.")]
     InvalidQuery {
@@ -163,7 +163,7 @@ impl RequestError {
             Self::NoTenant => (S::FORBIDDEN, "guard.can_not_get_tenant_id"),
             Self::Forbidden | Self::NotAPerson | Self::UnusableSubject => (S::FORBIDDEN, "auth.forbidden"),
             Self::UnknownPath => (S::NOT_FOUND, "entity.not_found"),
-            Self::InvalidPagination | Self::ListTooLong => (S::BAD_REQUEST, "guard.invalid_pagination"),
+            Self::InvalidPagination(_) | Self::ListTooLong => (S::BAD_REQUEST, "guard.invalid_pagination"),
             Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "request.method_not_allowed"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "request.invalid_input"),
             Self::InvalidIdempotencyKey | Self::UnreadableBody { .. } | Self::WrongContentType => {

@@ -62,7 +62,7 @@ pub(crate) fn banner(addresses: &Addresses, now: Timestamp, color: bool) -> Stri
 
 export TOKEN={token}
 
-  {bold}For the aws CLI{plain}, cargo lambda watch or sam local:
+  {bold}For the aws CLI{plain}, cargo directory, cargo lambda watch or sam local:
 
 export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={ACCESS_KEY} AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}
 export AWS_ENDPOINT_URL_DYNAMODB={dynamodb} AWS_ENDPOINT_URL_SESV2={ses} TABLE_NAME={table}

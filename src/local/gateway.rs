@@ -50,7 +50,7 @@ async fn forward(State(Api { app, cors }): State<Api>, request: Request) -> Resp
     let claims = has_authorizer.then(|| authorize(request.headers(), now)).transpose();
     let claims = match claims {
         Ok(claims) => claims,
-        Err(challenge) => return unauthorized(&challenge),
+        Err(reason) => return unauthorized(reason),
     };
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
@@ -74,21 +74,32 @@ fn is_of_options_route(request: &Request) -> bool {
     request.method() == Method::OPTIONS && request.uri().path() != "/"
 }
 
-/// The claims of the bearer token, or the challenge of the 401 response.
-fn authorize(headers: &HeaderMap, now: Timestamp) -> Result<Claims, String> {
-    let Some(authorization) = headers.get(header::AUTHORIZATION) else { return Err("Bearer".to_owned()) };
+/// The reason of a 401 response to a request without a token.
+const NO_TOKEN: &str = "there is no Authorization header";
+
+/// The claims of the bearer token, or the reason of the 401 response.
+fn authorize(headers: &HeaderMap, now: Timestamp) -> Result<Claims, &'static str> {
+    let authorization = headers.get(header::AUTHORIZATION).ok_or(NO_TOKEN)?;
     let token = authorization.to_str().ok().and_then(|text| text.split_once(' '));
     let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-    let claims = issuer::verify(token.unwrap_or_default(), now);
-    claims.map_err(|reason| format!(r#"Bearer scope="" error="invalid_token" error_description="{reason}""#))
+    issuer::verify(token.unwrap_or_default(), now)
 }
 
-fn unauthorized(challenge: &str) -> Response {
+/// API Gateway tells the reason in a header only, so the log tells it too.
+fn unauthorized(reason: &str) -> Response {
+    tracing::info!(reason, "401 Unauthorized");
     let mut response = message(StatusCode::UNAUTHORIZED, "Unauthorized");
-    if let Ok(challenge) = HeaderValue::from_str(challenge) {
+    if let Ok(challenge) = HeaderValue::from_str(&challenge(reason)) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
+}
+
+fn challenge(reason: &str) -> String {
+    match reason {
+        NO_TOKEN => "Bearer".to_owned(),
+        reason => format!(r#"Bearer scope="" error="invalid_token" error_description="{reason}""#),
+    }
 }
 
 /// A response of API Gateway itself.
@@ -179,7 +190,7 @@ mod tests {
     fn a_request_without_a_valid_token_is_challenged() {
         let challenge = |authorization: Option<&str>| {
             let value = authorization.map(|text| (header::AUTHORIZATION, text.parse().unwrap()));
-            authorize(&HeaderMap::from_iter(value), Timestamp::now()).unwrap_err()
+            challenge(authorize(&HeaderMap::from_iter(value), Timestamp::now()).unwrap_err())
         };
         assert_eq!(challenge(None), "Bearer");
         for authorization in ["", "Bearer", "Bearer ", "Bearer x", "Basic YTpi"] {

@@ -55,7 +55,7 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     };
     let mut shown = match &output {
         Ok(Output::Api(response)) => show_response(&serde_json::to_value(response).unwrap_or_default()),
-        Ok(Output::Nothing) => "no response\n".to_owned(),
+        Ok(Output::Nothing) => "done; an event of this kind has no response\n".to_owned(),
         Ok(events @ Output::Events(_)) => indented(&serde_json::to_string(events).unwrap_or_default()) + "\n",
         Err(error) => format!("the invocation fails: {error}\n"),
     };

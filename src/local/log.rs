@@ -19,9 +19,10 @@ use tracing_subscriber::{
 
 use crate::telemetry;
 
-/// The filter without `RUST_LOG`. Hides the emulator's warnings about failed conditions, which are part of normal
+/// The filter without `RUST_LOG`. The line of a request tells its calls of AWS. Hides the emulator's warnings about failed conditions, which are part of normal
 /// requests; the request's line reports real failures.
-const USUAL: &str = "warn,organization_invitations=info,dynoxide::server=error";
+const USUAL: &str =
+    "warn,organization_invitations=info,organization_invitations::telemetry::aws=off,dynoxide::server=error";
 
 const DIM: &str = "\x1b[2m";
 const GREEN: &str = "\x1b[32m";

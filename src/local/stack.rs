@@ -84,7 +84,7 @@ pub struct Stack {
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// A port is not available.
-    #[error("cannot listen on port {port}: {reason}; choose another with {option}")]
+    #[error("cannot listen on port {port}: {reason}; choose another with {option} (0 takes a free one)")]
     Port {
         /// The port.
         port: u16,
@@ -234,7 +234,9 @@ fn default_setting(name: &str) -> Option<String> {
 
 fn open(persist: Option<&Path>, has_stream: bool) -> Result<Database, StackError> {
     let path = persist.unwrap_or(Path::new(":memory:"));
-    let failed = |reason: String| StackError::Database { path: path.to_owned(), reason };
+    // The emulator goes on with advice for the programs that use it.
+    let told = |reason: &str| reason.split(". If encrypted").next().unwrap_or_default().to_owned();
+    let failed = |reason: String| StackError::Database { path: path.to_owned(), reason: told(&reason) };
     let opened = if has_stream { stream::open(persist) } else { open_without_stream(persist) };
     let database = opened.map_err(failed)?;
     // Sets SQLite to synchronize with the disk at checkpoints instead of every write. A power failure may lose the last
@@ -366,7 +368,9 @@ mod tests {
         let message = Stack::start(options).await.err().unwrap().to_string();
         assert_eq!(
             message,
-            format!("cannot listen on port {taken}: it is already in use; choose another with --ses-port")
+            format!(
+                "cannot listen on port {taken}: it is already in use; choose another with --ses-port (0 takes a free one)"
+            )
         );
     }
 

@@ -16,7 +16,7 @@ use std::{
 use aws_sdk_sesv2::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
-    operation::send_email::builders::SendEmailFluentBuilder,
+    operation::{RequestId, send_email::builders::SendEmailFluentBuilder},
     types::{Body, Content as Part, Destination, EmailContent, Message as SesMessage, MessageTag, Template},
 };
 use aws_types::SdkConfig;
@@ -39,7 +39,10 @@ use crate::{
     },
     config::Config,
     domain::timestamp::Timestamp,
-    telemetry::statistics::{self, CountCalls},
+    telemetry::{
+        aws,
+        statistics::{self, CountCalls},
+    },
 };
 
 /// The wait before each attempt. Only a message that SES certainly did not take is sent again.
@@ -121,12 +124,20 @@ impl Mailer {
 
     /// Makes one attempt.
     pub(super) async fn attempt(&self, email: &Email, deadline: Deadline) -> Attempt {
-        let unknown = |cause: &str| Attempt::Sent(Sent::Unknown { cause: cause.to_owned() });
+        let unknown = |cause: &str, aws_request_id| {
+            aws::call_failed(cause, aws_request_id);
+            Attempt::Sent(Sent::Unknown { cause: cause.to_owned() })
+        };
         match timeout_at(deadline.end, self.request(email).send()).await {
-            Ok(Ok(response)) if response.message_id().is_some_and(|id| !id.is_empty()) => Attempt::Sent(Sent::Accepted),
-            Ok(Ok(_)) => unknown("SES: a response without a MessageId"),
+            Ok(Ok(response)) => match response.message_id().filter(|id| !id.is_empty()) {
+                Some(message_id) => {
+                    aws::mail_sent(&email.invitation_id, message_id);
+                    Attempt::Sent(Sent::Accepted)
+                }
+                None => unknown("SES: a response without a MessageId", response.request_id()),
+            },
             Ok(Err(error)) => classify(&error),
-            Err(_) => unknown("SES: no response in time"),
+            Err(_) => unknown("SES: no response in time", None),
         }
     }
 

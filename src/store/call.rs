@@ -2,11 +2,17 @@
 
 use std::{error::Error, future::Future, time::Duration};
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::{
+    error::{ProvideErrorMetadata, SdkError},
+    operation::RequestId,
+};
 use tokio::time::{sleep, timeout_at};
 
 use super::StoreError;
-use crate::{clock::Deadline, telemetry::statistics};
+use crate::{
+    clock::Deadline,
+    telemetry::{aws, statistics},
+};
 
 /// The maximum number of failed attempts of a call. Throttling and conflicts do not count: they are retried until the
 /// deadline.
@@ -24,15 +30,17 @@ where
         return Err(StoreError::nothing_written("DynamoDB: no time left"));
     }
     loop {
-        let (failure, is_retryable) = match timeout_at(deadline.end, attempt()).await {
+        let (failure, is_retryable, aws_request_id) = match timeout_at(deadline.end, attempt()).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => {
                 failures += u32::from(!is_busy(&error));
                 let is_retryable = is_retryable(&error) && failures < MAX_FAILURES;
-                (StoreError::from(error), is_retryable)
+                let aws_request_id = error.request_id().map(str::to_owned);
+                (StoreError::from(error), is_retryable, aws_request_id)
             }
-            Err(_) => (StoreError::outcome_unknown("DynamoDB: no response in time"), false),
+            Err(_) => (StoreError::outcome_unknown("DynamoDB: no response in time"), false, None),
         };
+        aws::call_failed(&failure.cause, aws_request_id.as_deref());
         // An earlier attempt may have committed even if a later one certainly failed.
         may_have_committed |= failure.may_have_committed;
         if !(is_retryable && backoff.wait().await) {

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::{
     error::SdkError,
-    operation::transact_write_items::TransactWriteItemsError,
+    operation::{RequestId, transact_write_items::TransactWriteItemsError},
     types::{
         CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
         Update,
@@ -15,7 +15,7 @@ use super::{
     Item, Store, StoreError,
     call::{Backoff, call},
 };
-use crate::clock::Deadline;
+use crate::{clock::Deadline, telemetry::aws};
 
 /// The role of a part in its transaction, which identifies its failed condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +129,7 @@ impl Store {
             }
             let codes = codes(&cancelled);
             let cause = format!("DynamoDB: TransactionCanceled ({})", codes.join(", "));
+            aws::call_failed(&cause, cancelled.request_id());
             if is_permanent(&codes) {
                 return Err(StoreError::permanent(cause));
             }

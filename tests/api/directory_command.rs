@@ -313,6 +313,16 @@ async fn closed_port() -> String {
 }
 
 #[tokio::test]
+async fn a_missing_region_is_told_although_an_endpoint_is_set() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    let mut command = program(&app);
+    command.args(["--tenant", "default", "role", "list"]).env_remove("AWS_REGION");
+    let (status, _, error) = outcome(command, "").await;
+    assert_eq!(status, Some(1));
+    assert!(error.contains("no region is set: set AWS_REGION"), "{error}");
+}
+
+#[tokio::test]
 async fn a_failure_of_aws_is_told_by_table_region_and_endpoint_with_advice_and_without_internals() {
     let app = TestApp::start_behind_proxy(&[]).await;
     let (closed, proxy) = (closed_port().await, app.behind_proxy().unwrap().to_owned());

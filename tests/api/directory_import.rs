@@ -69,6 +69,16 @@ async fn the_output_of_list_can_be_imported_into_another_tenant() {
 }
 
 #[tokio::test]
+async fn an_import_without_a_written_row_offers_none_to_skip() {
+    let app = TestApp::start().await;
+    let file = TestFile::new("[]");
+    directory(&app, &["import", file.path()]).await.unwrap();
+    let file = TestFile::new("{}");
+    let error = directory(&app, &["import", file.path()]).await.unwrap_err();
+    assert!(error.ends_with("line 1: missing field `kind`\nImport the file again when this is corrected."), "{error}");
+}
+
+#[tokio::test]
 async fn an_invalid_row_is_reported_with_its_line_and_ends_the_import() {
     for (bad, says) in [
         ("{\"kind\":\"role\"", "line 31: not JSON: EOF while parsing"),

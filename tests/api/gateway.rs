@@ -419,3 +419,15 @@ async fn events_are_published_as_by_a_pipe_and_shown_newest_first() {
         assert_eq!((status, page.matches("<summary").count()), (StatusCode::OK, shown), "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_named_and_left_as_it_is() {
+    let path = std::env::temp_dir().join(format!("organization-invitations-{}.txt", std::process::id()));
+    let text = "No database. ".repeat(1000);
+    std::fs::write(&path, &text).unwrap();
+    let started = Stack::start(StackOptions { persist: Some(path.clone()), ..StackOptions::default() }).await;
+    let (error, after) = (started.err().unwrap().to_string(), std::fs::read_to_string(&path).unwrap());
+    std::fs::remove_file(&path).unwrap();
+    assert!(error.starts_with("cannot keep the data in ") && error.ends_with("not a valid SQLite database"), "{error}");
+    assert_eq!(after, text);
+}

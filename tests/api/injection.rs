@@ -305,7 +305,9 @@ async fn no_text_of_a_request_changes_the_structure_of_the_response_or_of_the_lo
                 let what = format!("{place}, to {reason}: {answer:?}");
                 assert!(answer.status < 500, "{what}");
                 assert!(!answer.headers.values().any(|value| value.contains(breaks_a_line)), "{what}");
-                assert_eq!(lines(&log.take()).len(), 1, "{what}");
+                let logged = lines(&log.take());
+                let others = logged.iter().filter(|line| line["message"] != "mail sent");
+                assert_eq!(others.count(), 1, "{what}: {logged:?}");
                 if answer.status == 201 {
                     app.call(Call::delete(answer.json()["id"].as_str().unwrap())).await;
                     log.take();

@@ -270,6 +270,20 @@ async fn a_link_holds_the_known_parameters_only() {
 }
 
 #[tokio::test]
+async fn an_invalid_request_for_a_page_is_told_what_is_wrong_with_it() {
+    let app = TestApp::start().await;
+    for (query, message) in [
+        ("page_size=0", "page_size has to be a whole number from 1 to 100."),
+        ("page_size=2&page=1", "Pages go by cursor: page cannot be combined with page_size."),
+        ("cursor=x", "A cursor needs a page_size."),
+        ("page_size=2&cursor=x", "The cursor is not from a Link of this list."),
+        ("include=delivery", "include=delivery needs a page_size."),
+    ] {
+        assert_eq!(list(&app, query).await.json()["message"], message, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_cursor_is_valid_only_for_its_own_list() {
     let app = TestApp::start().await;
     let newest_first = invite_many(&app, 4).await;

@@ -1,9 +1,17 @@
 //! The log of `cargo dev`: one short line for each request, which names nobody.
 
-use organization_invitations::local::ses::SesFault;
+use organization_invitations::{
+    domain::{ids::TenantId, timestamp::Timestamp},
+    local::{
+        issuer::{self, Holder},
+        ses::SesFault,
+        stack::StackOptions,
+    },
+};
 use serde_json::json;
 
 use crate::{
+    gateway::Gateway,
     helpers::{Call, TestApp, body, body_with_mail, log::Log},
     proxy::Intervention,
 };
@@ -72,6 +80,24 @@ async fn a_failure_tells_its_cause_and_its_retries_on_the_same_line() {
     app.call(Call::create(&body("ada@example.com"))).await;
     let expected = format!("POST {PATH} 201 N ms · dynamodb N ms in N calls · 1 retry");
     assert_eq!(without_numbers(&log.take()), expected);
+}
+
+#[tokio::test]
+async fn a_request_without_a_valid_token_tells_the_reason() {
+    let gateway = Gateway::start_with_settings(StackOptions::default(), &[]).await;
+    let log = Log::capture_for_people(false);
+    let client = Holder::Client { id: "me", scope: "all" };
+    let expired = issuer::token(&TenantId::parse("default").unwrap(), client, Timestamp::now(), -1);
+    for (token, reason) in [
+        (None, "there is no Authorization header"),
+        (Some("x"), "the token is not a JWT"),
+        (Some(expired.as_str()), "the token has expired"),
+    ] {
+        let request = reqwest::Client::new().get(format!("{}{PATH}", gateway.url));
+        let request = token.iter().fold(request, reqwest::RequestBuilder::bearer_auth);
+        assert_eq!(request.send().await.unwrap().status(), 401, "{reason}");
+        assert_eq!(log.take().trim(), format!("INFO 401 Unauthorized reason=\"{reason}\""));
+    }
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ mod injection;
 mod list;
 mod log;
 mod log_for_people;
+mod log_of_aws;
 mod log_privacy;
 mod mail;
 mod message;

@@ -352,6 +352,9 @@ fn measured(body: &[u8]) -> Bytes {
     request.to_string().into()
 }
 
+/// AWS's id of each request that the proxy fails.
+pub const REQUEST_ID: &str = "4KBNVRGD25RG1KEO9UT4V3FQDJVV4KQNSO5AEMVJF66Q9ASUAAJG";
+
 fn failure(status: u16, error: &str) -> Response {
     let kind = format!("com.amazonaws.dynamodb.v20120810#{error}");
     answer(status, &json!({ "__type": kind, "message": "set by a test" }).to_string())
@@ -359,7 +362,8 @@ fn failure(status: u16, error: &str) -> Response {
 
 fn answer(status: u16, body: &str) -> Response {
     let status = StatusCode::from_u16(status).unwrap();
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_owned()).into_response()
+    let headers = [(header::CONTENT_TYPE.as_str(), "application/x-amz-json-1.0"), ("x-amzn-requestid", REQUEST_ID)];
+    (status, headers, body.to_owned()).into_response()
 }
 
 /// The beginning of an answer of that length, and then the end of the connection; with nothing of it, not even the

@@ -19,6 +19,8 @@ LOG_KEYS = set(
     "requestId traceId tenant operation outcome status code cause duration dynamoDbDuration dynamoDbCalls sesDuration "
     "sesCalls retries coldStart version invitationId results".split()
 )
+# Those of the other lines that the queries use.
+OTHER_KEYS = {"message", "cause", "aws_request_id"}
 # Of the functions and words of Logs Insights, those that the queries use.
 QUERY_WORDS = set(
     "filter fields sort stats limit by as asc desc and count pct max min sum bin h ispresent timestamp like".split()
@@ -103,17 +105,34 @@ def queries():
     return manual + re.findall(r"\"query\": \"SOURCE '[^']*' \| (.*?)\"", dashboard)
 
 
+def other_lines():
+    """The function's other lines in the log, by their text: level and keys."""
+    tools = {"local", "directory_command", "bin"}
+    files = [file for file in (ROOT / "src").rglob("*.rs") if not tools & {part.removesuffix(".rs") for part in file.parts}]
+    code = "\n".join(file.read_text().partition("#[cfg(test)]\nmod tests")[0] for file in files)
+    calls = re.findall(r"tracing::(info|warn|error)!\(([^;]*?)\"([a-z][^\"{]*)\"\)", code)
+    return {
+        text: (level.upper(), {key.strip(" %").split(" = ")[0] for key in keys.split(",") if key.strip()})
+        for level, keys, text in calls
+    }
+
+
+def test_every_other_line_of_the_log_is_listed():
+    rows = re.findall(r"^\| `([a-z][^`]*)` \| `([A-Z]+)` \| (.*?) \|", OBSERVABILITY, re.MULTILINE)
+    assert {text: (level, set(re.findall(r"`(\w+)`", keys))) for text, level, keys in rows} == other_lines()
+
+
 @pytest.mark.parametrize("query", queries())
 def test_every_query_asks_for_keys_that_are_logged(query):
     text = re.sub(r"\"[^\"]*\"|'[^']*'|/[^/]*/", "", query)
     named = set(re.findall(r"\bas (\w+)", text))
     words = set(re.findall(r"[A-Za-z]\w*", text)) - QUERY_WORDS - named
     assert words
-    assert words <= LOG_KEYS or words <= keys_of("AccessLogGroupName")
+    assert words <= LOG_KEYS or words <= OTHER_KEYS or words <= keys_of("AccessLogGroupName")
 
 
 def test_the_queries_are_all_there():
-    assert len(queries()) == 12
+    assert len(queries()) == 13
 
 
 SAMCONFIG = (ROOT / "samconfig.toml").read_text()

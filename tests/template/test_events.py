@@ -191,7 +191,7 @@ def reminders(monkeypatch):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     settings = {"API": f"{url}/api/organization-invitations", "TOKEN_URL": f"{url}/token", "TOKEN_SCOPE": "all", "DAYS": "3"}
-    settings |= {"GROUP": "g", "SCHEDULE_ROLE": "r", "LINK": "https://app.example.com/", "CLIENT_SECRET": "s"}
+    settings |= {"TOKEN_PARAMETERS": "resource=https://api.example.com", "GROUP": "g", "SCHEDULE_ROLE": "r", "LINK": "https://app.example.com/", "CLIENT_SECRET": "s"}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     scheduler = Scheduler()
@@ -249,7 +249,9 @@ def test_a_reminder_is_a_message_of_the_invitation(reminders, status, raises, re
     except urllib.error.HTTPError:
         raised = True
     assert raised == raises, reason
-    [(token, basic, _), (path, bearer, body)] = Reminded.requests
+    [(token, basic, form), (path, bearer, body)] = Reminded.requests
     assert (token, basic) == ("/token", "Basic Y2xpZW50OnBhc3N3b3Jk")
+    # Logto's token is opaque without the resource.
+    assert form == "grant_type=client_credentials&scope=all&resource=https%3A%2F%2Fapi.example.com"
     assert (path, bearer) == ("/api/organization-invitations/abc/message", "Bearer t")
     assert json.loads(body) == {"link": "https://app.example.com/"}

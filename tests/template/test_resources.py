@@ -121,6 +121,7 @@ def test_the_outputs_of_the_user_pool_are_parameters_of_the_service(deploy, depl
         "JwtIssuer": "https://cognito-idp.eu-central-1.amazonaws.com/<UserPool>",
         "JwtAudience": "<MachineClient>",
         "AllowedScopes": "organization-invitations/all",
+        "IdMaxLength": "36",
     }
     assert deploy(**parameters).parameters["JwtAudience"] == outputs["MachineClientId"]
     assert outputs["TokenUrl"] == "https://<UserPoolDomain>.auth.eu-central-1.amazoncognito.com/oauth2/token"

@@ -46,7 +46,7 @@ pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Bo
     let page = page_request(query, &cursors)?;
     // An unpaged list would need an unbounded number of delivery reads.
     if include.delivery && page.is_none() {
-        return Err(RequestError::InvalidPagination);
+        return Err(RequestError::InvalidPagination("include=delivery needs a page_size."));
     }
     let mut array = Array::new(include);
     let request = ListRequest { tenant, filters: &filters, clock };
@@ -139,17 +139,20 @@ fn filters(query: &Query) -> Filters {
 fn page_request(query: &Query, cursors: &Cursors) -> Result<Option<PageRequest>, RequestError> {
     let Some(size) = query.get("page_size") else {
         // A cursor is only valid with a page size.
-        return if query.get("cursor").is_some() { Err(RequestError::InvalidPagination) } else { Ok(None) };
+        let alone = RequestError::InvalidPagination("A cursor needs a page_size.");
+        return if query.get("cursor").is_some() { Err(alone) } else { Ok(None) };
     };
     // Pages are requested by cursor. Without `page_size`, `page` is an unknown parameter, which is ignored.
     if query.get("page").is_some() {
-        return Err(RequestError::InvalidPagination);
+        return Err(RequestError::InvalidPagination("Pages go by cursor: page cannot be combined with page_size."));
     }
     // Digits only: Rust's parser accepts a sign.
     let digits = size.bytes().all(|byte| byte.is_ascii_digit()).then_some(size);
     let size = digits.and_then(|digits| digits.parse().ok()).filter(|size| (1..=MAX_PAGE_SIZE).contains(size));
-    let after = query.get("cursor").map(|cursor| cursors.read(cursor).ok_or(RequestError::InvalidPagination));
-    Ok(Some(PageRequest { size: size.ok_or(RequestError::InvalidPagination)?, after: after.transpose()? }))
+    let size = size.ok_or(RequestError::InvalidPagination("page_size has to be a whole number from 1 to 100."))?;
+    let foreign = || RequestError::InvalidPagination("The cursor is not from a Link of this list.");
+    let after = query.get("cursor").map(|cursor| cursors.read(cursor).ok_or_else(foreign)).transpose()?;
+    Ok(Some(PageRequest { size, after }))
 }
 
 /// The link to the page after `after`. It is relative (RFC 8288, section 3.1), so that it is correct behind any host

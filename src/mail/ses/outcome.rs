@@ -2,10 +2,14 @@
 
 use aws_sdk_sesv2::{
     error::{ProvideErrorMetadata, SdkError},
-    operation::send_email::SendEmailError,
+    operation::{RequestId, send_email::SendEmailError},
 };
 
-use crate::{domain::error::Error, sdk_error, telemetry::statistics};
+use crate::{
+    domain::error::Error,
+    sdk_error,
+    telemetry::{aws, statistics},
+};
 
 /// The outcome of an attempt to send.
 #[derive(Debug)]
@@ -71,6 +75,7 @@ pub(super) fn classify(error: &SdkError<SendEmailError>) -> Attempt {
         ["LimitExceededException", "Throttling", "ThrottlingException", "TooManyRequestsException"];
     const NOT_AVAILABLE: u16 = 503;
     let cause = sdk_error::describe("SES", error);
+    aws::call_failed(&cause, error.request_id());
     match error.as_service_error().and_then(ProvideErrorMetadata::code) {
         Some(code) if REJECTED.contains(&code) => return Attempt::Failed(SendError::Rejected(cause)),
         Some(code) if THROTTLED.contains(&code) => return Attempt::Retryable(SendError::Throttled(cause)),

@@ -10,7 +10,7 @@ use crate::{
     helpers::{
         NOW, TestApp, body, body_with_mail,
         bulk::{FAST, SES_PATH, address, bulk, count, mailed, results, statuses},
-        log::{Log, Logged},
+        log::{Log, Logged, lines},
     },
     invariant,
     proxy::{Intervention, Proxy},
@@ -126,9 +126,10 @@ async fn mails_of_unknown_fate_are_counted_and_each_names_its_invitation_in_the_
         (&json!("mail_unknown"), &json!("WARN"), &json!(5))
     );
     assert_eq!(line["results"], json!({ "mail_unknown": 5, "ok": 1 }));
-    let text = log.take();
-    let named = |result: &&Value| text.contains(result["body"]["id"].as_str().unwrap());
-    assert_eq!(found.iter().filter(named).count(), 5, "{text}");
+    let mut named_lines = lines(&log.take());
+    named_lines.retain(|line| line["message"] == "mail_unknown in a bulk create");
+    let named = |result: &&Value| named_lines.iter().any(|line| line["invitation_id"] == result["body"]["id"]);
+    assert_eq!((named_lines.len(), found.iter().filter(named).count()), (5, 5), "{named_lines:?}");
     (0..5).for_each(|_| app.stack.ses.fail_next(SesFault::Garbled("?")));
     app.stack.ses.fail_next(SesFault::MessageRejected);
     app.call(bulk(&mailed(10..16))).await;
