@@ -15,7 +15,7 @@ use crate::{
     },
     http::{body::Field, event::Event},
     mail::Content,
-    store::{read::Filters, recipient_rate_limit::RecipientRateLimit},
+    store::{list::Filters, recipient_rate_limit::RecipientRateLimit},
 };
 
 #[test]

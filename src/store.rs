@@ -10,7 +10,8 @@
 //! | [`create`] | creating an invitation, and rolling one back |
 //! | [`delivery`] | the deliveries of invitations' messages |
 //! | [`idempotency`] | the idempotency records of creates |
-//! | [`read`] | reading one invitation, a list, one row, a batch of rows |
+//! | [`read`] | reading one invitation, one row, a batch of rows |
+//! | [`list`] | reading a list |
 //! | [`end`] | accepting, revoking, deleting |
 //! | [`mod@change`] | changing a pending invitation |
 //! | [`standing`] | the standing of an address with an organization |
@@ -33,6 +34,7 @@ pub(crate) mod end;
 pub(crate) mod idempotency;
 pub mod items;
 pub(crate) mod keys;
+pub(crate) mod list;
 #[cfg(feature = "cli")]
 pub mod members;
 #[cfg(feature = "cli")]

@@ -1,15 +1,12 @@
 //! Creates many invitations in one call: concurrently, each by the use case of a single create, with one read of the
 //! directory and one send rate.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::HashSet, sync::Arc};
 
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::{
+    sync::{OnceCell, Semaphore, SemaphorePermit},
+    time::Instant,
+};
 
 use super::create::{CreateOutcome, CreateRequest, create};
 use crate::{
@@ -57,8 +54,8 @@ pub(crate) struct BulkContext {
     rate: u32,
     /// The latest time at which a create may begin to write.
     begin_by: Instant,
-    /// The bytes left for invitations in the response.
-    bytes_left: AtomicUsize,
+    /// One permit for each byte left for invitations in the response.
+    bytes_left: Semaphore,
 }
 
 /// The maximum size of the invitations in a response, in bytes of JSON escaped within the function's response. Lambda
@@ -66,22 +63,16 @@ pub(crate) struct BulkContext {
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
 impl BulkContext {
-    /// Reserves the bytes of an invitation in the response.
-    pub(super) fn reserve_bytes_for(&self, invitation: &Invitation) -> Result<(), Error> {
-        self.reserve_bytes(&entity(invitation))
+    /// As [`Self::reserve`], for the entity of an invitation.
+    pub(super) fn reserve_for(&self, invitation: &Invitation) -> Result<SemaphorePermit<'_>, Error> {
+        self.reserve(&serde_json::to_string(&invitation.entity(invitation.created_at)).unwrap_or_default())
     }
 
-    /// Releases the bytes reserved for an invitation that will not be in the response.
-    pub(super) fn release_bytes_for(&self, invitation: &Invitation) {
-        self.bytes_left.fetch_add(escaped_length(&entity(invitation)), Ordering::Relaxed);
-    }
-
-    /// Reserves the bytes of an entity in the response.
-    pub(super) fn reserve_bytes(&self, entity: &str) -> Result<(), Error> {
-        let bytes = escaped_length(entity);
-        let left = self.bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+    /// Reserves the bytes of an entity in the response. Dropping the permit releases them.
+    pub(super) fn reserve(&self, entity: &str) -> Result<SemaphorePermit<'_>, Error> {
+        let bytes = u32::try_from(escaped_length(entity)).unwrap_or(u32::MAX);
         let too_long = |_| Error::StoreUnavailable { cause: "no room left in the response".to_owned() };
-        left.map(drop).map_err(too_long)
+        self.bytes_left.try_acquire_many(bytes).map_err(too_long)
     }
 
     /// Waits until a create may begin to write: at once, or in the turn of its email if it `is_mailed`. After an error
@@ -93,7 +84,7 @@ impl BulkContext {
         }
         let pace = self.pace.get_or_init(|| self.new_pace()).await.as_ref().map_err(Clone::clone)?;
         let turn = pace.turn(self.begin_by).await.ok_or_else(SendError::no_time)?;
-        Ok(Some(ConnectionProof::in_turn(turn)))
+        Ok(Some(ConnectionProof::InTurn(turn)))
     }
 
     /// Returns `true` after no connection to SES could be proved alive.
@@ -115,11 +106,6 @@ fn no_time() -> Error {
     Error::StoreUnavailable { cause: "DynamoDB: no time left".to_owned() }
 }
 
-/// The invitation as JSON.
-fn entity(invitation: &Invitation) -> String {
-    serde_json::to_string(&invitation.entity(invitation.created_at)).unwrap_or_default()
-}
-
 /// Creates the invitations of a call, all of one tenant. An item with the organization and address of an earlier item
 /// is a duplicate, even if the earlier one fails. Items that the request has no time for fail before anything is
 /// written for them.
@@ -136,7 +122,7 @@ pub(crate) async fn create_all(
     let rate = app.config.mail_rate_per_second;
     let proofs = app.mailer.prove_connections(Pace::connections(rate).min(mailed), clock);
     let directory = read_directory(app, distinct, clock).await;
-    let (pace, bytes_left) = (OnceCell::new(), AtomicUsize::new(MAX_RESPONSE_BYTES));
+    let (pace, bytes_left) = (OnceCell::new(), Semaphore::new(MAX_RESPONSE_BYTES));
     let bulk = BulkContext { directory, proofs, pace, rate, begin_by, bytes_left };
     let job = async |position: usize| {
         if is_duplicate_at[position] {

@@ -62,7 +62,9 @@ pub(crate) async fn create(app: &App, request: CreateRequest<'_>) -> Result<Crea
         }
         Attempt::Retried(record) => {
             let entity = replay::replay(app, &request, record).await?;
-            request.bulk.map_or(Ok(()), |bulk| bulk.reserve_bytes(&entity))?;
+            if let Some(bulk) = request.bulk {
+                bulk.reserve(&entity)?.forget();
+            }
             Ok(CreateOutcome::Replayed(entity))
         }
     }
@@ -78,58 +80,45 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
     let clock = request.clock;
     let (invitation, email) = match prepare(app, request).await {
         Ok(prepared) => prepared,
-        Err(error) => {
-            let Some(idempotent) = request.idempotent.filter(|_| !error.is_fault_of_service()) else {
-                return Err(error);
-            };
-            let record = app.store.record(&request.new.tenant, idempotent, clock).await?;
-            return record.map(Attempt::Retried).ok_or(error);
-        }
+        Err(error) if error.is_fault_of_service() => return Err(error),
+        Err(error) => return earlier_record(app, request).await?.map(Attempt::Retried).ok_or(error),
     };
-    if let Some(bulk) = request.bulk {
-        bulk.reserve_bytes_for(&invitation)?;
-    }
+    // Released when this attempt ends, unless the invitation is created.
+    let reserved = request.bulk.map(|bulk| bulk.reserve_for(&invitation)).transpose()?;
     let is_mailed = email.is_some();
     let record = request.idempotent.map(|request| IdempotencyRecord::new(request, &invitation, is_mailed, clock));
     let mailing = email.as_ref().map(|email| Mailing { rate: app.config.message_rate, token: email.token });
     let proof = match begin(app, request, is_mailed).await {
         Ok(proof) => proof,
-        Err(error) if request.bulk.is_some_and(BulkContext::is_ses_unreachable) => {
-            return outcome_without_ses(app, request, &invitation.invitee, error).await;
+        // A single create meets an earlier request's record and a conflict in its transaction, which runs while the
+        // connection is proved.
+        Err(error) if is_mailed && request.bulk.is_some_and(BulkContext::is_ses_unreachable) => {
+            return match earlier_record(app, request).await? {
+                Some(record) => Ok(Attempt::Retried(record)),
+                None => Err(first_error(app, request, &invitation.invitee, error).await?),
+            };
         }
         Err(error) => return Err(error),
     };
     let created = match app.store.create(&invitation, mailing, record.as_ref(), clock).await? {
         WriteOutcome::Created(created) => created,
         WriteOutcome::Conflict(conflict) => return Err(conflict.into()),
-        WriteOutcome::Replay(record) => {
-            request.bulk.inspect(|bulk| bulk.release_bytes_for(&invitation));
-            return Ok(Attempt::Retried(record));
-        }
+        WriteOutcome::Replay(record) => return Ok(Attempt::Retried(record)),
     };
     statistics::invitation(&invitation.id);
     if let Some((email, proof)) = email.zip(proof) {
         Unmailed { app, created, clock }.mail(&email, proof).await?;
     }
+    if let Some(reserved) = reserved {
+        reserved.forget();
+    }
     Ok(Attempt::Created(invitation))
 }
 
-/// The outcome of a bulk item that could not begin while SES cannot be reached: the record of an earlier request with
-/// the same key, an error that takes precedence, or `error`. A single create gets the first two from its transaction,
-/// which runs while the connection is proved.
-async fn outcome_without_ses(
-    app: &App,
-    request: &CreateRequest<'_>,
-    invitee: &EmailAddress,
-    error: Error,
-) -> Result<Attempt, Error> {
-    if let Some(idempotent) = request.idempotent {
-        let record = app.store.record(&request.new.tenant, idempotent, request.clock).await?;
-        if let Some(record) = record {
-            return Ok(Attempt::Retried(record));
-        }
-    }
-    Err(first_error(app, request, invitee, error).await?)
+/// Reads the record of an earlier request with the same idempotency key.
+async fn earlier_record(app: &App, request: &CreateRequest<'_>) -> Result<Option<IdempotencyRecord>, Error> {
+    let Some(idempotent) = request.idempotent else { return Ok(None) };
+    Ok(app.store.record(&request.new.tenant, idempotent, request.clock).await?)
 }
 
 /// Begins a create's write: starts the proof of the connection for its email, or waits for its turn in a bulk call.
@@ -155,7 +144,7 @@ impl Unmailed<'_> {
     /// Sends the email. If SES certainly did not take it, rolls everything back, so that the caller can retry. If SES
     /// may have taken it, the invitation stays, because its email may be on the way.
     pub(super) async fn mail(self, email: &Email, proof: ConnectionProof) -> Result<(), Error> {
-        let is_one_of_many = proof.is_in_turn();
+        let is_one_of_many = matches!(proof, ConnectionProof::InTurn(_));
         match self.app.mailer.send(email, proof, self.clock).await {
             Ok(sent) => {
                 if let (Sent::Unknown { cause }, true) = (&sent, is_one_of_many) {

@@ -11,7 +11,7 @@ use crate::{
         ids::{InvitationId, TenantId},
         invitation::Invitation,
     },
-    store::read::{Filters, ListReader, MAX_ROWS},
+    store::list::{Filters, MAX_ROWS},
 };
 
 /// The maximum number of queries for one page. Each query reads at most [`MAX_ROWS`] rows and 1 MB, which is 128 read
@@ -25,8 +25,6 @@ pub(crate) struct ListRequest<'a> {
     pub tenant: &'a TenantId,
     /// The filters. An invitation must match all of them.
     pub filters: &'a Filters,
-    /// The requested page; `None` for the whole list.
-    pub page: Option<PageRequest>,
     /// The time.
     pub clock: RequestClock,
 }
@@ -38,17 +36,6 @@ pub(crate) struct PageRequest {
     pub size: usize,
     /// The cursor: the invitation whose row the previous page read last.
     pub after: Option<InvitationId>,
-}
-
-/// The reason why reading a list ended.
-#[derive(Debug)]
-pub(crate) enum ListEnd {
-    /// There are no more invitations.
-    Complete,
-    /// More may follow. The next page starts after this invitation.
-    After(InvitationId),
-    /// The caller stopped reading.
-    Full,
 }
 
 /// Reads an invitation.
@@ -69,64 +56,55 @@ pub(super) async fn changed_since(app: &App, read: &Invitation, clock: RequestCl
     if found == *read { Err(Error::InvitationEnded) } else { Ok(found) }
 }
 
-/// Reads a list and passes each invitation to `take`, newest first, until `take` returns `false`.
+/// Reads a whole list and passes each invitation to `take`, newest first, until `take` returns `false`. Returns `true`
+/// at the end of the list.
 ///
 /// # Errors
 /// Those of the table. An unreadable row is skipped, logged and counted.
-pub(crate) async fn list(
+pub(crate) async fn all(
     app: &App,
     request: ListRequest<'_>,
-    take: impl FnMut(&Invitation) -> bool,
-) -> Result<ListEnd, Error> {
-    let ListRequest { tenant, filters, page, clock } = request;
-    match page {
-        None => read_all(app.store.list(tenant, filters, None, MAX_ROWS), take, clock).await,
-        Some(PageRequest { size, after }) => {
-            // One more row than the page holds shows that there is a next page.
-            let reader = app.store.list(tenant, filters, after.as_ref(), size + 1);
-            read_page(reader, size, take, clock).await
-        }
-    }
-}
-
-/// Reads a list to its end.
-async fn read_all(
-    mut reader: ListReader<'_>,
     mut take: impl FnMut(&Invitation) -> bool,
-    clock: RequestClock,
-) -> Result<ListEnd, Error> {
+) -> Result<bool, Error> {
+    let ListRequest { tenant, filters, clock } = request;
+    let mut reader = app.store.list(tenant, filters, None, MAX_ROWS);
     while let Some(mut found) = reader.next(clock.deadline).await? {
         if !found.all(|invitation| take(&invitation)) {
-            return Ok(ListEnd::Full);
+            return Ok(false);
         }
     }
-    Ok(ListEnd::Complete)
+    Ok(true)
 }
 
-/// Reads a page. It ends early after [`MAX_QUERIES`] queries, if the filters exclude nearly all rows, or after half of
-/// the time, which leaves the other half for the query in progress. The next page then starts after the last row that
-/// was read.
-async fn read_page(
-    mut reader: ListReader<'_>,
-    size: usize,
+/// As [`all()`], for a page, of which `take` has to take the first invitation. Returns the cursor of the next page;
+/// `None` at the end of the list.
+///
+/// A page ends early after [`MAX_QUERIES`] queries, if the filters exclude nearly all rows, or after half of the time,
+/// which leaves the other half for the query in progress. The next page then starts after the last row that was read.
+pub(crate) async fn page(
+    app: &App,
+    request: ListRequest<'_>,
+    PageRequest { size, after }: PageRequest,
     mut take: impl FnMut(&Invitation) -> bool,
-    clock: RequestClock,
-) -> Result<ListEnd, Error> {
+) -> Result<Option<InvitationId>, Error> {
+    let ListRequest { tenant, filters, clock } = request;
     let begin_by = clock.deadline.leaving(Duration::MAX);
+    // One more row than the page holds shows that there is a next page.
+    let mut reader = app.store.list(tenant, filters, after.as_ref(), size + 1);
     let (mut taken, mut last) = (0, None);
     while let Some(found) = reader.next(clock.deadline).await? {
         for invitation in found {
             if taken == size || !take(&invitation) {
-                return Ok(last.map_or(ListEnd::Full, ListEnd::After));
+                return Ok(last);
             }
             (taken, last) = (taken + 1, Some(invitation.id));
         }
         if reader.queries() >= MAX_QUERIES || begin_by.has_passed_in(Duration::ZERO) {
             // `None` if another program wrote the last key: the next query may end with a key of ours.
             if let Some(position) = reader.position() {
-                return Ok(ListEnd::After(position));
+                return Ok(Some(position));
             }
         }
     }
-    Ok(ListEnd::Complete)
+    Ok(None)
 }

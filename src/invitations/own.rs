@@ -10,7 +10,7 @@ use crate::{
     app::App,
     clock::RequestClock,
     domain::{error::Error, ids::InvitationId, invitation::Invitation, person::Person},
-    store::read::Filters,
+    store::list::Filters,
 };
 
 /// The maximum number of invitations in a list. Each may need a read of another organization's name.
@@ -42,13 +42,13 @@ pub(crate) async fn pending(
     mut take: impl FnMut(&Invitation) -> bool,
 ) -> Result<(), Error> {
     let filters = Filters { invitee: Some(person.address.clone()), pending_at: Some(clock.now), ..Filters::default() };
-    let request = ListRequest { tenant: &person.tenant, filters: &filters, page: None, clock };
+    let request = ListRequest { tenant: &person.tenant, filters: &filters, clock };
     let mut taken = 0;
     let take = |invitation: &Invitation| {
         taken += 1;
         taken <= MAX_INVITATIONS && take(invitation)
     };
-    find::list(app, request, take).await.map(drop)
+    find::all(app, request, take).await.map(drop)
 }
 
 /// Reads the names of these organizations. The name is the identifier if the directory has no such organization, or if

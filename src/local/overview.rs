@@ -23,7 +23,7 @@ use crate::{
         ids::{InvitationId, TenantId},
         invitation::Invitation,
     },
-    store::{StoreError, read::Filters},
+    store::{StoreError, list::Filters},
 };
 
 /// The maximum number of invitations on the page.

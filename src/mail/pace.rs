@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Email, Mailer, SendError, Sent};
+use super::{Email, Mailer, SendError, Sent, ses::Attempt};
 use crate::{
     clock::{Deadline, budgets::MIN_SEND_TIME},
     domain::timestamp::Timestamp,
@@ -173,13 +173,13 @@ impl Mailer {
             }
             let sent_at = Instant::now();
             let failure = match self.attempt(email, deadline).await {
-                Ok(sent) => {
+                Attempt::Sent(sent) => {
                     pace.bucket().recover();
                     self.note_outcome(&sent, now);
                     return Ok(sent);
                 }
-                Err((failure, false)) => return Err(failure),
-                Err((failure, true)) => failure,
+                Attempt::Retryable(failure) => failure,
+                Attempt::Failed(failure) => return Err(failure),
             };
             drop(connection);
             match &failure {

@@ -60,17 +60,52 @@ pub struct Rendered {
 pub fn render(subject: &str, html: &str, text: &str, variables: &Value) -> Result<Rendered, RenderFailure> {
     static TEXT: LazyLock<Handlebars> = LazyLock::new(|| strict(no_escape));
     static HTML: LazyLock<Handlebars> = LazyLock::new(|| strict(html_escape));
-    let (mut missing, mut steps) = (Vec::new(), Steps::of(variables));
-    let mut part = |name: &str, template: &str, registry| {
-        let rendered = render_part(template, registry, variables, (&mut missing, &mut steps));
-        rendered.map_err(|failure| failure.of_part(name))
+    let mut renderer = Renderer { variables, missing: Vec::new(), steps: Steps::of(variables) };
+    let message = Rendered {
+        subject: renderer.part("subject", subject, &TEXT)?,
+        html: renderer.part("html", html, &HTML)?,
+        text: renderer.part("text", text, &TEXT)?,
     };
-    let rendered = Rendered {
-        subject: part("subject", subject, &*TEXT)?,
-        html: part("html", html, &*HTML)?,
-        text: part("text", text, &*TEXT)?,
-    };
-    if missing.is_empty() { Ok(rendered) } else { Err(RenderFailure::Missing(missing)) }
+    if renderer.missing.is_empty() { Ok(message) } else { Err(RenderFailure::Missing(renderer.missing)) }
+}
+
+/// Renders the parts of one message.
+struct Renderer<'a> {
+    variables: &'a Value,
+    /// The missing variables so far.
+    missing: Vec<String>,
+    /// The steps left for the other parts.
+    steps: Steps,
+}
+
+impl Renderer<'_> {
+    fn part(&mut self, name: &str, template: &str, registry: &Handlebars<'_>) -> Result<String, RenderFailure> {
+        self.render(template, registry).map_err(|failure| failure.of_part(name))
+    }
+
+    /// Adds a missing variable to `missing`, replaces it with an empty text, and renders again to find the next one.
+    fn render(&mut self, template: &str, registry: &Handlebars<'_>) -> Result<String, RenderFailure> {
+        let template = compiled(template)?;
+        let mut variables = Context::from(self.variables.clone());
+        for _ in 0..MAX_MISSING {
+            let mut part = Part::new(&mut self.steps);
+            let rendered = template.render(registry, &variables, &mut RenderContext::new(None), &mut part);
+            let Err(error) = rendered else { return Ok(part.into_text()) };
+            if matches!(error.reason(), RenderErrorReason::IOError(_)) {
+                return Err(part.stopped().into());
+            }
+            let name = missing_variable(&error)
+                .filter(|name| !is_loop_variable(name))
+                .ok_or_else(|| RenderFailure::Invalid(render_fault(error.reason()).to_owned()))?;
+            if !self.missing.contains(&name) {
+                self.missing.push(name.clone());
+            }
+            if !set_empty(variables.data_mut(), &name) {
+                break;
+            }
+        }
+        Ok(String::new())
+    }
 }
 
 impl RenderFailure {
@@ -87,36 +122,6 @@ fn strict(escape: fn(&str) -> String) -> Handlebars<'static> {
     registry.set_strict_mode(true);
     registry.register_escape_fn(escape);
     registry
-}
-
-/// Renders one part. Adds a missing variable to `missing`, replaces it with an empty text, and renders again to find
-/// the next one.
-fn render_part(
-    template: &str,
-    registry: &Handlebars<'_>,
-    variables: &Value,
-    (missing, steps): (&mut Vec<String>, &mut Steps),
-) -> Result<String, RenderFailure> {
-    let template = compiled(template)?;
-    let mut variables = Context::from(variables.clone());
-    for _ in 0..MAX_MISSING {
-        let mut part = Part::new(steps);
-        let rendered = template.render(registry, &variables, &mut RenderContext::new(None), &mut part);
-        let Err(error) = rendered else { return Ok(part.into_text()) };
-        if matches!(error.reason(), RenderErrorReason::IOError(_)) {
-            return Err(part.stopped().into());
-        }
-        let name = missing_variable(&error)
-            .filter(|name| !is_loop_variable(name))
-            .ok_or_else(|| RenderFailure::Invalid(render_fault(error.reason()).to_owned()))?;
-        if !missing.contains(&name) {
-            missing.push(name.clone());
-        }
-        if !set_empty(variables.data_mut(), &name) {
-            break;
-        }
-    }
-    Ok(String::new())
 }
 
 /// Compiles a template. Only the features of SES's Handlebars are supported, without partials, which could include each

@@ -1,43 +1,44 @@
-//! The SES call: the proof that its connection is alive, the attempts and their outcomes.
+//! Sends an email with SES.
 //!
 //! SES has no request token, so a message must never be sent again if SES may have taken it. An attempt has one of
 //! three outcomes: SES *took* the message; SES *certainly did not* (no connection, throttled, rejected), so that it can
 //! be sent again or rolled back; or SES *may have* taken it (the request was written, and the response is late, lost or
 //! unreadable). To keep the third outcome rare, a message is only sent on a connection that was proved alive.
 
+mod outcome;
+mod proof;
+
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use aws_sdk_sesv2::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
-    error::{ProvideErrorMetadata, SdkError},
-    operation::{
-        RequestId,
-        send_email::{SendEmailError, builders::SendEmailFluentBuilder},
-    },
+    operation::{RequestId, send_email::builders::SendEmailFluentBuilder},
     types::{Body, Content as Part, Destination, EmailContent, Message as SesMessage, MessageTag, Template},
 };
 use aws_types::SdkConfig;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, timeout, timeout_at},
-};
+use tokio::time::{sleep, timeout_at};
 
-use super::{Content, Email, compose::one_line, pace::Turn};
+pub(super) use self::outcome::Attempt;
+use self::{
+    outcome::classify,
+    proof::{LastResponse, Proof},
+};
+pub(crate) use self::{
+    outcome::{SendError, Sent},
+    proof::{ConnectionProof, ConnectionProofs},
+};
+use super::{Content, Email, compose::one_line};
 use crate::{
     clock::{
         Deadline, RequestClock,
-        budgets::{MIN_SEND_TIME, MIN_TIME_TO_SEND, PROOF_LIMITS, TIME_AFTER_SENDING},
+        budgets::{MIN_SEND_TIME, TIME_AFTER_SENDING},
     },
     config::Config,
-    domain::{error::Error, timestamp::Timestamp},
-    sdk_error,
+    domain::timestamp::Timestamp,
     telemetry::{
         aws,
         statistics::{self, CountCalls},
@@ -46,10 +47,6 @@ use crate::{
 
 /// The wait before each attempt. Only a message that SES certainly did not take is sent again.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(200)];
-
-/// The time after SES's last response for which the connection is assumed alive, in **milliseconds** of the wall clock,
-/// because the monotonic clock may stop while Lambda freezes a container.
-const ALIVE_MILLIS: i64 = 2_000;
 
 const CHARSET: &str = "UTF-8";
 
@@ -63,70 +60,6 @@ pub struct Mailer {
     /// The latest proof. Concurrent requests share it while it is in progress.
     last_proof: Mutex<Option<Proof>>,
 }
-
-/// The outcome of a send after which SES has or may have the email.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
-    /// SES has it.
-    Accepted,
-    /// SES may have it: the request was written on a live connection, and no readable response came.
-    Unknown {
-        /// The failure, for the operator.
-        cause: String,
-    },
-}
-
-impl Sent {
-    /// Records an unknown outcome in the request statistics.
-    pub(crate) fn note(self) {
-        if let Self::Unknown { cause } = self {
-            statistics::mail_unknown(cause);
-        }
-    }
-}
-
-/// The reason why SES certainly did not take an email. Holds the cause for the operator, without addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SendError {
-    /// SES rejects the email, and would reject a retry.
-    Rejected(String),
-    /// SES throttles the account.
-    Throttled(String),
-    /// SES cannot be reached or is not available, or there is no time left for an attempt.
-    Unavailable(String),
-}
-
-impl SendError {
-    /// There is no time left for an attempt.
-    pub fn no_time() -> Self {
-        Self::Unavailable("SES: no time left".to_owned())
-    }
-}
-
-/// The proof that a connection to SES is alive, possibly still in progress.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct ConnectionProof {
-    /// `None` if the connection is known to be alive.
-    result: Option<watch::Receiver<ProofResult>>,
-    /// The turn of a message of a bulk call.
-    turn: Option<Turn>,
-}
-
-/// A started proof.
-#[derive(Debug)]
-struct Proof {
-    /// The time of the request that started it.
-    begun_at: Timestamp,
-    result: watch::Receiver<ProofResult>,
-}
-
-/// `None` while the proof is in progress. The error contains no personal data.
-type ProofResult = Option<Result<(), String>>;
-
-/// The time of the request in which SES last responded, in milliseconds since the epoch; 0 if unknown.
-#[derive(Debug, Default)]
-struct LastResponse(AtomicI64);
 
 impl Mailer {
     /// Builds the SES client from `sdk`, without its retries and attempt timeout: [`Mailer::send`] has its own.
@@ -148,68 +81,6 @@ impl Mailer {
         }
     }
 
-    /// Opens the connection. If it fails, the first message opens one.
-    pub(crate) async fn warm_up(&self, now: Timestamp) {
-        if prove(&self.client).await.is_ok() {
-            self.last_response.note(now);
-        }
-    }
-
-    /// Starts to prove that the connection is alive, while the caller writes the invitation. Must be called before
-    /// anything is written.
-    ///
-    /// # Errors
-    /// [`SendError::Unavailable`] if there is not enough time to write and to send.
-    pub(crate) fn prove_connection(&self, clock: RequestClock) -> Result<ConnectionProof, SendError> {
-        if !sending_deadline(clock).leaves(MIN_TIME_TO_SEND) {
-            return Err(SendError::no_time());
-        }
-        if self.last_response.is_recent(clock.now) {
-            return Ok(ConnectionProof { result: None, turn: None });
-        }
-        let mut last = self.last_proof.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = match last.as_ref().filter(|proof| proof.is_in_progress(clock.now)) {
-            Some(proof) => proof.result.clone(),
-            None => last.insert(self.begin_proof(clock.now)).result.clone(),
-        };
-        Ok(ConnectionProof { result: Some(result), turn: None })
-    }
-
-    /// Starts to prove that `count` connections are alive, for a bulk call, by concurrent requests. These also close
-    /// pooled connections that died while the container was frozen.
-    ///
-    /// # Errors
-    /// [`SendError::Unavailable`] if there is not enough time to write and to send.
-    pub(crate) fn prove_connections(&self, count: usize, clock: RequestClock) -> Result<ConnectionProofs, SendError> {
-        if !sending_deadline(clock).leaves(MIN_TIME_TO_SEND) {
-            return Err(SendError::no_time());
-        }
-        Ok(ConnectionProofs((0..count).map(|_| self.begin_proof(clock.now).result).collect()))
-    }
-
-    fn begin_proof(&self, begun_at: Timestamp) -> Proof {
-        let (client, last_response) = (self.client.clone(), Arc::clone(&self.last_response));
-        let (sender, result) = watch::channel(None);
-        let prove_in_time = async move {
-            let mut failure = String::new();
-            for limit in PROOF_LIMITS {
-                match timeout(limit, prove(&client)).await {
-                    Ok(Ok(())) => {
-                        last_response.note(begun_at);
-                        sender.send_replace(Some(Ok(())));
-                        return;
-                    }
-                    Ok(Err(cause)) => failure = cause,
-                    Err(_) => "SES: no response to the proof of a connection".clone_into(&mut failure),
-                }
-            }
-            sender.send_replace(Some(Err(failure)));
-        };
-        // Boxed, because the SDK's futures are too deeply nested for the compiler to lay out as one.
-        tokio::spawn(Box::pin(prove_in_time));
-        Proof { begun_at, result }
-    }
-
     /// Sends `email` on a connection that `proof` found alive. Retries if SES throttles or no connection could be
     /// opened. An attempt may take all the time until the sending deadline.
     ///
@@ -222,15 +93,14 @@ impl Mailer {
         clock: RequestClock,
     ) -> Result<Sent, SendError> {
         let deadline = sending_deadline(clock);
-        let (proof, turn) = proof.split();
-        if let Some(turn) = turn {
-            return self.send_in_turn(email, turn, deadline, clock.now).await;
+        match proof {
+            ConnectionProof::Alive => {}
+            ConnectionProof::InProgress(proof) => {
+                timeout_at(deadline.end, proof.outcome()).await.map_err(|_| SendError::no_time())??;
+            }
+            ConnectionProof::InTurn(turn) => return self.send_in_turn(email, turn, deadline, clock.now).await,
         }
-        let mut failure = match timeout_at(deadline.end, proof.outcome()).await {
-            Ok(Ok(())) => SendError::no_time(),
-            Ok(Err(failure)) => return Err(failure),
-            Err(_) => return Err(SendError::no_time()),
-        };
+        let mut failure = SendError::no_time();
         for (attempt, wait) in WAITS.into_iter().enumerate() {
             if !deadline.leaves(wait + MIN_SEND_TIME) {
                 break;
@@ -241,28 +111,28 @@ impl Mailer {
                 sleep(wait).await;
             }
             match self.attempt(email, deadline).await {
-                Ok(sent) => {
+                Attempt::Sent(sent) => {
                     self.note_outcome(&sent, clock.now);
                     return Ok(sent);
                 }
-                Err((error, true)) => failure = error,
-                Err((error, false)) => return Err(error),
+                Attempt::Retryable(error) => failure = error,
+                Attempt::Failed(error) => return Err(error),
             }
         }
         Err(failure)
     }
 
-    /// Makes one attempt. An error comes with `true` if the email may be sent again.
-    pub(super) async fn attempt(&self, email: &Email, deadline: Deadline) -> Result<Sent, (SendError, bool)> {
+    /// Makes one attempt.
+    pub(super) async fn attempt(&self, email: &Email, deadline: Deadline) -> Attempt {
         let unknown = |cause: &str, aws_request_id| {
             aws::call_failed(cause, aws_request_id);
-            Ok(Sent::Unknown { cause: cause.to_owned() })
+            Attempt::Sent(Sent::Unknown { cause: cause.to_owned() })
         };
         match timeout_at(deadline.end, self.request(email).send()).await {
             Ok(Ok(response)) => match response.message_id().filter(|id| !id.is_empty()) {
                 Some(message_id) => {
                     aws::mail_sent(&email.invitation_id, message_id);
-                    Ok(Sent::Accepted)
+                    Attempt::Sent(Sent::Accepted)
                 }
                 None => unknown("SES: a response without a MessageId", response.request_id()),
             },
@@ -306,149 +176,10 @@ impl Mailer {
     }
 }
 
-/// The proofs that several connections are alive.
-#[derive(Debug)]
-pub(crate) struct ConnectionProofs(Vec<watch::Receiver<ProofResult>>);
-
-impl ConnectionProofs {
-    /// Waits for the proofs until `until` at most, and counts the successful ones.
-    ///
-    /// # Errors
-    /// [`SendError::Unavailable`] if none succeeded.
-    pub(crate) async fn proved(&self, until: Instant) -> Result<usize, SendError> {
-        let (mut proved, mut failure) = (0, SendError::no_time());
-        for result in &self.0 {
-            let proof = ConnectionProof { result: Some(result.clone()), turn: None };
-            match timeout_at(until, proof.outcome()).await {
-                Ok(Ok(())) => proved += 1,
-                Ok(Err(failed)) => failure = failed,
-                Err(_) => {}
-            }
-        }
-        if proved == 0 { Err(failure) } else { Ok(proved) }
-    }
-}
-
-impl ConnectionProof {
-    /// Returns `true` for a message of a bulk call.
-    pub(crate) const fn is_in_turn(&self) -> bool {
-        self.turn.is_some()
-    }
-
-    /// The proof for a message of a bulk call, whose connections were proved alive before its `turn`.
-    pub fn in_turn(turn: Turn) -> Self {
-        Self { result: None, turn: Some(turn) }
-    }
-
-    fn split(mut self) -> (Self, Option<Turn>) {
-        let turn = self.turn.take();
-        (self, turn)
-    }
-
-    async fn outcome(self) -> Result<(), SendError> {
-        let Some(mut proof) = self.result else { return Ok(()) };
-        let Ok(result) = proof.wait_for(Option::is_some).await else {
-            return Err(SendError::Unavailable("SES: the proof of a connection was given up".to_owned()));
-        };
-        result.clone().unwrap_or(Ok(())).map_err(SendError::Unavailable)
-    }
-}
-
-impl Proof {
-    /// Returns `true` if a request at `now` can share the proof. A proof from before the container was frozen proves
-    /// nothing: its response may have arrived before.
-    fn is_in_progress(&self, now: Timestamp) -> bool {
-        let is_recent = (self.begun_at..=self.begun_at.plus_millis(ALIVE_MILLIS)).contains(&now);
-        is_recent && self.result.borrow().is_none() && self.result.has_changed().is_ok()
-    }
-}
-
-impl LastResponse {
-    fn note(&self, now: Timestamp) {
-        self.0.store(now.as_millis(), Ordering::Relaxed);
-    }
-
-    /// After an unknown outcome, the connection may be dead.
-    fn note_outcome(&self, sent: &Sent, now: Timestamp) {
-        self.note(if *sent == Sent::Accepted { now } else { Timestamp::from_millis(0) });
-    }
-
-    /// Returns `true` for a recent response. A response after `now` does not count: the clock was set back.
-    fn is_recent(&self, now: Timestamp) -> bool {
-        let last = self.0.load(Ordering::Relaxed);
-        last != 0 && (last..=last.saturating_add(ALIVE_MILLIS)).contains(&now.as_millis())
-    }
-}
-
 /// The sending deadline: an attempt may last until then, and a DynamoDB call still fits in after it.
 fn sending_deadline(clock: RequestClock) -> Deadline {
     let Deadline { begin_by, .. } = clock.leaving(TIME_AFTER_SENDING);
     Deadline { begin_by, end: begin_by }
-}
-
-/// Sends SES a `GET` to a path that supports only `POST`, which has no effect and needs no permission. Any response
-/// proves that the connection is alive. The next request uses the same connection, because the pool reuses the most
-/// recently used one.
-async fn prove(client: &Client) -> Result<(), String> {
-    let ask = client.send_email().customize().mutate_request(|request| {
-        request.headers_mut().remove("content-length");
-        *request.body_mut() = "".into();
-        request.set_method("GET").expect("GET is a method");
-    });
-    // Excluded from the request statistics: neither counted nor timed.
-    let (response, _) = statistics::of(ask.send()).await;
-    match response {
-        Ok(_) | Err(SdkError::ServiceError(_) | SdkError::ResponseError(_)) => Ok(()),
-        Err(error) => Err(sdk_error::describe("SES", &error)),
-    }
-}
-
-/// Classifies a failed attempt. If SES certainly does not have the email, returns an error, with `true` if the email
-/// may be sent again.
-fn classify(error: &SdkError<SendEmailError>) -> Result<Sent, (SendError, bool)> {
-    const REJECTED: [&str; 6] = [
-        "AccountSuspendedException",
-        "BadRequestException",
-        "MailFromDomainNotVerifiedException",
-        "MessageRejected",
-        "NotFoundException",
-        "SendingPausedException",
-    ];
-    const THROTTLED: [&str; 4] =
-        ["LimitExceededException", "Throttling", "ThrottlingException", "TooManyRequestsException"];
-    const NOT_AVAILABLE: u16 = 503;
-    let cause = sdk_error::describe("SES", error);
-    aws::call_failed(&cause, error.request_id());
-    match error.as_service_error().and_then(ProvideErrorMetadata::code) {
-        Some(code) if REJECTED.contains(&code) => return Err((SendError::Rejected(cause), false)),
-        Some(code) if THROTTLED.contains(&code) => return Err((SendError::Throttled(cause), true)),
-        _ => {}
-    }
-    match error {
-        // SES may have taken the message before a 500, or before a response without an SES error code.
-        SdkError::ServiceError(response) => {
-            let status = response.raw().status();
-            let is_refusal = status.is_client_error() || status.as_u16() == NOT_AVAILABLE;
-            if is_refusal && response.err().code().is_some() {
-                Err((SendError::Unavailable(cause), false))
-            } else {
-                Ok(Sent::Unknown { cause })
-            }
-        }
-        SdkError::ConstructionFailure(_) => Err((SendError::Unavailable(cause), false)),
-        _ if sdk_error::failed_to_connect(error) => Err((SendError::Unavailable(cause), true)),
-        _ => Ok(Sent::Unknown { cause }),
-    }
-}
-
-impl From<SendError> for Error {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Rejected(cause) => Self::MailRefused { cause },
-            SendError::Throttled(cause) => Self::MailThrottled { cause },
-            SendError::Unavailable(cause) => Self::MailUnavailable { cause },
-        }
-    }
 }
 
 fn content(content: &Content) -> EmailContent {

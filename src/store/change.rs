@@ -2,7 +2,7 @@
 
 use super::{
     Item, Store, StoreError,
-    end::{EndState, Transition, deleted_or_ended, is_replaced},
+    end::{EndState, Transition, check_readable, is_replaced},
     items::{self, TTL, number, string, ttl},
     standing::{PendingInvitation, Standing},
     transaction::{PartRole, TransactionOutcome, TransactionPart},
@@ -25,11 +25,12 @@ impl Store {
                 TransactionOutcome::ConditionFailed(failed) => failed,
             };
             if let Some(row) = failed.row(PartRole::Invitation) {
-                return deleted_or_ended(&read.tenant, row).map(|_| false);
+                check_readable(&read.tenant, row)?;
+                return Ok(false);
             }
             let nothing = Item::new();
             let row = failed.row(PartRole::Standing).unwrap_or(&nothing);
-            let found = (!row.is_empty()).then(|| Standing::read(row)).transpose()?;
+            let found = Standing::read_if_exists(row)?;
             if found.as_ref().is_some_and(|found| is_replaced(found, read, clock.now)) {
                 return Ok(false);
             }

@@ -191,37 +191,35 @@ impl Store {
         created: CreatedInvitation<'_>,
         clock: RequestClock,
     ) -> Result<(), StoreError> {
-        let CreatedInvitation { invitation, mut rate_limit, record } = created;
+        let CreatedInvitation { invitation, rate_limit, record } = created;
         let reserved_at = invitation.created_at;
-        let (mut is_unchanged, mut standing) = (true, Some(self.delete_own_standing(invitation)));
-        loop {
-            let mut parts = Vec::with_capacity(4);
-            if is_unchanged {
-                parts.push(self.delete_unchanged(invitation));
-                parts.extend(standing.clone());
-            }
-            let release = |limit| self.replace_rate_limit(limit, &limit.release(reserved_at), clock.now);
-            parts.extend(rate_limit.as_ref().map(release));
-            parts.extend(record.map(|record| self.delete_record(record)));
-            if parts.is_empty() {
-                return Ok(());
-            }
-            let outcome = self.transact(&parts, clock.deadline).await?;
-            let TransactionOutcome::ConditionFailed(failed) = outcome else { return Ok(()) };
+        let release =
+            |limit: &RecipientRateLimit| self.replace_rate_limit(limit, &limit.release(reserved_at), clock.now);
+        let mut parts = vec![self.delete_unchanged(invitation), self.delete_own_standing(invitation)];
+        parts.extend(rate_limit.as_ref().map(release));
+        parts.extend(record.map(|record| self.delete_record(record)));
+        while !parts.is_empty() {
+            let TransactionOutcome::ConditionFailed(failed) = self.transact(&parts, clock.deadline).await? else {
+                break;
+            };
             if failed.row(PartRole::IdempotencyRecord).is_some() {
-                return Ok(());
+                break;
             }
-            // An unreadable rate limit must not prevent the roll-back.
-            if let (Some(limit), Some(row)) = (&rate_limit, failed.row(PartRole::RecipientRateLimit)) {
-                rate_limit = limit.with_row(row).ok().filter(|found| found.counts(reserved_at));
+            parts = failed.rebuild(parts, |role, row| match role {
+                // The invitee has become a member, and the member's standing keeps the invitation, or the standing
+                // names another invitation.
+                PartRole::Standing => self.remove_from_standing(invitation, row),
+                PartRole::RecipientRateLimit => {
+                    let found = rate_limit.as_ref().and_then(|limit| limit.still_reserved(row, reserved_at));
+                    Ok(found.as_ref().map(release))
+                }
+                _ => Ok(None),
+            })?;
+            if failed.row(PartRole::Invitation).is_some() {
+                parts.retain(|part| part.role != PartRole::Standing);
             }
-            // The invitee has become a member, and the member's standing keeps the invitation, or the standing names
-            // another invitation.
-            if let Some(row) = failed.row(PartRole::Standing) {
-                standing = self.remove_from_standing(invitation, row)?;
-            }
-            is_unchanged &= failed.row(PartRole::Invitation).is_none();
         }
+        Ok(())
     }
 
     fn put_standing(&self, invitation: &Invitation, now: Timestamp) -> TransactionPart {

@@ -86,13 +86,12 @@ impl Store {
         clock: RequestClock,
     ) -> Result<AcceptOutcome, StoreError> {
         let accepted = transition.new;
-        let (mut standing, mut membership) = (None, None);
+        let mut parts = vec![
+            self.accept_pending(transition, token),
+            self.join_standing(accepted, user_id, &Item::new())?,
+            self.add_member(accepted, user_id, &Item::new())?,
+        ];
         loop {
-            let parts = [
-                self.accept_pending(transition, token),
-                self.join_standing(accepted, user_id, standing.as_ref()),
-                self.add_member(accepted, user_id, membership.as_ref())?,
-            ];
             let failed = match self.transact_or_read(&parts, EndState::Changed(accepted), clock).await? {
                 TransactionOutcome::Committed => return Ok(AcceptOutcome::Accepted),
                 TransactionOutcome::ConditionFailed(failed) => failed,
@@ -102,18 +101,17 @@ impl Store {
                 if token.is_some() && is_unchanged {
                     return Ok(AcceptOutcome::WrongToken(token::read(row)));
                 }
-                return deleted_or_ended(&accepted.tenant, row).map(|_| AcceptOutcome::Changed);
+                check_readable(&accepted.tenant, row)?;
+                return Ok(AcceptOutcome::Changed);
             }
-            if let Some(row) = failed.row(PartRole::Standing) {
-                let found = (!row.is_empty()).then(|| Standing::read(row)).transpose()?;
-                if found.as_ref().is_some_and(|found| is_replaced(found, accepted, clock.now)) {
-                    return Ok(AcceptOutcome::Changed);
-                }
-                standing = found.map(|found| (row.clone(), found));
+            let standing = failed.row(PartRole::Standing).map(Standing::read_if_exists).transpose()?.flatten();
+            if standing.is_some_and(|standing| is_replaced(&standing, accepted, clock.now)) {
+                return Ok(AcceptOutcome::Changed);
             }
-            if let Some(row) = failed.row(PartRole::Membership) {
-                membership = Some(row.clone()).filter(|row| !row.is_empty());
-            }
+            parts = failed.rebuild(parts, |role, row| match role {
+                PartRole::Standing => self.join_standing(accepted, user_id, row).map(Some),
+                _ => self.add_member(accepted, user_id, row).map(Some),
+            })?;
         }
     }
 
@@ -161,7 +159,8 @@ impl Store {
                 TransactionOutcome::ConditionFailed(failed) => failed,
             };
             if let Some(row) = failed.row(PartRole::Invitation) {
-                return deleted_or_ended(&invitation.tenant, row).map(|_| false);
+                check_readable(&invitation.tenant, row)?;
+                return Ok(false);
             }
             free = match failed.row(PartRole::Standing) {
                 Some(row) if row.is_empty() || Standing::names_pending(row, &invitation.id) => {
@@ -250,18 +249,18 @@ impl Store {
         TransactionPart::delete(PartRole::Invitation, delete)
     }
 
-    /// The part that makes the standing a member's. If no standing was `found`, its condition is that the standing does
-    /// not exist or names this invitation as pending.
+    /// The part that makes the standing a member's. If `found` is empty, its condition is that the standing does not
+    /// exist or names this invitation as pending.
     fn join_standing(
         &self,
         invitation: &Invitation,
         user_id: &DirectoryId,
-        found: Option<&(Item, Standing)>,
-    ) -> TransactionPart {
+        found: &Item,
+    ) -> Result<TransactionPart, StoreError> {
         let key = items::standing_key(invitation);
-        if let Some((row, standing)) = found {
-            let others = standing.clone().without_invitation(&invitation.id);
-            return self.replace_standing(key, row, Some(&Standing::joined(others, user_id.as_str())));
+        if let Some(standing) = Standing::read_if_exists(found)? {
+            let others = standing.without_invitation(&invitation.id);
+            return Ok(self.replace_standing(key, found, Some(&Standing::joined(others, user_id.as_str()))));
         }
         let put = self
             .put(Standing::joined(None, user_id.as_str()).row(key))
@@ -269,16 +268,16 @@ impl Store {
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":pending", string(Standing::PENDING))
             .expression_attribute_values(":id", string(invitation.id.as_str()));
-        TransactionPart::put(PartRole::Standing, put)
+        Ok(TransactionPart::put(PartRole::Standing, put))
     }
 
-    /// The part that creates the membership, or adds the invitation's roles to it. If no membership was `found`, its
-    /// condition is that the row has no roles or stores them as a set.
+    /// The part that creates the membership, or adds the invitation's roles to it. If `found` is empty, its condition
+    /// is that the row has no roles or stores them as a set.
     fn add_member(
         &self,
         invitation: &Invitation,
         user_id: &DirectoryId,
-        found: Option<&Item>,
+        found: &Item,
     ) -> Result<TransactionPart, StoreError> {
         let key = keys::primary(&invitation.tenant, keys::membership(&invitation.organization_id, user_id));
         let update = self
@@ -288,17 +287,19 @@ impl Store {
             .expression_attribute_values(":email", string(invitation.invitee.normalized().as_str()))
             .expression_attribute_values(":now", number(invitation.updated_at.as_millis()));
         let roles: BTreeSet<String> = invitation.organization_roles.iter().map(|role| role.id.to_string()).collect();
-        let update = match found {
+        let update = if roles.is_empty() {
             // DynamoDB has no empty sets.
-            _ if roles.is_empty() => update.update_expression(SET_MEMBERSHIP),
-            None => update
+            update.update_expression(SET_MEMBERSHIP)
+        } else if found.is_empty() {
+            update
                 .update_expression(format!("{SET_MEMBERSHIP} ADD organizationRoleIds :roles"))
                 .condition_expression(
                     "attribute_not_exists(organizationRoleIds) OR attribute_type(organizationRoleIds, :set)",
                 )
                 .expression_attribute_values(":set", string("SS"))
-                .expression_attribute_values(":roles", AttributeValue::Ss(roles.into_iter().collect())),
-            Some(found) => set_roles(update, found, roles)?,
+                .expression_attribute_values(":roles", AttributeValue::Ss(roles.into_iter().collect()))
+        } else {
+            set_roles(update, found, roles)?
         };
         Ok(TransactionPart::update(PartRole::Membership, update))
     }
@@ -330,22 +331,11 @@ pub(super) fn is_replaced(found: &Standing, invitation: &Invitation, now: Timest
     }
 }
 
-/// The state of an invitation whose row failed a condition: deleted if the row is empty, otherwise ended.
+/// Checks that the row of an invitation that failed a condition is readable, or empty because it was deleted.
 ///
 /// # Errors
-/// A permanent error if the row is unreadable.
-pub(super) fn deleted_or_ended(tenant: &TenantId, found: &Item) -> Result<DeletedOrEnded, StoreError> {
-    if found.is_empty() {
-        return Ok(DeletedOrEnded::Deleted);
-    }
-    let readable = items::read_invitation(tenant, found);
-    readable.map(|_| DeletedOrEnded::Ended).ok_or_else(|| StoreError::permanent("unreadable invitation row"))
-}
-
-/// See [`deleted_or_ended`].
-pub(super) enum DeletedOrEnded {
-    /// The invitation was deleted.
-    Deleted,
-    /// The invitation was accepted or revoked.
-    Ended,
+/// A permanent error if it is unreadable.
+pub(super) fn check_readable(tenant: &TenantId, found: &Item) -> Result<(), StoreError> {
+    let is_readable = found.is_empty() || items::read_invitation(tenant, found).is_some();
+    if is_readable { Ok(()) } else { Err(StoreError::permanent("unreadable invitation row")) }
 }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{error::SdkError, types::AttributeValue};
 use super::{
     Item, Store, StoreError,
     call::call,
-    end::deleted_or_ended,
+    end::check_readable,
     items::{TTL, key_of, named, number, string, text, time, ttl},
     keys,
     token::MessageToken,
@@ -211,7 +211,7 @@ impl Store {
         if failed.row(PartRole::IdempotencyRecord).is_some() {
             return Ok(TakeOverOutcome::LeaseLost);
         }
-        deleted_or_ended(&message.invitation.tenant, failed.row(PartRole::Invitation).unwrap_or(&Item::new()))?;
+        check_readable(&message.invitation.tenant, failed.row(PartRole::Invitation).unwrap_or(&Item::new()))?;
         Ok(TakeOverOutcome::InvitationEnded)
     }
 

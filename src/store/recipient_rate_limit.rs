@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     Item, Store, StoreError,
-    end::{DeletedOrEnded, deleted_or_ended},
+    end::check_readable,
     items::{TTL, millis, named, number, string, ttl},
     keys,
     token::MessageToken,
@@ -122,9 +122,10 @@ impl RecipientRateLimit {
         Self { sends, version: Version::Read(format!("{}-", self.version.as_str())), ..self.clone() }
     }
 
-    /// Returns `true` if a send at that time is stored.
-    pub(crate) fn counts(&self, sent: Timestamp) -> bool {
-        self.sends.contains(&sent)
+    /// The rate limit with the sends of `row`; `None` if the send reserved at `reserved_at` is not among them, or the
+    /// row is unreadable, which must not prevent a roll-back.
+    pub(super) fn still_reserved(&self, row: &Item, reserved_at: Timestamp) -> Option<Self> {
+        self.with_row(row).ok().filter(|found| found.sends.contains(&reserved_at))
     }
 
     /// The primary key of the row.
@@ -191,10 +192,8 @@ impl Store {
                 }
             };
             if let Some(row) = failed.row(PartRole::Invitation) {
-                return deleted_or_ended(&message.invitation.tenant, row).map(|found| match found {
-                    DeletedOrEnded::Deleted => ReserveOutcome::Deleted,
-                    DeletedOrEnded::Ended => ReserveOutcome::Ended,
-                });
+                check_readable(&message.invitation.tenant, row)?;
+                return Ok(if row.is_empty() { ReserveOutcome::Deleted } else { ReserveOutcome::Ended });
             }
             rate_limit = rate_limit.with_row(failed.row(PartRole::RecipientRateLimit).unwrap_or(&Item::new()))?;
             if let Some(retry_after) = rate_limit.seconds_until_free(clock.now) {
@@ -224,22 +223,21 @@ impl Store {
         clock: RequestClock,
     ) -> Result<(), StoreError> {
         let reserved_at = clock.now;
-        let (mut rate_limit, mut token) = (Some(rate_limit), self.restore_token(&message));
-        loop {
-            let release = |limit| self.replace_rate_limit(limit, &limit.release(reserved_at), clock.now);
-            let parts: Vec<_> = rate_limit.as_ref().map(release).into_iter().chain(token.clone()).collect();
-            if parts.is_empty() {
-                return Ok(());
-            }
+        let release =
+            |limit: &RecipientRateLimit| self.replace_rate_limit(limit, &limit.release(reserved_at), clock.now);
+        let mut parts = vec![release(&rate_limit)];
+        parts.extend(self.restore_token(&message));
+        while !parts.is_empty() {
             let TransactionOutcome::ConditionFailed(failed) = self.transact(&parts, clock.deadline).await? else {
-                return Ok(());
+                break;
             };
-            if let (Some(limit), Some(row)) = (&rate_limit, failed.row(PartRole::RecipientRateLimit)) {
-                rate_limit = limit.with_row(row).ok().filter(|found| found.counts(reserved_at));
-            }
-            // Another message has replaced the token.
-            token = token.filter(|_| failed.row(PartRole::Invitation).is_none());
+            parts = failed.rebuild(parts, |role, row| match role {
+                PartRole::RecipientRateLimit => Ok(rate_limit.still_reserved(row, reserved_at).as_ref().map(release)),
+                // Another message has replaced the token.
+                _ => Ok(None),
+            })?;
         }
+        Ok(())
     }
 
     /// The part that replaces `old` with `new`, conditioned on the version of `old`.

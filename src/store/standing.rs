@@ -90,6 +90,11 @@ impl Standing {
         }
     }
 
+    /// As [`Standing::read`]; `None` if the row is empty, because there is no standing.
+    pub(super) fn read_if_exists(row: &Item) -> Result<Option<Self>, StoreError> {
+        (!row.is_empty()).then(|| Self::read(row)).transpose()
+    }
+
     /// Returns `true` if a row, even an unreadable one, names this invitation, in either form.
     pub(crate) fn names_invitation(row: &Item, id: &InvitationId) -> bool {
         Self::names_pending(row, id) || text(row, PENDING_INVITATION_ID) == Some(id.as_str())
@@ -241,10 +246,7 @@ impl Store {
         invitation: &Invitation,
         found: &Item,
     ) -> Result<Option<TransactionPart>, StoreError> {
-        if found.is_empty() {
-            return Ok(None);
-        }
-        let standing = Standing::read(found)?;
+        let Some(standing) = Standing::read_if_exists(found)? else { return Ok(None) };
         if standing.invitation().is_none_or(|pending| pending.id != invitation.id) {
             return Ok(None);
         }

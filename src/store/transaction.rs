@@ -38,7 +38,7 @@ pub(super) enum PartRole {
 /// One part of a transaction: a write or a check of one row under a condition.
 #[derive(Clone, Debug)]
 pub(super) struct TransactionPart {
-    role: PartRole,
+    pub(super) role: PartRole,
     write: TransactWriteItem,
 }
 
@@ -93,6 +93,19 @@ impl FailedConditions {
     /// condition held.
     pub(super) fn row(&self, role: PartRole) -> Option<&Item> {
         self.0.iter().find(|(failed, _)| *failed == role).map(|(_, row)| row)
+    }
+
+    /// The parts of the next attempt: those whose conditions held, and what `rebuild` makes of the others' rows.
+    pub(super) fn rebuild(
+        &self,
+        parts: Vec<TransactionPart>,
+        rebuild: impl Fn(PartRole, &Item) -> Result<Option<TransactionPart>, StoreError>,
+    ) -> Result<Vec<TransactionPart>, StoreError> {
+        let next = parts.into_iter().filter_map(|part| match self.row(part.role) {
+            Some(row) => rebuild(part.role, row).transpose(),
+            None => Some(Ok(part)),
+        });
+        next.collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -87,14 +88,20 @@ async fn items_without_mail_do_not_wait_for_a_silent_ses() {
     assert_eq!((count(&app, "INVITATION").await, app.mails().len()), (1, 0));
 }
 
+/// Fifty roles whose names take four times `length` bytes in the response.
+async fn long_roles(app: &TestApp, length: usize) -> Vec<String> {
+    let ids: Vec<String> = (0..50).map(|number| format!("long{number}")).collect();
+    for id in &ids {
+        let role = OrganizationRole { id: directory_id(id), name: format!("{id} {}", "\"".repeat(length)) };
+        app.app.store.put_role(&tenant("default"), &role).await.unwrap();
+    }
+    ids
+}
+
 #[tokio::test]
 async fn what_the_response_cannot_hold_is_told_before_it_is_written() {
     let app = TestApp::start_with(&[FAST]).await;
-    let ids: Vec<String> = (0..50).map(|number| format!("long{number}")).collect();
-    for id in &ids {
-        let role = OrganizationRole { id: directory_id(id), name: format!("{id} {}", "\"".repeat(1500)) };
-        app.app.store.put_role(&tenant("default"), &role).await.unwrap();
-    }
+    let ids = long_roles(&app, 1500).await;
     let items: Vec<Value> = (0..40).map(|n| with(body(&address(n)), json!({ "organizationRoleIds": ids }))).collect();
     let mut left = items.clone();
     for round in 0..4 {
@@ -120,11 +127,7 @@ async fn what_the_response_cannot_hold_is_told_before_it_is_written() {
 async fn replays_take_room_in_the_response_too() {
     const MOST: usize = 6 << 20;
     let app = TestApp::start_with(&[FAST]).await;
-    let ids: Vec<String> = (0..50).map(|number| format!("long{number}")).collect();
-    for id in &ids {
-        let role = OrganizationRole { id: directory_id(id), name: format!("{id} {}", "\"".repeat(1500)) };
-        app.app.store.put_role(&tenant("default"), &role).await.unwrap();
-    }
+    let ids = long_roles(&app, 1500).await;
     let item = |number| with(body(&address(number)), json!({ "organizationRoleIds": ids }));
     let items: Vec<Value> = (0..40).map(item).collect();
     for part in items.chunks(10) {
@@ -136,6 +139,35 @@ async fn replays_take_room_in_the_response_too() {
         let replayed = results(&answer).iter().filter(|result| result["replayed"] == true).count();
         assert!((5..40).contains(&replayed), "{reason}: {replayed}");
         app.delete_row("default", "ROLE#long0").await;
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_fails_takes_no_room_in_the_response() {
+    let app = TestApp::start_with(&[FAST]).await;
+    let proxy = Proxy::start(&app.stack.ses_url).await;
+    let app = app.behind_mail_proxy(proxy.url());
+    let ids = long_roles(&app, 750).await;
+    // 27 of them fit into a response, and so do the 16 that are made at the same time.
+    let long = |item| with(item, json!({ "organizationRoleIds": ids }));
+    let plain = |numbers: Range<usize>| numbers.map(|number| long(body(&address(number)))).collect::<Vec<_>>();
+    for numbers in [0..20, 20..35] {
+        assert!(statuses(&results(&app.call(bulk(&plain(numbers))).await)).iter().all(|status| *status == 201));
+    }
+    let mailed: Vec<Value> = mailed(100..135).into_iter().map(long).collect();
+    (0..35).for_each(|_| app.stack.ses.fail_next(SesFault::MessageRejected));
+    for (minutes, failing, status, reason) in [
+        (1, plain(0..35), 422, "invited already"),
+        (2, mailed.clone(), 400, "rejected by SES"),
+        (3, mailed, 503, "no connection to SES"),
+    ] {
+        if status == 503 {
+            proxy.always(SES_PATH, Intervention::Disconnect);
+        }
+        let items = [failing, plain(40 + minutes * 5..45 + minutes * 5)].concat();
+        let now = NOW + 60_000 * i64::try_from(minutes).unwrap();
+        let found = statuses(&results(&app.call_at(now, bulk(&items)).await));
+        assert_eq!(found, [vec![status; 35], vec![201; 5]].concat(), "{reason}");
     }
 }
 

@@ -26,10 +26,10 @@ use crate::{
     },
     invitations::{
         delivery,
-        find::{self, ListEnd, ListRequest, PageRequest},
+        find::{self, ListRequest, PageRequest},
     },
     json::escaped_length,
-    store::read::Filters,
+    store::list::Filters,
 };
 
 /// The parameters of a list, in the documented order.
@@ -62,17 +62,17 @@ pub(crate) async fn list(app: &App, request: &Request<'_>) -> Result<Response<Bo
         return Err(RequestError::InvalidPagination("include=delivery needs a page_size."));
     }
     let mut array = Array::new(include);
-    let end = match filters(&values, app.config.id_max_length) {
-        None => ListEnd::Complete,
+    let take = |invitation: &Invitation| array.push(invitation, clock.now);
+    let next = match filters(&values, app.config.id_max_length) {
+        None => None,
         Some(filters) => {
-            let request = ListRequest { tenant, filters: &filters, page, clock };
-            find::list(app, request, |invitation| array.push(invitation, clock.now)).await?
+            let request = ListRequest { tenant, filters: &filters, clock };
+            match page {
+                Some(page) => find::page(app, request, page, take).await?,
+                None if find::all(app, request, take).await? => None,
+                None => return Err(RequestError::ListTooLong),
+            }
         }
-    };
-    let next = match end {
-        ListEnd::Complete => None,
-        ListEnd::After(last) => Some(last),
-        ListEnd::Full => return Err(RequestError::ListTooLong),
     };
     let deliveries =
         if array.is_complete() { HashMap::new() } else { delivery::of(app, tenant, array.ids(), clock).await? };
@@ -100,13 +100,14 @@ impl Array {
         Self { json: "[".to_owned(), sent: 2, length: 0, include, gaps: Vec::new() }
     }
 
-    /// Adds an invitation as of `now`. Returns `false`, and adds nothing, if the list would become too long.
+    /// Adds an invitation as of `now`. Returns `false`, and adds nothing, if the list would become too long. The first
+    /// always fits, because a row has at most 400 KB.
     fn push(&mut self, invitation: &Invitation, now: Timestamp) -> bool {
         let entity = to_json(&invitation.entity(now));
         let comma = usize::from(self.length > 0);
         let delivery = if self.include.delivery { MAX_DELIVERY_BYTES } else { 0 };
         let sent = self.sent + comma + escaped_length(&entity) + delivery;
-        if sent > MAX_LIST_BYTES {
+        if self.length > 0 && sent > MAX_LIST_BYTES {
             return false;
         }
         self.json.push_str(&","[..comma]);
