@@ -61,7 +61,7 @@ pub(crate) struct Shared {
 }
 
 /// The most bytes of the invitations in a response, as JSON within the JSON that the function answers. Lambda's limit is
-/// 6 MB for the whole response, in which the failures take less than 2 MB.
+/// 6 MB for the whole response, in which the failures take at most 2 MB.
 const MOST_BYTES: usize = 4 << 20;
 
 impl Shared {

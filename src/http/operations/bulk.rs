@@ -23,7 +23,7 @@ use crate::{
         response::{json_response, to_json},
     },
     invitations::{self, CreateOutcome, bulk::BulkItem},
-    json::RawFields,
+    json::{RawFields, escaped_length},
     telemetry::statistics,
 };
 
@@ -32,6 +32,10 @@ const MOST_ITEMS: usize = 100;
 
 /// The key of the body.
 const INVITATIONS: &str = "invitations";
+
+/// The most bytes of the failures in the function's response, in which they are JSON within JSON. Lambda's limit is 6 MB for
+/// the whole response, of which the invitations may take 4 MB. Failures can be large because they repeat the request.
+const MOST_FAILURE_BYTES: usize = 2_000_000;
 
 /// The response: the results in the order of the request.
 #[derive(Debug, Serialize)]
@@ -72,7 +76,8 @@ pub(crate) async fn bulk(app: &App, request: &Request<'_>) -> Result<Response<Bo
     let outcomes = invitations::bulk::create_all(app, &valid, request.clock).await;
     let mut outcomes = outcomes.into_iter().map(|outcome| outcome.map_err(RequestError::from));
     let results = results.into_iter().filter_map(|known| known.or_else(|| outcomes.next()));
-    let results = results.map(|result| item_result(&result, request)).collect();
+    let mut room = MOST_FAILURE_BYTES;
+    let results = results.map(|result| item_result(&result, request, &mut room)).collect();
     statistics::unknown_items();
     Ok(json_response(StatusCode::OK, &Results { results }))
 }
@@ -110,12 +115,12 @@ fn read_item(
     Ok(BulkItem { new, payload, idempotent })
 }
 
-fn item_result(result: &Result<CreateOutcome, RequestError>, request: &Request<'_>) -> ItemResult {
+fn item_result(result: &Result<CreateOutcome, RequestError>, request: &Request<'_>, room: &mut usize) -> ItemResult {
     let error = result.as_ref().err();
     let (status, body) = match result {
         Ok(CreateOutcome::Created(invitation)) => (StatusCode::CREATED, to_json(&invitation.entity(request.clock.now))),
         Ok(CreateOutcome::Replayed(entity)) => (StatusCode::CREATED, entity.clone()),
-        Err(error) => (error.status_and_code().0, to_json(&error.body())),
+        Err(error) => (error.status_and_code().0, failure(error, room)),
     };
     statistics::item(error.and_then(RequestError::use_case), error.is_some());
     ItemResult {
@@ -123,6 +128,18 @@ fn item_result(result: &Result<CreateOutcome, RequestError>, request: &Request<'
         body: raw(&body),
         retry_after: error.and_then(RequestError::use_case).and_then(Error::retry_after),
         replayed: matches!(result, Ok(CreateOutcome::Replayed(_))).then_some(true),
+    }
+}
+
+/// The body of a failure. One for which the response has no room comes without its data and details.
+fn failure(error: &RequestError, room: &mut usize) -> String {
+    let json = to_json(&error.body());
+    match room.checked_sub(escaped_length(&json)) {
+        Some(left) => {
+            *room = left;
+            json
+        }
+        None => to_json(&error.body().without_details()),
     }
 }
 
