@@ -224,7 +224,7 @@ impl Store {
         clock: RequestClock,
     ) -> Result<(), StoreError> {
         let reserved_at = clock.now;
-        let (mut rate_limit, mut token) = (Some(rate_limit), self.restore_token(&message));
+        let (mut rate_limit, mut token) = (Some(rate_limit), self.restore_token(&message, None));
         loop {
             let release = |limit| self.replace_rate_limit(limit, &limit.release(reserved_at), clock.now);
             let parts: Vec<_> = rate_limit.as_ref().map(release).into_iter().chain(token.clone()).collect();
@@ -238,7 +238,9 @@ impl Store {
                 rate_limit = limit.with_row(row).ok().filter(|found| found.counts(reserved_at));
             }
             // Another message has replaced the token.
-            token = token.filter(|_| failed.row(PartRole::Invitation).is_none());
+            if let Some(row) = failed.row(PartRole::Invitation) {
+                token = self.restore_token(&message, Some(row));
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The token of an invitation's latest message: the attribute `token` of the invitation's row, a map of `hash` and
 //! `failures`. It is written with the send that its message is counted in, and costs no write of its own. `formerToken` is
-//! that of the message before: it counts again if SES does not take the latest one.
+//! that of the message before: it counts again if SES does not take the latest one. Where SES takes neither of two messages
+//! at the same time, it is the one before both that counts again, whichever of the two is found out first.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -34,31 +35,43 @@ const FAILURES: &str = "failures";
 pub struct MessageToken<'a> {
     /// The invitation.
     pub invitation: &'a Invitation,
-    /// The invitation has a token, as it was read.
-    pub replaces: bool,
+    /// The token of the invitation, as it was read.
+    pub replaced: Option<StoredToken>,
     /// The hash of the message's token, if it has one.
     pub hash: Option<TokenHash>,
 }
 
 impl MessageToken<'_> {
     const fn changes_nothing(&self) -> bool {
-        !self.replaces && self.hash.is_none()
+        self.replaced.is_none() && self.hash.is_none()
+    }
+
+    /// The attribute of the token that it replaces.
+    fn before(&self) -> AttributeValue {
+        self.replaced.map_or(AttributeValue::Null(true), |replaced| counted(replaced.hash, replaced.failures))
     }
 }
 
 /// The attribute of a new token.
 pub(super) fn attribute(hash: TokenHash) -> AttributeValue {
-    let fields = [(HASH, string(&hash.to_text())), (FAILURES, number(0))];
+    counted(hash, 0)
+}
+
+fn counted(hash: TokenHash, failures: u32) -> AttributeValue {
+    let fields = [(HASH, string(&hash.to_text())), (FAILURES, number(failures.into()))];
     AttributeValue::M(named(fields).into())
 }
 
 /// Reads the token of an invitation's row. One that cannot be read counts as none, since it proves nothing.
 pub(super) fn read(row: &Item) -> Option<StoredToken> {
-    let hash = |token: &Item| TokenHash::parse(text(token, HASH)?);
     let token = row.get(TOKEN)?.as_m().ok()?;
     let failures = token.get(FAILURES)?.as_n().ok()?.parse().ok()?;
-    let former = row.get(FORMER).and_then(|former| former.as_m().ok()).and_then(hash);
-    Some(StoredToken { hash: hash(token)?, failures, former })
+    Some(StoredToken { hash: hash(row, TOKEN)?, failures, former: hash(row, FORMER) })
+}
+
+/// The hash of one of the two tokens of a row.
+fn hash(row: &Item, name: &str) -> Option<TokenHash> {
+    TokenHash::parse(text(row.get(name)?.as_m().ok()?, HASH)?)
 }
 
 /// Adds the condition that the presented token is the row's, and that not too many wrong ones came before it.
@@ -95,22 +108,33 @@ impl Store {
         TransactionPart::update(PartRole::Invitation, update)
     }
 
-    /// The part that gives an invitation the token of the message before back, if that of `message` is still the latest.
-    /// `None` if `message` has changed no token.
-    pub(super) fn restore_token(&self, message: &MessageToken<'_>) -> Option<TransactionPart> {
-        if message.changes_nothing() {
+    /// The part that gives an invitation the token of the message before back, if that of `message` is still the latest, as
+    /// it is assumed to be unless the row was `found`. If that of `message` is the former one there, the part puts the one
+    /// before in its place. `None` if `message` has changed no token, or nothing is left of it.
+    pub(super) fn restore_token(&self, message: &MessageToken<'_>, found: Option<&Item>) -> Option<TransactionPart> {
+        let is_at = |name| found.is_some_and(|row| message.hash.is_some() && hash(row, name) == message.hash);
+        let update = self
+            .update(invitation_key(message.invitation))
+            .expression_attribute_names("#former", FORMER)
+            .expression_attribute_values(":before", message.before());
+        let update = if found.is_none() || is_at(TOKEN) {
+            update
+                .update_expression("SET #token = if_not_exists(#former, :before) REMOVE #former")
+                .expression_attribute_names("#token", TOKEN)
+        } else if is_at(FORMER) {
+            update.update_expression("SET #former = :before")
+        } else {
             return None;
-        }
-        let update = self.update(invitation_key(message.invitation));
-        let update = naming_both(update).update_expression("SET #token = if_not_exists(#former, :none) REMOVE #former");
+        };
+        let name = if is_at(FORMER) { "#former" } else { "#token" };
         let update = match message.hash {
             Some(hash) => update
-                .condition_expression("#token.#hash = :replaced")
+                .condition_expression(format!("{name}.#hash = :replaced"))
                 .expression_attribute_names("#hash", HASH)
                 .expression_attribute_values(":replaced", string(&hash.to_text())),
             None => update.condition_expression("attribute_exists(pk) AND attribute_not_exists(#token)"),
         };
-        Some(TransactionPart::update(PartRole::Invitation, update))
+        (!message.changes_nothing()).then(|| TransactionPart::update(PartRole::Invitation, update))
     }
 
     /// Counts a wrong token that was presented for an invitation, up to [`MOST_FAILURES`]. Counts nothing if a message has

@@ -186,6 +186,24 @@ async fn of_two_messages_at_once_the_one_that_ses_did_not_take_leaves_the_others
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_messages_at_once_that_ses_did_not_take_leave_the_link_before_as_it_was() {
+    let app = std::sync::Arc::new(start().await);
+    let id = app.invite(&with_token(INVITEE)).await;
+    let token = mailed_token(&app);
+    let before = app.row("default", &format!("INVITATION#{id}")).await;
+    let message = Call::message(&id, &json!({ "link": LINK }));
+    for round in 0..10 {
+        // Each is throttled three times, which takes long enough for both to have replaced the token.
+        (0..6).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
+        let now = NOW + 3_600_000 * round;
+        let answers = app.call_all_at_once(vec![(now, message.clone()), (now + 1, message.clone())]).await;
+        assert!(answers.iter().all(|answer| answer.status == 429), "{answers:?}");
+        assert!(is_right(&app, &id, &token).await, "{round}");
+        assert_eq!(app.row("default", &format!("INVITATION#{id}")).await, before, "{round}");
+    }
+}
+
 #[tokio::test]
 async fn the_link_of_the_message_before_is_no_guess_however_often_it_is_opened() {
     let app = start().await;
