@@ -53,7 +53,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
     let Some(proof) = begin(app, request, true).await? else { return Ok(false) };
     // The message of the attempt that died may be on the way: this one replaces its token.
     let hash = email.as_ref().ok().and_then(|email| email.token);
-    let message = MessageToken { invitation: &invitation, replaced: token, hash };
+    let message = MessageToken::new(&invitation, token, hash)?;
     let record = match app.store.take_over(record, message, clock).await? {
         TakeOverOutcome::TakenOver(record) => record,
         TakeOverOutcome::LeaseLost => return Ok(false),

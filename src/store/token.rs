@@ -19,7 +19,7 @@ use crate::{
     clock::Deadline,
     domain::{
         invitation::{Invitation, Status},
-        token::{MOST_FAILURES, StoredToken, TokenHash},
+        token::{InvitationToken, MOST_FAILURES, StoredToken, TokenHash},
     },
 };
 
@@ -30,20 +30,33 @@ const FORMER: &str = "formerToken";
 const HASH: &str = "hash";
 const FAILURES: &str = "failures";
 
-/// The token of a message that is about to be sent. A message without one ends that of the message before.
+/// The token of a message that is about to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageToken<'a> {
     /// The invitation.
     pub invitation: &'a Invitation,
     /// The token of the invitation, as it was read.
     pub replaced: Option<StoredToken>,
-    /// The hash of the message's token, if it has one.
+    /// The hash of the message's token, if the message changes that of the invitation.
     pub hash: Option<TokenHash>,
 }
 
-impl MessageToken<'_> {
-    const fn changes_nothing(&self) -> bool {
-        self.replaced.is_none() && self.hash.is_none()
+impl<'a> MessageToken<'a> {
+    /// The token with that `hash`. A message without one ends that of the message before: where there is one, it is replaced
+    /// by one that nobody has.
+    ///
+    /// # Errors
+    /// The operating system provides no randomness.
+    pub(crate) fn new(
+        invitation: &'a Invitation,
+        replaced: Option<StoredToken>,
+        hash: Option<TokenHash>,
+    ) -> Result<Self, getrandom::Error> {
+        let hash = match hash {
+            None if replaced.is_some() => Some(InvitationToken::generate()?.hash()),
+            hash => hash,
+        };
+        Ok(Self { invitation, replaced, hash })
     }
 
     /// The attribute of the token that it replaces.
@@ -90,21 +103,18 @@ impl Store {
     /// The part that replaces the token of an invitation by that of a message, if the invitation is pending. It only checks
     /// that where there is no token at all, which spares the indexes a write.
     pub(super) fn replace_token(&self, message: &MessageToken<'_>) -> TransactionPart {
-        if message.changes_nothing() {
-            return self.check_pending(message.invitation);
-        }
+        let Some(hash) = message.hash else { return self.check_pending(message.invitation) };
+        // An update can copy only what exists: a null stands for a token that was not there.
         let update = self
             .update(invitation_key(message.invitation))
             .condition_expression("#status = :pending")
+            .update_expression("SET #former = if_not_exists(#token, :none), #token = :token")
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":pending", string(Status::Pending.as_str()));
-        let update = naming_both(update);
-        let update = match message.hash {
-            Some(hash) => update
-                .update_expression("SET #former = if_not_exists(#token, :none), #token = :token")
-                .expression_attribute_values(":token", attribute(hash)),
-            None => update.update_expression("SET #former = if_not_exists(#token, :none) REMOVE #token"),
-        };
+            .expression_attribute_names("#token", TOKEN)
+            .expression_attribute_names("#former", FORMER)
+            .expression_attribute_values(":pending", string(Status::Pending.as_str()))
+            .expression_attribute_values(":none", AttributeValue::Null(true))
+            .expression_attribute_values(":token", attribute(hash));
         TransactionPart::update(PartRole::Invitation, update)
     }
 
@@ -112,29 +122,26 @@ impl Store {
     /// it is assumed to be unless the row was `found`. If that of `message` is the former one there, the part puts the one
     /// before in its place. `None` if `message` has changed no token, or nothing is left of it.
     pub(super) fn restore_token(&self, message: &MessageToken<'_>, found: Option<&Item>) -> Option<TransactionPart> {
-        let is_at = |name| found.is_some_and(|row| message.hash.is_some() && hash(row, name) == message.hash);
-        let update = self
-            .update(invitation_key(message.invitation))
-            .expression_attribute_names("#former", FORMER)
-            .expression_attribute_values(":before", message.before());
-        let update = if found.is_none() || is_at(TOKEN) {
-            update
-                .update_expression("SET #token = if_not_exists(#former, :before) REMOVE #former")
-                .expression_attribute_names("#token", TOKEN)
+        let ours = message.hash?;
+        let is_at = |name| found.is_some_and(|row| hash(row, name) == Some(ours));
+        let (name, update_expression) = if found.is_none() || is_at(TOKEN) {
+            (TOKEN, "SET #ours = if_not_exists(#former, :before) REMOVE #former")
         } else if is_at(FORMER) {
-            update.update_expression("SET #former = :before")
+            (FORMER, "SET #ours = :before")
         } else {
             return None;
         };
-        let name = if is_at(FORMER) { "#former" } else { "#token" };
-        let update = match message.hash {
-            Some(hash) => update
-                .condition_expression(format!("{name}.#hash = :replaced"))
-                .expression_attribute_names("#hash", HASH)
-                .expression_attribute_values(":replaced", string(&hash.to_text())),
-            None => update.condition_expression("attribute_exists(pk) AND attribute_not_exists(#token)"),
-        };
-        (!message.changes_nothing()).then(|| TransactionPart::update(PartRole::Invitation, update))
+        let update = self
+            .update(invitation_key(message.invitation))
+            .update_expression(update_expression)
+            .condition_expression("#ours.#hash = :ours")
+            .expression_attribute_names("#ours", name)
+            .expression_attribute_names("#hash", HASH)
+            .expression_attribute_values(":ours", string(&ours.to_text()))
+            .expression_attribute_values(":before", message.before());
+        let names_former = name == TOKEN;
+        let update = if names_former { update.expression_attribute_names("#former", FORMER) } else { update };
+        Some(TransactionPart::update(PartRole::Invitation, update))
     }
 
     /// Counts a wrong token that was presented for an invitation, up to [`MOST_FAILURES`]. Counts nothing if a message has
@@ -164,14 +171,6 @@ impl Store {
         };
         call(deadline, attempt).await
     }
-}
-
-/// Names both tokens, and the null that stands for one that was not there: an update can copy only what exists.
-fn naming_both(update: UpdateBuilder) -> UpdateBuilder {
-    update
-        .expression_attribute_names("#token", TOKEN)
-        .expression_attribute_names("#former", FORMER)
-        .expression_attribute_values(":none", AttributeValue::Null(true))
 }
 
 #[cfg(test)]
