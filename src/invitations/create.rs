@@ -20,6 +20,7 @@ use crate::{
         directory::{DirectoryLookup, DirectorySnapshot},
         idempotency::IdempotencyRecord,
         items,
+        token::MessageToken,
     },
     telemetry::statistics,
 };
@@ -109,7 +110,7 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
     };
     statistics::invitation(&invitation.id);
     if let Some((email, proof)) = email.zip(proof) {
-        Unmailed { app, created, clock }.mail(&email, proof).await?;
+        Unmailed { app, created, clock, taken_over: None }.mail(&email, proof).await?;
     }
     Ok(Attempt::Created(invitation))
 }
@@ -149,11 +150,14 @@ pub(super) struct Unmailed<'a> {
     pub(super) app: &'a App,
     pub(super) created: CreatedInvitation<'a>,
     pub(super) clock: RequestClock,
+    /// The message in the place of that of an attempt that died, whose own message may be on the way.
+    pub(super) taken_over: Option<MessageToken<'a>>,
 }
 
 impl Unmailed<'_> {
     /// Sends the email. If SES certainly does not take it, everything is rolled back, so that the same call can be made
-    /// again. If SES may have taken it the invitation stands, because its mail may be on the way.
+    /// again. If SES may have taken it the invitation stands, because its mail may be on the way; and so may that of an
+    /// attempt that died, as long as SES may take this one later.
     pub(super) async fn mail(self, email: &Email, proof: ConnectionProof) -> Result<(), Error> {
         let is_one_of_many = proof.is_in_turn();
         match self.app.mailer.send(email, proof, self.clock).await {
@@ -167,9 +171,21 @@ impl Unmailed<'_> {
                 Ok(())
             }
             Err(failure) => {
-                self.roll_back().await;
+                match self.taken_over.filter(|_| failure.is_passing()) {
+                    Some(message) => self.release_lease(message).await,
+                    None => self.roll_back().await,
+                }
                 Err(failure.into())
             }
+        }
+    }
+
+    async fn release_lease(self, message: MessageToken<'_>) {
+        let CreatedInvitation { invitation, record, .. } = self.created;
+        let Some(record) = record else { return };
+        if let Err(error) = self.app.store.release_lease(record, message, self.clock).await {
+            // A retry has to wait until the lease expires.
+            tracing::error!(%error, invitation_id = %invitation.id, "lease not released");
         }
     }
 
@@ -183,7 +199,7 @@ impl Unmailed<'_> {
     }
 
     pub(super) async fn roll_back(self) {
-        let Self { app, created, clock } = self;
+        let Self { app, created, clock, .. } = self;
         let invitation_id = &created.invitation.id;
         if let Err(error) = app.store.roll_back(created, clock).await {
             tracing::error!(%error, %invitation_id, "invitation without mail not rolled back");

@@ -66,7 +66,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
     let (tenant, invitee) = (&invitation.tenant, invitation.invitee.normalized());
     let rate_limit = Some(RecipientRateLimit::assumed_empty(tenant, &invitee, app.config.message_rate));
     let created = CreatedInvitation { invitation: &invitation, rate_limit, record: Some(&record) };
-    let unmailed = Unmailed { app, created, clock };
+    let unmailed = Unmailed { app, created, clock, taken_over: Some(message) };
     match email {
         Ok(email) => {
             unmailed.mail(&email, proof).await?;

@@ -4,7 +4,7 @@
 //! with email is in progress: its attempt holds a lease for as long as it can be alive, and completes the record once the
 //! email is sent. A retry that finds an expired lease takes it over.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, iter};
 
 use aws_sdk_dynamodb::{error::SdkError, types::AttributeValue};
 
@@ -195,13 +195,7 @@ impl Store {
     ) -> Result<TakeOverOutcome, StoreError> {
         let progress = Progress::Leased { lease_expires_at: clock.end() };
         let ours = IdempotencyRecord { progress, ..record.clone() };
-        let (condition, values) = record.lease_condition();
-        let put = self
-            .put(ours.row())
-            .condition_expression(condition)
-            .expression_attribute_names("#state", "state")
-            .set_expression_attribute_values(Some(values));
-        let parts = [TransactionPart::put(PartRole::IdempotencyRecord, put), self.replace_token(&message)];
+        let parts = [self.replace_record(record, &ours), self.replace_token(&message)];
         let failed = match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await? {
             TransactionOutcome::Committed => return Ok(TakeOverOutcome::TakenOver(ours)),
             TransactionOutcome::ConditionFailed(failed) => failed,
@@ -211,6 +205,40 @@ impl Store {
         }
         gone_or_ended(&message.invitation.tenant, failed.row(PartRole::Invitation).unwrap_or(&Item::new()))?;
         Ok(TakeOverOutcome::InvitationEnded)
+    }
+
+    /// Ends the lease of `record` after an attempt that took it over to send `message` and did not: a retry goes on from there,
+    /// with the token of the message before.
+    pub(crate) async fn release_lease(
+        &self,
+        record: &IdempotencyRecord,
+        message: MessageToken<'_>,
+        clock: RequestClock,
+    ) -> Result<(), StoreError> {
+        let progress = Progress::Leased { lease_expires_at: clock.now };
+        let released = IdempotencyRecord { progress, ..record.clone() };
+        let mut token = self.restore_token(&message, None);
+        loop {
+            let parts: Vec<_> = iter::once(self.replace_record(record, &released)).chain(token).collect();
+            let TransactionOutcome::ConditionFailed(failed) = self.transact(&parts, clock.deadline).await? else {
+                return Ok(());
+            };
+            if failed.row(PartRole::IdempotencyRecord).is_some() {
+                return Ok(());
+            }
+            token = failed.row(PartRole::Invitation).and_then(|row| self.restore_token(&message, Some(row)));
+        }
+    }
+
+    /// The part that replaces `record` by `new`, if it is still in progress under its lease.
+    fn replace_record(&self, record: &IdempotencyRecord, new: &IdempotencyRecord) -> TransactionPart {
+        let (condition, values) = record.lease_condition();
+        let put = self
+            .put(new.row())
+            .condition_expression(condition)
+            .expression_attribute_names("#state", "state")
+            .set_expression_attribute_values(Some(values));
+        TransactionPart::put(PartRole::IdempotencyRecord, put)
     }
 
     /// Completes `record`. Changes nothing if another attempt has taken over its lease.
