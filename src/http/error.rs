@@ -144,6 +144,13 @@ pub(crate) struct ErrorBody<'a> {
     details: Option<String>,
 }
 
+impl ErrorBody<'_> {
+    /// The code and the message alone.
+    pub(crate) fn without_details(self) -> Self {
+        Self { data: None, details: None, ..self }
+    }
+}
+
 /// The machine-readable data of a failure.
 #[derive(Debug, Serialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]

@@ -211,14 +211,12 @@ impl EventForm {
     }
 }
 
-/// The path without the stage. An HTTP API puts the stage in front of the path, unless the stage is `$default` or the
-/// API has a custom domain; a REST API does not. A path that starts with the API's own path has no stage in front, even
-/// if the stage is named `api`.
+/// The path without the stage. An HTTP API puts the stage in front of the path, in both payload formats, unless the stage is
+/// `$default` or the API has a custom domain; a REST API does not. A path that starts with the API's own path has no stage in
+/// front, even if the stage is named `api`.
 fn path(event: &Fields<'_>, context: &Fields<'_>, form: EventForm) -> String {
-    if form == EventForm::RestApi {
-        return event.text("path").unwrap_or_default();
-    }
-    let path = event.text("rawPath").unwrap_or_default();
+    let name = if form == EventForm::HttpApi { "rawPath" } else { "path" };
+    let path = event.text(name).unwrap_or_default();
     if [INVITATIONS_PATH, MY_INVITATIONS_PATH].iter().any(|known| path.starts_with(known)) {
         return path;
     }

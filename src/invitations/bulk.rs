@@ -59,7 +59,7 @@ pub(crate) struct BulkContext {
 }
 
 /// The maximum size of the invitations in a response, in bytes of JSON escaped within the function's response. Lambda
-/// limits the whole response to 6 MB, of which the failures take less than 2 MB.
+/// limits the whole response to 6 MB, of which the failures take at most 2 MB.
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
 impl BulkContext {

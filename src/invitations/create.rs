@@ -20,6 +20,7 @@ use crate::{
         directory::{DirectoryLookup, DirectorySnapshot},
         idempotency::IdempotencyRecord,
         items,
+        token::MessageToken,
     },
     telemetry::statistics,
 };
@@ -107,7 +108,7 @@ async fn attempt(app: &App, request: &CreateRequest<'_>) -> Result<Attempt, Erro
     };
     statistics::invitation(&invitation.id);
     if let Some((email, proof)) = email.zip(proof) {
-        Unmailed { app, created, clock }.mail(&email, proof).await?;
+        Unmailed { app, created, clock, taken_over: None }.mail(&email, proof).await?;
     }
     if let Some(reserved) = reserved {
         reserved.forget();
@@ -138,11 +139,14 @@ pub(super) struct Unmailed<'a> {
     pub(super) app: &'a App,
     pub(super) created: CreatedInvitation<'a>,
     pub(super) clock: RequestClock,
+    /// The message, if it replaces that of an attempt that died, whose email may be on the way.
+    pub(super) taken_over: Option<MessageToken<'a>>,
 }
 
 impl Unmailed<'_> {
     /// Sends the email. If SES certainly did not take it, rolls everything back, so that the caller can retry. If SES
-    /// may have taken it, the invitation stays, because its email may be on the way.
+    /// may have taken it, the invitation stays, because its email may be on the way. So does an invitation whose lease
+    /// was taken over, if a retry may succeed: the email of the attempt that died may be on the way.
     pub(super) async fn mail(self, email: &Email, proof: ConnectionProof) -> Result<(), Error> {
         let is_one_of_many = matches!(proof, ConnectionProof::InTurn(_));
         match self.app.mailer.send(email, proof, self.clock).await {
@@ -156,9 +160,21 @@ impl Unmailed<'_> {
                 Ok(())
             }
             Err(failure) => {
-                self.roll_back().await;
+                match self.taken_over.filter(|_| failure.is_transient()) {
+                    Some(message) => self.release_lease(message).await,
+                    None => self.roll_back().await,
+                }
                 Err(failure.into())
             }
+        }
+    }
+
+    async fn release_lease(self, message: MessageToken<'_>) {
+        let CreatedInvitation { invitation, record, .. } = self.created;
+        let Some(record) = record else { return };
+        if let Err(error) = self.app.store.release_lease(record, message, self.clock).await {
+            // A retry has to wait until the lease expires.
+            tracing::error!(%error, invitation_id = %invitation.id, "lease not released");
         }
     }
 
@@ -172,7 +188,7 @@ impl Unmailed<'_> {
     }
 
     pub(super) async fn roll_back(self) {
-        let Self { app, created, clock } = self;
+        let Self { app, created, clock, .. } = self;
         let invitation_id = &created.invitation.id;
         if let Err(error) = app.store.roll_back(created, clock).await {
             tracing::error!(%error, %invitation_id, "invitation without mail not rolled back");

@@ -53,7 +53,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
     let Some(proof) = begin(app, request, true).await? else { return Ok(false) };
     // The email of the attempt that died may be on the way: the new one replaces its token.
     let hash = email.as_ref().ok().and_then(|email| email.token);
-    let message = MessageToken { invitation: &invitation, replaces: token.is_some(), hash };
+    let message = MessageToken::new(&invitation, token, hash)?;
     let record = match app.store.take_over(record, message, clock).await? {
         TakeOverOutcome::TakenOver(record) => record,
         TakeOverOutcome::LeaseLost => return Ok(false),
@@ -66,7 +66,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
     let (tenant, invitee) = (&invitation.tenant, invitation.invitee.normalized());
     let rate_limit = Some(RecipientRateLimit::assumed_empty(tenant, &invitee, app.config.message_rate));
     let created = CreatedInvitation { invitation: &invitation, rate_limit, record: Some(&record) };
-    let unmailed = Unmailed { app, created, clock };
+    let unmailed = Unmailed { app, created, clock, taken_over: Some(message) };
     match email {
         Ok(email) => {
             unmailed.mail(&email, proof).await?;

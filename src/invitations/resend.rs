@@ -43,7 +43,7 @@ pub(crate) async fn resend(
         }
     };
     let proof = app.mailer.prove_connection(clock)?;
-    let message = MessageToken { invitation: &invitation, replaces: token.is_some(), hash: email.token };
+    let message = MessageToken::new(&invitation, token, email.token)?;
     let reserved = reserve(app, message, rate_limit, clock).await?;
     match app.mailer.send(&email, proof, clock).await {
         Ok(sent) => {

@@ -4,7 +4,7 @@
 //! progress: the attempt holds a lease for as long as it can run, and completes the record once the email is sent. A
 //! retry that finds an expired lease takes it over.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, iter};
 
 use aws_sdk_dynamodb::{error::SdkError, types::AttributeValue};
 
@@ -197,13 +197,7 @@ impl Store {
     ) -> Result<TakeOverOutcome, StoreError> {
         let progress = Progress::Leased { lease_expires_at: clock.end() };
         let ours = IdempotencyRecord { progress, ..record.clone() };
-        let (condition, values) = record.lease_condition();
-        let put = self
-            .put(ours.row())
-            .condition_expression(condition)
-            .expression_attribute_names("#state", "state")
-            .set_expression_attribute_values(Some(values));
-        let parts = [TransactionPart::put(PartRole::IdempotencyRecord, put), self.replace_token(&message)];
+        let parts = [self.replace_record(record, &ours), self.replace_token(&message)];
         let failed = match self.transact(&parts, clock.leaving(TIME_AFTER_WRITING)).await? {
             TransactionOutcome::Committed => return Ok(TakeOverOutcome::TakenOver(ours)),
             TransactionOutcome::ConditionFailed(failed) => failed,
@@ -213,6 +207,40 @@ impl Store {
         }
         check_readable(&message.invitation.tenant, failed.row(PartRole::Invitation).unwrap_or(&Item::new()))?;
         Ok(TakeOverOutcome::InvitationEnded)
+    }
+
+    /// Releases the lease of `record` after an attempt that took it over failed to send `message`, so that a retry can take
+    /// it over at once. Restores the token that `message` replaced. Does nothing if another attempt holds the lease.
+    pub(crate) async fn release_lease(
+        &self,
+        record: &IdempotencyRecord,
+        message: MessageToken<'_>,
+        clock: RequestClock,
+    ) -> Result<(), StoreError> {
+        let progress = Progress::Leased { lease_expires_at: clock.now };
+        let released = IdempotencyRecord { progress, ..record.clone() };
+        let mut token = self.restore_token(&message, None);
+        loop {
+            let parts: Vec<_> = iter::once(self.replace_record(record, &released)).chain(token).collect();
+            let TransactionOutcome::ConditionFailed(failed) = self.transact(&parts, clock.deadline).await? else {
+                return Ok(());
+            };
+            if failed.row(PartRole::IdempotencyRecord).is_some() {
+                return Ok(());
+            }
+            token = failed.row(PartRole::Invitation).and_then(|row| self.restore_token(&message, Some(row)));
+        }
+    }
+
+    /// The part that replaces `record` by `new`, if it is still in progress under its lease.
+    fn replace_record(&self, record: &IdempotencyRecord, new: &IdempotencyRecord) -> TransactionPart {
+        let (condition, values) = record.lease_condition();
+        let put = self
+            .put(new.row())
+            .condition_expression(condition)
+            .expression_attribute_names("#state", "state")
+            .set_expression_attribute_values(Some(values));
+        TransactionPart::put(PartRole::IdempotencyRecord, put)
     }
 
     /// Completes `record`. Changes nothing if another attempt has taken over its lease.

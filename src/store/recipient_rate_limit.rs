@@ -226,7 +226,7 @@ impl Store {
         let release =
             |limit: &RecipientRateLimit| self.replace_rate_limit(limit, &limit.release(reserved_at), clock.now);
         let mut parts = vec![release(&rate_limit)];
-        parts.extend(self.restore_token(&message));
+        parts.extend(self.restore_token(&message, None));
         while !parts.is_empty() {
             let TransactionOutcome::ConditionFailed(failed) = self.transact(&parts, clock.deadline).await? else {
                 break;
@@ -234,7 +234,7 @@ impl Store {
             parts = failed.rebuild(parts, |role, row| match role {
                 PartRole::RecipientRateLimit => Ok(rate_limit.still_reserved(row, reserved_at).as_ref().map(release)),
                 // Another message has replaced the token.
-                _ => Ok(None),
+                _ => Ok(self.restore_token(&message, Some(row))),
             })?;
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The token of an invitation's latest message: the attribute `token` of the invitation's row, a map of `hash` and
 //! `failures`. It is written in the transaction that creates the invitation or reserves the send. `formerToken` is the
-//! previous message's token, which is restored if SES does not take the latest message.
+//! previous message's token, which is restored if SES does not take the latest message. If SES takes neither of two
+//! concurrent messages, the token before both is restored, in whichever order they fail.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -18,7 +19,7 @@ use crate::{
     clock::Deadline,
     domain::{
         invitation::{Invitation, Status},
-        token::{MAX_FAILURES, StoredToken, TokenHash},
+        token::{InvitationToken, MAX_FAILURES, StoredToken, TokenHash},
     },
 };
 
@@ -29,36 +30,61 @@ const FORMER: &str = "formerToken";
 const HASH: &str = "hash";
 const FAILURES: &str = "failures";
 
-/// The token of a message that is about to be sent. A message without a token invalidates the previous one.
+/// The token of a message that is about to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageToken<'a> {
     /// The invitation.
     pub invitation: &'a Invitation,
-    /// `true` if the invitation had a token when it was read.
-    pub replaces: bool,
-    /// The hash of the message's token, if it has one.
+    /// The token of the invitation, as it was read.
+    pub replaced: Option<StoredToken>,
+    /// The hash of the message's token, if the message changes that of the invitation.
     pub hash: Option<TokenHash>,
 }
 
-impl MessageToken<'_> {
-    const fn changes_nothing(&self) -> bool {
-        !self.replaces && self.hash.is_none()
+impl<'a> MessageToken<'a> {
+    /// The token with this `hash`. A message without a token invalidates the previous one: if there is one, a random token
+    /// that nobody receives replaces it.
+    ///
+    /// # Errors
+    /// The operating system provides no randomness.
+    pub(crate) fn new(
+        invitation: &'a Invitation,
+        replaced: Option<StoredToken>,
+        hash: Option<TokenHash>,
+    ) -> Result<Self, getrandom::Error> {
+        let hash = match hash {
+            None if replaced.is_some() => Some(InvitationToken::generate()?.hash()),
+            hash => hash,
+        };
+        Ok(Self { invitation, replaced, hash })
+    }
+
+    /// The attribute of the replaced token.
+    fn before(&self) -> AttributeValue {
+        self.replaced.map_or(AttributeValue::Null(true), |replaced| counted(replaced.hash, replaced.failures))
     }
 }
 
 /// The attribute of a new token.
 pub(super) fn attribute(hash: TokenHash) -> AttributeValue {
-    let fields = [(HASH, string(&hash.to_text())), (FAILURES, number(0))];
+    counted(hash, 0)
+}
+
+fn counted(hash: TokenHash, failures: u32) -> AttributeValue {
+    let fields = [(HASH, string(&hash.to_text())), (FAILURES, number(failures.into()))];
     AttributeValue::M(named(fields).into())
 }
 
 /// Reads the token of an invitation's row. An unreadable token is `None`, because nothing can match it.
 pub(super) fn read(row: &Item) -> Option<StoredToken> {
-    let hash = |token: &Item| TokenHash::parse(text(token, HASH)?);
     let token = row.get(TOKEN)?.as_m().ok()?;
     let failures = token.get(FAILURES)?.as_n().ok()?.parse().ok()?;
-    let former = row.get(FORMER).and_then(|former| former.as_m().ok()).and_then(hash);
-    Some(StoredToken { hash: hash(token)?, failures, former })
+    Some(StoredToken { hash: hash(row, TOKEN)?, failures, former: hash(row, FORMER) })
+}
+
+/// The hash of one of the two tokens of a row.
+fn hash(row: &Item, name: &str) -> Option<TokenHash> {
+    TokenHash::parse(text(row.get(name)?.as_m().ok()?, HASH)?)
 }
 
 /// Adds the condition that the presented token is the stored one, and that fewer than [`MAX_FAILURES`] wrong tokens
@@ -78,40 +104,44 @@ impl Store {
     /// The part that replaces the token of a pending invitation with that of a message. If neither has a token, it only
     /// checks that the invitation is pending, which saves writes to the indexes.
     pub(super) fn replace_token(&self, message: &MessageToken<'_>) -> TransactionPart {
-        if message.changes_nothing() {
-            return self.check_pending(message.invitation);
-        }
+        let Some(hash) = message.hash else { return self.check_pending(message.invitation) };
+        // An update cannot copy an attribute that does not exist, so a null is written for a missing token.
         let update = self
             .update(invitation_key(message.invitation))
             .condition_expression("#status = :pending")
+            .update_expression("SET #former = if_not_exists(#token, :none), #token = :token")
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":pending", string(Status::Pending.as_str()));
-        let update = with_token_names(update);
-        let update = match message.hash {
-            Some(hash) => update
-                .update_expression("SET #former = if_not_exists(#token, :none), #token = :token")
-                .expression_attribute_values(":token", attribute(hash)),
-            None => update.update_expression("SET #former = if_not_exists(#token, :none) REMOVE #token"),
-        };
+            .expression_attribute_names("#token", TOKEN)
+            .expression_attribute_names("#former", FORMER)
+            .expression_attribute_values(":pending", string(Status::Pending.as_str()))
+            .expression_attribute_values(":none", AttributeValue::Null(true))
+            .expression_attribute_values(":token", attribute(hash));
         TransactionPart::update(PartRole::Invitation, update)
     }
 
-    /// The part that restores the previous message's token, if the token of `message` is still the latest. `None` if
-    /// `message` changed no token.
-    pub(super) fn restore_token(&self, message: &MessageToken<'_>) -> Option<TransactionPart> {
-        if message.changes_nothing() {
+    /// The part that restores the token that `message` replaced. It assumes that the token of `message` is the latest,
+    /// unless `found`, the row that failed this condition, shows that it is the former one: then the latest message stays,
+    /// and restores the same token if it fails too. `None` if `message` changed no token, or the row no longer has it.
+    pub(super) fn restore_token(&self, message: &MessageToken<'_>, found: Option<&Item>) -> Option<TransactionPart> {
+        let ours = message.hash?;
+        let is_at = |name| found.is_some_and(|row| hash(row, name) == Some(ours));
+        let (name, update_expression) = if found.is_none() || is_at(TOKEN) {
+            (TOKEN, "SET #ours = if_not_exists(#former, :before) REMOVE #former")
+        } else if is_at(FORMER) {
+            (FORMER, "SET #ours = :before")
+        } else {
             return None;
-        }
-        let update = self.update(invitation_key(message.invitation));
-        let update =
-            with_token_names(update).update_expression("SET #token = if_not_exists(#former, :none) REMOVE #former");
-        let update = match message.hash {
-            Some(hash) => update
-                .condition_expression("#token.#hash = :replaced")
-                .expression_attribute_names("#hash", HASH)
-                .expression_attribute_values(":replaced", string(&hash.to_text())),
-            None => update.condition_expression("attribute_exists(pk) AND attribute_not_exists(#token)"),
         };
+        let update = self
+            .update(invitation_key(message.invitation))
+            .update_expression(update_expression)
+            .condition_expression("#ours.#hash = :ours")
+            .expression_attribute_names("#ours", name)
+            .expression_attribute_names("#hash", HASH)
+            .expression_attribute_values(":ours", string(&ours.to_text()))
+            .expression_attribute_values(":before", message.before());
+        let names_former = name == TOKEN;
+        let update = if names_former { update.expression_attribute_names("#former", FORMER) } else { update };
         Some(TransactionPart::update(PartRole::Invitation, update))
     }
 
@@ -142,15 +172,6 @@ impl Store {
         };
         call(deadline, attempt).await
     }
-}
-
-/// Defines the names of both tokens, and `:none`, the null that is written for a missing token: an update cannot copy
-/// an attribute that does not exist.
-fn with_token_names(update: UpdateBuilder) -> UpdateBuilder {
-    update
-        .expression_attribute_names("#token", TOKEN)
-        .expression_attribute_names("#former", FORMER)
-        .expression_attribute_values(":none", AttributeValue::Null(true))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use organization_invitations::{
     domain::directory::{EmailConnector, User},
     mail::render::{MAX_TAGS, MAX_TEMPLATE_BYTES, render},
@@ -21,10 +22,14 @@ fn mailed(invitee: &str, payload: Value) -> Value {
     with(body(invitee), json!({ "messagePayload": payload }))
 }
 
+/// The keys of the connector's row of the tenant `default`.
+fn keys() -> Value {
+    json!({ "pk": "TENANT#default", "sk": "CONNECTOR#Email" })
+}
+
 /// Writes the connector's row of the tenant `default` as an application might.
 async fn put_row(app: &TestApp, attributes: Value) {
-    let keys = json!({ "pk": "TENANT#default", "sk": "CONNECTOR#Email" });
-    app.put_rows([items::from_json(with(attributes, keys))]).await;
+    app.put_rows([items::from_json(with(attributes, keys()))]).await;
 }
 
 #[tokio::test]
@@ -195,6 +200,31 @@ async fn the_message_tells_variables_of_the_payload_from_those_of_the_directory(
         assert_eq!(answer.json()["message"], message);
         assert_eq!(answer.json()["data"]["missing"], missing);
     }
+}
+
+#[tokio::test]
+async fn an_attribute_of_a_type_that_json_lacks_is_of_a_wrong_type_and_not_absent() {
+    let mut app = TestApp::start().await;
+    let logged = Logged::by(&mut app);
+    let sender = json!({ "fromEmailAddress": "a@acme.example", "defaultLocale": "en" });
+    let binary = || Blob::new("app.example.com");
+    for (name, value, reason) in [
+        ("allowedLinkHosts", AttributeValue::B(binary()), "no host may be missed"),
+        ("allowedLinkHosts", AttributeValue::Bs(vec![binary()]), "a set of binaries"),
+        ("allowedLinkHosts", AttributeValue::Ns(vec!["1".to_owned()]), "a set of numbers"),
+        ("replyTo", AttributeValue::B(binary()), "a header"),
+        ("configurationSetName", AttributeValue::B(binary()), "a text"),
+        ("templates", AttributeValue::B(binary()), "a map"),
+    ] {
+        let mut row = items::from_json(with(sender.clone(), keys()));
+        row.insert(name.to_owned(), value);
+        app.put_rows([row]).await;
+        let answer =
+            app.create_at(NOW, &mailed("someone@example.com", json!({ "link": "https://elsewhere.example" }))).await;
+        answer.assert_error(400, "connector.invalid_config");
+        assert_eq!(logged.last()["cause"], format!("connector: {name} has a wrong type"), "{reason}");
+    }
+    assert!(app.mails().is_empty());
 }
 
 #[tokio::test]

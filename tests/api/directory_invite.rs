@@ -384,8 +384,11 @@ async fn an_error_in_the_file_has_its_line_and_column_and_nothing_is_sent() {
     let ended = setting.invite(Path::new("/nowhere.csv"), &with).await;
     assert!(ended.error.contains("/nowhere.csv: "), "{ended:?}");
     let file = setting.file("j.csv", "email\na@example.com\n");
-    let ended = setting.invite(&file, &[&with[..], &["--rejected", file.to_str().unwrap()]].concat()).await;
-    assert!(ended.error.contains("--rejected: the input would be overwritten"), "{ended:?}");
+    let by_another_path = setting.folder.join("..").join(setting.folder.file_name().unwrap()).join("j.csv");
+    for rejected in [&file, &by_another_path] {
+        let ended = setting.invite(&file, &[&with[..], &["--rejected", rejected.to_str().unwrap()]].concat()).await;
+        assert!(ended.error.contains("--rejected: the input would be overwritten"), "{rejected:?}: {ended:?}");
+    }
     assert_eq!(setting.invitations().await.len(), 0);
 }
 

@@ -359,6 +359,24 @@ async fn a_retry_that_cannot_send_the_email_rolls_the_invitation_back() {
 }
 
 #[tokio::test]
+async fn a_retry_that_ses_throttles_keeps_the_invitation_whose_first_mail_may_be_out() {
+    let app = TestApp::start().await;
+    let call = create(&body_with_mail("a@example.com"));
+    die_while_sending(&app, &call, true).await;
+    let before = rows::of_kind(&app.rows().await, "INVITATION").cloned().collect::<Vec<_>>();
+    for (fault, attempts, status) in [(SesFault::TooManyRequests, 3, 429), (SesFault::ServiceUnavailable, 1, 503)] {
+        (0..attempts).for_each(|_| app.stack.ses.fail_next(fault));
+        assert_eq!(app.call_at(LATER, call.clone()).await.status, status);
+        assert_eq!(rows::of_kind(&app.rows().await, "INVITATION").cloned().collect::<Vec<_>>(), before);
+    }
+    let finished = app.call_at(LATER, call.clone()).await;
+    assert_replayed(&finished, &finished.text);
+    let id = finished.json()["id"].as_str().unwrap().to_owned();
+    assert!(app.mails().len() == 2 && app.mails().iter().all(|mail| mail.html.contains(&id)), "both name it");
+    invariant::check(&app, LATER).await;
+}
+
+#[tokio::test]
 async fn a_create_succeeds_although_its_idempotency_record_cannot_be_completed() {
     let app = TestApp::start_behind_proxy(&[]).await;
     (0..3).for_each(|_| app.proxy().next("UpdateItem", Intervention::Fail(500, "InternalServerError")));

@@ -271,7 +271,7 @@ async fn an_invitation_that_ends_while_its_message_is_prepared_is_not_mailed() {
         let outcome = app
             .app
             .store
-            .reserve_send(MessageToken { invitation: &read, replaces: false, hash: None }, rate_limit, "v", clock)
+            .reserve_send(MessageToken { invitation: &read, replaced: None, hash: None }, rate_limit, "v", clock)
             .await
             .unwrap();
         assert!(matches!((outcome, is_deleted), (ReserveOutcome::Ended, false) | (ReserveOutcome::Deleted, true)));

@@ -138,7 +138,7 @@ type Addressing = fn(&Call) -> Value;
 
 #[tokio::test]
 async fn every_operation_accepts_every_form_of_its_address() {
-    let ways: [(&str, Addressing); 10] = [
+    let ways: [(&str, Addressing); 11] = [
         ("an HTTP API", |call| call.event()),
         ("a REST API", |call| call.rest_event()),
         ("a trailing slash", |call| at_path(call, format!("{}/", call.path)).event()),
@@ -147,6 +147,9 @@ async fn every_operation_accepts_every_form_of_its_address() {
             let mut event = at_path(call, format!("/prod{}", call.path)).event();
             event["requestContext"]["stage"] = json!("prod");
             event
+        }),
+        ("a named stage of an HTTP API with payload format 1.0", |call| {
+            with(at_path(call, format!("/prod{}", call.path)).rest_event(), json!({ "version": "1.0" }))
         }),
         ("a stage called like the path", |call| {
             let mut event = at_path(call, format!("/api{}", call.path)).event();

@@ -124,6 +124,27 @@ async fn what_the_response_cannot_hold_is_told_before_it_is_written() {
 }
 
 #[tokio::test]
+async fn failures_that_repeat_a_large_request_leave_room_for_the_invitations_of_the_response() {
+    let app = TestApp::start_with(&[FAST]).await;
+    let ids = long_roles(&app, 1500).await;
+    let with_roles = |number: usize, ids: Value| with(body(&address(number)), json!({ "organizationRoleIds": ids }));
+    let mut items: Vec<Value> = (0..13).map(|number| with_roles(number, json!(ids))).collect();
+    items.extend((13..83).map(|number| with_roles(number, json!(vec![0; 100]))));
+    items.push(with_roles(83, json!(["\"".repeat(450_000)])));
+    items.push(with_roles(84, json!(["nobody"])));
+    let answer = app.call(bulk(&items)).await;
+    let found = results(&answer);
+    assert_eq!(statuses(&found), [&[201; 13][..], &[400; 70], &[422; 2]].concat());
+    let size = serde_json::to_string(&answer.text).unwrap().len();
+    assert!(size < 6 << 20, "Lambda's limit: {size}");
+    let single = app.call(Call::create(&items[13])).await.json();
+    assert_eq!(found[13]["body"], single);
+    let (code, message) = (&found[83]["body"]["code"], &found[84]["body"]["message"]);
+    assert_eq!(found[83]["body"], json!({ "code": code, "message": message }), "the rest of the largest is left out");
+    assert_eq!(found[84]["body"]["data"], json!({ "organizationRoleIds": ["nobody"] }));
+}
+
+#[tokio::test]
 async fn replays_take_room_in_the_response_too() {
     const MOST: usize = 6 << 20;
     let app = TestApp::start_with(&[FAST]).await;

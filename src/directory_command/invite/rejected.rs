@@ -29,10 +29,15 @@ pub(super) struct Rejected<'r> {
 /// The path of the file; `extension` is the default for an input without an extension.
 pub(super) fn path(options: &Options, extension: &str) -> Result<PathBuf, InviteError> {
     let path = options.rejected.clone().unwrap_or_else(|| beside(&options.file, extension));
-    if path == options.file {
+    if path == options.file || is_same_file(&path, &options.file) {
         return Err(InviteError::Invalid("--rejected: the input would be overwritten".to_owned()));
     }
     Ok(path)
+}
+
+/// Tells that two paths lead to one file, by links or by other ways.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 fn beside(input: &Path, extension: &str) -> PathBuf {

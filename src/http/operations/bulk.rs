@@ -25,7 +25,7 @@ use crate::{
         response::{json_response, to_json},
     },
     invitations::{self, CreateOutcome, bulk::BulkItem},
-    json::RawFields,
+    json::{RawFields, escaped_length},
     telemetry::statistics,
 };
 
@@ -34,6 +34,11 @@ const MAX_ITEMS: usize = 100;
 
 /// The key of the body.
 const INVITATIONS: &str = "invitations";
+
+/// The maximum size of the failures in a response, in bytes of JSON escaped within the function's response. Lambda limits
+/// the whole response to 6 MB, of which the invitations may take 4 MB. Failures can be large because they repeat the
+/// request.
+const MAX_FAILURE_BYTES: usize = 2_000_000;
 
 /// The response: the results in the order of the request.
 #[derive(Debug, Serialize)]
@@ -72,7 +77,8 @@ pub(crate) async fn bulk(app: &App, request: &Request<'_>) -> Result<Response<Bo
     }
     let outcomes = invitations::bulk::create_all(app, &valid, request.clock).await;
     results.extend(zip(positions, outcomes.into_iter().map(|outcome| outcome.map_err(RequestError::from))));
-    let results = results.values().map(|result| item_result(result, request)).collect();
+    let mut bytes_left = MAX_FAILURE_BYTES;
+    let results = results.values().map(|result| item_result(result, request, &mut bytes_left)).collect();
     Ok(json_response(StatusCode::OK, &Results { results }))
 }
 
@@ -109,12 +115,16 @@ fn read_item(
     Ok(BulkItem { new, payload, idempotent })
 }
 
-fn item_result(result: &Result<CreateOutcome, RequestError>, request: &Request<'_>) -> ItemResult {
+fn item_result(
+    result: &Result<CreateOutcome, RequestError>,
+    request: &Request<'_>,
+    bytes_left: &mut usize,
+) -> ItemResult {
     let error = result.as_ref().err();
     let (status, body) = match result {
         Ok(CreateOutcome::Created(invitation)) => (StatusCode::CREATED, to_json(&invitation.entity(request.clock.now))),
         Ok(CreateOutcome::Replayed(entity)) => (StatusCode::CREATED, entity.clone()),
-        Err(error) => (error.status_and_code().0, to_json(&error.body())),
+        Err(error) => (error.status_and_code().0, failure(error, bytes_left)),
     };
     statistics::item(error.and_then(RequestError::use_case), error.is_some());
     ItemResult {
@@ -122,6 +132,18 @@ fn item_result(result: &Result<CreateOutcome, RequestError>, request: &Request<'
         body: raw(&body),
         retry_after: error.and_then(RequestError::use_case).and_then(Error::retry_after),
         replayed: matches!(result, Ok(CreateOutcome::Replayed(_))).then_some(true),
+    }
+}
+
+/// The body of a failure. Without its data and details if they exceed `bytes_left`, the bytes left for failures.
+fn failure(error: &RequestError, bytes_left: &mut usize) -> String {
+    let json = to_json(&error.body());
+    match bytes_left.checked_sub(escaped_length(&json)) {
+        Some(left) => {
+            *bytes_left = left;
+            json
+        }
+        None => to_json(&error.body().without_details()),
     }
 }
 

@@ -55,6 +55,11 @@ pub(crate) enum SendError {
 }
 
 impl SendError {
+    /// Returns `true` if SES may take the same message later.
+    pub(crate) const fn is_transient(&self) -> bool {
+        matches!(self, Self::Throttled(_) | Self::Unavailable(_))
+    }
+
     /// There is no time left for an attempt.
     pub fn no_time() -> Self {
         Self::Unavailable("SES: no time left".to_owned())
