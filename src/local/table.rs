@@ -1,5 +1,7 @@
 //! Creates the table from its definition in `template.yaml`, which is the only one.
 
+use std::sync::OnceLock;
+
 use aws_sdk_dynamodb::{
     Client,
     error::{BuildError, DisplayErrorContext, SdkError},
@@ -34,7 +36,7 @@ pub enum TableError {
 
 /// Creates the table with the name `name`, unless it exists.
 pub(crate) async fn create(client: &Client, name: &str) -> Result<(), TableError> {
-    let properties = properties(TEMPLATE)?;
+    let properties = definition()?;
     let time_to_live = properties.time_to_live_specification.clone();
     let created = properties.into_request(name)?.send_with(client).await;
     match created {
@@ -70,7 +72,7 @@ fn request_error<E: std::error::Error + 'static>(error: SdkError<E>) -> TableErr
 
 /// The properties that an emulator supports. The others (names, tags, backups, encryption) may contain template
 /// functions and are ignored.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Properties {
     key_schema: Vec<Key>,
@@ -80,21 +82,21 @@ struct Properties {
     time_to_live_specification: TimeToLive,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Key {
     attribute_name: String,
     key_type: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Attribute {
     attribute_name: String,
     attribute_type: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Index {
     #[serde(rename = "IndexName")]
@@ -103,7 +105,7 @@ struct Index {
     projection: Projected,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Projected {
     projection_type: String,
@@ -115,6 +117,16 @@ struct Projected {
 struct TimeToLive {
     attribute_name: String,
     enabled: bool,
+}
+
+/// The definition in the template. Parsed once, because each test creates a table.
+fn definition() -> Result<Properties, TableError> {
+    static PARSED: OnceLock<Properties> = OnceLock::new();
+    if let Some(parsed) = PARSED.get() {
+        return Ok(parsed.clone());
+    }
+    let parsed = properties(TEMPLATE)?;
+    Ok(PARSED.get_or_init(|| parsed).clone())
 }
 
 fn properties(template: &str) -> Result<Properties, TableError> {
