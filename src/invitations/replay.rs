@@ -63,8 +63,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
         }
     };
     // The attempt that died reserved the send. A roll-back finds the send in the row and releases it.
-    let (tenant, invitee) = (&invitation.tenant, invitation.invitee.normalized());
-    let rate_limit = Some(RecipientRateLimit::assumed_empty(tenant, &invitee, app.config.message_rate));
+    let rate_limit = Some(RecipientRateLimit::of_invitee(&invitation, app.config.message_rate));
     let created = CreatedInvitation { invitation: &invitation, rate_limit, record: Some(&record) };
     let unmailed = Unmailed { app, created, clock, taken_over: Some(message) };
     match email {

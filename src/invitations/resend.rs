@@ -28,11 +28,7 @@ pub(crate) async fn resend(
     if invitation.status(clock.now) != Status::Pending {
         return Err(Error::InvitationEnded);
     }
-    let rate_limit = RecipientRateLimit::assumed_empty(
-        &invitation.tenant,
-        &invitation.invitee.normalized(),
-        app.config.message_rate,
-    );
+    let rate_limit = RecipientRateLimit::of_invitee(&invitation, app.config.message_rate);
     let email = match email::of_existing(app, &invitation, payload, clock).await {
         Ok(email) => email,
         Err(error) if error.is_fault_of_service() || error.precedes_rate_limit() => return Err(error),

@@ -92,8 +92,7 @@ impl Store {
         record: Option<&'a IdempotencyRecord>,
         clock: RequestClock,
     ) -> Result<WriteOutcome<'a>, StoreError> {
-        let (tenant, invitee) = (&invitation.tenant, invitation.invitee.normalized());
-        let mut found = mailing.map(|mailing| RecipientRateLimit::assumed_empty(tenant, &invitee, mailing.rate));
+        let mut found = mailing.map(|mailing| RecipientRateLimit::of_invitee(invitation, mailing.rate));
         let token = mailing.and_then(|mailing| mailing.token);
         loop {
             let rate_limit = found.as_ref().map(|found| found.reserve(clock.now, invitation.id.as_str()));

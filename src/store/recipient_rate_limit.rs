@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     clock::{RequestClock, budgets::TIME_AFTER_WRITING},
-    domain::{email_address::NormalizedAddress, ids::TenantId, rate_limit::MessageRate, timestamp::Timestamp},
+    domain::{
+        email_address::NormalizedAddress, ids::TenantId, invitation::Invitation, rate_limit::MessageRate,
+        timestamp::Timestamp,
+    },
 };
 
 /// The sends to one recipient of one tenant. `Debug` omits the recipient.
@@ -69,9 +72,14 @@ pub enum ReserveOutcome {
 
 impl RecipientRateLimit {
     /// The rate limit of a recipient whose row was not read, assumed to have no send in the window.
-    pub fn assumed_empty(tenant: &TenantId, address: &NormalizedAddress, rate: MessageRate) -> Self {
+    pub(crate) fn assumed_empty(tenant: &TenantId, address: &NormalizedAddress, rate: MessageRate) -> Self {
         let (tenant, address) = (tenant.clone(), address.clone());
         Self { tenant, address, rate, sends: Vec::new(), version: Version::Assumed }
+    }
+
+    /// As [`Self::assumed_empty`], for the invitee of an invitation.
+    pub fn of_invitee(invitation: &Invitation, rate: MessageRate) -> Self {
+        Self::assumed_empty(&invitation.tenant, &invitation.invitee.normalized(), rate)
     }
 
     /// The same recipient's rate limit with the sends of `row`. An empty row has none.
@@ -185,8 +193,11 @@ impl Store {
                 Ok(TransactionOutcome::Committed) => return Ok(ReserveOutcome::Reserved(reserved)),
                 Ok(TransactionOutcome::ConditionFailed(failed)) => failed,
                 Err(error) => {
-                    if error.may_have_committed && self.release_send(message, reserved, clock).await.is_err() {
-                        tracing::error!("reserved send of unknown outcome not released");
+                    if error.may_have_committed
+                        && let Err(error) = self.release_send(message, reserved, clock).await
+                    {
+                        let invitation_id = &message.invitation.id;
+                        tracing::error!(%error, %invitation_id, "reserved send of unknown outcome not released");
                     }
                     return Err(error);
                 }

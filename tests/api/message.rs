@@ -266,8 +266,7 @@ async fn an_invitation_that_ends_while_its_message_is_prepared_is_not_mailed() {
         let id = InvitationId::parse(&id).unwrap();
         let read = app.app.store.get(&tenant("default"), &id, clock.deadline).await.unwrap().unwrap();
         assert!(app.call(end(id.as_str())).await.status < 300);
-        let (invitee, rate) = (read.invitee.normalized(), app.app.config.message_rate);
-        let rate_limit = RecipientRateLimit::assumed_empty(&read.tenant, &invitee, rate);
+        let rate_limit = RecipientRateLimit::of_invitee(&read, app.app.config.message_rate);
         let outcome = app
             .app
             .store
