@@ -52,8 +52,7 @@ async fn send_missing_email(app: &App, request: &CreateRequest<'_>, record: &Ide
     };
     let Some(proof) = begin(app, request, true).await? else { return Ok(false) };
     // The email of the attempt that died may be on the way: the new one replaces its token.
-    let hash = email.as_ref().ok().and_then(|email| email.token);
-    let message = MessageToken::new(&invitation, token, hash)?;
+    let message = MessageToken::new(&invitation, token, email.as_ref().ok().and_then(|email| email.token))?;
     let record = match app.store.take_over(record, message, clock).await? {
         TakeOverOutcome::TakenOver(record) => record,
         TakeOverOutcome::LeaseLost => return Ok(false),
