@@ -83,7 +83,7 @@ pub struct ImportError {
 
 fn how_to_continue(written: u64) -> String {
     match written {
-        0 => "Import the file again when this is corrected.".to_owned(),
+        0 => "No row is written. Import the file again once the cause is removed.".to_owned(),
         written => format!(
             "The first {written} rows are written. Import the file again, which does not change them, or continue with \
              --skip {written}."

@@ -64,12 +64,6 @@ impl NormalizedAddress {
     }
 }
 
-impl fmt::Display for NormalizedAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl fmt::Debug for NormalizedAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NormalizedAddress(***)")

@@ -211,9 +211,9 @@ impl EventForm {
     }
 }
 
-/// The path without the stage. An HTTP API puts the stage in front of the path, in both payload formats, unless the stage is
-/// `$default` or the API has a custom domain; a REST API does not. A path that starts with the API's own path has no stage in
-/// front, even if the stage is named `api`.
+/// The path without the stage. An HTTP API puts the stage in front of the path, in both payload formats, unless the stage
+/// is `$default` or the API has a custom domain; a REST API does not. A path that starts with the API's own path has no
+/// stage in front, even if the stage is named `api`.
 fn path(event: &Fields<'_>, context: &Fields<'_>, form: EventForm) -> String {
     let name = if form == EventForm::HttpApi { "rawPath" } else { "path" };
     let path = event.text(name).unwrap_or_default();

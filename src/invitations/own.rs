@@ -9,7 +9,7 @@ use super::{
 use crate::{
     app::App,
     clock::RequestClock,
-    domain::{error::Error, ids::InvitationId, invitation::Invitation, person::Person},
+    domain::{email_address::EmailAddress, error::Error, ids::InvitationId, invitation::Invitation, person::Person},
     store::list::Filters,
 };
 
@@ -41,6 +41,10 @@ pub(crate) async fn pending(
     clock: RequestClock,
     mut take: impl FnMut(&Invitation) -> bool,
 ) -> Result<(), Error> {
+    // A text that is no valid address is no invitee's, and may be too long for a key.
+    if EmailAddress::parse(person.address.as_str()).is_err() {
+        return Ok(());
+    }
     let filters = Filters { invitee: Some(person.address.clone()), pending_at: Some(clock.now), ..Filters::default() };
     let request = ListRequest { tenant: &person.tenant, filters: &filters, clock };
     let mut taken = 0;

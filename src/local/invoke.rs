@@ -55,7 +55,7 @@ pub async fn invoke(path: &Path) -> Result<String, InvokeError> {
     let mut shown = match &output {
         Ok(Output::Api(response)) => show_response(&serde_json::to_value(response).unwrap_or_default()),
         Ok(Output::Nothing) => "done; an event of this kind has no response\n".to_owned(),
-        Ok(events @ Output::Events(_)) => serde_json::to_string_pretty(events).unwrap_or_default() + "\n",
+        Ok(Output::Events(events)) => show_events(events),
         Err(error) => format!("the invocation fails: {error}\n"),
     };
     // In the order of sending: oldest first.
@@ -88,6 +88,11 @@ fn show_response(response: &Value) -> String {
     shown
 }
 
+fn show_events(events: &[Box<RawValue>]) -> String {
+    let json = serde_json::to_string(events).unwrap_or_default();
+    indented(&json).unwrap_or(json) + "\n"
+}
+
 /// Indents JSON; `None` for any other text. The keys keep their order, which [`Value`] would change.
 fn indented(json: &str) -> Option<String> {
     let value: serde_yaml_ng::Value = serde_json::from_str(json).ok()?;
@@ -113,6 +118,13 @@ fn push_line(shown: &mut String, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_are_indented_too() {
+        let event = RawValue::from_string(r#"{"id":"1","data":{"status":"Pending"}}"#.to_owned()).unwrap();
+        let shown = "[\n  {\n    \"id\": \"1\",\n    \"data\": {\n      \"status\": \"Pending\"\n    }\n  }\n]\n";
+        assert_eq!(show_events(&[event]), shown);
+    }
 
     #[test]
     fn json_is_indented_without_a_change_of_order_or_content() {

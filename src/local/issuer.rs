@@ -69,10 +69,10 @@ fn derived_subject(email: &EmailAddress) -> String {
     const READABLE: usize = 9;
     const UNIQUE: usize = 12;
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let address = email.normalized().to_string();
-    let local = address.split('@').next().unwrap_or_default();
+    let address = email.normalized();
+    let local = address.as_str().split('@').next().unwrap_or_default();
     let readable = local.chars().filter(char::is_ascii_alphanumeric).take(READABLE);
-    let hash = Sha256::digest(address.as_bytes());
+    let hash = Sha256::digest(address.as_str().as_bytes());
     let unique = hash.iter().take(UNIQUE).map(|byte| char::from(DIGITS[usize::from(*byte) % DIGITS.len()]));
     readable.chain(unique).collect()
 }

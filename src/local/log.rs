@@ -19,8 +19,8 @@ use tracing_subscriber::{
 
 use crate::telemetry;
 
-/// The filter without `RUST_LOG`. The line of a request tells its calls of AWS. Hides the emulator's warnings about failed conditions, which are part of normal
-/// requests; the request's line reports real failures.
+/// The filter without `RUST_LOG`. Hides the lines about calls of AWS, which the line of a request sums up, and the
+/// emulator's warnings about failed conditions, which are part of normal requests.
 const USUAL: &str =
     "warn,organization_invitations=info,organization_invitations::telemetry::aws=off,dynoxide::server=error";
 

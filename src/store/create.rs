@@ -157,8 +157,8 @@ impl Store {
         error
     }
 
-    /// Reads the conflict that a new invitation would meet in the table. Used only for requests that fail anyway, to report the
-    /// error that takes precedence in the contract.
+    /// Reads the conflict that a new invitation would meet in the table. Used only for requests that fail anyway, to
+    /// report the error that takes precedence in the contract.
     pub(crate) async fn conflict(
         &self,
         key: InviteeKey<'_>,

@@ -209,8 +209,9 @@ impl Store {
         Ok(TakeOverOutcome::InvitationEnded)
     }
 
-    /// Releases the lease of `record` after an attempt that took it over failed to send `message`, so that a retry can take
-    /// it over at once. Restores the token that `message` replaced. Does nothing if another attempt holds the lease.
+    /// Releases the lease of `record` after an attempt that took it over failed to send `message`, so that a retry can
+    /// take it over at once. Restores the token that `message` replaced. Does nothing if another attempt holds the
+    /// lease.
     pub(crate) async fn release_lease(
         &self,
         record: &IdempotencyRecord,

@@ -73,7 +73,9 @@ pub(crate) fn fit_roles(roles: &[OrganizationRole]) -> bool {
 
 /// Reads the row of an invitation; `None` if it is unreadable.
 pub(crate) fn read_invitation(tenant: &TenantId, item: &Item) -> Option<Invitation> {
-    let id = |name| text(item, name).map_or(Some(None), |id| DirectoryId::stored(id).map(Some));
+    // An empty text counts as absent, as in a request.
+    let given = |name| text(item, name).filter(|id| !id.is_empty());
+    let id = |name| given(name).map_or(Some(None), |id| DirectoryId::stored(id).map(Some));
     let roles = item.get("organizationRoles")?.as_l().ok()?.iter().map(read_role);
     Some(Invitation {
         tenant: tenant.clone(),
@@ -165,8 +167,8 @@ pub(crate) fn millis(value: &AttributeValue) -> Option<Timestamp> {
     value.as_n().ok()?.parse().ok().map(Timestamp::from_millis)
 }
 
-/// A row as JSON, for rows that are read with serde. Null attributes are left out. Binary attributes and number sets, which
-/// no row of ours has, become arrays of numbers, so that an attribute of a wrong type is never taken for an absent one.
+/// A row as JSON, for rows that are read with serde. Null attributes are left out. Binary attributes and number sets,
+/// which no row of ours has, become the number 0: no field takes a number, so they are never taken for absent.
 pub fn to_json(item: Item) -> Value {
     let fields = item.into_iter().map(|(name, value)| (name, attribute_to_json(value)));
     Value::Object(fields.filter(|(_, value)| !value.is_null()).collect())
@@ -181,20 +183,14 @@ pub fn from_json(value: Value) -> Item {
 fn attribute_to_json(value: AttributeValue) -> Value {
     match value {
         AttributeValue::S(text) => Value::String(text),
-        AttributeValue::N(number) => number_to_json(&number),
+        AttributeValue::N(number) => number.parse::<Number>().map_or(Value::Null, Value::Number),
         AttributeValue::Bool(boolean) => Value::Bool(boolean),
         AttributeValue::L(values) => values.into_iter().map(attribute_to_json).collect(),
         AttributeValue::M(fields) => to_json(fields),
         AttributeValue::Ss(texts) => texts.into_iter().map(Value::String).collect(),
-        AttributeValue::Ns(numbers) => numbers.iter().map(|number| number_to_json(number)).collect(),
-        AttributeValue::B(bytes) => bytes.into_inner().into(),
-        AttributeValue::Bs(binaries) => binaries.into_iter().map(|bytes| Value::from(bytes.into_inner())).collect(),
+        AttributeValue::B(_) | AttributeValue::Bs(_) | AttributeValue::Ns(_) => Value::from(0),
         _ => Value::Null,
     }
-}
-
-fn number_to_json(number: &str) -> Value {
-    number.parse::<Number>().map_or(Value::Null, Value::Number)
 }
 
 fn attribute_from_json(value: Value) -> AttributeValue {

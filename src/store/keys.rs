@@ -61,7 +61,7 @@ pub(crate) fn invitation(id: &InvitationId) -> String {
 
 /// The sort key of the standing of an address with an organization.
 pub(crate) fn standing(organization_id: &DirectoryId, address: &NormalizedAddress) -> String {
-    format!("{}{address}", standings(organization_id))
+    format!("{}{}", standings(organization_id), address.as_str())
 }
 
 /// Parses the organization and the normalized address of a standing's sort key.
@@ -81,12 +81,12 @@ pub(crate) fn standings(organization_id: &DirectoryId) -> String {
 
 /// The suffix of the sort keys of an address's standings.
 pub(crate) fn standing_of(address: &NormalizedAddress) -> String {
-    format!("#INVITEE#{address}")
+    format!("#INVITEE#{}", address.as_str())
 }
 
 /// The sort key of a recipient's rate limit.
 pub(crate) fn recipient_rate_limit(address: &NormalizedAddress) -> String {
-    format!("SENDS#{address}")
+    format!("SENDS#{}", address.as_str())
 }
 
 /// The sort key of a request's idempotency record.
@@ -136,7 +136,7 @@ pub(crate) fn by_organization(tenant: &TenantId, organization_id: &DirectoryId) 
 
 /// The index partition key of the invitations to an address.
 pub(crate) fn by_invitee(tenant: &TenantId, address: &NormalizedAddress) -> String {
-    format!("TENANT#{tenant}#INVITEE#{address}")
+    format!("TENANT#{tenant}#INVITEE#{}", address.as_str())
 }
 
 /// The index partition key of the invitations by an inviter.

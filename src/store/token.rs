@@ -42,8 +42,8 @@ pub struct MessageToken<'a> {
 }
 
 impl<'a> MessageToken<'a> {
-    /// The token with this `hash`. A message without a token invalidates the previous one: if there is one, a random token
-    /// that nobody receives replaces it.
+    /// The token with this `hash`. A message without a token invalidates the previous one: if there is one, a random
+    /// token that nobody receives replaces it.
     ///
     /// # Errors
     /// The operating system provides no randomness.
@@ -120,8 +120,9 @@ impl Store {
     }
 
     /// The part that restores the token that `message` replaced. It assumes that the token of `message` is the latest,
-    /// unless `found`, the row that failed this condition, shows that it is the former one: then the latest message stays,
-    /// and restores the same token if it fails too. `None` if `message` changed no token, or the row no longer has it.
+    /// unless `found`, the row that failed this condition, shows that it is the former one: then the latest message
+    /// stays, and restores the same token if it fails too. Of three concurrent messages that all fail, the restored
+    /// token can be one of theirs. `None` if `message` changed no token, or the row no longer has it.
     pub(super) fn restore_token(&self, message: &MessageToken<'_>, found: Option<&Item>) -> Option<TransactionPart> {
         let ours = message.hash?;
         let is_at = |name| found.is_some_and(|row| hash(row, name) == Some(ours));

@@ -1,7 +1,7 @@
 //! The log lines about calls of AWS. They hold the ids that AWS gives: its support asks for that of a failed call, and
 //! SES's reports name that of a mail. Neither is personal.
 //!
-//! They are written for each call, while the line of a request describes its last failure only.
+//! They are written for each failed call and each mail, while the line of a request describes one failure.
 
 use crate::domain::ids::InvitationId;
 

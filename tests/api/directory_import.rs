@@ -75,7 +75,12 @@ async fn an_import_without_a_written_row_offers_none_to_skip() {
     directory(&app, &["import", file.path()]).await.unwrap();
     let file = TestFile::new("{}");
     let error = directory(&app, &["import", file.path()]).await.unwrap_err();
-    assert!(error.ends_with("line 1: missing field `kind`\nImport the file again when this is corrected."), "{error}");
+    assert!(
+        error.ends_with(
+            "line 1: missing field `kind`\nNo row is written. Import the file again once the cause is removed."
+        ),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -11,6 +11,19 @@ use crate::{
 
 const GRACE: &str = "grace@example.com";
 
+#[tokio::test]
+async fn a_person_whose_address_no_invitation_could_have_has_none_and_costs_no_read() {
+    let app = TestApp::start_behind_proxy(&[]).await;
+    for (address, reason) in [
+        ("x".repeat(3000) + "@example.com", "longer than a key may be"),
+        ("a#b@example.com".to_owned(), "a separator of keys"),
+        ("\"quoted\"@example.com".to_owned(), "a form that cannot be invited"),
+    ] {
+        let answer = app.call(Call::list_own("grace", &address)).await;
+        assert_eq!((answer.status, answer.text.as_str(), app.proxy().count("Query")), (200, "[]", 0), "{reason}");
+    }
+}
+
 /// Lists the invitations of Grace.
 fn graces_list() -> Call {
     Call::list_own("grace", GRACE)

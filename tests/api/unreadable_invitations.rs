@@ -49,6 +49,18 @@ async fn reading_or_changing_an_unreadable_invitation_is_a_500_and_not_a_404() {
 }
 
 #[tokio::test]
+async fn an_empty_identifier_that_another_program_wrote_counts_as_absent() {
+    let app = TestApp::start().await;
+    for attribute in ["inviterId", "acceptedUserId"] {
+        let (id, row) = unreadable("ada@example.com", attribute, Some(json!("")));
+        app.put_rows([row]).await;
+        let answer = app.call(Call::get(&id)).await;
+        assert_eq!((answer.status, &answer.json()[attribute]), (200, &Value::Null), "{attribute}");
+        assert_eq!(app.call(Call::delete(&id)).await.status, 204, "{attribute}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_omits_unreadable_rows_logs_and_counts_them() {
     let mut app = TestApp::start().await;
     let readable = app.invite(&body("ada@example.com")).await;

@@ -35,7 +35,7 @@ pub(super) fn path(options: &Options, extension: &str) -> Result<PathBuf, Invite
     Ok(path)
 }
 
-/// Tells that two paths lead to one file, by links or by other ways.
+/// Returns `true` if both paths name the same existing file.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }

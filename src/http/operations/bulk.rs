@@ -35,9 +35,9 @@ const MAX_ITEMS: usize = 100;
 /// The key of the body.
 const INVITATIONS: &str = "invitations";
 
-/// The maximum size of the failures in a response, in bytes of JSON escaped within the function's response. Lambda limits
-/// the whole response to 6 MB, of which the invitations may take 4 MB. Failures can be large because they repeat the
-/// request.
+/// The maximum size of the failures in a response, in bytes of JSON escaped within the function's response. Lambda
+/// limits the whole response to 6 MB, of which the invitations may take 4 MB. Failures can be large because they repeat
+/// the request.
 const MAX_FAILURE_BYTES: usize = 2_000_000;
 
 /// The response: the results in the order of the request.

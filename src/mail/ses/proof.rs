@@ -20,7 +20,7 @@ use crate::{
     domain::timestamp::Timestamp,
     mail::pace::Turn,
     sdk_error,
-    telemetry::statistics,
+    telemetry::{aws, statistics},
 };
 
 /// The time after SES's last response for which the connection is assumed alive, in **milliseconds** of the wall clock,
@@ -105,6 +105,7 @@ impl Mailer {
                     Ok(Err(cause)) => failure = cause,
                     Err(_) => "SES: no response to the proof of a connection".clone_into(&mut failure),
                 }
+                aws::call_failed(&failure, None);
             }
             sender.send_replace(Some(Err(failure)));
         };
