@@ -14,7 +14,7 @@ use crate::{
     },
     feedback,
     helpers::{Call, FAR_FUTURE, TestApp, body, body_with_mail, connector, connector_with, inline, with},
-    proxy::Asked,
+    proxy::RecordedRequest,
 };
 
 /// The costs of a request, in read and write request units.
@@ -24,8 +24,8 @@ struct Units {
     writes: f64,
 }
 
-async fn measure(app: &TestApp, call: Call, status: u16) -> (Units, Vec<Asked>) {
-    app.proxy().take_asked();
+async fn measure(app: &TestApp, call: Call, status: u16) -> (Units, Vec<RecordedRequest>) {
+    app.proxy().take_requests();
     let (answer, consumed) = app.proxy().measure(app.call(call)).await;
     assert_eq!(answer.status, status, "{answer:?}");
     let mut units = Units { reads: 0.0, writes: 0.0 };
@@ -38,13 +38,13 @@ async fn measure(app: &TestApp, call: Call, status: u16) -> (Units, Vec<Asked>) 
         let is_read = ["BatchGetItem", "GetItem", "Query"].contains(&operation.as_str());
         *(if is_read { &mut units.reads } else { &mut units.writes }) += sum;
     }
-    (units, app.proxy().take_asked())
+    (units, app.proxy().take_requests())
 }
 
 /// What the rules say of writes up to 1 KB: two units for each part of a transaction, one for an update by itself, and one
 /// for each index that the invitation is in.
-fn writes_by_the_rules(asked: &[Asked], indexes: usize) -> usize {
-    let transactions = asked.iter().filter(|asked| asked.operation == "TransactWriteItems").map(Asked::body);
+fn writes_by_the_rules(asked: &[RecordedRequest], indexes: usize) -> usize {
+    let transactions = asked.iter().filter(|asked| asked.operation == "TransactWriteItems").map(RecordedRequest::body);
     let parts = transactions.map(|request| request["TransactItems"].as_array().unwrap().len()).sum::<usize>();
     let updates = asked.iter().filter(|asked| asked.operation == "UpdateItem").count();
     2 * parts + updates + if parts > 0 { indexes } else { 0 }

@@ -107,7 +107,7 @@ async fn a_body_has_to_name_an_expiry_or_roles_by_the_rules_of_a_create() {
 }
 
 #[tokio::test]
-async fn what_the_contract_decides_first_is_told_first() {
+async fn errors_have_the_order_of_the_contract() {
     let app = TestApp::start().await;
     let pending = app.invite(&body("ada@example.com")).await;
     let ended = app.invite(&body("sorry@example.com")).await;
@@ -141,7 +141,7 @@ async fn what_the_contract_decides_first_is_told_first() {
 }
 
 #[tokio::test]
-async fn what_has_ended_stays_as_it_is() {
+async fn an_ended_invitation_cannot_be_changed() {
     let app = TestApp::start().await;
     let short = json!({ "expiresAt": NOW + 1000 });
     let accepted = app.invite(&with(body("ada@example.com"), short.clone())).await;
@@ -237,7 +237,7 @@ async fn a_change_sets_its_own_attributes_and_keeps_those_of_other_writers() {
 }
 
 #[tokio::test]
-async fn whatever_the_standing_of_the_invitee_has_become_remembers_the_changed_invitation_unless_a_newer_one_has_it() {
+async fn a_change_restores_the_invitation_in_the_standing_unless_a_newer_one_owns_it() {
     let change = |id: &str| Call::change(id, &json!({ "expiresAt": LATER }));
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
@@ -334,7 +334,7 @@ async fn an_accept_that_read_the_invitation_before_its_expiry_was_brought_forwar
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_at_the_same_time_follow_one_another_and_each_answer_is_a_state_that_there_was() {
+async fn concurrent_changes_are_serialized_and_each_response_is_a_committed_state() {
     let app = Arc::new(TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "30")]).await);
     let id = app.invite(&body("ada@example.com")).await;
     let changes = (0..12).map(|n| {
@@ -366,7 +366,7 @@ async fn changes_at_the_same_time_follow_one_another_and_each_answer_is_a_state_
 }
 
 #[tokio::test]
-async fn a_repeated_create_is_answered_as_the_first_was_although_its_invitation_has_changed() {
+async fn a_replay_returns_the_first_response_after_a_change_of_the_invitation() {
     for body in [body("ada@example.com"), body_with_mail("ada@example.com")] {
         let app = TestApp::start().await;
         let create = Call::create(&body).with_key("k");
@@ -383,7 +383,7 @@ async fn a_repeated_create_is_answered_as_the_first_was_although_its_invitation_
 }
 
 #[tokio::test]
-async fn the_mail_that_a_retry_sends_tells_of_the_invitation_as_it_is_and_the_answer_of_what_it_was() {
+async fn a_retry_mails_the_current_invitation_and_returns_the_first_response() {
     let app = TestApp::start().await;
     app.set_connector(&connector_with(inline("Join", "<p>{{invitation.expiresAt}}</p>", "{{invitation.expiresAt}}")))
         .await;

@@ -175,7 +175,7 @@ async fn the_stacks_connector_has_its_own_allowed_link_hosts() {
 }
 
 #[tokio::test]
-async fn the_message_tells_variables_of_the_payload_from_those_of_the_directory() {
+async fn the_error_distinguishes_missing_variables_of_the_payload_and_of_the_directory() {
     let app = TestApp::start().await;
     let nameless = User { id: directory_id("nn"), name: None, primary_email: None, avatar: None };
     app.app.store.put_user(&tenant("default"), &nameless).await.unwrap();

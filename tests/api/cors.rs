@@ -106,7 +106,7 @@ async fn without_origins_a_preflight_is_a_request_without_a_token() {
 }
 
 #[tokio::test]
-async fn the_pages_of_the_server_are_for_no_other_origin() {
+async fn the_pages_of_the_server_reject_other_origins() {
     let (gateway, client) = start(&format!("{REMOTE},{PAGE}")).await;
     for path in ["/inbox.json", "/events.json", "/invitations"] {
         let get = |origin: &str| client.get(format!("{}{path}", gateway.url)).header("origin", origin).send();

@@ -227,7 +227,7 @@ async fn a_tenant_neither_sees_nor_changes_anything_of_another() {
 }
 
 #[tokio::test]
-async fn the_keys_of_a_payload_have_no_meaning_for_its_parser() {
+async fn a_key_that_serde_json_reserves_is_an_ordinary_key() {
     let app = TestApp::start().await;
     // `serde_json` takes this key for an embedded document, and would read one in the other without end.
     let key = "$serde_json::private::RawValue";

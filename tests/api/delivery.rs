@@ -126,9 +126,9 @@ async fn deliveries_are_read_only_when_they_are_asked_for_and_a_page_of_them_at_
     let app = TestApp::start_behind_proxy(&[]).await;
     let [(bounced, _), _] = two_invitations(&app).await;
     let asked = async |call: Call| {
-        app.proxy().take_asked();
+        app.proxy().take_requests();
         assert_eq!(app.call(call).await.status, 200);
-        app.proxy().take_asked().into_iter().map(|asked| asked.operation).collect::<Vec<_>>()
+        app.proxy().take_requests().into_iter().map(|asked| asked.operation).collect::<Vec<_>>()
     };
     assert_eq!(asked(Call::get(&bounced)).await, ["GetItem"]);
     assert_eq!(asked(get(&bounced, "include=delivery")).await, ["GetItem", "BatchGetItem"]);

@@ -265,7 +265,7 @@ fn program(app: &TestApp) -> Command {
     command.env_clear().env("TABLE_NAME", &app.app.config.table_name).env("AWS_REGION", stack::REGION);
     command.env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local");
     command.env("AWS_EC2_METADATA_DISABLED", "true");
-    command.env("AWS_ENDPOINT_URL_DYNAMODB", app.behind_proxy().unwrap_or(&app.stack.dynamodb_url));
+    command.env("AWS_ENDPOINT_URL_DYNAMODB", app.proxy_url().unwrap_or(&app.stack.dynamodb_url));
     command.env("AWS_ENDPOINT_URL_SESV2", &app.stack.ses_url);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -313,7 +313,7 @@ async fn closed_port() -> String {
 }
 
 #[tokio::test]
-async fn a_missing_region_is_told_although_an_endpoint_is_set() {
+async fn a_missing_region_is_reported_although_an_endpoint_is_set() {
     let app = TestApp::start_behind_proxy(&[]).await;
     let mut command = program(&app);
     command.args(["--tenant", "default", "role", "list"]).env_remove("AWS_REGION");
@@ -323,9 +323,9 @@ async fn a_missing_region_is_told_although_an_endpoint_is_set() {
 }
 
 #[tokio::test]
-async fn a_failure_of_aws_is_told_by_table_region_and_endpoint_with_advice_and_without_internals() {
+async fn an_aws_error_is_reported_with_table_region_endpoint_and_advice_and_without_internals() {
     let app = TestApp::start_behind_proxy(&[]).await;
-    let (closed, proxy) = (closed_port().await, app.behind_proxy().unwrap().to_owned());
+    let (closed, proxy) = (closed_port().await, app.proxy_url().unwrap().to_owned());
     for (change, value, code, says) in [
         ("TABLE_NAME", Some("nope"), None, format!("table `nope` in us-east-1 at {proxy}: there is no such table")),
         ("AWS_ENDPOINT_URL_DYNAMODB", Some(closed.as_str()), None, format!("at {closed}: cannot reach DynamoDB (")),
@@ -342,7 +342,7 @@ async fn a_failure_of_aws_is_told_by_table_region_and_endpoint_with_advice_and_w
         ("X", None, Some("ExpiredTokenException"), "the credentials have expired".to_owned()),
         ("X", None, Some("ValidationException"), "in us-east-1 at".to_owned()),
     ] {
-        app.proxy().relent();
+        app.proxy().stop_faults();
         if let Some(code) = code {
             app.proxy().next("Query", Fail(400, code));
         }

@@ -258,7 +258,7 @@ async fn a_run_that_is_interrupted_ends_after_its_call_and_is_continued_by_the_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_are_told_to_come_back_are_given_again() {
+async fn rows_with_a_retry_after_are_sent_again() {
     let setting = Setting::start().await;
     let file = setting.file("people.csv", &csv_of(30));
     (0..3).for_each(|_| setting.gateway.stack.ses.fail_next(SesFault::ServiceUnavailable));
@@ -292,7 +292,7 @@ async fn throttling_front(to: String) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_throttled_or_lost_is_made_again() {
+async fn a_throttled_or_lost_call_is_retried() {
     let setting = Setting::start().await;
     let file = setting.file("people.csv", &csv_of(3));
     let front = throttling_front(setting.gateway.url.replace("http://", "")).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     helpers::{
         Call, FAR_FUTURE, NOW, TestApp, body,
-        directory::{answering, directory},
+        directory::{directory, directory_at_terminal},
         with,
     },
     invariant,
@@ -187,15 +187,15 @@ async fn a_deletion_asks_at_a_terminal_and_only_yes_is_a_yes() {
     let app = start().await;
     let before = app.rows().await;
     for answer in ["", "\n", "n\n", "no\n", "delete\n", "yess\n"] {
-        let (done, asked) = answering(&app, &["person", "delete", "ada@example.com"], answer).await;
+        let (done, asked) = directory_at_terminal(&app, &["person", "delete", "ada@example.com"], answer).await;
         assert_eq!(done, Err("nothing is deleted".to_owned()), "{answer:?}");
         let question = "Delete 12 rows about `ada@example.com` of tenant `default`, {\"user\":1,\"invitation\":3,";
         assert!(asked.starts_with(question) && asked.ends_with("? [y/N] "), "{asked}");
         assert_eq!(app.rows().await, before, "{answer:?}");
     }
-    let (done, _) = answering(&app, &["person", "delete", "ada@example.com"], "Y\n").await;
+    let (done, _) = directory_at_terminal(&app, &["person", "delete", "ada@example.com"], "Y\n").await;
     assert_eq!(done.unwrap()[0]["deletedRows"], 12);
-    let (done, asked) = answering(&app, &["person", "delete", "ada@example.com"], "").await;
+    let (done, asked) = directory_at_terminal(&app, &["person", "delete", "ada@example.com"], "").await;
     assert_eq!(
         (done.unwrap()[0]["deletedRows"].clone(), asked.as_str()),
         (json!(0), ""),

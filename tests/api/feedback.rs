@@ -55,7 +55,7 @@ const EVENTS: &[(&str, Option<&str>, &str)] = &[
 ];
 
 #[tokio::test]
-async fn every_event_of_the_folder_is_done_and_writes_what_it_tells_and_nothing_else() {
+async fn every_event_of_the_folder_writes_its_status_and_nothing_else() {
     let app = TestApp::start_with(&[("STACK_NAME", STACK)]).await;
     let before = app.rows().await;
     for (file, status, reason) in EVENTS {
@@ -205,7 +205,7 @@ async fn an_event_that_cannot_be_recorded_fails_and_succeeds_when_it_is_handed_o
         let failure = app.trigger_within(Duration::from_secs(2), &event).await.unwrap_err();
         assert_eq!(failure.to_string(), "mail feedback not recorded", "{reason}");
         assert!(app.row("default", SORT_KEY).await.is_none(), "{reason}");
-        app.proxy().relent();
+        app.proxy().stop_faults();
         app.trigger(&event).await.unwrap();
         assert_eq!(app.row("default", SORT_KEY).await.unwrap()["status"], "Delivered", "{reason}");
         app.delete_row("default", SORT_KEY).await;
@@ -213,7 +213,7 @@ async fn an_event_that_cannot_be_recorded_fails_and_succeeds_when_it_is_handed_o
 }
 
 #[tokio::test]
-async fn an_event_whose_answer_is_lost_is_recorded_all_the_same() {
+async fn an_event_is_recorded_although_the_response_of_dynamodb_is_lost() {
     let app = TestApp::start_behind_proxy(&[]).await.with_time_limits();
     for (fault, reason) in [
         (LoseAnswer, "an error instead of the answer"),
@@ -232,9 +232,9 @@ async fn an_event_whose_answer_is_lost_is_recorded_all_the_same() {
 async fn an_event_costs_one_call_and_one_write_unit_also_when_it_comes_too_late() {
     let app = TestApp::start_behind_proxy(&[]).await;
     for (file, reason) in [("delivered", "new"), ("delivered", "again"), ("sent", "late"), ("bounced", "later")] {
-        app.proxy().take_asked();
+        app.proxy().take_requests();
         let (_, consumed) = app.proxy().measure(app.trigger(&read(file))).await;
-        let asked: Vec<_> = app.proxy().take_asked().into_iter().map(|asked| asked.operation).collect();
+        let asked: Vec<_> = app.proxy().take_requests().into_iter().map(|asked| asked.operation).collect();
         assert_eq!(asked, ["UpdateItem"], "{reason}");
         // DynamoDB tells nothing of what fails a condition, and charges the same for it.
         let units = if ["again", "late"].contains(&reason) { Value::Null } else { json!(1.0) };
@@ -450,7 +450,7 @@ async fn the_stand_in_publishes_what_ses_would_for_the_addresses_of_its_simulato
 }
 
 #[tokio::test]
-async fn the_development_server_shows_how_a_mail_fared() {
+async fn the_development_server_shows_the_delivery_of_a_mail() {
     let mut stack = Stack::start(StackOptions::default()).await.unwrap();
     let app = Arc::new(stack.app(|_| None).await.unwrap());
     stack.deliver_feedback(Arc::clone(&app), Arc::default());
@@ -483,7 +483,7 @@ async fn the_development_server_shows_how_a_mail_fared() {
 }
 
 #[tokio::test]
-async fn feedback_of_an_invitation_that_is_gone_or_about_to_be_is_harmless() {
+async fn feedback_about_a_deleted_or_expired_invitation_is_harmless() {
     let app = TestApp::start().await;
     let id = app.invite(&body("grace@example.com")).await;
     let mut event = read("delivered");

@@ -253,7 +253,7 @@ async fn of_many_concurrent_creates_with_one_key_one_succeeds_and_one_mail_is_se
 async fn concurrent_duplicates_of_a_create_do_not_make_it_mail_twice() {
     const KEYS: usize = 8;
     let app = Arc::new(TestApp::start_behind_proxy(&[]).await);
-    app.proxy().conflict_as_dynamodb_does();
+    app.proxy().simulate_transaction_conflicts();
     let call = |key: usize| Call::create(&body_with_mail(&format!("a{key}@example.com"))).with_key(&format!("k{key}"));
     let with_duplicates = (0..KEYS).flat_map(|key| [(); 4].map(|()| (NOW, call(key)))).collect();
     let answers = app.call_all_at_once(with_duplicates).await;

@@ -270,7 +270,7 @@ async fn a_link_holds_the_known_parameters_only() {
 }
 
 #[tokio::test]
-async fn an_invalid_request_for_a_page_is_told_what_is_wrong_with_it() {
+async fn the_error_for_an_invalid_page_names_its_cause() {
     let app = TestApp::start().await;
     for (query, message) in [
         ("page_size=0", "page_size has to be a whole number from 1 to 100."),

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Makes a request of every kind for an invitation with mail.
-async fn lead_through_life(app: &TestApp) -> String {
+async fn make_every_request(app: &TestApp) -> String {
     let id = app.invite(&body_with_mail("ada@example.com")).await;
     for call in [
         Call::create(&body_with_mail("ada@example.com")),
@@ -42,7 +42,7 @@ async fn lead_through_life(app: &TestApp) -> String {
 async fn each_request_is_one_line_with_its_operation_and_its_invitation() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
-    let id = lead_through_life(&app).await;
+    let id = make_every_request(&app).await;
     let told: Vec<_> = logged.lines().iter().map(line_summary).collect();
     let expected = [
         ("create", "ok", 201, Some(&id)),
@@ -74,7 +74,7 @@ fn line_summary(line: &Value) -> Summary {
 async fn no_line_names_a_person() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
-    lead_through_life(&app).await;
+    make_every_request(&app).await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
     app.create_at(NOW, &body_with_mail("bob@example.com")).await.assert_error(400, "connector.invalid_response");
     assert_eq!(logged.lines().len(), 10);
@@ -114,7 +114,7 @@ fn assert_is_embedded_metrics(line: &Value) {
 async fn cloudwatch_can_make_the_metrics_of_every_line() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
-    lead_through_life(&app).await;
+    make_every_request(&app).await;
     app.invoke_at(NOW, "{}").await.assert_error(401, "auth.unauthorized");
     let lines = logged.lines();
     lines.iter().for_each(assert_is_embedded_metrics);
@@ -159,7 +159,7 @@ async fn every_failure_has_its_outcome() {
         assert!(line["cause"].as_str().is_some_and(|cause| cause.starts_with("SES: ")), "{fault:?}: {line}");
         assert_eq!(line["level"], if status < 500 { "INFO" } else { "ERROR" }, "{fault:?}");
     }
-    let mut app = TestApp::start_without_database().await;
+    let mut app = TestApp::start_with_unreachable_dynamodb().await;
     let logged = Logged::by(&mut app);
     app.call(Call::list("")).await.assert_error(503, "service.unavailable");
     let line = logged.last();

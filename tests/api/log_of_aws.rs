@@ -47,7 +47,7 @@ async fn each_failed_call_is_logged_with_its_cause_and_the_request_id_of_aws() {
     let app = TestApp::start_behind_proxy(&[]).await;
     let other = TestApp::start().await;
     let ses = Proxy::start(&other.stack.ses_url).await;
-    let other = other.behind_mail_proxy(ses.url());
+    let other = other.behind_ses_proxy(ses.url());
     let log = Log::capture("info");
     let id = json!(REQUEST_ID);
     for (number, (service, fault, times, cause, id, reason)) in [

@@ -109,7 +109,7 @@ fn tokens(text: &str) -> Vec<String> {
 }
 
 /// A service that responds to everything with this status, and quotes the request.
-async fn quoting(status: u16, error: &'static str) -> (String, JoinHandle<()>) {
+async fn quoting_service(status: u16, error: &'static str) -> (String, JoinHandle<()>) {
     let (listener, url) = stack::listen(0, "").await.unwrap();
     let answer = move |request: Bytes| async move {
         let quote = format!("secret-invitee@example.com: {}", String::from_utf8_lossy(&request));
@@ -140,7 +140,7 @@ async fn no_error_of_aws_puts_a_request_into_the_log() {
         (418, ""),
         (200, ""),
     ] {
-        let (url, server) = quoting(status, error).await;
+        let (url, server) = quoting_service(status, error).await;
         let config = app.app.config.clone();
         let (dynamodb, ses) = (&app.stack.dynamodb_url, &app.stack.ses_url);
         let failing = [("DynamoDB", sdk_config(&url, ses)), ("SES", sdk_config(dynamodb, &url))];
@@ -176,7 +176,7 @@ async fn no_injected_fault_puts_a_request_into_the_log() {
 
 #[tokio::test]
 async fn a_failed_connection_to_dynamodb_is_logged_without_the_request() {
-    let app = TestApp::start_without_database().await;
+    let app = TestApp::start_with_unreachable_dynamodb().await;
     let log = Log::capture(EVERYTHING);
     for call in all_calls("0mwshl16meeoe2l4w0lik") {
         app.call(call.clone()).await;

@@ -12,7 +12,7 @@ fn mailed(invitee: &str, payload: Value) -> Value {
 }
 
 /// With all that a connector can say of how mail is sent.
-fn talkative_connector() -> EmailConnector {
+fn full_connector() -> EmailConnector {
     EmailConnector {
         reply_to: vec!["help@acme.example".to_owned()],
         feedback_forwarding_email_address: Some("bounces@acme.example".to_owned()),
@@ -108,7 +108,7 @@ async fn a_mail_without_inviter_link_and_code_still_makes_sense() {
 #[tokio::test]
 async fn a_mail_has_the_senders_of_its_connector_and_tags_without_personal_data() {
     let app = TestApp::start().await;
-    app.set_connector(&talkative_connector()).await;
+    app.set_connector(&full_connector()).await;
     let answer = app.create_at(NOW, &mailed("Someone@Example.com", json!({}))).await;
     let mail = app.mails().remove(0);
     assert_eq!(mail.to, "Someone@Example.com", "as typed: some mail servers tell case apart");

@@ -172,7 +172,7 @@ async fn a_management_token_is_no_person_and_a_person_is_no_manager() {
 }
 
 #[tokio::test]
-async fn without_self_service_there_is_nothing_at_these_paths() {
+async fn without_self_service_these_paths_are_not_found() {
     for setting in ["", "off"] {
         let app = TestApp::start_with(&[("SELF_SERVICE", setting)]).await;
         let id = app.invite(&body(GRACE)).await;
@@ -266,7 +266,7 @@ async fn a_list_of_very_many_is_the_newest_thousand() {
 }
 
 #[tokio::test]
-async fn what_a_response_cannot_hold_is_left_out_and_the_newest_stay() {
+async fn a_list_too_large_for_a_response_keeps_the_newest() {
     let app = TestApp::start().await;
     let long = |length| "\"".repeat(length);
     let many: Vec<_> = (0..6)

@@ -21,7 +21,7 @@ use crate::{
     },
     feedback,
     helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, connector, inline, with},
-    proxy::{Asked, Proxy},
+    proxy::{Proxy, RecordedRequest},
 };
 
 /// An action on a resource: `table`, `table/index/byInvitee`, `identity/*`.
@@ -33,7 +33,7 @@ struct Observed {
     dynamodb: Proxy,
     ses: Proxy,
     /// Each request, and the tenant that the function's caller belongs to.
-    asked: Vec<(String, Asked)>,
+    asked: Vec<(String, RecordedRequest)>,
 }
 
 impl Observed {
@@ -56,7 +56,7 @@ impl Observed {
     /// Records the requests that `event` caused.
     fn record(&mut self, event: &str) {
         let caller = Caller::of(&Event::read(event), &self.app.app.config);
-        let asked = self.dynamodb.take_asked().into_iter().chain(self.ses.take_asked());
+        let asked = self.dynamodb.take_requests().into_iter().chain(self.ses.take_requests());
         for asked in asked.filter(|asked| !asked.is_empty()) {
             let caller = caller.as_ref().expect("nothing is asked for a caller who is not let in");
             self.asked.push((caller.tenant.to_string(), asked));
@@ -64,9 +64,9 @@ impl Observed {
     }
 
     /// Hands feedback about a mail of the tenant `default` to the function, and takes down what it asks for.
-    async fn feed_back(&mut self, file: &str) {
+    async fn invoke_with_feedback(&mut self, file: &str) {
         self.app.trigger(&feedback::read(file)).await.unwrap();
-        let asked = self.dynamodb.take_asked().into_iter().chain(self.ses.take_asked());
+        let asked = self.dynamodb.take_requests().into_iter().chain(self.ses.take_requests());
         self.asked.extend(asked.map(|asked| ("default".to_owned(), asked)));
     }
 
@@ -81,12 +81,12 @@ impl Observed {
     }
 
     /// Runs every operation, and every case that makes other calls of AWS.
-    async fn run(mut self) -> Vec<(String, Asked)> {
+    async fn run(mut self) -> Vec<(String, RecordedRequest)> {
         for operation in Operation::ALL {
             let id = self.invite(&body(INVITEE)).await;
             set_token(&self.app.client(), self.app.table(), &id, TOKEN).await;
             self.call(operation.success(), operation.call(&id)).await;
-            self.app.start_again().await;
+            self.app.delete_all_but_directory().await;
         }
         let mail = |invitee: &str, payload: Value| with(body(invitee), json!({ "messagePayload": payload }));
         let id = self.invite(&body(INVITEE)).await;
@@ -98,7 +98,7 @@ impl Observed {
         let include = |call, query: &str| Call { query: query.to_owned(), ..call };
         self.call(200, include(Call::get(&id), "include=delivery")).await;
         self.call(200, Call::list("page_size=1&include=delivery")).await;
-        self.feed_back("delivered").await;
+        self.invoke_with_feedback("delivered").await;
         let change = json!({ "expiresAt": FAR_FUTURE + 1, "organizationRoleIds": ["admin"] });
         self.call(200, Call::change(&id, &change)).await;
         self.call(204, Call::message(&id, &json!({}))).await;
@@ -164,7 +164,7 @@ fn connector_of_both_kinds() -> EmailConnector {
 }
 
 /// The permissions that a request takes (service authorization reference: Amazon DynamoDB, Amazon SES v2).
-fn permissions(asked: &Asked) -> BTreeSet<Permission> {
+fn permissions(asked: &RecordedRequest) -> BTreeSet<Permission> {
     let request = asked.body();
     let on_table = |action: &str| (format!("dynamodb:{action}"), "table".to_owned());
     match asked.operation.as_str() {
@@ -288,7 +288,7 @@ async fn the_role_allows_exactly_the_functions_calls() {
 
 /// The partition keys that a request to DynamoDB is about, of the table and of the indexes: what IAM knows as
 /// `dynamodb:LeadingKeys`, and those under which an index will keep what is written.
-fn partition_keys(asked: &Asked) -> Vec<String> {
+fn partition_keys(asked: &RecordedRequest) -> Vec<String> {
     const KEYS: [&str; 4] = ["pk", "organizationKey", "inviteeKey", "inviterKey"];
     let request = asked.body();
     let of_row = |row: &Value| KEYS.iter().filter_map(|key| row[*key]["S"].as_str().map(str::to_owned)).collect();

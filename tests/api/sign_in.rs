@@ -153,7 +153,7 @@ async fn a_code_is_redeemed_once_and_with_its_verifier() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_is_asked_for_again() {
+async fn an_invalid_address_is_asked_for_again() {
     let browser = Browser::start().await;
     let page = browser.page(&REQUEST).await.text().await.unwrap();
     for address in ["", "grace", r#""><script>alert(1)</script>@example.com"#] {

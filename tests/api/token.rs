@@ -141,7 +141,7 @@ async fn a_newer_message_ends_the_token_of_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_message_that_ses_did_not_take_leaves_the_link_before_as_it_was() {
+async fn a_message_that_ses_did_not_accept_leaves_the_previous_link_valid() {
     let app = start().await;
     let id = app.invite(&with_token(INVITEE)).await;
     let token = mailed_token(&app);
@@ -161,7 +161,7 @@ async fn a_message_that_ses_did_not_take_leaves_the_link_before_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_messages_at_once_the_one_that_ses_did_not_take_leaves_the_others_link_as_it_is() {
+async fn of_two_concurrent_messages_the_one_that_ses_rejects_leaves_the_others_link_valid() {
     for has_token in [true, false] {
         let app = std::sync::Arc::new(start().await);
         let first = if has_token { with_token(INVITEE) } else { body(INVITEE) };
@@ -186,7 +186,7 @@ async fn of_two_messages_at_once_the_one_that_ses_did_not_take_leaves_the_others
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_messages_at_once_that_ses_did_not_take_leave_the_link_before_as_it_was() {
+async fn two_concurrent_messages_that_ses_did_not_accept_leave_the_previous_link_valid() {
     let app = std::sync::Arc::new(start().await);
     let id = app.invite(&with_token(INVITEE)).await;
     let token = mailed_token(&app);
@@ -205,7 +205,7 @@ async fn two_messages_at_once_that_ses_did_not_take_leave_the_link_before_as_it_
 }
 
 #[tokio::test]
-async fn the_link_of_the_message_before_is_no_guess_however_often_it_is_opened() {
+async fn the_link_of_the_previous_message_never_counts_as_a_wrong_token() {
     let app = start().await;
     let id = app.invite(&with_token(INVITEE)).await;
     let former = mailed_token(&app);
@@ -301,7 +301,7 @@ async fn a_wrong_token_that_cannot_be_counted_is_not_called_wrong() {
         let answer = app.invoke_within(std::time::Duration::from_secs(2), NOW, &guess.event().to_string()).await;
         answer.assert_error(503, "service.unavailable");
     }
-    app.proxy().relent();
+    app.proxy().stop_faults();
     assert!(is_right(&app, &id, TOKEN).await, "a right one needs no count");
 }
 

@@ -26,12 +26,16 @@ pub async fn directory(app: &TestApp, arguments: &[&str]) -> Result<Vec<Value>, 
 }
 
 /// The command at a terminal, with an operator who answers `answer`: what it shows or says went wrong, and what it asked.
-pub async fn answering(app: &TestApp, arguments: &[&str], answer: &str) -> (Result<Vec<Value>, String>, String) {
+pub async fn directory_at_terminal(
+    app: &TestApp,
+    arguments: &[&str],
+    answer: &str,
+) -> (Result<Vec<Value>, String>, String) {
     run(app, arguments, Some(answer)).await
 }
 
 async fn run(app: &TestApp, arguments: &[&str], answer: Option<&str>) -> (Result<Vec<Value>, String>, String) {
-    let url = app.behind_proxy().unwrap_or(&app.stack.dynamodb_url);
+    let url = app.proxy_url().unwrap_or(&app.stack.dynamodb_url);
     let app = Arc::new(App::new(app.app.config.clone(), &stack::sdk_config(url, &app.stack.ses_url)).unwrap());
     let start = ["directory", "--tenant", "default", "--table", &app.config.table_name];
     let cli = match Cli::try_parse_from(start.iter().chain(arguments)) {

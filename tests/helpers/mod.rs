@@ -113,14 +113,14 @@ impl TestApp {
     }
 
     /// With nothing where DynamoDB should be.
-    pub async fn start_without_database() -> Self {
-        Self::start_behind(&nowhere().await).await
+    pub async fn start_with_unreachable_dynamodb() -> Self {
+        Self::start_behind(&refusing_url().await).await
     }
 
     /// With nothing where SES should be.
-    pub async fn start_without_mail_service() -> Self {
+    pub async fn start_with_unreachable_ses() -> Self {
         let mut app = Self::start().await;
-        app.sdk = app.sdk_config(&app.stack.dynamodb_url, &nowhere().await);
+        app.sdk = app.sdk_config(&app.stack.dynamodb_url, &refusing_url().await);
         app.rebuilt()
     }
 
@@ -128,11 +128,11 @@ impl TestApp {
     pub async fn start_behind_relay(settings: &[(&str, &str)]) -> (Self, Relay) {
         let app = Self::start_with(settings).await;
         let relay = Relay::start(&app.stack.ses_url).await;
-        (app.behind_mail_proxy(relay.url()), relay)
+        (app.behind_ses_proxy(relay.url()), relay)
     }
 
     /// With something else in front of SES.
-    pub fn behind_mail_proxy(mut self, url: &str) -> Self {
+    pub fn behind_ses_proxy(mut self, url: &str) -> Self {
         self.sdk = self.sdk_config(&self.stack.dynamodb_url, url);
         self.rebuilt()
     }
@@ -169,7 +169,7 @@ impl TestApp {
 
     /// Where the proxy listens, if there is one.
     #[cfg(feature = "cli")]
-    pub fn behind_proxy(&self) -> Option<&str> {
+    pub fn proxy_url(&self) -> Option<&str> {
         self.proxy.as_ref().map(Proxy::url)
     }
 
@@ -360,7 +360,7 @@ impl TestApp {
     }
 
     /// Deletes everything of the tenant `default` but its directory.
-    pub async fn start_again(&self) {
+    pub async fn delete_all_but_directory(&self) {
         for row in self.rows_of("default").await {
             if !matches!(rows::kind(&row), "CONNECTOR" | "ROLE" | "USER" | "ORGANIZATION") {
                 self.delete_row("default", row["sk"].as_str().unwrap()).await;
@@ -410,7 +410,7 @@ pub fn directory_id(text: &str) -> DirectoryId {
 }
 
 /// An address without a server.
-async fn nowhere() -> String {
+async fn refusing_url() -> String {
     stack::listen(0, "").await.unwrap().1
 }
 

@@ -69,12 +69,12 @@ pub struct Proxy {
 
 /// A request that came through the proxy: DynamoDB's operation or, where none is named, the path; and the body.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct RecordedRequest {
     pub operation: String,
     body: Bytes,
 }
 
-impl Asked {
+impl RecordedRequest {
     /// `true` for the proof that a connection to SES is alive, which has no body.
     pub fn is_empty(&self) -> bool {
         self.body.is_empty()
@@ -89,7 +89,7 @@ struct Shared {
     upstream: String,
     client: reqwest::Client,
     interventions: Mutex<HashMap<&'static str, VecDeque<Intervention>>>,
-    asked: Mutex<Vec<Asked>>,
+    asked: Mutex<Vec<RecordedRequest>>,
     lasting: Mutex<HashMap<&'static str, Intervention>>,
     chance: Mutex<Option<Chance>>,
     rows_read: AtomicU64,
@@ -144,12 +144,12 @@ impl Proxy {
     /// Fails requests for rows of a transaction that is still running, as DynamoDB documents it (developer guide,
     /// "Transaction conflict handling"): a transaction is cancelled, and a single write gets
     /// `TransactionConflictException`. A transaction takes some time.
-    pub fn conflict_as_dynamodb_does(&self) {
+    pub fn simulate_transaction_conflicts(&self) {
         self.shared.conflicts.store(true, Ordering::Relaxed);
     }
 
     /// Nothing happens to requests any more.
-    pub fn relent(&self) {
+    pub fn stop_faults(&self) {
         self.shared.interventions.lock().unwrap().clear();
         self.shared.lasting.lock().unwrap().clear();
         *self.shared.chance.lock().unwrap() = None;
@@ -171,7 +171,7 @@ impl Proxy {
     }
 
     /// Takes the requests since the start or the last call.
-    pub fn take_asked(&self) -> Vec<Asked> {
+    pub fn take_requests(&self) -> Vec<RecordedRequest> {
         std::mem::take(&mut self.shared.asked.lock().unwrap())
     }
 
@@ -194,30 +194,30 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
     let operation = operation(&parts);
-    shared.asked.lock().unwrap().push(Asked { operation: operation.clone(), body: body.clone() });
+    shared.asked.lock().unwrap().push(RecordedRequest { operation: operation.clone(), body: body.clone() });
     match shared.intervention(&operation) {
         None if shared.conflicts.load(Ordering::Relaxed) => shared.forward_unless_in_conflict(&parts, body).await,
         None => shared.forward(&parts, body).await,
         Some(Intervention::Fail(status, error)) => failure(status, error),
         Some(Intervention::LoseAnswer) => {
-            shared.obey(&parts, body).await;
+            shared.forward_for_body(&parts, body).await;
             failure(500, "InternalServerError")
         }
         Some(Intervention::Disconnect) => cut_off(&[], 0),
         Some(Intervention::DisconnectAfter) => {
-            shared.obey(&parts, body).await;
+            shared.forward_for_body(&parts, body).await;
             cut_off(&[], 0)
         }
         Some(Intervention::CutOff) => {
-            let done = shared.obey(&parts, body).await;
+            let done = shared.forward_for_body(&parts, body).await;
             cut_off(&done[..done.len() / 2], done.len())
         }
         Some(Intervention::Truncate) => {
-            let done = shared.obey(&parts, body).await;
+            let done = shared.forward_for_body(&parts, body).await;
             answer(200, &String::from_utf8_lossy(&done[..done.len() / 2]))
         }
         Some(Intervention::Garble(text)) => {
-            shared.obey(&parts, body).await;
+            shared.forward_for_body(&parts, body).await;
             answer(200, text)
         }
         Some(Intervention::Silence) => future::pending().await,
@@ -286,7 +286,7 @@ impl Shared {
     }
 
     /// Forwards the request, and returns the body of the response.
-    async fn obey(&self, parts: &Parts, body: Bytes) -> Bytes {
+    async fn forward_for_body(&self, parts: &Parts, body: Bytes) -> Bytes {
         to_bytes(self.forward(parts, body).await.into_body(), usize::MAX).await.unwrap()
     }
 

@@ -49,7 +49,7 @@ const ITEMS: [&str; 30] = [
 ];
 
 /// An app in which somebody is a member, somebody has an invitation, and somebody has had enough mail.
-async fn inhabited() -> TestApp {
+async fn populated() -> TestApp {
     let app = TestApp::start_with(&[FAST, ("MESSAGE_RATE_LIMIT", "1")]).await;
     app.set_connector(&EmailConnector { allowed_link_hosts: vec!["app.example.com".to_owned()], ..connector() }).await;
     app.make_member("acme", "member@example.com").await;
@@ -90,7 +90,7 @@ proptest! {
     #![proptest_config(few_cases())]
 
     #[test]
-    fn the_same_bodies_are_answered_alike_one_by_one_and_in_one_call(
+    fn the_same_bodies_get_the_same_results_in_single_and_in_bulk_creates(
         chosen in vec(0..ITEMS.len(), 0..40),
         has_all in any::<bool>(),
     ) {
@@ -99,7 +99,7 @@ proptest! {
             .map(|(place, item)| ITEMS[item].replace('#', &place.to_string())).collect();
         prop_assume!(!texts.is_empty());
         Runtime::new().unwrap().block_on(async {
-            let (one_by_one, at_once) = (inhabited().await, inhabited().await);
+            let (one_by_one, at_once) = (populated().await, populated().await);
             let mut expected = Vec::new();
             for text in &texts {
                 let call = Call::create(&json!({})).text("application/json", text);

@@ -21,7 +21,7 @@ enum Step {
     /// Invites Ada: for a second if it is the first and there is an [`Expire`] later, else for long.
     Invite,
     /// The same, but SES rejects the mail.
-    InviteInVain,
+    InviteRejected,
     Message,
     /// A message with a token in its link.
     MessageWithToken,
@@ -46,8 +46,8 @@ enum Step {
 }
 
 use Step::{
-    Accept, Delete, DeleteFirst, Edit, ErasePerson, Expire, Invite, InviteInVain, Message, MessageWithToken, PutMember,
-    Revoke, Sweep, Touch, WrongToken,
+    Accept, Delete, DeleteFirst, Edit, ErasePerson, Expire, Invite, InviteRejected, Message, MessageWithToken,
+    PutMember, Revoke, Sweep, Touch, WrongToken,
 };
 
 struct Row {
@@ -86,8 +86,8 @@ const ROWS: &[Row] = &[
     row(&[Invite, Edit], &[CREATED, (0, "Updated", None)], "edited while pending"),
     row(&[Invite, Touch], &[CREATED], "nothing that a caller sees"),
     row(&[Invite, Accept, Touch], &[CREATED, ACCEPTED], "nor of an ended one"),
-    row(&[Invite, InviteInVain], &[CREATED], "a create that conflicts"),
-    row(&[InviteInVain], &[CREATED, (0, "Deleted", Some("Pending"))], "rolled back"),
+    row(&[Invite, InviteRejected], &[CREATED], "a create that conflicts"),
+    row(&[InviteRejected], &[CREATED, (0, "Deleted", Some("Pending"))], "rolled back"),
 
     row(&[Invite, Expire], &[CREATED], "time alone changes no row"),
     row(&[Invite, Expire, Sweep], &[CREATED, EXPIRED], "time to live tells of the expiry"),
@@ -98,7 +98,7 @@ const ROWS: &[Row] = &[
     row(&[Invite, Expire, Invite, Sweep], &[CREATED, EXPIRED, CREATED_AGAIN], "which the sweep leaves alone"),
     row(&[Invite, Expire, Sweep, Invite], &[CREATED, EXPIRED, CREATED_AGAIN], "the sweep was first"),
     row(&[Invite, Expire, Invite, DeleteFirst], &[CREATED, EXPIRED, CREATED_AGAIN, (0, "Deleted", Some("Expired"))], "its place is another's"),
-    row(&[Invite, Expire, InviteInVain, Sweep], &[CREATED, EXPIRED, CREATED_AGAIN, (1, "Deleted", Some("Pending"))], "and is free after a roll-back"),
+    row(&[Invite, Expire, InviteRejected, Sweep], &[CREATED, EXPIRED, CREATED_AGAIN, (1, "Deleted", Some("Pending"))], "and is free after a roll-back"),
     row(&[Invite, Accept, Expire, Sweep], &[CREATED, ACCEPTED], "an accepted one does not expire"),
     row(&[Invite, Revoke, Expire, Sweep], &[CREATED, REVOKED], "nor does a revoked one"),
 
@@ -161,7 +161,7 @@ impl Story<'_> {
     async fn take(&mut self, step: Step) {
         let id = self.ids.last().cloned().unwrap_or_default();
         match step {
-            Invite | InviteInVain => self.invite(step).await,
+            Invite | InviteRejected => self.invite(step).await,
             Message => self.call(Call::message(&id, &json!({})), 204).await,
             MessageWithToken => {
                 let payload = json!({ "link": "https://app.example.com/{invitationToken}" });
