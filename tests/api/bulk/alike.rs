@@ -1,4 +1,4 @@
-//! A property: the same bodies have the same results in one call as in single calls.
+//! A property: the same bodies have the same results in a bulk create as in single creates.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::helpers::{
     connector, with,
 };
 
-/// The items that the property draws from: a JSON text each, with `#` for its place in the call.
+/// The items that the property draws from: JSON texts in which `#` stands for the position in the call.
 #[rustfmt::skip]
 const ITEMS: [&str; 30] = [
     r#"{"invitee":"a#@example.com","organizationId":"acme","expiresAt":4102444800000}"#,
@@ -48,7 +48,7 @@ const ITEMS: [&str; 30] = [
     r#"{"invitee":"a#@example.com","organizationId":"acme","expiresAt":4102444800000,"messagePayload":{"locale":5,"x":{"y":[null,5]}}}"#,
 ];
 
-/// An app in which somebody is a member, somebody has an invitation, and somebody has had enough mail.
+/// An app with a member, a pending invitation, and a recipient who has reached the rate limit.
 async fn populated() -> TestApp {
     let app = TestApp::start_with(&[FAST, ("MESSAGE_RATE_LIMIT", "1")]).await;
     app.set_connector(&EmailConnector { allowed_link_hosts: vec!["app.example.com".to_owned()], ..connector() }).await;
@@ -58,7 +58,7 @@ async fn populated() -> TestApp {
     app
 }
 
-/// With identifiers and what is made of them replaced.
+/// The result with its identifiers replaced.
 fn redacted(mut result: Value) -> Value {
     let id = result["body"]["id"].as_str().map(str::to_owned);
     if id.is_some() {
@@ -109,7 +109,7 @@ proptest! {
             let answer = at_once.call(call).await;
             let found: Vec<Value> = results(&answer).into_iter().map(redacted).collect();
             assert_eq!(found.len(), expected.len());
-            // Of the addresses that are no row's own, a later item is a duplicate.
+            // Items that share an address: all but the first are duplicates.
             let mut seen = BTreeSet::new();
             for ((found, expected), text) in found.iter().zip(&expected).zip(&texts) {
                 let is_shared = ["pending@", "Member@", "full@"].iter().find(|name| text.contains(**name));

@@ -1,4 +1,4 @@
-//! The mail of a bulk create: its pace, and what its faults do to the items.
+//! The mail of a bulk create: its pacing, and the results of items whose mail fails.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ async fn mail_is_paced_to_the_set_rate() {
     items.extend((21..60).map(|number| body(&address(number))));
     let started = Instant::now();
     assert_eq!(statuses(&results(&app.call(bulk(&items)).await)), [201; 60]);
-    // One turn that nobody took is kept.
+    // One unused send is saved up.
     assert!(started.elapsed() >= Duration::from_millis(850), "20 a second: {:?}", started.elapsed());
     assert_eq!(app.mails().len(), 21);
     invariant::check(&app, NOW).await;
@@ -36,7 +36,11 @@ async fn a_retried_call_does_not_wait_for_mail_that_was_already_sent() {
     results(&app.call(bulk(&items).with_key("k")).await);
     let started = Instant::now();
     let again = results(&app.call(bulk(&items).with_key("k")).await);
-    assert!(started.elapsed() < Duration::from_millis(1300), "a second and a half of mail: {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_millis(1300),
+        "sending would take a second and a half: {:?}",
+        started.elapsed()
+    );
     assert!(again.iter().all(|result| result["replayed"] == true));
     assert_eq!(app.mails().len(), 13);
 }
