@@ -20,7 +20,7 @@ use crate::{
     proxy::Intervention,
 };
 
-/// Makes a request of every kind for an invitation with mail.
+/// Makes one request of every kind for an invitation with mail, and returns its identifier.
 async fn make_every_request(app: &TestApp) -> String {
     let id = app.invite(&body_with_mail("ada@example.com")).await;
     for call in [
@@ -88,7 +88,7 @@ fn assert_is_embedded_metrics(line: &Value) {
     const UNITS: [&str; 2] = ["Count", "Milliseconds"];
     let members = line.as_object().unwrap();
     let meta = line["_aws"].as_object().unwrap();
-    assert_eq!(meta.keys().collect::<BTreeSet<_>>().len(), 2, "nothing but what the specification knows: {line}");
+    assert_eq!(meta.keys().collect::<BTreeSet<_>>().len(), 2, "only members of the specification: {line}");
     assert_eq!(meta["Timestamp"], NOW, "milliseconds since 1970");
     for directive in meta["CloudWatchMetrics"].as_array().unwrap() {
         assert_eq!(directive.as_object().unwrap().len(), 3, "{line}");
@@ -130,7 +130,7 @@ async fn cloudwatch_can_make_the_metrics_of_every_line() {
     for (line, names, reason) in [
         (&lines[0], &["Duration", "DynamoDbDuration", "SesDuration"][..], "a create with mail"),
         (&lines[2], &["Duration", "DynamoDbDuration"], "a list"),
-        (&lines[8], &["Duration"], "a caller who is turned away"),
+        (&lines[8], &["Duration"], "a caller without permission"),
     ] {
         assert_eq!(line["_aws"]["CloudWatchMetrics"], json!([times(names), requests]), "{reason}");
         assert_eq!((&line["function"], &line["Requests"]), (&json!("f"), &json!(1)), "{reason}");
@@ -200,7 +200,7 @@ async fn a_rate_limited_recipient_has_its_own_outcome() {
     assert_eq!(logged.last()["outcome"], "rate_limited");
 }
 
-/// Calls of DynamoDB, calls of SES, and what was tried again.
+/// The numbers of DynamoDB calls, SES calls and retries.
 fn counts(line: &Value) -> [u64; 3] {
     ["dynamoDbCalls", "sesCalls", "retries"].map(|name| line[name].as_u64().unwrap_or_else(|| panic!("{name}: {line}")))
 }
@@ -211,11 +211,16 @@ async fn calls_of_aws_and_retries_are_counted() {
     let logged = Logged::by(&mut app);
     let conflict = Intervention::CancelWith("TransactionConflict");
     for (position, (intervention, ses, expected, reason)) in [
-        (None, None, [2, 1, 0], "what it needs read, one transaction, one message"),
-        (Some(("TransactWriteItems", conflict)), None, [3, 1, 1], "another call of the function's"),
-        (Some(("TransactWriteItems", Intervention::LoseAnswer)), None, [3, 1, 1], "a lost answer is asked for again"),
-        (Some(("BatchGetItem", Intervention::LeaveUnprocessed)), None, [3, 1, 1], "a rest that is asked for again"),
-        (None, Some(SesFault::TooManyRequests), [2, 2, 1], "a message that is sent again"),
+        (None, None, [2, 1, 0], "one read, one transaction, one email"),
+        (Some(("TransactWriteItems", conflict)), None, [3, 1, 1], "the function retries a conflict"),
+        (Some(("TransactWriteItems", Intervention::LoseAnswer)), None, [3, 1, 1], "the SDK retries a lost response"),
+        (
+            Some(("BatchGetItem", Intervention::LeaveUnprocessed)),
+            None,
+            [3, 1, 1],
+            "the function retries unprocessed keys",
+        ),
+        (None, Some(SesFault::TooManyRequests), [2, 2, 1], "the function retries a throttled email"),
         (None, Some(SesFault::MessageRejected), [3, 1, 0], "an invitation that is rolled back"),
     ]
     .into_iter()
@@ -271,7 +276,7 @@ async fn concurrent_requests_count_their_own_calls() {
         assert_eq!(counts(line), expected, "{line}");
         assert_eq!(line["invitationId"].is_string(), line["operation"] == "create", "{line}");
     }
-    assert_eq!(lines.iter().filter(|line| line["coldStart"] == true).count(), 1, "one of them was the first");
+    assert_eq!(lines.iter().filter(|line| line["coldStart"] == true).count(), 1, "exactly one request is a cold start");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The log has no personal data: no address, token, link, subject, name or text of a body, whatever fails.
+//! The log has no personal data: no address, token, link, subject, name or text of a body, even after faults.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ use crate::{
     proxy::Intervention,
 };
 
-/// The default level, and everything that the function's own code can log: the most that `RUST_LOG` can show.
+/// The values of `RUST_LOG`: the default level, and the one that shows everything that the function's own code can log.
 const EVERYTHING: &str = "info,organization_invitations=trace";
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn no_odd_body_is_repeated_in_the_log() {
     }
 }
 
-/// Calls of an operation on the invitation with that identifier, each with texts that have to stay secret.
+/// Calls of an operation on the invitation with this identifier, each with texts that have to stay secret.
 fn calls(operation: Operation, id: &str) -> Vec<Call> {
     let payload = json!({ "link": "https://app.example.com/secret-link/{invitationToken}", "code": "secret-code", "note": "secret-note" });
     let invitee = body("secret-invitee@example.com");
@@ -88,7 +88,7 @@ fn all_calls(id: &str) -> impl Iterator<Item = Call> {
     Operation::ALL.into_iter().flat_map(move |operation| calls(operation, id))
 }
 
-/// Makes every call, and asserts that each has a log line without a secret.
+/// Makes every call, and asserts that each has one log line without a secret.
 async fn assert_calls_name_nobody(app: &TestApp, log: &Log, before: impl AsyncFn(), what: &str) {
     let rows = app.rows().await;
     let invited = rows::of_kind(&rows, "INVITATION").next().and_then(|row| row["id"].as_str());
@@ -108,7 +108,7 @@ fn tokens(text: &str) -> Vec<String> {
     text.split("secret-link/").skip(1).map(|rest| rest.chars().take(43).collect()).collect()
 }
 
-/// A service that responds to everything with this status, and quotes the request.
+/// Starts a service that responds to every request with this status and quotes the request in the response.
 async fn quoting_service(status: u16, error: &'static str) -> (String, JoinHandle<()>) {
     let (listener, url) = stack::listen(0, "").await.unwrap();
     let answer = move |request: Bytes| async move {
