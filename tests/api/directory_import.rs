@@ -146,7 +146,7 @@ async fn unprocessed_items_are_written_again() {
     assert_eq!(
         written.iter().filter(|row| row["id"] != "string").count(),
         102,
-        "with the two rows of the demo directory"
+        "with the two other roles of the demo directory"
     );
     assert_eq!(app.proxy().count("BatchWriteItem"), 4 + 5);
 }

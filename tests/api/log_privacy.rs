@@ -27,7 +27,7 @@ use crate::{
     proxy::Intervention,
 };
 
-/// The values of `RUST_LOG`: the default level, and the one that shows everything that the function's own code can log.
+/// A value of `RUST_LOG` with the default level for dependencies, and with every line of the function's own code.
 const EVERYTHING: &str = "info,organization_invitations=trace";
 
 #[tokio::test]

@@ -20,7 +20,7 @@ const ADDRESS: &str = "ada@example.com";
 enum Step {
     /// Invites Ada: for a second if it is the first invitation and an [`Expire`] follows, else for long.
     Invite,
-    /// The same, but SES rejects the mail.
+    /// Invites Ada with a mail that SES rejects.
     InviteRejected,
     Message,
     /// A message with a token in its link.
