@@ -1,4 +1,4 @@
-//! Many creates in one call: each is answered as a single create is, and none is made twice.
+//! Bulk creates: each item gets the response of a single create, and no invitation is created twice.
 
 mod alike;
 mod sending;
@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn the_results_are_written_as_single_answers_are_and_in_the_order_of_the_request() {
+async fn results_have_the_form_of_single_responses_and_the_order_of_the_request() {
     let app = TestApp::start_with(&[FAST]).await;
     let items: Vec<Value> = (0..100).map(|number| body(&address(number))).collect();
     let answer = app.call(bulk(&items)).await;
@@ -25,7 +25,7 @@ async fn the_results_are_written_as_single_answers_are_and_in_the_order_of_the_r
     for (number, result) in found.iter().enumerate() {
         assert_eq!(result["body"]["invitee"], address(number));
     }
-    // Byte for byte, with the keys in their order.
+    // The bodies are equal byte for byte, including the order of their keys.
     let first = app.call(Call::get(found[0]["body"]["id"].as_str().unwrap())).await;
     assert!(
         answer.text.starts_with(&format!(r#"{{"results":[{{"status":201,"body":{}}},"#, first.text)),
@@ -36,7 +36,7 @@ async fn the_results_are_written_as_single_answers_are_and_in_the_order_of_the_r
 }
 
 #[tokio::test]
-async fn an_envelope_that_is_none_is_a_client_error_as_a_whole() {
+async fn an_invalid_envelope_fails_the_whole_call() {
     let app = TestApp::start().await;
     let before = app.rows().await;
     let item = body("ada@example.com");
@@ -59,7 +59,7 @@ async fn an_envelope_that_is_none_is_a_client_error_as_a_whole() {
             "an object",
         ),
         (items(0), 400, "guard.invalid_input", json!(["invitations", "too_small"]), "none"),
-        (items(101), 400, "guard.invalid_input", json!(["invitations", "too_big"]), "one too many"),
+        (items(101), 400, "guard.invalid_input", json!(["invitations", "too_big"]), "101 invitations"),
         (json!([item.clone()]).to_string(), 400, "guard.invalid_input", json!([null, "invalid_type"]), "a bare array"),
         ("{".to_owned(), 400, "request.invalid_input", Value::Null, "not JSON"),
         (r#"{"invitations":[{]}"#.to_owned(), 400, "request.invalid_input", Value::Null, "an item that is not JSON"),
@@ -83,7 +83,7 @@ async fn an_envelope_that_is_none_is_a_client_error_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_megabyte_of_invitations_is_taken() {
+async fn a_megabyte_of_invitations_is_accepted() {
     let app = TestApp::start_with(&[FAST]).await;
     let large =
         |number: usize| with(body(&address(number)), json!({ "messagePayload": { "note": "x".repeat(10_000) } }));
@@ -96,7 +96,7 @@ async fn a_megabyte_of_invitations_is_taken() {
 }
 
 #[tokio::test]
-async fn a_later_item_for_the_same_address_and_organization_is_a_duplicate_before_anything_is_asked() {
+async fn a_later_item_for_the_same_address_and_organization_is_a_duplicate_before_any_request() {
     let app = TestApp::start_behind_proxy(&[FAST]).await;
     let past = with(body("c@example.com"), json!({ "expiresAt": NOW }));
     let items = [
@@ -113,44 +113,44 @@ async fn a_later_item_for_the_same_address_and_organization_is_a_duplicate_befor
     ];
     let found = results(&app.call(bulk(&items)).await);
     assert_eq!(statuses(&found), [201, 422, 201, 422, 422, 400, 201, 400, 400, 201]);
-    for (duplicate, reason) in [(1, "in another case"), (4, "also of one that fails by what the table holds")] {
+    for (duplicate, reason) in [(1, "the address in another case"), (4, "the earlier item fails on a reference")] {
         assert_eq!(found[duplicate]["body"]["code"], "entity.unique_integrity_violation", "{reason}");
     }
     assert_eq!(found[3]["body"]["code"], "entity.relation_foreign_key_not_found");
-    let transactions = app.proxy().take_asked().into_iter().filter(|asked| asked.operation == "TransactWriteItems");
-    assert_eq!(transactions.count(), 4, "one for each that is made");
+    let transactions = app.proxy().take_requests().into_iter().filter(|asked| asked.operation == "TransactWriteItems");
+    assert_eq!(transactions.count(), 4, "one for each item that is not rejected before");
     invariant::check(&app, NOW).await;
 }
 
 #[tokio::test]
-async fn the_directory_is_read_once_and_not_at_all_while_it_is_remembered() {
+async fn the_directory_is_read_once_and_not_at_all_while_it_is_cached() {
     let app = TestApp::start_behind_proxy(&[FAST, ("DIRECTORY_CACHE_SECONDS", "30")]).await;
-    for (range, reads, reason) in [(0..20, 1, "a cold function"), (20..40, 0, "a warm one")] {
-        app.proxy().take_asked();
+    for (range, reads, reason) in [(0..20, 1, "a cold function"), (20..40, 0, "a warm function")] {
+        app.proxy().take_requests();
         let mut items = mailed(range);
         items[3]["organizationId"] = json!("string");
         items[4]["organizationRoleIds"] = json!(["admin", "member"]);
         assert_eq!(statuses(&results(&app.call(bulk(&items)).await)), [201; 20], "{reason}");
-        let asked = app.proxy().take_asked();
+        let asked = app.proxy().take_requests();
         let count = |operation| asked.iter().filter(|asked| asked.operation == operation).count();
         assert_eq!((count("BatchGetItem"), count("TransactWriteItems")), (reads, 20), "{reason}");
     }
     let roles = |from: usize| (from..from + 50).map(|n| format!("r{n}")).collect::<Vec<_>>();
     let items: Vec<Value> =
         (0..3).map(|n| with(body(&address(50 + n)), json!({ "organizationRoleIds": roles(50 * n) }))).collect();
-    app.proxy().take_asked();
+    app.proxy().take_requests();
     assert_eq!(statuses(&results(&app.call(bulk(&items)).await)), [422; 3]);
-    let asked = app.proxy().take_asked();
-    let keys = |asked: &crate::proxy::Asked| {
+    let asked = app.proxy().take_requests();
+    let keys = |asked: &crate::proxy::RecordedRequest| {
         let tables = asked.body()["RequestItems"].as_object().unwrap().clone();
         tables.values().map(|table| table["Keys"].as_array().unwrap().len()).sum::<usize>()
     };
     let read: Vec<usize> = asked.iter().filter(|asked| asked.operation == "BatchGetItem").map(keys).collect();
-    assert_eq!(read[..2], [100, 50], "150 unknown roles, a hundred keys at a time");
+    assert_eq!(read[..2], [100, 50], "150 unknown roles in batches of 100 keys");
 }
 
 #[tokio::test]
-async fn another_tenant_gets_nothing_of_the_first_by_a_bulk() {
+async fn a_bulk_create_reaches_nothing_of_another_tenant() {
     let app = TestApp::start_with(&[FAST]).await;
     let items = [
         with(body("ada@example.com"), json!({ "inviterId": null, "organizationRoleIds": [] })),
@@ -165,15 +165,18 @@ async fn another_tenant_gets_nothing_of_the_first_by_a_bulk() {
     assert_eq!(
         statuses(&other),
         [201, 422, 422, 501],
-        "its own organization, but none of the other's roles, users and mail"
+        "the tenant has an organization `acme`, but no such role or user, and no connector"
     );
     assert_eq!(other[0]["body"]["tenantId"], "no-mail");
-    assert!(other.iter().all(|result| result["replayed"].is_null()), "the key says nothing to it: {other:?}");
+    assert!(
+        other.iter().all(|result| result["replayed"].is_null()),
+        "nothing is replayed for another tenant: {other:?}"
+    );
     assert_eq!(app.rows_of("default").await, before);
 }
 
 #[tokio::test]
-async fn a_call_with_a_key_can_be_made_again_in_part_and_in_another_order() {
+async fn a_call_with_a_key_can_be_retried_in_part_and_in_another_order() {
     let app = TestApp::start_with(&[FAST]).await;
     let mut items = mailed(0..6);
     items[2] = body(&address(2));
@@ -189,10 +192,10 @@ async fn a_call_with_a_key_can_be_made_again_in_part_and_in_another_order() {
         assert_eq!(second[place], with(first[of_first].clone(), json!({ "replayed": true })), "{place}");
     }
     for place in [0, 2, 5] {
-        assert!(second[place]["replayed"].is_null(), "{place}: done now");
+        assert!(second[place]["replayed"].is_null(), "{place}: created by this call");
     }
     assert_eq!((count(&app, "INVITATION").await, app.mails().len()), (6, 5));
-    // Written as the first answer was, to the byte.
+    // The replay is equal to the first response, byte for byte.
     let text = app.call_at(NOW + 9, bulk(&items[..1]).with_key("k")).await.text;
     assert_eq!(
         text,
@@ -201,28 +204,28 @@ async fn a_call_with_a_key_can_be_made_again_in_part_and_in_another_order() {
     let other = with(items[0].clone(), json!({ "organizationRoleIds": [] }));
     let third = results(&app.call_at(NOW + 9, bulk(&[other]).with_key("k")).await);
     assert_eq!(third[0]["body"]["code"], "request.idempotency_key_reused");
-    // Neither a single call's key, nor another caller's.
+    // The key replays nothing for a single create or for another caller.
     app.call(Call::create(&items[0]).with_key("k")).await.assert_error(422, "entity.unique_integrity_violation");
     let others = results(&app.call(bulk(&items[..1]).with_key("k").by_subject("another")).await);
     assert_eq!(others[0]["body"]["code"], "entity.unique_integrity_violation");
     invariant::check(&app, NOW + 9).await;
 }
 
-/// The invitation of a result as a single call reads it.
+/// The invitation of a result, as a get returns it.
 async fn first_body(app: &TestApp, result: &Value) -> String {
     app.call(Call::get(result["body"]["id"].as_str().unwrap())).await.text
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_reached_is_told_for_each_item() {
-    let app = TestApp::start_without_database().await;
+async fn an_unreachable_dynamodb_is_reported_for_each_item() {
+    let app = TestApp::start_with_unreachable_dynamodb().await;
     let found = results(&app.call(bulk(&[body("a@example.com"), json!([])])).await);
     assert_eq!((statuses(&found), &found[0]["retryAfter"]), (vec![503, 400], &json!(1)));
     assert_eq!(found[0]["body"]["code"], "service.unavailable");
 }
 
 #[tokio::test]
-async fn what_was_made_in_one_call_is_an_invitation_like_any_other() {
+async fn invitations_of_a_bulk_create_can_be_changed_accepted_and_deleted() {
     let app = TestApp::start_with(&[FAST]).await;
     let found = results(&app.call(bulk(&[body("ada@example.com"), body("bob@example.com")])).await);
     let [ada, bob] = [0, 1].map(|place| found[place]["body"]["id"].as_str().unwrap().to_owned());

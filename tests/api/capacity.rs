@@ -14,7 +14,7 @@ use crate::{
     },
     feedback,
     helpers::{Call, FAR_FUTURE, TestApp, body, body_with_mail, connector, connector_with, inline, with},
-    proxy::Asked,
+    proxy::RecordedRequest,
 };
 
 /// The costs of a request, in read and write request units.
@@ -24,8 +24,8 @@ struct Units {
     writes: f64,
 }
 
-async fn measure(app: &TestApp, call: Call, status: u16) -> (Units, Vec<Asked>) {
-    app.proxy().take_asked();
+async fn measure(app: &TestApp, call: Call, status: u16) -> (Units, Vec<RecordedRequest>) {
+    app.proxy().take_requests();
     let (answer, consumed) = app.proxy().measure(app.call(call)).await;
     assert_eq!(answer.status, status, "{answer:?}");
     let mut units = Units { reads: 0.0, writes: 0.0 };
@@ -38,26 +38,26 @@ async fn measure(app: &TestApp, call: Call, status: u16) -> (Units, Vec<Asked>) 
         let is_read = ["BatchGetItem", "GetItem", "Query"].contains(&operation.as_str());
         *(if is_read { &mut units.reads } else { &mut units.writes }) += sum;
     }
-    (units, app.proxy().take_asked())
+    (units, app.proxy().take_requests())
 }
 
-/// What the rules say of writes up to 1 KB: two units for each part of a transaction, one for an update by itself, and one
-/// for each index that the invitation is in.
-fn writes_by_the_rules(asked: &[Asked], indexes: usize) -> usize {
-    let transactions = asked.iter().filter(|asked| asked.operation == "TransactWriteItems").map(Asked::body);
+/// The documented cost of writes up to 1 KB: two units for each part of a transaction, one for a single update, and one
+/// for each index of the invitation.
+fn writes_by_the_rules(asked: &[RecordedRequest], indexes: usize) -> usize {
+    let transactions = asked.iter().filter(|asked| asked.operation == "TransactWriteItems").map(RecordedRequest::body);
     let parts = transactions.map(|request| request["TransactItems"].as_array().unwrap().len()).sum::<usize>();
     let updates = asked.iter().filter(|asked| asked.operation == "UpdateItem").count();
     2 * parts + updates + if parts > 0 { indexes } else { 0 }
 }
 
-/// The row of a wrong token, which is counted.
+/// The table row for the verification of a wrong token, which is counted.
 async fn wrong_token(app: &TestApp) -> String {
     let pending = app.invite_with_token(&body("pat@example.com")).await;
     let (units, asked) = measure(app, Call::verify(&pending, "wrong"), 404).await;
     assert_eq!(
         units.writes.to_string(),
         (writes_by_the_rules(&asked, 0) + 3).to_string(),
-        "the count is in the indexes too"
+        "the count is projected into the indexes too"
     );
     format!("| verify a wrong token | {} | {} |", units.reads, units.writes)
 }
@@ -77,7 +77,7 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
     let nobody = with(body_with_mail("eve@example.com"), json!({ "inviterId": null }));
     let mut rows = vec![format!("| create, with mail, a connector of 100 KB | {} | {} |", large.reads, large.writes)];
     let link = json!({ "link": "https://app.example.com/{invitationToken}" });
-    // The invitation's indexes; none where it is not written.
+    // The last number is that of the invitation's indexes; it is 0 if the invitation is not written.
     let cases = [
         (Create, "create", &app, Call::create(&body("kim@example.com")), 3),
         (CreateWithMail, "create, with mail", &app, Call::create(&body_with_mail("lee@example.com")), 3),
@@ -119,7 +119,7 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
         (Delete, "delete an accepted one", &app, Delete.call(accepted), 3),
     ];
     let measured: BTreeSet<Operation> = cases.iter().map(|(operation, ..)| *operation).chain([Bulk, List]).collect();
-    assert_eq!(measured, Operation::ALL.into(), "each operation has a row; those of bulks and lists follow");
+    assert_eq!(measured, Operation::ALL.into(), "each operation has a row; those of bulk creates and lists follow");
     for (operation, name, app, call, indexes) in cases {
         let (units, asked) = measure(app, call, operation.success()).await;
         assert_eq!(units.writes.to_string(), writes_by_the_rules(&asked, indexes).to_string(), "{name}");
@@ -155,7 +155,7 @@ async fn each_operation_costs_what_dynamodbs_rules_and_docs_cost_md_say() {
     for row in &rows {
         assert!(
             documented.contains(row.as_str()),
-            "docs/cost.md does not have {row}, but of these:\n{}",
+            "docs/cost.md lacks {row}; the measured rows are:\n{}",
             rows.join("\n")
         );
     }

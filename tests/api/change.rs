@@ -31,19 +31,19 @@ async fn a_change_sets_what_it_names_and_keeps_the_rest_and_the_times_to_live_mo
     for (change, changed, reason) in [
         (json!({ "expiresAt": LATER }), json!({ "expiresAt": LATER }), "later"),
         (json!({ "expiresAt": NOW + 60_001 }), json!({ "expiresAt": NOW + 60_001 }), "sooner"),
-        (json!({ "expiresAt": 4_102_444_800_000.75 }), json!({}), "the same, with a fraction that is dropped"),
+        (json!({ "expiresAt": 4_102_444_800_000.75 }), json!({}), "the same expiry, with a fraction that is dropped"),
         (json!({ "organizationRoleIds": ["admin"] }), json!({ "organizationRoles": admin }), "other roles"),
         (
             json!({ "organizationRoleIds": ["member", "admin", "member"] }),
             json!({ "organizationRoles": both }),
-            "roles by name, each once",
+            "distinct roles, sorted by name",
         ),
-        (json!({ "organizationRoleIds": [] }), json!({ "organizationRoles": [] }), "no roles any more"),
+        (json!({ "organizationRoleIds": [] }), json!({ "organizationRoles": [] }), "all roles removed"),
         (json!({ "organizationRoleIds": ["member"] }), json!({}), "the same roles"),
         (
             json!({ "expiresAt": LATER, "organizationRoleIds": ["admin"], "status": "Revoked", "invitee": "x" }),
             json!({ "expiresAt": LATER, "organizationRoles": admin }),
-            "both, and keys that nobody can change",
+            "both, and keys that cannot be changed",
         ),
     ] {
         let app = TestApp::start().await;
@@ -67,8 +67,8 @@ async fn a_body_has_to_name_an_expiry_or_roles_by_the_rules_of_a_create() {
     let many = json!({ "organizationRoleIds": (0..51).map(|n| format!("r{n}")).collect::<Vec<_>>() }).to_string();
     for (body, issues, reason) in [
         ("", json!([["", "invalid_union"]]), "no body counts as {}"),
-        ("{}", json!([["", "invalid_union"]]), "neither of the two"),
-        (r#"{"invitee":"x","status":"Revoked"}"#, json!([["", "invalid_union"]]), "only keys that nobody can change"),
+        ("{}", json!([["", "invalid_union"]]), "neither an expiry nor roles"),
+        (r#"{"invitee":"x","status":"Revoked"}"#, json!([["", "invalid_union"]]), "only keys that cannot be changed"),
         (r#"{"expiresAt":null}"#, json!([["expiresAt", "invalid_type"]]), "null"),
         (r#"{"expiresAt":"4102444800000"}"#, json!([["expiresAt", "invalid_type"]]), "a text"),
         (r#"{"expiresAt":8640000000000001}"#, json!([["expiresAt", "too_big"]]), "after the last instant"),
@@ -82,8 +82,8 @@ async fn a_body_has_to_name_an_expiry_or_roles_by_the_rules_of_a_create() {
             "all violations at once, in order",
         ),
         ("[]", json!([["", "invalid_type"]]), "an array"),
-        ("false", json!([["", "invalid_type"]]), "what a payload may be"),
-        ("null", json!([["", "invalid_type"]]), "nothing at all"),
+        ("false", json!([["", "invalid_type"]]), "false, which only a messagePayload may be"),
+        ("null", json!([["", "invalid_type"]]), "null instead of an object"),
     ] {
         let answer = app.call(Call::change(&id, &json!({})).text("application/json", body)).await;
         answer.assert_error(400, "guard.invalid_input");
@@ -107,7 +107,7 @@ async fn a_body_has_to_name_an_expiry_or_roles_by_the_rules_of_a_create() {
 }
 
 #[tokio::test]
-async fn what_the_contract_decides_first_is_told_first() {
+async fn errors_have_the_order_of_the_contract() {
     let app = TestApp::start().await;
     let pending = app.invite(&body("ada@example.com")).await;
     let ended = app.invite(&body("sorry@example.com")).await;
@@ -128,20 +128,32 @@ async fn what_the_contract_decides_first_is_told_first() {
         (&nowhere, unknown.clone(), 404, "entity.not_found", "the invitation before the roles"),
         (&ended, unknown.clone(), 422, "request.invalid_input", "its status before the roles"),
         (&pending, unknown, 422, not_found, "the roles"),
-        (&pending, json!({ "organizationRoleIds": ["a#b"] }), 422, not_found, "a role that could not exist"),
-        (&pending, json!({ "organizationRoleIds": ["x".repeat(3000)] }), 422, not_found, "nor this one"),
-        (&pending, json!({ "organizationRoleIds": ["long"] }), 422, "entity.value_too_long", "what no row can hold"),
+        (&pending, json!({ "organizationRoleIds": ["a#b"] }), 422, not_found, "a role with an invalid identifier"),
+        (
+            &pending,
+            json!({ "organizationRoleIds": ["x".repeat(3000)] }),
+            422,
+            not_found,
+            "a role with an identifier that is too long",
+        ),
+        (
+            &pending,
+            json!({ "organizationRoleIds": ["long"] }),
+            422,
+            "entity.value_too_long",
+            "a role name larger than a row",
+        ),
     ] {
         let answer = app.call(Call::change(id, &body)).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{reason}: {answer:?}");
     }
     let answer = app.call(Call::change(&pending, &json!({ "organizationRoleIds": ["member", "b", "a"] }))).await;
-    assert_eq!(answer.json()["data"], json!({ "organizationRoleIds": ["a", "b"] }), "those that are missing");
+    assert_eq!(answer.json()["data"], json!({ "organizationRoleIds": ["a", "b"] }), "only the missing roles are named");
     assert_eq!(app.rows().await, before, "nothing was written");
 }
 
 #[tokio::test]
-async fn what_has_ended_stays_as_it_is() {
+async fn an_ended_invitation_cannot_be_changed() {
     let app = TestApp::start().await;
     let short = json!({ "expiresAt": NOW + 1000 });
     let accepted = app.invite(&with(body("ada@example.com"), short.clone())).await;
@@ -153,8 +165,8 @@ async fn what_has_ended_stays_as_it_is() {
     for (id, now, reason) in [
         (&accepted, NOW + 1, "accepted"),
         (&revoked, NOW + 1, "revoked"),
-        (&revoked, NOW + 1000, "revoked, and past its time"),
-        (&expired, NOW + 1000, "expired, from the very millisecond on"),
+        (&revoked, NOW + 1000, "revoked, and past its expiry"),
+        (&expired, NOW + 1000, "expired, in the millisecond of its expiry"),
     ] {
         for change in [json!({ "expiresAt": LATER }), json!({ "organizationRoleIds": [] })] {
             let answer = app.call_at(now, Call::change(id, &change)).await;
@@ -163,7 +175,7 @@ async fn what_has_ended_stays_as_it_is() {
     }
     assert_eq!(app.rows().await, before);
     let in_time = app.call_at(NOW + 999, Call::change(&expired, &json!({ "expiresAt": LATER }))).await;
-    assert_eq!(in_time.status, 200, "the last millisecond");
+    assert_eq!(in_time.status, 200, "the last millisecond before the expiry");
     app.create_at(NOW + 1000, &body("eve@example.com")).await.assert_error(422, "entity.unique_integrity_violation");
     invariant::check(&app, NOW + 1000).await;
 }
@@ -204,7 +216,7 @@ async fn every_change_moves_the_time_of_the_last_one_forward_whatever_the_clock_
         (NOW, NOW + 1, "in the millisecond of the creation"),
         (NOW + 50, NOW + 50, "later"),
         (NOW + 50, NOW + 51, "again in the same millisecond"),
-        (NOW + 20, NOW + 52, "by a machine whose clock is behind"),
+        (NOW + 20, NOW + 52, "on a machine whose clock is behind"),
     ] {
         let answer = app.call_at(now, Call::change(&id, &json!({ "expiresAt": LATER }))).await;
         assert_eq!((answer.status, &answer.json()["updatedAt"]), (200, &json!(updated_at)), "{reason}");
@@ -237,21 +249,21 @@ async fn a_change_sets_its_own_attributes_and_keeps_those_of_other_writers() {
 }
 
 #[tokio::test]
-async fn whatever_the_standing_of_the_invitee_has_become_remembers_the_changed_invitation_unless_a_newer_one_has_it() {
+async fn a_change_restores_the_invitation_in_the_standing_unless_a_newer_one_owns_it() {
     let change = |id: &str| Call::change(id, &json!({ "expiresAt": LATER }));
     let app = TestApp::start().await;
     let id = app.invite(&body("ada@example.com")).await;
     for (found, expected, reason) in [
-        (json!({}), json!({ "state": "pending", "invitationId": id, "expiresAt": LATER }), "somebody deleted it"),
+        (json!({}), json!({ "state": "pending", "invitationId": id, "expiresAt": LATER }), "the standing was deleted"),
         (
             json!({ "state": "member", "userId": "ada", "pendingInvitationId": id, "pendingExpiresAt": FAR_FUTURE }),
             json!({ "state": "member", "userId": "ada", "pendingInvitationId": id, "pendingExpiresAt": LATER }),
-            "a member's, which remembers it",
+            "a member's standing that names the invitation",
         ),
         (
             json!({ "state": "member", "userId": "ada" }),
             json!({ "state": "member", "userId": "ada", "pendingInvitationId": id, "pendingExpiresAt": LATER }),
-            "a member's, which another program wrote over it",
+            "a member's standing that another program wrote over it",
         ),
     ] {
         app.delete_row("default", STANDING).await;
@@ -269,7 +281,7 @@ async fn whatever_the_standing_of_the_invitee_has_become_remembers_the_changed_i
     let older = app.invite(&with(body("bob@example.com"), json!({ "expiresAt": NOW + 1000 }))).await;
     let newer = app.invite_at(NOW + 1000, &body("bob@example.com")).await;
     let before = app.rows().await;
-    // A request that began before the expiry, or whose machine's clock is behind.
+    // A request that started before the expiry, or on a machine whose clock is behind.
     app.call_at(NOW + 999, change(&older)).await.assert_error(422, "request.invalid_input");
     assert_eq!(app.rows().await, before);
     assert_eq!(app.call_at(NOW + 1001, change(&newer)).await.status, 200);
@@ -286,8 +298,8 @@ async fn asked(app: &TestApp, operation: &str, had: usize) {
 #[tokio::test]
 async fn an_end_that_read_the_invitation_before_a_change_sees_all_of_the_change() {
     for (end, reason) in [
-        (Call::accept as fn(&str, &str) -> Call, "an accept gives the new roles"),
-        (|id, _| Call::revoke(id), "a revocation answers with them"),
+        (Call::accept as fn(&str, &str) -> Call, "an accept grants the new roles"),
+        (|id, _| Call::revoke(id), "the response to a revoke contains the new roles"),
     ] {
         let app = Arc::new(TestApp::start_behind_proxy(&[]).await);
         let id = app.invite(&body("ada@example.com")).await;
@@ -334,7 +346,7 @@ async fn an_accept_that_read_the_invitation_before_its_expiry_was_brought_forwar
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_at_the_same_time_follow_one_another_and_each_answer_is_a_state_that_there_was() {
+async fn concurrent_changes_are_serialized_and_each_response_is_a_committed_state() {
     let app = Arc::new(TestApp::start_with(&[("DIRECTORY_CACHE_SECONDS", "30")]).await);
     let id = app.invite(&body("ada@example.com")).await;
     let changes = (0..12).map(|n| {
@@ -356,17 +368,20 @@ async fn changes_at_the_same_time_follow_one_another_and_each_answer_is_a_state_
         .collect();
     states.sort_by_key(|state| state["updatedAt"].as_i64());
     let times: Vec<i64> = states.iter().map(|state| state["updatedAt"].as_i64().unwrap()).collect();
-    assert_eq!(times, (NOW + 1..=NOW + 12).collect::<Vec<_>>(), "each later than the one before");
+    assert_eq!(times, (NOW + 1..=NOW + 12).collect::<Vec<_>>(), "each change is later than the previous one");
     for pair in states.windows(2) {
         let keys = ["expiresAt", "organizationRoles"].into_iter();
-        assert!(keys.filter(|key| pair[0][*key] != pair[1][*key]).count() <= 1, "one of the two at a time: {pair:?}");
+        assert!(
+            keys.filter(|key| pair[0][*key] != pair[1][*key]).count() <= 1,
+            "each change sets the expiry or the roles: {pair:?}"
+        );
     }
     assert_eq!(app.call(Call::get(&id)).await.json(), states[11], "the last");
     invariant::check(&app, NOW).await;
 }
 
 #[tokio::test]
-async fn a_repeated_create_is_answered_as_the_first_was_although_its_invitation_has_changed() {
+async fn a_replay_returns_the_first_response_after_a_change_of_the_invitation() {
     for body in [body("ada@example.com"), body_with_mail("ada@example.com")] {
         let app = TestApp::start().await;
         let create = Call::create(&body).with_key("k");
@@ -383,7 +398,7 @@ async fn a_repeated_create_is_answered_as_the_first_was_although_its_invitation_
 }
 
 #[tokio::test]
-async fn the_mail_that_a_retry_sends_tells_of_the_invitation_as_it_is_and_the_answer_of_what_it_was() {
+async fn a_retry_mails_the_current_invitation_and_returns_the_first_response() {
     let app = TestApp::start().await;
     app.set_connector(&connector_with(inline("Join", "<p>{{invitation.expiresAt}}</p>", "{{invitation.expiresAt}}")))
         .await;
@@ -391,7 +406,7 @@ async fn the_mail_that_a_retry_sends_tells_of_the_invitation_as_it_is_and_the_an
     app.stack.ses.fail_next(SesFault::Silence { accepts: false });
     let calls = app.stack.ses.calls();
     tokio::select! {
-        answer = app.call(create.clone()) => panic!("it was answered: {answer:?}"),
+        answer = app.call(create.clone()) => panic!("the first attempt got a response: {answer:?}"),
         () = async { while app.stack.ses.calls() == calls { sleep(Duration::from_millis(5)).await } } => {}
     }
     let id = app.call(Call::list("")).await.json()[0]["id"].as_str().unwrap().to_owned();

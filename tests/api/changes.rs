@@ -1,4 +1,4 @@
-//! Events: what the function makes of the stream of its table, which the emulator keeps and a pipe hands over.
+//! Events that the function generates from its table's stream, which the emulator records and a pipe delivers.
 
 mod transitions;
 mod unreadable;

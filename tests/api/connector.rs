@@ -15,7 +15,7 @@ use crate::helpers::{
     Call, NOW, TestApp, body, connector, connector_with, directory_id, inline, log::Logged, tenant, with,
 };
 
-/// With a connector for tenants that have none.
+/// The setting of a connector for tenants without their own.
 const DEFAULT_CONNECTOR: (&str, &str) = ("DEFAULT_FROM_EMAIL_ADDRESS", "stack@example.com");
 
 fn mailed(invitee: &str, payload: Value) -> Value {
@@ -27,7 +27,7 @@ fn keys() -> Value {
     json!({ "pk": "TENANT#default", "sk": "CONNECTOR#Email" })
 }
 
-/// Writes the connector's row of the tenant `default` as an application might.
+/// Writes the connector's row of the tenant `default`, as an application might.
 async fn put_row(app: &TestApp, attributes: Value) {
     app.put_rows([items::from_json(with(attributes, keys()))]).await;
 }
@@ -40,8 +40,8 @@ async fn an_unusable_connector_is_an_error_and_the_stacks_connector_does_not_rep
     let sender = json!({ "fromEmailAddress": "a@acme.example", "defaultLocale": "en" });
     for (row, cause, reason) in [
         (json!({ "defaultLocale": "en" }), "connector: fromEmailAddress is missing", "no sender"),
-        (json!({ "fromEmailAddress": "a@acme.example" }), "connector: defaultLocale is missing", "no default"),
-        (json!({}), "connector: fromEmailAddress is missing", "keys alone"),
+        (json!({ "fromEmailAddress": "a@acme.example" }), "connector: defaultLocale is missing", "no default locale"),
+        (json!({}), "connector: fromEmailAddress is missing", "no attributes"),
         (
             with(sender.clone(), json!({ "allowedLinkHosts": "app.example.com" })),
             "connector: allowedLinkHosts has a wrong type",
@@ -55,7 +55,7 @@ async fn an_unusable_connector_is_an_error_and_the_stacks_connector_does_not_rep
         (
             with(sender.clone(), json!({ "templates": { "fr": { "kind": "inline", "subject": "s", "html": "h" } } })),
             "connector: templates.fr: text is missing",
-            "in another locale than the one that is asked for",
+            "in another locale than the requested one",
         ),
     ] {
         put_row(&app, row).await;
@@ -106,11 +106,11 @@ async fn an_unusable_connector_is_reported_in_the_same_order_as_a_missing_one() 
 async fn mail_is_sent_with_the_connectors_configuration_set_or_else_the_stacks() {
     const STACKS: (&str, &str) = ("DEFAULT_CONFIGURATION_SET_NAME", "stacks");
     for (settings, own, expected, reason) in [
-        (&[STACKS][..], None, Some("stacks"), "the tenant's connector, where the stack has none of its own"),
-        (&[STACKS, DEFAULT_CONNECTOR], None, Some("stacks"), "where it has one"),
-        (&[STACKS], Some("own"), Some("own"), "the connector names another"),
-        (&[STACKS], Some(""), None, "the connector wants none"),
-        (&[], None, None, "there is none"),
+        (&[STACKS][..], None, Some("stacks"), "the tenant has a connector, the stack has none"),
+        (&[STACKS, DEFAULT_CONNECTOR], None, Some("stacks"), "both have a connector"),
+        (&[STACKS], Some("own"), Some("own"), "the tenant's connector names another configuration set"),
+        (&[STACKS], Some(""), None, "the tenant's connector asks for no configuration set"),
+        (&[], None, None, "no configuration set is configured"),
         (&[], Some("own"), Some("own"), "the connector's alone"),
     ] {
         let app = TestApp::start_with(settings).await;
@@ -136,15 +136,15 @@ async fn a_link_and_a_code_are_checked_against_the_allowed_link_hosts() {
     let fenced = hosts(&["app.example.com"]);
     let app = TestApp::start().await;
     for (connector, payload, is_sent, reason) in [
-        (&fenced, json!({ "link": "https://app.example.com/", "code": "482 915" }), true, "as it should be"),
-        (&fenced, json!({ "code": "evil.example.org/x" }), false, "an address for a code"),
-        (&fenced, json!({ "code": "one\ntwo" }), false, "two lines for a code"),
-        (&fenced, json!({ "code": "1".repeat(65) }), false, "a long code"),
-        (&fenced, json!({ "link": "https://evil.example.org/" }), false, "a link elsewhere"),
+        (&fenced, json!({ "link": "https://app.example.com/", "code": "482 915" }), true, "an allowed link and a code"),
+        (&fenced, json!({ "code": "evil.example.org/x" }), false, "a URL as the code"),
+        (&fenced, json!({ "code": "one\ntwo" }), false, "a line break in the code"),
+        (&fenced, json!({ "code": "1".repeat(65) }), false, "a code over the maximum length"),
+        (&fenced, json!({ "link": "https://evil.example.org/" }), false, "a link to another host"),
         (&hosts(&[]), json!({ "code": "evil.example.org/x" }), true, "no fence"),
         (&hosts(&[]), json!({ "link": "acme-app://join" }), true, "an application's own scheme"),
         (&hosts(&[]), json!({ "link": " Java\tScript:alert(1)" }), false, "a scheme that runs code"),
-        (&hosts(&[]), json!({ "link": "data:text/html,x" }), false, "a scheme that carries its content along"),
+        (&hosts(&[]), json!({ "link": "data:text/html,x" }), false, "a scheme that embeds its content"),
     ] {
         app.set_connector(connector).await;
         let before = app.rows().await;
@@ -175,7 +175,7 @@ async fn the_stacks_connector_has_its_own_allowed_link_hosts() {
 }
 
 #[tokio::test]
-async fn the_message_tells_variables_of_the_payload_from_those_of_the_directory() {
+async fn the_error_distinguishes_missing_variables_of_the_payload_and_of_the_directory() {
     let app = TestApp::start().await;
     let nameless = User { id: directory_id("nn"), name: None, primary_email: None, avatar: None };
     app.app.store.put_user(&tenant("default"), &nameless).await.unwrap();
@@ -209,7 +209,7 @@ async fn an_attribute_of_a_type_that_json_lacks_is_of_a_wrong_type_and_not_absen
     let sender = json!({ "fromEmailAddress": "a@acme.example", "defaultLocale": "en" });
     let binary = || Blob::new("app.example.com");
     for (name, value, reason) in [
-        ("allowedLinkHosts", AttributeValue::B(binary()), "no host may be missed"),
+        ("allowedLinkHosts", AttributeValue::B(binary()), "a binary instead of a list"),
         ("allowedLinkHosts", AttributeValue::Bs(vec![binary()]), "a set of binaries"),
         ("allowedLinkHosts", AttributeValue::Ns(vec!["1".to_owned()]), "a set of numbers"),
         ("replyTo", AttributeValue::B(binary()), "a header"),
@@ -267,11 +267,11 @@ async fn a_template_loop_over_a_callers_list_is_limited() {
     let zeros = vec![0; 200_000];
     for (template, payload, reason) in [
         ("{{#each i}}{{#each ../i}}{{/each}}{{/each}}.", json!({ "i": zeros }), "a loop in a loop"),
-        ("{{#each i}}{{/each}}.", json!({ "i": zeros }), "one that shows nothing"),
+        ("{{#each i}}{{/each}}.", json!({ "i": zeros }), "a loop without output"),
         (
             "{{#each i}}{{#each ../o}}{{/each}}{{/each}}.",
             json!({ "i": zeros, "o": { "k".repeat(300_000): 1 } }),
-            "over a key that takes long to copy",
+            "a loop over a key that takes long to copy",
         ),
     ] {
         app.set_connector(&connector_with(inline("s", "h", template))).await;

@@ -1,4 +1,4 @@
-//! CORS of the gateway, as API Gateway has it: the preflight, the responses, and what other origins get.
+//! CORS of the gateway, as in API Gateway: the preflight, the responses, and the responses to other origins.
 
 use organization_invitations::local::stack::StackOptions;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -23,7 +23,7 @@ fn preflight(client: &Client, url: String, origin: &str) -> RequestBuilder {
     request.header("access-control-request-method", "PUT").header("access-control-request-headers", "authorization")
 }
 
-/// The headers for CORS, without their common beginning, sorted by name.
+/// The CORS headers without their common prefix, sorted by name.
 fn cors(response: &Response) -> Vec<(&str, &str)> {
     let headers = response.headers().iter();
     let mut found: Vec<_> = headers
@@ -79,7 +79,7 @@ async fn another_origin_gets_no_header_that_would_let_it_read() {
         let url = format!("{}{path}", gateway.url);
         let response = preflight(&client, url.clone(), near).send().await.unwrap();
         assert_eq!((response.status(), cors(&response)), (StatusCode::NO_CONTENT, vec![]), "{path}");
-        // No gateway of AWS's does this: on this machine, pages from elsewhere get nothing at all.
+        // API Gateway does not do this: the local server rejects requests of pages from other origins.
         let response = preflight(&client, url, far).send().await.unwrap();
         assert_eq!((response.status(), cors(&response)), (StatusCode::FORBIDDEN, vec![]), "{path}");
     }
@@ -106,7 +106,7 @@ async fn without_origins_a_preflight_is_a_request_without_a_token() {
 }
 
 #[tokio::test]
-async fn the_pages_of_the_server_are_for_no_other_origin() {
+async fn the_pages_of_the_server_reject_other_origins() {
     let (gateway, client) = start(&format!("{REMOTE},{PAGE}")).await;
     for path in ["/inbox.json", "/events.json", "/invitations"] {
         let get = |origin: &str| client.get(format!("{}{path}", gateway.url)).header("origin", origin).send();

@@ -30,7 +30,11 @@ async fn the_table_holds_the_invitation_its_standing_and_a_time_to_live() {
     let body = with(body("Someone@Example.com"), json!({ "expiresAt": 4_102_444_800_001_i64 }));
     let id = app.create_at(NOW, &body).await.json()["id"].as_str().unwrap().to_owned();
     let invitation = app.row("default", &format!("INVITATION#{id}")).await.unwrap();
-    assert_eq!(invitation["ttl"], 4_102_444_801_i64 + 7 * 86_400, "in seconds, rounded up, and the retention");
+    assert_eq!(
+        invitation["ttl"],
+        4_102_444_801_i64 + 7 * 86_400,
+        "the expiry in seconds, rounded up, plus the retention"
+    );
     assert_eq!(invitation["organizationKey"], "TENANT#default#ORG#acme");
     assert_eq!(invitation["inviteeKey"], "TENANT#default#INVITEE#someone@example.com");
     assert_eq!(invitation["inviterKey"], "TENANT#default#INVITER#ada");
@@ -74,7 +78,7 @@ async fn an_invitee_can_be_invited_again_from_the_millisecond_of_the_expiry() {
     let renewed = app.create_at(NOW + 1000, &again).await;
     assert_eq!(renewed.status, 201, "{renewed:?}");
     let standing = app.row("default", "ORG#acme#INVITEE#late@example.com").await.unwrap();
-    assert_eq!(standing["invitationId"], renewed.json()["id"], "the standing is the new invitation's");
+    assert_eq!(standing["invitationId"], renewed.json()["id"], "the standing names the new invitation");
 }
 
 #[tokio::test]
@@ -82,7 +86,7 @@ async fn an_invitee_without_a_standing_can_be_invited_again() {
     let app = TestApp::start().await;
     let body = body("back@example.com");
     assert_eq!(app.create_at(NOW, &body).await.status, 201);
-    // What revoking and deleting leave behind.
+    // A revoke or a delete leaves this state.
     app.delete_row("default", "ORG#acme#INVITEE#back@example.com").await;
     assert_eq!(app.create_at(NOW, &body).await.status, 201);
 }
@@ -211,7 +215,7 @@ async fn a_tenant_neither_sees_nor_changes_anything_of_another() {
     let before = app.rows_of("default").await;
 
     let other = app.create_as("no-mail", &body).await;
-    assert_eq!(other.status, 201, "the same invitee and organization are others in another tenant: {other:?}");
+    assert_eq!(other.status, 201, "the same invitee and organization are independent in another tenant: {other:?}");
     assert_eq!(other.json()["tenantId"], "no-mail");
     for (changes, reason) in [
         (json!({ "organizationRoleIds": ["admin"] }), "a role of the other tenant"),
@@ -227,9 +231,9 @@ async fn a_tenant_neither_sees_nor_changes_anything_of_another() {
 }
 
 #[tokio::test]
-async fn the_keys_of_a_payload_have_no_meaning_for_its_parser() {
+async fn a_key_that_serde_json_reserves_is_an_ordinary_key() {
     let app = TestApp::start().await;
-    // `serde_json` takes this key for an embedded document, and would read one in the other without end.
+    // `serde_json` treats this key as an embedded document, and would parse the nested ones recursively.
     let key = "$serde_json::private::RawValue";
     let nested = (0..8).fold("[]".to_owned(), |text, _| json!({ key: text }).to_string());
     for (n, value) in [json!(1), json!("no JSON"), json!(nested)].into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The bodies of creates, invalid and unusual ones: a table for each field and for the syntax, with a reason in each row.
+//! Invalid and unusual bodies of creates: a table for each field and for the syntax, with a reason in each row.
 
 mod body;
 mod content_types;
@@ -39,7 +39,7 @@ pub fn rows() -> Vec<Row> {
     .collect()
 }
 
-/// Sends every row, and complains of all that are answered otherwise than they say.
+/// Sends every row, and reports all rows whose response is not the expected one.
 async fn check(rows: Vec<Row>) {
     let app = TestApp::start().await;
     let mut complaints = Vec::new();

@@ -24,7 +24,7 @@ async fn an_invitation_in_any_status_can_be_deleted_once() {
         }
         let deleted = app.call_at(now, Call::delete(&id)).await;
         assert_eq!((deleted.status, deleted.text.as_str()), (204, ""), "{reason}");
-        assert_eq!(deleted.headers.get("content-type"), None, "{reason}: nothing has no type");
+        assert_eq!(deleted.headers.get("content-type"), None, "{reason}: no body, so no content type");
         for gone in [Call::get(&id), Call::delete(&id), Call::message(&id, &json!({})), Call::revoke(&id)] {
             app.call_at(now, gone).await.assert_error(404, "entity.not_found");
         }
@@ -94,7 +94,7 @@ async fn a_delete_changes_no_other_row() {
     app.invite(&with(body("ada@example.com"), json!({ "organizationId": "other", "messagePayload": {} }))).await;
     let before = app.rows().await;
     let id = app.invite(&body("ada@example.com")).await;
-    // A body is ignored, even a JSON one.
+    // A body is ignored, even if it is JSON.
     let call = Call::delete(&id).text("text/plain", "{");
     assert_eq!(app.call(call).await.status, 204);
     assert_eq!(app.rows().await, before);

@@ -1,4 +1,4 @@
-//! `include=delivery`: how the delivery of a message is read with its invitation, and what that costs.
+//! `include=delivery`: the delivery status of a message, read with its invitation, and the requests that it costs.
 
 use serde_json::{Value, json};
 
@@ -7,12 +7,12 @@ use crate::{
     helpers::{Answer, Call, NOW, TestApp, body, with},
 };
 
-/// A read of that invitation with that query.
+/// A get of this invitation with this query.
 fn get(id: &str, query: &str) -> Call {
     Call { query: query.to_owned(), ..Call::get(id) }
 }
 
-/// Hands an event about that invitation's mail to the function.
+/// Hands an SES event about the mail of this invitation to the function.
 async fn report(app: &TestApp, file: &str, id: &str) {
     let mut event = read(file);
     event["detail"]["mail"]["tags"]["invitation"] = json!([id]);
@@ -30,7 +30,7 @@ const BOUNCED: &str = concat!(
     r#""sentAt":1767605400123,"updatedAt":1767605401456}"#
 );
 
-/// An invitation whose mail bounced, and a later one of which nothing is known; the texts of both.
+/// Creates an invitation whose mail bounced and a later one without feedback, and returns the texts of both.
 async fn two_invitations(app: &TestApp) -> [(String, String); 2] {
     let bounced = app.invite(&body("bounced@example.com")).await;
     let unknown = app.invite_at(NOW + 1, &body("unknown@example.com")).await;
@@ -116,7 +116,7 @@ async fn a_parameter_that_makes_no_sense_is_a_client_error() {
             assert_eq!(found, expected, "{}", call.query);
         }
     }
-    // What no invitation could be called is found out after the query.
+    // The query is checked before an invalid identifier.
     app.call(get("unknown", "include=mail")).await.assert_error(400, "guard.invalid_input");
     app.call(get("unknown", "include=delivery")).await.assert_error(404, "entity.not_found");
 }
@@ -126,9 +126,9 @@ async fn deliveries_are_read_only_when_they_are_asked_for_and_a_page_of_them_at_
     let app = TestApp::start_behind_proxy(&[]).await;
     let [(bounced, _), _] = two_invitations(&app).await;
     let asked = async |call: Call| {
-        app.proxy().take_asked();
+        app.proxy().take_requests();
         assert_eq!(app.call(call).await.status, 200);
-        app.proxy().take_asked().into_iter().map(|asked| asked.operation).collect::<Vec<_>>()
+        app.proxy().take_requests().into_iter().map(|asked| asked.operation).collect::<Vec<_>>()
     };
     assert_eq!(asked(Call::get(&bounced)).await, ["GetItem"]);
     assert_eq!(asked(get(&bounced, "include=delivery")).await, ["GetItem", "BatchGetItem"]);
@@ -160,7 +160,7 @@ async fn a_delivery_that_cannot_be_read_is_null_and_its_invitation_is_there() {
     let sk = format!("DELIVERY#{id}");
     let row = app.row("default", &sk).await.unwrap();
     for (change, reason) in [
-        (json!({ "status": "Lost" }), "a status that there is not"),
+        (json!({ "status": "Lost" }), "an unknown status"),
         (json!({ "permanent": "yes" }), "another type"),
         (json!({ "messageId": null }), "missing"),
         (json!({ "sentAt": "yesterday" }), "not a number"),

@@ -1,4 +1,4 @@
-//! The cache of the directory: what is cached, how long, and what is not.
+//! The cache of the directory: the rows that are cached, and for how long.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ async fn a_create_reads_the_directory_once_and_a_warm_create_does_not_read_it() 
     assert_eq!((app.proxy().count("BatchGetItem"), app.proxy().count("TransactWriteItems")), (1, 1), "cold");
     assert_eq!(app.create_at(NOW, &body_with_mail("b@example.com")).await.status, 201);
     assert_eq!((app.proxy().count("BatchGetItem"), app.proxy().count("TransactWriteItems")), (1, 2), "warm");
-    assert_eq!(app.proxy().total(), 3, "and nothing else");
+    assert_eq!(app.proxy().total(), 3, "no other request");
 }
 
 #[tokio::test]
@@ -83,5 +83,9 @@ async fn a_lookup_of_more_rows_than_one_batch_finds_all_of_them() {
         assert_eq!(snapshot.role(id).unwrap().map(|role| role.name).as_ref(), Some(id));
     }
     assert!(snapshot.connector().unwrap().is_some());
-    assert_eq!(app.proxy().count("BatchGetItem"), 3, "100 keys, of which none is processed at first, then 51");
+    assert_eq!(
+        app.proxy().count("BatchGetItem"),
+        3,
+        "100 keys, the same 100 again because none was processed, then 51"
+    );
 }

@@ -1,4 +1,4 @@
-//! The directory command, row by row: the function reads what it writes.
+//! The directory command for single rows: the function reads the rows that the command writes.
 
 use std::{process::Stdio, time::Instant};
 
@@ -108,7 +108,7 @@ async fn the_function_sees_what_the_command_wrote() {
     directory(&app, &["member", "put", "o", "u"]).await.unwrap();
     app.create_at(NOW, &to("u@EXAMPLE.com")).await.assert_error(422, "request.invalid_input");
     directory(&app, &["member", "delete", "o", "u"]).await.unwrap();
-    assert_eq!(app.create_at(NOW, &to("u@example.com")).await.status, 201, "no member any more");
+    assert_eq!(app.create_at(NOW, &to("u@example.com")).await.status, 201, "no longer a member");
 }
 
 #[tokio::test]
@@ -133,10 +133,10 @@ async fn a_member_is_one_membership_and_one_standing_for_every_writer() {
     let accepted = json!({ "status": "Accepted", "acceptedUserId": "ada" });
     assert_eq!(set_status(&app, invitation["id"].as_str().unwrap(), accepted).await, 200);
     let moved = directory(&app, &["member", "put", "acme", "ada", "--email", "new@example.com"]).await.unwrap();
-    assert_eq!(moved[0]["joinedAt"], NOW, "still a member since then");
+    assert_eq!(moved[0]["joinedAt"], NOW, "the joining time is kept");
     assert!(app.row("default", "ORG#acme#INVITEE#ada@example.com").await.is_none());
     assert_eq!(app.row("default", "ORG#acme#INVITEE#new@example.com").await.unwrap()["userId"], "ada");
-    // The address becomes another member's: it is not ada's to give up.
+    // Another member takes over the address, so deleting ada keeps its standing.
     directory(&app, &["member", "put", "acme", "bob", "--email", "new@example.com", "--force"]).await.unwrap();
     directory(&app, &["member", "delete", "acme", "ada"]).await.unwrap();
     assert_eq!(app.row("default", "ORG#acme#INVITEE#new@example.com").await.unwrap()["userId"], "bob");
@@ -246,7 +246,7 @@ async fn a_member_is_put_only_where_organization_user_and_roles_exist() {
         assert!(error.starts_with(&format!("tenant `default` has no {missing}: ")), "{error}");
     }
     assert_eq!(app.rows().await, before);
-    // Another tenant has an organization `acme` and a role `member` too, and no user `ada`.
+    // Another tenant has an organization `acme` and a role `member`, but no user `ada`.
     let mut command = program(&app);
     command.args(["--tenant", "no-mail", "member", "put", "acme", "ada", "--role", "member", "--role", "admin"]);
     let (_, _, error) = outcome(command, "").await;
@@ -259,22 +259,22 @@ async fn a_member_is_put_only_where_organization_user_and_roles_exist() {
     assert_eq!(directory(&app, &put).await.unwrap()[0]["organizationRoleIds"], json!(["admin"]));
 }
 
-/// The program with only these variables, and what it needs to find the services of `app`.
+/// The program, with only the environment variables that it needs to find the services of `app`.
 fn program(app: &TestApp) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_directory"));
     command.env_clear().env("TABLE_NAME", &app.app.config.table_name).env("AWS_REGION", stack::REGION);
     command.env("AWS_ACCESS_KEY_ID", "local").env("AWS_SECRET_ACCESS_KEY", "local");
     command.env("AWS_EC2_METADATA_DISABLED", "true");
-    command.env("AWS_ENDPOINT_URL_DYNAMODB", app.behind_proxy().unwrap_or(&app.stack.dynamodb_url));
+    command.env("AWS_ENDPOINT_URL_DYNAMODB", app.proxy_url().unwrap_or(&app.stack.dynamodb_url));
     command.env("AWS_ENDPOINT_URL_SESV2", &app.stack.ses_url);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// What the program does with `input`: its status, its output, and its errors.
+/// Runs the program with `input`, and returns its exit status, its output and its errors.
 async fn outcome(mut command: Command, input: &str) -> (Option<i32>, String, String) {
     let mut child = command.spawn().unwrap();
-    // A program that does not read its input may have ended by now.
+    // A program that does not read its input may already have exited.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
     let output = child.wait_with_output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -299,21 +299,21 @@ async fn the_command_uses_the_endpoint_variables_of_aws() {
     let (status, shown, error) = run(&["role", "get", "none"], "").await;
     assert_eq!((status, &*shown, &*error), (Some(1), "", "error: tenant `default` has no role `none`\n"));
     let (status, shown, error) = run(&["person", "delete", "ada@example.com"], "y\n").await;
-    assert_eq!((status, &*shown), (Some(1), ""), "a pipe is no terminal");
+    assert_eq!((status, &*shown), (Some(1), ""), "a pipe is not a terminal");
     assert!(error.contains("--yes"), "{error}");
     let (status, _, error) = run(&["import", "-"], "{}").await;
     assert_eq!(status, Some(1));
     assert!(error.starts_with("error: standard input: line 1: missing field `kind`"), "{error}");
 }
 
-/// A port that nothing listens at.
+/// The URL of a port without a listener.
 async fn closed_port() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[tokio::test]
-async fn a_missing_region_is_told_although_an_endpoint_is_set() {
+async fn a_missing_region_is_reported_although_an_endpoint_is_set() {
     let app = TestApp::start_behind_proxy(&[]).await;
     let mut command = program(&app);
     command.args(["--tenant", "default", "role", "list"]).env_remove("AWS_REGION");
@@ -323,9 +323,9 @@ async fn a_missing_region_is_told_although_an_endpoint_is_set() {
 }
 
 #[tokio::test]
-async fn a_failure_of_aws_is_told_by_table_region_and_endpoint_with_advice_and_without_internals() {
+async fn an_aws_error_is_reported_with_table_region_endpoint_and_advice_and_without_internals() {
     let app = TestApp::start_behind_proxy(&[]).await;
-    let (closed, proxy) = (closed_port().await, app.behind_proxy().unwrap().to_owned());
+    let (closed, proxy) = (closed_port().await, app.proxy_url().unwrap().to_owned());
     for (change, value, code, says) in [
         ("TABLE_NAME", Some("nope"), None, format!("table `nope` in us-east-1 at {proxy}: there is no such table")),
         ("AWS_ENDPOINT_URL_DYNAMODB", Some(closed.as_str()), None, format!("at {closed}: cannot reach DynamoDB (")),
@@ -342,13 +342,13 @@ async fn a_failure_of_aws_is_told_by_table_region_and_endpoint_with_advice_and_w
         ("X", None, Some("ExpiredTokenException"), "the credentials have expired".to_owned()),
         ("X", None, Some("ValidationException"), "in us-east-1 at".to_owned()),
     ] {
-        app.proxy().relent();
+        app.proxy().stop_faults();
         if let Some(code) = code {
             app.proxy().next("Query", Fail(400, code));
         }
         let mut command = program(&app);
         command.args(["--tenant", "default", "role", "list"]);
-        // Without an endpoint, the SDK needs a region to find one.
+        // Without an endpoint, the SDK derives one from the region.
         match value {
             Some(value) => command.env(change, value),
             None if change == "AWS_REGION" => command.env_remove(change).env_remove("AWS_ENDPOINT_URL_DYNAMODB"),
@@ -360,7 +360,7 @@ async fn a_failure_of_aws_is_told_by_table_region_and_endpoint_with_advice_and_w
         assert!(error.starts_with("error: table `") && error.contains(&says), "{says}: {error}");
         assert!(code.is_none_or(|code| error.contains(code)), "{error}");
         assert!(!error.contains(" { ") && !error.contains("Failure(") && error.lines().count() == 1, "{error}");
-        assert!(begun.elapsed().as_secs() < 30, "{says}: it is not tried for a minute");
+        assert!(begun.elapsed().as_secs() < 30, "{says}: the retries end within half a minute");
     }
 }
 

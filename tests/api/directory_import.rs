@@ -148,7 +148,11 @@ async fn unprocessed_items_are_written_again() {
     let rows: Vec<Value> = (0..100).map(role).collect();
     directory(&app, &["import", TestFile::lines(&rows).path()]).await.unwrap();
     let written = directory(&app, &["role", "list"]).await.unwrap();
-    assert_eq!(written.iter().filter(|row| row["id"] != "string").count(), 102, "with the demo's two");
+    assert_eq!(
+        written.iter().filter(|row| row["id"] != "string").count(),
+        102,
+        "with the two other roles of the demo directory"
+    );
     assert_eq!(app.proxy().count("BatchWriteItem"), 4 + 5);
 }
 
@@ -164,5 +168,5 @@ async fn an_import_that_cannot_write_reports_what_is_written() {
     let says = format!("{path}: lines 26 to 50: table `{table}` in us-east-1: these credentials have no right");
     assert!(error.starts_with(&says), "{error}");
     assert!(error.contains("(DynamoDB: AccessDeniedException)\nThe first 25 rows are written."), "{error}");
-    assert!(app.row("default", "ROLE#r50").await.is_none(), "nothing was sent after it");
+    assert!(app.row("default", "ROLE#r50").await.is_none(), "no batch was sent after the failed one");
 }

@@ -1,4 +1,4 @@
-//! `directory invite`: the program itself, against the API of `cargo dev`.
+//! `directory invite`: runs of the program against the API of `cargo dev`.
 
 use std::{
     collections::BTreeSet,
@@ -30,7 +30,7 @@ struct Setting {
     folder: PathBuf,
 }
 
-/// The end of a program.
+/// The outcome of a run of the program.
 #[derive(Debug)]
 struct Ended {
     is_success: bool,
@@ -59,7 +59,7 @@ impl Setting {
         path
     }
 
-    /// The program with a token and these arguments after the file and the API.
+    /// The program with a token, the file, the API and these arguments.
     fn program(&self, file: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_directory"));
         command.env_clear().env("API_TOKEN", &self.token).arg("invite").arg(file);
@@ -74,7 +74,7 @@ impl Setting {
         ended
     }
 
-    /// The invitations of the table.
+    /// The invitations in the table.
     async fn invitations(&self) -> Vec<Value> {
         let all = rows::scan(&Client::new(&self.gateway.stack.sdk), TABLE_NAME).await;
         rows::of_kind(&all, "INVITATION").cloned().collect()
@@ -84,7 +84,7 @@ impl Setting {
         self.gateway.stack.ses.mails()
     }
 
-    /// Fails if anybody of `people` has not exactly one invitation and one mail, or somebody else has.
+    /// Asserts that each of `people` has exactly one invitation and one mail, and that nobody else has any.
     async fn assert_invited_once(&self, people: usize) {
         let expected: BTreeSet<String> = (0..people).map(address).collect();
         let invitations = self.invitations().await;
@@ -98,7 +98,7 @@ impl Setting {
 
 impl Drop for Setting {
     fn drop(&mut self) {
-        // Whatever is left is in the temporary directory.
+        // A folder that cannot be deleted stays in the temporary directory.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -112,7 +112,7 @@ impl Ended {
         }
     }
 
-    /// The rows, and of them those that were created, replayed, rejected and left.
+    /// The numbers of all rows, and of created, replayed, rejected and remaining ones.
     fn counts(&self) -> [u64; 5] {
         ["rows", "created", "replayed", "rejected", "left"]
             .map(|key| self.summary[key].as_u64().unwrap_or_else(|| panic!("{self:?}")))
@@ -216,7 +216,7 @@ async fn rejected_rows_go_to_a_file_that_can_be_corrected_and_given_again() {
     let ended = setting.invite(&rejected, &["--organization", "acme", "--rejected", rest.to_str().unwrap()]).await;
     assert_eq!(ended.counts(), [3, 2, 0, 1, 0]);
     let text = fs::read_to_string(&rest).unwrap();
-    assert_eq!(text.lines().next(), Some("email;roles;code;errorCode;errorMessage"), "no column twice");
+    assert_eq!(text.lines().next(), Some("email;roles;code;errorCode;errorMessage"), "no duplicate column");
     assert_eq!((setting.invitations().await.len(), setting.mails().len()), (3, 3));
 
     let lines = setting.file("people", "{\"email\":\"a@example.com\",\"x\":[1]}");
@@ -242,23 +242,23 @@ async fn a_run_that_is_interrupted_ends_after_its_call_and_is_continued_by_the_s
     let ended = Ended::of(child.wait_with_output().await.unwrap());
     assert_eq!(ended.counts(), [120, 100, 0, 0, 20], "{ended:?}");
     assert!(!ended.is_success && ended.error.contains("interrupted\nrows left: 20"), "{ended:?}");
-    assert_eq!(setting.mails().len(), 100, "the call in flight was not cut off");
+    assert_eq!(setting.mails().len(), 100, "the call in flight was completed");
 
     let ended = setting.invite(&file, &arguments).await;
     assert_eq!(ended.counts(), [120, 20, 100, 0, 0], "{ended:?}");
     setting.assert_invited_once(PEOPLE).await;
     let expiries: BTreeSet<String> =
         setting.invitations().await.iter().map(|row| row["expiresAt"].to_string()).collect();
-    assert_eq!(expiries.len(), 1, "the continued run has the expiry of the first");
+    assert_eq!(expiries.len(), 1, "the continued run uses the expiry of the first");
     assert!(!setting.folder.join("people.rejected.csv").exists());
 
     let ended = setting.invite(&file, &[&arguments[..], &["--run", "another"]].concat()).await;
-    assert_eq!(ended.counts(), [120, 0, 0, 120, 0], "another run: {ended:?}");
+    assert_eq!(ended.counts(), [120, 0, 0, 120, 0], "a run with another key: {ended:?}");
     setting.assert_invited_once(PEOPLE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_are_told_to_come_back_are_given_again() {
+async fn rows_with_a_retry_after_are_sent_again() {
     let setting = Setting::start().await;
     let file = setting.file("people.csv", &csv_of(30));
     (0..3).for_each(|_| setting.gateway.stack.ses.fail_next(SesFault::ServiceUnavailable));
@@ -269,8 +269,8 @@ async fn rows_that_are_told_to_come_back_are_given_again() {
     setting.assert_invited_once(30).await;
 }
 
-/// Forwards connections to `to`, after it has answered one as API Gateway does when it throttles, and has closed the next
-/// without an answer.
+/// Forwards connections to `to`, except the first two: the first gets the response of a throttling API Gateway, and the
+/// second is closed without a response.
 async fn throttling_front(to: String) -> String {
     const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 31\r\n\
         connection: close\r\n\r\n{\"message\":\"Too Many Requests\"}";
@@ -292,7 +292,7 @@ async fn throttling_front(to: String) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_is_throttled_or_lost_is_made_again() {
+async fn a_throttled_or_lost_call_is_retried() {
     let setting = Setting::start().await;
     let file = setting.file("people.csv", &csv_of(3));
     let front = throttling_front(setting.gateway.url.replace("http://", "")).await;
@@ -301,7 +301,7 @@ async fn a_call_that_is_throttled_or_lost_is_made_again() {
     let ended = Ended::of(command.args(["--organization", "acme", "--api", &front]).output().await.unwrap());
     assert!(ended.is_success, "{ended:?}");
     assert_eq!((ended.counts(), &ended.summary["calls"]), ([3, 3, 0, 0, 0], &json!(3)), "{ended:?}");
-    assert!(ended.summary["seconds"].as_f64().unwrap() >= 1.0, "it waits as long as it is told: {ended:?}");
+    assert!(ended.summary["seconds"].as_f64().unwrap() >= 1.0, "the program obeys `Retry-After`: {ended:?}");
     setting.assert_invited_once(3).await;
 }
 
@@ -403,7 +403,11 @@ async fn another_tenants_token_invites_into_its_own_tenant_only() {
     let output =
         setting.program(&file, &["--organization", "acme", "--no-mail"]).env("API_TOKEN", token.trim()).output();
     let ended = Ended::of(output.await.unwrap());
-    assert_eq!(ended.counts(), [2, 2, 0, 0, 0], "the same file and key, and nothing of the other tenant: {ended:?}");
+    assert_eq!(
+        ended.counts(),
+        [2, 2, 0, 0, 0],
+        "nothing of the other tenant is replayed for the same file and key: {ended:?}"
+    );
     let invitations = setting.invitations().await;
     let of = |tenant: &str| invitations.iter().filter(|row| row["pk"] == format!("TENANT#{tenant}")).count();
     assert_eq!((of("default"), of("no-mail")), (2, 2));

@@ -1,4 +1,4 @@
-//! The directory command, the data of one person: showing and deleting all of it, and nothing else.
+//! The directory command for the data of one person: it shows and deletes all of this data, and nothing else.
 
 use organization_invitations::store::items;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     helpers::{
         Call, FAR_FUTURE, NOW, TestApp, body,
-        directory::{answering, directory},
+        directory::{directory, directory_at_terminal},
         with,
     },
     invariant,
@@ -28,8 +28,8 @@ fn mailed(invitee: &str, organization_id: &str) -> Value {
     with(body(invitee), payload)
 }
 
-/// Ada is a user, an inviter, a member twice, once under another address, and is invited in whatever case. Others are
-/// there who have much in common with her.
+/// Starts an app in which Ada is a user, an inviter, a member of two organizations, once under another address, and has
+/// invitations with her address in different cases. It also has people with similar data.
 async fn start() -> TestApp {
     let app = TestApp::start().await;
     app.add_organization("other").await;
@@ -39,7 +39,7 @@ async fn start() -> TestApp {
     let revoked = app.invite(&mailed("ada@example.com", "other")).await;
     assert_eq!(app.call(Call::revoke(&revoked)).await.status, 200);
     directory(&app, &["member", "put", "other", "ada", "--email", "ada@elsewhere.example"]).await.unwrap();
-    // Of the first invitation only the recorded response is left.
+    // The only remaining row of the first invitation is its idempotency record.
     let rows = [
         remembered("default", "1", "000000000000000000001", "Ada@example.com"),
         remembered("default", "2", &pending, "Ada@Example.com"),
@@ -92,8 +92,8 @@ async fn all_data_of_a_person_is_shown_in_any_case_of_the_address() {
     assert_eq!(of("SENDS#ada@example.com")["sends"].as_array().map(Vec::len), Some(3));
     let pending = shown.iter().find(|row| row["row"]["status"] == "Pending").unwrap();
     assert_eq!(pending["row"]["invitee"], "Ada@Example.com");
-    assert!(pending["row"]["inviteeKey"].is_null(), "keys of the indexes are nobody's data");
-    // Nothing that carries the address is left out.
+    assert!(pending["row"]["inviteeKey"].is_null(), "index keys are not shown");
+    // Every row that contains the address is shown.
     let rows = app.rows_of("default").await;
     let carries = |row: &&Value| row.to_string().to_ascii_lowercase().contains(r#""ada@example.com""#);
     let carrying: Vec<Value> = rows.iter().filter(carries).cloned().collect();
@@ -114,7 +114,7 @@ async fn all_data_of_a_person_is_deleted_and_nothing_else() {
     let by_kind = json!({ "user": 1, "invitation": 3, "member": 2, "standing": 3, "sendWindow": 1, "idempotency": 2 });
     assert_eq!(summary, [json!({ "deletedRows": 12, "deletedRowsByKind": by_kind })]);
     assert_eq!(app.rows_of("default").await, expected);
-    assert_eq!(app.rows_of("no-mail").await, others, "of another tenant");
+    assert_eq!(app.rows_of("no-mail").await, others, "the other tenant's rows are kept");
     invariant::check(&app, NOW).await;
     assert_eq!(directory(&app, &["person", "get", "ada@example.com"]).await, Ok(vec![]));
 }
@@ -124,7 +124,7 @@ async fn rows_behind_the_first_page_are_found_too() {
     let app = start().await;
     let get = ["person", "get", "ada@example.com"];
     let shown = directory(&app, &get).await.unwrap();
-    // DynamoDB ends a page at 1 MB.
+    // A page of DynamoDB ends at 1 MB.
     let others = (0..4).map(|number| {
         let sk = format!("ORG#acme#INVITEE#a{number}@example.com");
         json!({ "pk": "TENANT#default", "sk": sk, "state": "member", "userId": "u", "note": "x".repeat(300 << 10) })
@@ -157,7 +157,7 @@ async fn a_deleted_person_can_be_invited_and_their_sent_invitations_remain() {
     let id = theirs["id"].as_str().unwrap();
     directory(&app, &["person", "delete", "ada@example.com", "--yes"]).await.unwrap();
     let invitation = app.call(Call::get(id)).await.json();
-    assert_eq!(invitation["inviterId"], "ada", "an identifier that leads to nobody any more");
+    assert_eq!(invitation["inviterId"], "ada", "the identifier of a deleted user");
     app.call(Call::message(id, &json!({}))).await;
     assert!(!app.mails()[0].html.contains("Lovelace"));
     assert_eq!(app.create_at(NOW, &mailed("ada@example.com", "acme")).await.status, 201);
@@ -187,19 +187,19 @@ async fn a_deletion_asks_at_a_terminal_and_only_yes_is_a_yes() {
     let app = start().await;
     let before = app.rows().await;
     for answer in ["", "\n", "n\n", "no\n", "delete\n", "yess\n"] {
-        let (done, asked) = answering(&app, &["person", "delete", "ada@example.com"], answer).await;
+        let (done, asked) = directory_at_terminal(&app, &["person", "delete", "ada@example.com"], answer).await;
         assert_eq!(done, Err("nothing is deleted".to_owned()), "{answer:?}");
         let question = "Delete 12 rows about `ada@example.com` of tenant `default`, {\"user\":1,\"invitation\":3,";
         assert!(asked.starts_with(question) && asked.ends_with("? [y/N] "), "{asked}");
         assert_eq!(app.rows().await, before, "{answer:?}");
     }
-    let (done, _) = answering(&app, &["person", "delete", "ada@example.com"], "Y\n").await;
+    let (done, _) = directory_at_terminal(&app, &["person", "delete", "ada@example.com"], "Y\n").await;
     assert_eq!(done.unwrap()[0]["deletedRows"], 12);
-    let (done, asked) = answering(&app, &["person", "delete", "ada@example.com"], "").await;
+    let (done, asked) = directory_at_terminal(&app, &["person", "delete", "ada@example.com"], "").await;
     assert_eq!(
         (done.unwrap()[0]["deletedRows"].clone(), asked.as_str()),
         (json!(0), ""),
-        "there is nothing to ask about"
+        "no prompt if there are no rows"
     );
 }
 

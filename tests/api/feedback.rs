@@ -1,5 +1,5 @@
-//! Mail feedback: what SES's events make of the table, in any order and any number of times, and with a failing table;
-//! and that a request to the API is never taken for one.
+//! Mail feedback: the row that SES's events write, in any order, with duplicates, and while DynamoDB fails. An API
+//! request is never handled as feedback.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use crate::{
 /// The invitation that the events of `events/feedback/` name.
 const ID: &str = "0mjuohs00k3x9abp7q2rs";
 const SORT_KEY: &str = "DELIVERY#0mjuohs00k3x9abp7q2rs";
-/// The stack that they name.
+/// The stack that these events name.
 const STACK: &str = "organization-invitations";
 
 /// An event of `events/feedback/`.
@@ -35,32 +35,32 @@ pub fn read(file: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))).unwrap()
 }
 
-/// Each event of `events/feedback/`, and the status that it leaves; none where nothing is written.
+/// Each event of `events/feedback/`, and the status that it writes, or `None` if it writes nothing.
 #[rustfmt::skip]
 const EVENTS: &[(&str, Option<&str>, &str)] = &[
-    ("sent", Some("Sent"), "SES has taken it"),
-    ("delayed", Some("Delayed"), "SES keeps trying"),
-    ("delivered", Some("Delivered"), "the recipient's server has taken it"),
-    ("bounced", Some("Bounced"), "there is no such mailbox"),
-    ("mailbox-full", Some("Bounced"), "SES tried for long enough"),
-    ("out-of-office", Some("Bounced"), "a reply that counts as a bounce"),
-    ("suppressed", Some("Suppressed"), "SES did not try"),
+    ("sent", Some("Sent"), "SES accepted the mail"),
+    ("delayed", Some("Delayed"), "SES retries the delivery"),
+    ("delivered", Some("Delivered"), "the recipient's server accepted the mail"),
+    ("bounced", Some("Bounced"), "the mailbox does not exist"),
+    ("mailbox-full", Some("Bounced"), "SES gave up retrying"),
+    ("out-of-office", Some("Bounced"), "an automatic reply, which SES reports as a bounce"),
+    ("suppressed", Some("Suppressed"), "the address is on the suppression list"),
     ("rejected", Some("Rejected"), "a virus"),
     ("rendering-failed", Some("Failed"), "a variable was missing"),
-    ("complained", Some("Complained"), "reported as spam"),
+    ("complained", Some("Complained"), "the recipient reported the mail as spam"),
     ("not-spam", None, "the opposite of a complaint"),
-    ("opened", None, "a kind that the rule leaves out"),
-    ("another-stack", None, "another stack of the account"),
-    ("tenant-with-a-separator", None, "it would reach into other keys"),
+    ("opened", None, "an event type that the rule excludes"),
+    ("another-stack", None, "a mail of another stack of the account"),
+    ("tenant-with-a-separator", None, "a tenant that contains the separator of keys"),
 ];
 
 #[tokio::test]
-async fn every_event_of_the_folder_is_done_and_writes_what_it_tells_and_nothing_else() {
+async fn every_event_of_the_folder_writes_its_status_and_nothing_else() {
     let app = TestApp::start_with(&[("STACK_NAME", STACK)]).await;
     let before = app.rows().await;
     for (file, status, reason) in EVENTS {
         let output = app.trigger(&read(file)).await.unwrap();
-        assert_eq!(serde_json::to_value(output).unwrap(), Value::Null, "{file}: nobody waits for a response");
+        assert_eq!(serde_json::to_value(output).unwrap(), Value::Null, "{file}: the response is empty");
         let row = app.row("default", SORT_KEY).await;
         assert_eq!(row.as_ref().map(|row| row["status"].as_str().unwrap()), *status, "{file}: {reason}");
         assert!(!row.unwrap_or_default().to_string().contains('@'), "{file}: the row holds no address");
@@ -94,12 +94,12 @@ async fn the_row_has_the_time_to_live_of_the_invitation_and_is_in_no_index() {
     app.trigger(&read("complained")).await.unwrap();
     let row = app.row("default", SORT_KEY).await.unwrap();
     assert_eq!((&row["status"], &row["reason"]), (&json!("Complained"), &json!("abuse")));
-    assert_eq!(row.get("smtpStatus"), None, "what the next report lacks does not stay");
+    assert_eq!(row.get("smtpStatus"), None, "an attribute that the new event lacks is removed");
 }
 
-// ---- Any order, any number of times ---------------------------------------------------------------------------------
+// ---- Order and duplicates -------------------------------------------------------------------------------------------
 
-/// An event about one of two messages, the second of which was sent later; `at` is the second of its own time.
+/// An event about one of two messages, of which the second was sent later. `at` sets the seconds of the event's time.
 fn about(message: usize, file: &str, at: u32) -> Value {
     let mut event = read(file);
     let detail = &mut event["detail"];
@@ -112,7 +112,7 @@ fn about(message: usize, file: &str, at: u32) -> Value {
     event
 }
 
-/// The permutation of that number of so many things.
+/// The permutation of `count` elements with this number.
 fn permutation(mut number: usize, count: usize) -> Vec<usize> {
     let mut rest: Vec<usize> = (0..count).collect();
     let mut chosen = Vec::new();
@@ -123,19 +123,19 @@ fn permutation(mut number: usize, count: usize) -> Vec<usize> {
     chosen
 }
 
-/// Events of the first message and of the second, and the position of the one that stays, in the second if it has any.
+/// Events of the first and of the second message, the position of the event that determines the row, and the reason.
 type Case = (&'static [(usize, &'static str, u32)], usize, &'static str);
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
     (&[(0, "sent", 0), (0, "delayed", 1), (0, "delayed", 2), (0, "delivered", 3), (0, "out-of-office", 4), (0, "bounced", 2)],
-        5, "a permanent bounce after the delivery, whenever it was, and not the reply of somebody out of office"),
+        5, "a permanent bounce outranks a delivery and an automatic reply, independent of their times"),
     (&[(0, "sent", 0), (0, "delivered", 1), (0, "complained", 2), (1, "sent", 0), (1, "delivered", 1), (1, "out-of-office", 9)],
-        4, "the later message, though the earlier one was complained about"),
+        4, "the later message wins over a complaint about the earlier one"),
     (&[(0, "bounced", 1), (0, "suppressed", 2), (0, "complained", 3), (1, "sent", 0), (1, "delayed", 4), (1, "delayed", 5)],
-        5, "within a rank, the later one"),
+        5, "within a rank, the later event wins"),
     (&[(0, "sent", 0), (0, "bounced", 3), (0, "suppressed", 3), (0, "suppressed", 2), (0, "rejected", 0), (0, "rendering-failed", 0)],
-        2, "of the same rank and time, always the same one"),
+        2, "between events of the same rank and time, the winner is deterministic"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,7 +145,7 @@ async fn the_outcome_depends_neither_on_the_order_nor_on_repetitions() {
     let mut running = JoinSet::new();
     for (case, (events, stays, reason)) in CASES.iter().enumerate() {
         let events: Vec<Value> = events.iter().map(|(message, file, at)| about(*message, file, *at)).collect();
-        // Every thirtieth of the 720, of which each event comes first and last, and each twice in half of them.
+        // Every thirtieth of the 720 permutations: each event comes first and last in some, and twice in half of them.
         for number in (0..720).step_by(30).map(|number| number + case) {
             let (app, at_once, events, stays) = (Arc::clone(&app), Arc::clone(&at_once), events.clone(), *stays);
             running.spawn(async move {
@@ -186,17 +186,17 @@ fn without_key(mut row: Value) -> Value {
     row
 }
 
-// ---- A failing table ------------------------------------------------------------------------------------------------
+// ---- Faults of DynamoDB ---------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn an_event_that_cannot_be_recorded_fails_and_succeeds_when_it_is_handed_over_again() {
     let faults: [(Intervention, &str); 6] = [
         (Fail(400, "ThrottlingException"), "throttled"),
-        (Fail(400, "ProvisionedThroughputExceededException"), "throttled: the partition is hot"),
-        (Fail(400, "ResourceNotFoundException"), "no table"),
-        (Fail(400, "AccessDeniedException"), "the role lacks the right"),
+        (Fail(400, "ProvisionedThroughputExceededException"), "throttled because of a hot partition"),
+        (Fail(400, "ResourceNotFoundException"), "the table does not exist"),
+        (Fail(400, "AccessDeniedException"), "the role lacks the permission"),
         (Fail(500, "InternalServerError"), "DynamoDB fails"),
-        (Disconnect, "the connection ends"),
+        (Disconnect, "the connection closes"),
     ];
     let app = TestApp::start_behind_proxy(&[]).await;
     let event = read("delivered");
@@ -205,7 +205,7 @@ async fn an_event_that_cannot_be_recorded_fails_and_succeeds_when_it_is_handed_o
         let failure = app.trigger_within(Duration::from_secs(2), &event).await.unwrap_err();
         assert_eq!(failure.to_string(), "mail feedback not recorded", "{reason}");
         assert!(app.row("default", SORT_KEY).await.is_none(), "{reason}");
-        app.proxy().relent();
+        app.proxy().stop_faults();
         app.trigger(&event).await.unwrap();
         assert_eq!(app.row("default", SORT_KEY).await.unwrap()["status"], "Delivered", "{reason}");
         app.delete_row("default", SORT_KEY).await;
@@ -213,12 +213,12 @@ async fn an_event_that_cannot_be_recorded_fails_and_succeeds_when_it_is_handed_o
 }
 
 #[tokio::test]
-async fn an_event_whose_answer_is_lost_is_recorded_all_the_same() {
+async fn an_event_is_recorded_although_the_response_of_dynamodb_is_lost() {
     let app = TestApp::start_behind_proxy(&[]).await.with_time_limits();
     for (fault, reason) in [
-        (LoseAnswer, "an error instead of the answer"),
-        (DisconnectAfter, "the connection ends before the answer"),
-        (Silence, "no answer to the first attempt"),
+        (LoseAnswer, "DynamoDB executes the update, but responds with an error"),
+        (DisconnectAfter, "the connection closes before the response"),
+        (Silence, "no response to the first attempt"),
         (Fail(400, "ThrottlingException"), "throttled once"),
     ] {
         app.proxy().next("UpdateItem", fault);
@@ -232,17 +232,17 @@ async fn an_event_whose_answer_is_lost_is_recorded_all_the_same() {
 async fn an_event_costs_one_call_and_one_write_unit_also_when_it_comes_too_late() {
     let app = TestApp::start_behind_proxy(&[]).await;
     for (file, reason) in [("delivered", "new"), ("delivered", "again"), ("sent", "late"), ("bounced", "later")] {
-        app.proxy().take_asked();
+        app.proxy().take_requests();
         let (_, consumed) = app.proxy().measure(app.trigger(&read(file))).await;
-        let asked: Vec<_> = app.proxy().take_asked().into_iter().map(|asked| asked.operation).collect();
+        let asked: Vec<_> = app.proxy().take_requests().into_iter().map(|asked| asked.operation).collect();
         assert_eq!(asked, ["UpdateItem"], "{reason}");
-        // DynamoDB tells nothing of what fails a condition, and charges the same for it.
+        // DynamoDB reports no capacity for a failed condition, but charges the same for it.
         let units = if ["again", "late"].contains(&reason) { Value::Null } else { json!(1.0) };
         assert!(consumed.iter().all(|(_, told)| told["CapacityUnits"] == units), "{reason}: {consumed:?}");
     }
 }
 
-// ---- The only way in ------------------------------------------------------------------------------------------------
+// ---- Kinds of events ------------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn no_request_to_the_api_is_taken_for_feedback() {
@@ -301,7 +301,7 @@ async fn no_event_is_taken_for_a_request_to_the_api() {
             let mut event = read("sent");
             event["detail"] = detail.clone();
             event["detail-type"] = detail_type.into();
-            // What EventBridge would never add.
+            // EventBridge never adds these fields.
             for part in ["rawPath", "headers", "body", "isBase64Encoded", "routeKey"] {
                 event[part] = request[part].clone();
             }
@@ -340,7 +340,11 @@ async fn feedback_reaches_the_tenant_that_its_mail_names_and_no_other() {
     event["detail"]["mail"]["tags"]["tenant"] = json!(["other"]);
     app.trigger(&event).await.unwrap();
     let include = Call { query: "include=delivery".to_owned(), ..Call::get(&id) };
-    assert_eq!(app.call(include.clone()).await.json()["delivery"], Value::Null, "another tenant's mail tells nothing");
+    assert_eq!(
+        app.call(include.clone()).await.json()["delivery"],
+        Value::Null,
+        "feedback of another tenant is not shown"
+    );
     app.call(include.clone().by("other")).await.assert_error(404, "entity.not_found");
     event["detail"]["mail"]["tags"]["tenant"] = json!(["default"]);
     app.trigger(&event).await.unwrap();
@@ -351,7 +355,7 @@ async fn feedback_reaches_the_tenant_that_its_mail_names_and_no_other() {
 
 // ---- The rule in the template ---------------------------------------------------------------------------------------
 
-/// The pattern of the rule, for a stack of that name.
+/// The pattern of the rule for a stack of this name.
 fn pattern(stack: &str) -> Value {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/template.yaml")).unwrap();
     let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).unwrap();
@@ -359,7 +363,7 @@ fn pattern(stack: &str) -> Value {
     serde_json::from_str(&without_tags(pattern, stack).to_string()).unwrap()
 }
 
-/// The only function in the pattern is a reference to the stack's name.
+/// The pattern with its references resolved. All of them refer to the stack's name.
 fn without_tags(value: &serde_yaml_ng::Value, stack: &str) -> Value {
     use serde_yaml_ng::Value as Yaml;
     match value {
@@ -375,8 +379,8 @@ fn without_tags(value: &serde_yaml_ng::Value, stack: &str) -> Value {
     }
 }
 
-/// `EventBridge`'s matching, as far as the pattern uses it: lists of texts, one of which is the value or an element of it
-/// ("Amazon `EventBridge` event patterns", user guide).
+/// Matches like `EventBridge`, as far as the pattern needs it: a list of texts matches a value in the list, and a list
+/// with an element in it ("Amazon `EventBridge` event patterns", user guide).
 fn matches(pattern: &Value, event: &Value) -> bool {
     match pattern {
         Value::Object(fields) => fields.iter().all(|(name, pattern)| matches(pattern, &event[name])),
@@ -405,12 +409,12 @@ fn the_rule_lets_through_the_kinds_that_the_function_knows_of_its_own_stack() {
     let mut request = Call::create(&read("sent")).event();
     assert!(!matches(&pattern, &request));
     request["source"] = SOURCE.into();
-    assert!(!matches(&pattern, &request), "a source alone is not enough");
+    assert!(!matches(&pattern, &request), "the source alone does not match");
 }
 
 // ---- The SES stand-in -----------------------------------------------------------------------------------------------
 
-/// What the stand-in has published so far.
+/// The events that the stand-in has published since the last call.
 fn published(events: &mut UnboundedReceiver<Value>) -> Vec<Value> {
     std::iter::from_fn(|| events.try_recv().ok()).collect()
 }
@@ -450,7 +454,7 @@ async fn the_stand_in_publishes_what_ses_would_for_the_addresses_of_its_simulato
 }
 
 #[tokio::test]
-async fn the_development_server_shows_how_a_mail_fared() {
+async fn the_development_server_shows_the_delivery_of_a_mail() {
     let mut stack = Stack::start(StackOptions::default()).await.unwrap();
     let app = Arc::new(stack.app(|_| None).await.unwrap());
     stack.deliver_feedback(Arc::clone(&app), Arc::default());
@@ -483,7 +487,7 @@ async fn the_development_server_shows_how_a_mail_fared() {
 }
 
 #[tokio::test]
-async fn feedback_of_an_invitation_that_is_gone_or_about_to_be_is_harmless() {
+async fn feedback_about_a_deleted_or_expired_invitation_is_harmless() {
     let app = TestApp::start().await;
     let id = app.invite(&body("grace@example.com")).await;
     let mut event = read("delivered");
@@ -493,11 +497,15 @@ async fn feedback_of_an_invitation_that_is_gone_or_about_to_be_is_harmless() {
     app.trigger(&event).await.unwrap();
     let include = Call { query: "include=delivery".to_owned(), ..Call::get(&id) };
     app.call(include).await.assert_error(404, "entity.not_found");
-    assert_eq!(app.invite_at(NOW + 1, &body("grace@example.com")).await.len(), ID.len(), "another can be made");
-    // Its row is gone by now, or will be at any time.
+    assert_eq!(
+        app.invite_at(NOW + 1, &body("grace@example.com")).await.len(),
+        ID.len(),
+        "the invitee can be invited again"
+    );
+    // The invitation's time to live has passed, so that DynamoDB may delete its row at any time.
     let past = Timestamp::now().as_millis() / 1000 - 1;
     event["detail"]["mail"]["tags"]["invitation"] = json!([ID]);
     event["detail"]["mail"]["tags"]["ttl"] = json!([past.to_string()]);
     app.trigger(&event).await.unwrap();
-    assert!(app.row("default", SORT_KEY).await.is_none(), "nothing is written that nothing could read");
+    assert!(app.row("default", SORT_KEY).await.is_none(), "no row is written for an expired time to live");
 }

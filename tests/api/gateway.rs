@@ -1,4 +1,4 @@
-//! `cargo dev` over HTTP: token, gateway, function, pages.
+//! `cargo dev` over HTTP: the token endpoint, the gateway, the function and the pages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::helpers::{NOW, body, body_with_mail, rows, with};
 pub struct Gateway {
     pub url: String,
     client: reqwest::Client,
-    /// Stops everything when it is dropped.
+    /// Dropping it stops all servers.
     pub stack: Stack,
 }
 
@@ -33,12 +33,12 @@ impl Gateway {
         Self::start_with_settings(options, &[]).await
     }
 
-    /// With these settings of the function.
+    /// Starts with these settings of the function.
     pub async fn start_with_settings(options: StackOptions, settings: &[(&str, &str)]) -> Self {
         Self::start_for(options, settings, "").await
     }
 
-    /// With these settings of the function, and these origins with CORS.
+    /// Starts with these settings of the function, and allows these origins with CORS.
     pub async fn start_for(options: StackOptions, settings: &[(&str, &str)], origins: &str) -> Self {
         let cors = Cors::parse(origins).unwrap();
         let has_stream = options.has_stream;
@@ -62,13 +62,13 @@ impl Gateway {
         self.token(&CREDENTIALS).await["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// A token of the tenant of this resource.
+    /// A token for the tenant of this resource.
     pub async fn token_of(&self, resource: &str) -> String {
         let token = self.token(&[CREDENTIALS.as_slice(), &[("resource", resource)]].concat()).await;
         token["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// Writes so many invitations of the tenant `default` into the table, a millisecond apart.
+    /// Writes `number` invitations of the tenant `default` into the table, created a millisecond apart.
     async fn write_invitations(&self, number: i64) {
         let invitation = |n| rows::pending_invitation(&format!("n{n}@example.com"), NOW + n);
         let rows = (0..number).map(|n| items::invitation(&invitation(n), 0));
@@ -117,8 +117,7 @@ async fn without_a_valid_token_the_function_is_not_invoked() {
     let signature = token.rfind('.').unwrap() + 1;
     let other = if token[signature..].starts_with('A') { "B" } else { "A" };
     let forged = format!("{}{other}{}", &token[..signature], &token[signature + 1..]);
-    for (token, reason) in
-        [(None, "none"), (Some("x"), "no token at all"), (Some(forged.as_str()), "another signature")]
+    for (token, reason) in [(None, "no token"), (Some("x"), "not a JWT"), (Some(forged.as_str()), "another signature")]
     {
         let response = gateway.create(token, &body("x@example.com")).await;
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{reason}");
@@ -254,7 +253,7 @@ async fn a_search_finds_the_mails_that_contain_a_text_and_unread_ones_are_counte
     for (search, grace, alan, reason) in [
         ("", true, true, "no text"),
         ("GRACE", true, false, "a recipient, in any case"),
-        ("alan%40example", false, true, "a part of one"),
+        ("alan%40example", false, true, "a part of an address"),
         ("Acme+Corporation", true, true, "a subject"),
         ("app.example.com", true, true, "a body"),
         ("font-family", false, false, "markup of a body"),
@@ -364,7 +363,7 @@ async fn every_server_accepts_only_loopback_names_and_pages_of_this_machine() {
     let preflight =
         gateway.client.request(reqwest::Method::OPTIONS, &dynamodb).header("origin", "https://evil.example");
     assert_eq!(preflight.send().await.unwrap().status(), StatusCode::FORBIDDEN);
-    // The real client is accepted, and an error of DynamoDB is passed on unchanged.
+    // The SDK's client is accepted, and receives an error of DynamoDB unchanged.
     let client = Client::new(&gateway.stack.sdk);
     let tables = client.list_tables().send().await.unwrap().table_names.unwrap();
     assert_eq!(tables, [TABLE_NAME]);
@@ -393,7 +392,7 @@ async fn events_are_published_as_by_a_pipe_and_shown_newest_first() {
         let request = gateway.client.put(format!("{url}/{id}/status")).bearer_auth(&token).json(&status);
         assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
     }
-    // The emulator deletes a row in the second after its time to live.
+    // The emulator deletes a row within a second after its time to live.
     let mut events = Vec::new();
     for _ in 0..200 {
         let response = gateway.client.get(format!("{}/events.json", gateway.url)).send().await.unwrap();

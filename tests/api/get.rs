@@ -27,7 +27,7 @@ async fn an_invitation_is_expired_from_the_millisecond_of_its_expiry_without_a_w
     for (now, status) in [(NOW + 999, "Pending"), (NOW + 1000, "Expired"), (NOW + 1_000_000, "Expired")] {
         let entity = app.call_at(now, Call::get(&id)).await.json();
         assert_eq!((&entity["status"], &entity["updatedAt"]), (&json!(status), &json!(NOW)), "at {now}");
-        assert_eq!(app.call_at(now, Call::list("")).await.json()[0], entity, "a list says the same");
+        assert_eq!(app.call_at(now, Call::list("")).await.json()[0], entity, "a list shows the same");
     }
     assert_eq!(app.rows().await, before);
 }

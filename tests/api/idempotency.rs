@@ -12,7 +12,7 @@ use crate::{
     proxy::Intervention,
 };
 
-/// A time when the lease of an attempt that began at [`NOW`] has expired, whatever the difference of the clocks.
+/// A time when the lease of an attempt that started at [`NOW`] has expired, with allowance for clock skew.
 const LATER: i64 = NOW + 60_000;
 const DAY: i64 = 86_400_000;
 
@@ -32,7 +32,7 @@ fn assert_replayed(answer: &Answer, first: &str) {
     assert_eq!(answer.headers["content-type"], "application/json; charset=utf-8");
 }
 
-/// A create with mail whose process dies while SES, having accepted the message or not, does not answer.
+/// A create with mail whose process dies while SES does not respond. `accepts`: SES has accepted the message.
 async fn die_while_sending(app: &TestApp, call: &Call, accepts: bool) {
     let calls = app.stack.ses.calls();
     app.stack.ses.fail_next(SesFault::Silence { accepts });
@@ -42,7 +42,7 @@ async fn die_while_sending(app: &TestApp, call: &Call, accepts: bool) {
         }
     };
     tokio::select! {
-        answer = app.call(call.clone()) => panic!("it was answered: {answer:?}"),
+        answer = app.call(call.clone()) => panic!("the attempt got a response: {answer:?}"),
         () = reached_ses => {}
     }
 }
@@ -77,7 +77,7 @@ async fn a_create_is_replayed_in_either_format_of_the_event() {
     let first = app.invoke_at(NOW, &call.rest_event().to_string()).await;
     assert_created(&first);
     assert_replayed(&app.invoke_at(NOW, &call.rest_event().to_string()).await, &first.text);
-    app.call(call).await.assert_error(422, "entity.unique_integrity_violation"); // its caller is a `sub`
+    app.call(call).await.assert_error(422, "entity.unique_integrity_violation"); // another caller: another `sub`
 }
 
 #[tokio::test]
@@ -98,12 +98,12 @@ async fn a_key_with_another_request_is_an_error() {
     let rows = app.rows().await;
     for (changes, reason) in [
         (json!({ "invitee": "b@example.com" }), "another invitee"),
-        (json!({ "invitee": "A@example.com" }), "written otherwise"),
-        (json!({ "organizationRoleIds": ["member", "member"] }), "the same roles, but not the same list"),
+        (json!({ "invitee": "A@example.com" }), "the invitee in another case"),
+        (json!({ "organizationRoleIds": ["member", "member"] }), "the same roles in another list"),
         (json!({ "organizationId": "unknown" }), "a missing reference"),
         (json!({ "expiresAt": 1 }), "an invalid body"),
         (json!({ "messagePayload": {} }), "with mail"),
-        (json!({ "ignored": true }), "a field that means nothing"),
+        (json!({ "ignored": true }), "an unknown field"),
     ] {
         let answer = app.call(create(&with(body("a@example.com"), changes))).await;
         assert_eq!((answer.status, answer.code().as_str()), (422, "request.idempotency_key_reused"), "{reason}");
@@ -130,14 +130,14 @@ async fn keys_of_different_callers_and_tenants_are_independent() {
     }
     assert_eq!(records(&app).await.len(), 4);
     let tenants = app.rows_of("other").await;
-    assert_eq!(tenants.len(), 3, "invitation, standing and record");
+    assert_eq!(tenants.len(), 3, "the invitation, its standing and the idempotency record");
 }
 
 #[tokio::test]
 async fn a_key_replays_nothing_for_another_tenant() {
     let app = TestApp::start_with(&[("REFERENCE_CHECKS", "trust")]).await;
     assert_created(&app.call(create(&body("a@example.com"))).await);
-    // With the same key, another body: neither a 422 nor the other tenant's response.
+    // The same key with another body in another tenant: neither a 422 nor a replay.
     assert_created(&app.call(create(&body("b@example.com")).by("other")).await);
 }
 
@@ -211,8 +211,8 @@ async fn an_invalid_key_is_the_first_error_of_a_request() {
     for (key, reason) in [
         (json!(""), "empty"),
         (json!("a b"), "a space"),
-        (json!(" a"), "a space in front"),
-        (json!("a\r\nx: y"), "what would be two headers"),
+        (json!(" a"), "a leading space"),
+        (json!("a\r\nx: y"), "a line break and another header"),
         (json!("\u{0}"), "a control character"),
         (json!("schlüssel"), "not ASCII"),
         (json!("k".repeat(256)), "too long"),
@@ -242,7 +242,7 @@ async fn of_many_concurrent_creates_with_one_key_one_succeeds_and_one_mail_is_se
         }
         let is_mailed = body["messagePayload"].is_object();
         assert_eq!(app.mails().len(), usize::from(is_mailed));
-        assert!(is_mailed || first.len() == 24, "without mail there is nothing to wait for");
+        assert!(is_mailed || first.len() == 24, "without mail all concurrent creates are replayed");
         assert_eq!(invitations(&app).await, 1);
         assert_replayed(&app.call(create(&body)).await, &first[0].text);
         invariant::check(&app, NOW).await;
@@ -253,7 +253,7 @@ async fn of_many_concurrent_creates_with_one_key_one_succeeds_and_one_mail_is_se
 async fn concurrent_duplicates_of_a_create_do_not_make_it_mail_twice() {
     const KEYS: usize = 8;
     let app = Arc::new(TestApp::start_behind_proxy(&[]).await);
-    app.proxy().conflict_as_dynamodb_does();
+    app.proxy().simulate_transaction_conflicts();
     let call = |key: usize| Call::create(&body_with_mail(&format!("a{key}@example.com"))).with_key(&format!("k{key}"));
     let with_duplicates = (0..KEYS).flat_map(|key| [(); 4].map(|()| (NOW, call(key)))).collect();
     let answers = app.call_all_at_once(with_duplicates).await;
@@ -274,7 +274,7 @@ async fn a_retry_is_a_409_until_the_lease_of_the_first_attempt_expires() {
     for (later, retry_after) in [(0, "21"), (1, "21"), (10_000, "11"), (20_999, "1")] {
         let answer = app.call_at(NOW + later, call.clone()).await;
         answer.assert_error(409, "request.idempotency_in_progress");
-        assert_eq!(answer.headers["retry-after"], retry_after, "20 s, and 1 s for the clocks; after {later} ms");
+        assert_eq!(answer.headers["retry-after"], retry_after, "20 s and 1 s for clock skew; after {later} ms");
     }
     let another = create(&body_with_mail("b@example.com"));
     app.call(another).await.assert_error(422, "request.idempotency_key_reused");
@@ -290,7 +290,7 @@ async fn a_retry_completes_a_create_whose_process_died_before_sending() {
     let finished = app.call_at(LATER, call.clone()).await;
     let id = finished.json()["id"].as_str().unwrap().to_owned();
     assert_replayed(&finished, &finished.text);
-    assert_eq!(app.call(Call::get(&id)).await.text, finished.text, "the first run's invitation");
+    assert_eq!(app.call(Call::get(&id)).await.text, finished.text, "the invitation of the first attempt");
     assert_eq!(app.mails().len(), 1);
     assert!(app.mails()[0].html.contains(&format!("https://app.example.com/{id}")));
     assert_replayed(&app.call_at(LATER, call).await, &finished.text);
@@ -307,7 +307,7 @@ async fn an_email_is_sent_twice_only_after_a_death_between_sending_and_recording
     assert_replayed(&finished, &finished.text);
     let links: Vec<bool> =
         app.mails().iter().map(|mail| mail.html.contains(finished.json()["id"].as_str().unwrap())).collect();
-    assert_eq!(links, [true, true], "both of the same invitation");
+    assert_eq!(links, [true, true], "both mails are of the same invitation");
     assert_replayed(&app.call_at(LATER, call).await, &finished.text);
     assert_eq!(app.mails().len(), 2);
 }
@@ -372,7 +372,10 @@ async fn a_retry_that_ses_throttles_keeps_the_invitation_whose_first_mail_may_be
     let finished = app.call_at(LATER, call.clone()).await;
     assert_replayed(&finished, &finished.text);
     let id = finished.json()["id"].as_str().unwrap().to_owned();
-    assert!(app.mails().len() == 2 && app.mails().iter().all(|mail| mail.html.contains(&id)), "both name it");
+    assert!(
+        app.mails().len() == 2 && app.mails().iter().all(|mail| mail.html.contains(&id)),
+        "both mails are of this invitation"
+    );
     invariant::check(&app, LATER).await;
 }
 
@@ -425,6 +428,10 @@ async fn a_key_costs_no_further_call_and_with_mail_one() {
     for (body, calls) in [(body("a@example.com"), 2), (body_with_mail("a@example.com"), 3)] {
         let app = TestApp::start_behind_proxy(&[]).await;
         assert_created(&app.call(create(&body)).await);
-        assert_eq!(app.proxy().total(), calls, "the directory, the transaction, and with mail that it is out");
+        assert_eq!(
+            app.proxy().total(),
+            calls,
+            "the directory, the transaction, and with mail the completion of the record"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Texts that mean something elsewhere, in every field that takes one: none changes a subject, a header, the place of
-//! another field, or the structure of the log.
+//! Injection: texts with a special meaning in some format, in every text field. None of them changes a subject, a
+//! header, another field, or the structure of the log.
 
 use std::collections::BTreeMap;
 
@@ -14,37 +14,37 @@ use crate::helpers::{
     tenant, with,
 };
 
-/// What each of them would do, if it were let.
+/// Hostile texts, each with its aim.
 const HOSTILE: [(&str, &str); 14] = [
     ("begin a header", "\r\nBcc: victim@example.com\r\n\r\nbody"),
     ("begin a header with half a line end", "\rBcc: victim@example.com\nCc: victim@example.com"),
-    ("be a variable", "{{organization.id}}{{{invitation.id}}}{{&link}}"),
-    ("be a block", "{{#each invitation.organizationRoles}}{{> x}}{{else}}{{!--"),
-    ("close a block", "{{/if}}{{/each}}--}}"),
-    ("be a placeholder", "{invitationId}[[subject]]${jndi:ldap://x}%s%n"),
-    ("be HTML", "</p><script>alert(1)</script><img src=x onerror=alert(1)>"),
-    ("leave an attribute", "\" onclick=\"alert(1)\" ' onclick='alert(1)' ` =x"),
-    ("be a control character", "\u{0}\u{1}\u{7}\u{8}\u{1b}[2J\u{7f}\u{85}\u{9b}1m"),
-    ("turn the direction of what follows", "\u{202e}gpj.exe\u{202d}\u{202a}\u{202b}\u{202c}"),
-    ("turn the direction of what follows, newly", "\u{2066}\u{2067}\u{2068}x\u{2069}"),
-    ("be a line end of Unicode's", "a\u{2028}b\u{2029}c\u{b}d\u{c}e"),
-    ("not be seen", "a\u{200b}b\u{200d}c\u{feff}d\u{2060}e\u{ad}"),
-    ("be a line of the log", "\"}\n{\"level\":\"ERROR\",\"message\":\"forged\"}"),
+    ("insert a template variable", "{{organization.id}}{{{invitation.id}}}{{&link}}"),
+    ("open a template block", "{{#each invitation.organizationRoles}}{{> x}}{{else}}{{!--"),
+    ("close a template block", "{{/if}}{{/each}}--}}"),
+    ("insert a placeholder", "{invitationId}[[subject]]${jndi:ldap://x}%s%n"),
+    ("insert HTML", "</p><script>alert(1)</script><img src=x onerror=alert(1)>"),
+    ("break out of an HTML attribute", "\" onclick=\"alert(1)\" ' onclick='alert(1)' ` =x"),
+    ("insert control characters", "\u{0}\u{1}\u{7}\u{8}\u{1b}[2J\u{7f}\u{85}\u{9b}1m"),
+    ("override the text direction", "\u{202e}gpj.exe\u{202d}\u{202a}\u{202b}\u{202c}"),
+    ("isolate the text direction", "\u{2066}\u{2067}\u{2068}x\u{2069}"),
+    ("break a line with Unicode's separators", "a\u{2028}b\u{2029}c\u{b}d\u{c}e"),
+    ("insert invisible characters", "a\u{200b}b\u{200d}c\u{feff}d\u{2060}e\u{ad}"),
+    ("forge a log line", "\"}\n{\"level\":\"ERROR\",\"message\":\"forged\"}"),
 ];
 
-/// Between the fields of the tests' template; no hostile text has one.
+/// Separates the fields of the tests' template. No hostile text contains it.
 const FENCE: char = '|';
 
-/// The fields whose texts get into a mail.
+/// The fields whose texts appear in a mail.
 const FIELDS: [&str; 9] =
     ["organization", "brand", "inviter", "inviter's address", "avatar", "role", "link", "code", "greeting"];
 
-/// All that a mail is made of, each a word of its own.
+/// A distinct harmless word for each field.
 fn harmless() -> BTreeMap<&'static str, String> {
     FIELDS.iter().enumerate().map(|(n, field)| (*field, format!("value{n}"))).collect()
 }
 
-/// A connector with an address more for texts to get into.
+/// A connector with a reply-to address, which is one more header that a text could change.
 fn with_reply_to(template: EmailTemplate) -> EmailConnector {
     EmailConnector { reply_to: vec!["help@acme.example".to_owned()], ..connector_with(template) }
 }
@@ -79,7 +79,7 @@ fn stored(app: &TestApp) -> EmailTemplate {
     EmailTemplate::Stored { name: "fenced".to_owned(), variables: needed, escape_html: true }
 }
 
-/// Mails an invitation that consists of these texts, and gives the mail.
+/// Creates an invitation with these texts, and returns its mail.
 async fn mail(app: &TestApp, texts: &BTreeMap<&str, String>) -> organization_invitations::local::ses::Mail {
     let text = |field: &str| texts[field].clone();
     let branding = Map::from_iter([("motto".to_owned(), text("brand").into())]);
@@ -117,7 +117,7 @@ async fn no_text_in_a_mail_changes_anything_outside_its_place() {
         app.set_connector(&with_reply_to(template)).await;
         let plain = mail(&app, &harmless()).await;
         for (reason, hostile) in HOSTILE {
-            // Every field has one beside it that is as it was.
+            // Every hostile field has a harmless neighbour, which must not change.
             for turn in 0..2 {
                 let hostile_fields: Vec<&str> = FIELDS.into_iter().skip(turn).step_by(2).collect();
                 let mut texts = harmless();
@@ -237,7 +237,7 @@ async fn a_connectors_addresses_add_no_header() {
     }
 }
 
-/// A place in an event that takes a text, and how it gets there.
+/// A field of an event, and a function that writes a text into it.
 type Place = (&'static str, fn(&mut Value, &str));
 
 const PLACES: [Place; 26] = [
@@ -287,7 +287,7 @@ fn field(event: &mut Value, key: &str, value: Value) {
 #[tokio::test]
 async fn no_text_of_a_request_changes_the_structure_of_the_response_or_of_the_log() {
     let app = TestApp::start().await;
-    // For a link to a next page.
+    // Two invitations, so that a page has a link to the next one.
     for invitee in ["a@example.com", "b@example.com"] {
         app.invite(&body(invitee)).await;
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::helpers::{Answer, Call, NOW, TestApp, body, with};
 
-/// The forms in which API Gateway hands a call over.
+/// The event formats of API Gateway.
 type Form = fn(&Call) -> Value;
 
 const FORMS: [(&str, Form); 2] = [("HTTP API", Call::event), ("REST API", Call::rest_event)];
@@ -25,7 +25,7 @@ fn next(answer: &Answer) -> Option<String> {
     Some(target.unwrap_or_else(|| panic!("{link} is a relative reference to the next page")).to_owned())
 }
 
-/// The pages from `query` on.
+/// The pages from `query` to the last one.
 async fn pages(app: &TestApp, query: &str, form: Form) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut query = Some(query.to_owned());
@@ -37,7 +37,7 @@ async fn pages(app: &TestApp, query: &str, form: Form) -> Vec<Vec<String>> {
     pages
 }
 
-/// Invites that many people, a millisecond after one another. Gives the identifiers, newest first.
+/// Invites `count` people, a millisecond apart. Returns the identifiers, newest first.
 async fn invite_many(app: &TestApp, count: i64) -> Vec<String> {
     let mut ids = Vec::new();
     for n in 0..count {
@@ -49,7 +49,7 @@ async fn invite_many(app: &TestApp, count: i64) -> Vec<String> {
 #[tokio::test]
 async fn a_list_holds_invitations_in_every_status_newest_first() {
     let app = TestApp::start().await;
-    assert_eq!(list(&app, "").await.text, "[]", "nobody is invited yet");
+    assert_eq!(list(&app, "").await.text, "[]", "there are no invitations yet");
     let expired = app.invite_at(NOW - 3, &with(body("late@example.com"), json!({ "expiresAt": NOW }))).await;
     let accepted = app.invite_at(NOW - 2, &body("ada@example.com")).await;
     let revoked = app.invite_at(NOW - 1, &body("sorry@example.com")).await;
@@ -66,7 +66,7 @@ async fn a_list_holds_invitations_in_every_status_newest_first() {
     for id in [&pending, &revoked, &accepted, &expired] {
         entities.push(app.call(Call::get(id)).await.text);
     }
-    assert_eq!(answer.text, format!("[{}]", entities.join(",")), "each is what reading it alone gives");
+    assert_eq!(answer.text, format!("[{}]", entities.join(",")), "each entry is equal to the response to a get");
 }
 
 #[tokio::test]
@@ -87,11 +87,11 @@ async fn filters_combine_and_ignore_the_case_of_the_invitee() {
     }
     for (query, expected, reason) in [
         ("", &[4, 3, 2, 1, 0][..], "no filter"),
-        ("organizationId=&inviterId=&invitee=", &[4, 3, 2, 1, 0], "an empty filter is none"),
+        ("organizationId=&inviterId=&invitee=", &[4, 3, 2, 1, 0], "an empty filter is ignored"),
         ("organizationId=acme", &[4, 1, 0], "one organization"),
         ("inviterId=ada", &[2, 0], "one inviter"),
-        ("invitee=x@example.com", &[2, 0], "one invitee, whatever the case that it was typed in"),
-        ("invitee=X%40EXAMPLE.COM", &[2, 0], "and whatever the case that is asked for"),
+        ("invitee=x@example.com", &[2, 0], "one invitee, in any case of the stored address"),
+        ("invitee=X%40EXAMPLE.COM", &[2, 0], "one invitee, in any case of the filter"),
         ("invitee=x%2B1@example.com", &[3], "a plus sign has to be encoded"),
         ("invitee=x+1@example.com", &[], "a plus sign alone is a space"),
         ("organizationId=acme&inviterId=ada", &[0], "organization and inviter"),
@@ -99,13 +99,21 @@ async fn filters_combine_and_ignore_the_case_of_the_invitee() {
         ("organizationId=other&invitee=x@example.com", &[2], "organization and invitee"),
         ("inviterId=ada&invitee=x@example.com", &[2, 0], "inviter and invitee"),
         ("organizationId=acme&inviterId=ada&invitee=X@example.com", &[0], "all three"),
-        ("organizationId=acme&inviterId=bob&invitee=x@example.com", &[], "each alone would find something"),
-        ("organizationId=ACME", &[], "identifiers have case"),
-        ("organizationId=acm", &[], "a part of an identifier is another"),
-        ("invitee=example.com", &[], "a part of an address is another"),
-        ("organizationId=nowhere", &[], "nothing by that name"),
+        (
+            "organizationId=acme&inviterId=bob&invitee=x@example.com",
+            &[],
+            "each filter alone matches, all together do not",
+        ),
+        ("organizationId=ACME", &[], "identifiers are case-sensitive"),
+        ("organizationId=acm", &[], "a prefix of an identifier does not match"),
+        ("invitee=example.com", &[], "a part of an address does not match"),
+        ("organizationId=nowhere", &[], "an unknown organization"),
         ("organizationid=other&status=Pending&limit=1&sort=asc&=&&a", &[4, 3, 2, 1, 0], "unknown keys are ignored"),
-        ("x=1&x=2&page=1&page=2", &[4, 3, 2, 1, 0], "also twice, as is page without a size"),
+        (
+            "x=1&x=2&page=1&page=2",
+            &[4, 3, 2, 1, 0],
+            "duplicate unknown keys are ignored, and so is page without page_size",
+        ),
     ] {
         let expected: Vec<&str> = expected.iter().map(|index: &usize| invited[*index].as_str()).collect();
         for (form_name, form) in FORMS {
@@ -127,8 +135,8 @@ async fn a_filter_with_an_impossible_identifier_matches_nothing() {
         ("invitee=%F0%9F%92%A9@example.com", "not ASCII"),
         ("invitee=%FF%FE", "not UTF-8"),
         ("organizationId=%", "a broken encoding"),
-        (&too_long, "longer than a key may be"),
-        (&long_address, "longer than an address may be"),
+        (&too_long, "longer than a key of DynamoDB"),
+        (&long_address, "longer than an address"),
     ] {
         assert_eq!(ids(&list(&app, query).await), [""; 0], "{reason}");
         assert_eq!(ids(&list(&app, &format!("{query}&page_size=5")).await), [""; 0], "{reason}, paged");
@@ -149,7 +157,7 @@ async fn pages_hold_each_invitation_once_and_link_to_the_next_until_the_end() {
         }
     }
     let unpaged = list(&app, "").await;
-    assert_eq!((ids(&unpaged), next(&unpaged)), (newest_first, None), "without page_size all rows come back");
+    assert_eq!((ids(&unpaged), next(&unpaged)), (newest_first, None), "without page_size, the list is complete");
 }
 
 #[tokio::test]
@@ -165,7 +173,7 @@ async fn every_filter_is_kept_in_the_links_of_the_pages() {
         let id = app.invite_at(NOW + n, &with(body(&address), changes)).await;
         all.insert(0, (id, json!([organization, inviter])));
     }
-    // The same invitee many times: each is revoked before the next.
+    // The same invitee several times: each invitation is revoked before the next.
     for n in 12..15 {
         let id = app.invite_at(NOW + n, &body("Again@example.com")).await;
         assert_eq!(app.call_at(NOW + n, Call::revoke(&id)).await.status, 200);
@@ -180,7 +188,7 @@ async fn every_filter_is_kept_in_the_links_of_the_pages() {
         ("invitee=again@example.com&organizationId=acme&inviterId=ada&other=%26%3D", |it| it[2] == "again"),
     ] {
         let expected: Vec<&String> = all.iter().filter(|(_, it)| fits(it)).map(|(id, _)| id).collect();
-        assert!(expected.len() >= 2, "{query} is worth paging");
+        assert!(expected.len() >= 2, "{query} has several pages");
         for (name, form) in FORMS {
             let pages = pages(&app, &format!("{query}&page_size=1"), form).await;
             assert!(pages.iter().all(|page| page.len() == 1), "{name}, {query}: {pages:?}");
@@ -205,9 +213,9 @@ async fn a_page_size_is_a_whole_number_from_1_to_100() {
         ("", "nothing"),
         ("%20", "a space"),
         ("ten", "a word"),
-        ("99999999999999999999999", "beyond any integer"),
+        ("99999999999999999999999", "larger than any integer type"),
         ("%D9%A1", "a digit of another script"),
-        ("5;", "a number and something"),
+        ("5;", "a number with a suffix"),
     ] {
         for (name, form) in FORMS {
             let call = Call::list(&format!("page_size={size}"));
@@ -227,14 +235,18 @@ async fn a_known_parameter_may_occur_once() {
     let cursor = format!("cursor={}", "x".repeat(20));
     for (query, names, reason) in [
         ("organizationId=acme&organizationId=other", &["organizationId"][..], "two organizations"),
-        ("inviterId=a&x=1&inviter%49d=a", &["inviterId"], "the same twice, encoded"),
-        ("invitee=&invitee=", &["invitee"], "twice nothing"),
-        ("page_size=1&page_size=1", &["page_size"], "the size, before it is judged"),
-        (&format!("page_size=1&{cursor}&{cursor}"), &["cursor"], "the cursor, before it is judged"),
+        ("inviterId=a&x=1&inviter%49d=a", &["inviterId"], "a duplicate with an encoded name"),
+        ("invitee=&invitee=", &["invitee"], "a duplicate empty parameter"),
+        ("page_size=1&page_size=1", &["page_size"], "a duplicate size is reported before an invalid one"),
+        (
+            &format!("page_size=1&{cursor}&{cursor}"),
+            &["cursor"],
+            "a duplicate cursor is reported before an invalid one",
+        ),
         (
             "page_size=0&page_size=0&invitee=a&organizationId=a&invitee=b&organizationId=b&organizationId=c",
             &["organizationId", "invitee", "page_size"],
-            "all at once, in the documented order",
+            "all duplicates at once, in the documented order",
         ),
     ] {
         for (form_name, form) in FORMS {
@@ -270,7 +282,7 @@ async fn a_link_holds_the_known_parameters_only() {
 }
 
 #[tokio::test]
-async fn an_invalid_request_for_a_page_is_told_what_is_wrong_with_it() {
+async fn the_error_for_an_invalid_page_names_its_cause() {
     let app = TestApp::start().await;
     for (query, message) in [
         ("page_size=0", "page_size has to be a whole number from 1 to 100."),
@@ -305,17 +317,17 @@ async fn a_cursor_is_valid_only_for_its_own_list() {
         (format!("page_size=2&cursor={cursor}"), "fewer filters"),
         (format!("organizationId=acme&inviterId=ada&page_size=2&cursor={cursor}"), "more filters"),
         (format!("organizationId=other&page_size=2&cursor={cursor}"), "another organization"),
-        (format!("inviterId=acme&page_size=2&cursor={cursor}"), "another filter with the same text"),
-        (format!("organizationId=acme&page_size=2&cursor={of_all}"), "the list without filters"),
+        (format!("inviterId=acme&page_size=2&cursor={cursor}"), "another filter with the same value"),
+        (format!("organizationId=acme&page_size=2&cursor={of_all}"), "a cursor of the list without filters"),
         (format!("invitee=person2@example.com&page_size=2&cursor={of_invitee}"), "another invitee"),
         (format!("organizationId=acme&page_size=2&cursor={changed}"), "a changed character"),
-        (format!("organizationId=acme&page_size=2&cursor={}", &cursor[1..]), "the beginning is missing"),
-        (format!("organizationId=acme&page_size=2&cursor={cursor}A"), "something at its end"),
+        (format!("organizationId=acme&page_size=2&cursor={}", &cursor[1..]), "the first character is missing"),
+        (format!("organizationId=acme&page_size=2&cursor={cursor}A"), "an extra character at the end"),
         ("organizationId=acme&page_size=2&cursor=".to_owned(), "nothing"),
         (format!("organizationId=acme&page_size=2&cursor={}", newest_first[0]), "an identifier"),
-        ("organizationId=acme&page_size=2&cursor=%00%FF".to_owned(), "no text"),
+        ("organizationId=acme&page_size=2&cursor=%00%FF".to_owned(), "not a text"),
         (format!("organizationId=acme&cursor={cursor}"), "a cursor without a page size"),
-        (format!("organizationId=acme&page_size=0&cursor={cursor}"), "a page size that is none"),
+        (format!("organizationId=acme&page_size=0&cursor={cursor}"), "an invalid page size"),
     ] {
         let answer = list(&app, &query).await;
         assert_eq!((answer.status, answer.code().as_str()), (400, "guard.invalid_pagination"), "{reason}");
@@ -324,7 +336,7 @@ async fn a_cursor_is_valid_only_for_its_own_list() {
     app.call(elsewhere).await.assert_error(400, "guard.invalid_pagination");
 
     for (query, expected, reason) in [
-        (format!("organizationId=acme&page_size=2&cursor={cursor}"), &newest_first[2..], "where it came from"),
+        (format!("organizationId=acme&page_size=2&cursor={cursor}"), &newest_first[2..], "the list of the cursor"),
         (format!("page_size=1&organizationId=acme&x=y&cursor={cursor}"), &newest_first[2..3], "pages of another size"),
         (
             format!("invitee=person3@EXAMPLE.com&page_size=1&cursor={of_invitee}"),
@@ -359,10 +371,10 @@ async fn a_page_reads_only_the_rows_that_fill_it() {
         app.invite_at(NOW + n, &with(body(&format!("p{n}@example.com")), json!({ "inviterId": inviter }))).await;
     }
     for (query, rows, queries, reason) in [
-        ("page_size=3", 4, 1, "one more than it holds, to know whether there is another"),
-        ("organizationId=acme&page_size=3", 4, 1, "the same of an index"),
-        ("inviterId=string&page_size=1", 2, 1, "the same where few fit"),
-        ("organizationId=acme&inviterId=string&page_size=1", 40, 4, "rare ones among others take few queries"),
+        ("page_size=3", 4, 1, "one row more than the page, to know if there is a next page"),
+        ("organizationId=acme&page_size=3", 4, 1, "the same with an index"),
+        ("inviterId=string&page_size=1", 2, 1, "the same with a selective filter"),
+        ("organizationId=acme&inviterId=string&page_size=1", 40, 4, "few matches among many rows take few queries"),
     ] {
         let (rows_before, queries_before) = (app.proxy().rows_read(), app.proxy().count("Query"));
         let answer = list(&app, query).await;

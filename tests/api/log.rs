@@ -20,8 +20,8 @@ use crate::{
     proxy::Intervention,
 };
 
-/// Makes a request of every kind for an invitation with mail.
-async fn lead_through_life(app: &TestApp) -> String {
+/// Makes one request of every kind for an invitation with mail, and returns its identifier.
+async fn make_every_request(app: &TestApp) -> String {
     let id = app.invite(&body_with_mail("ada@example.com")).await;
     for call in [
         Call::create(&body_with_mail("ada@example.com")),
@@ -42,7 +42,7 @@ async fn lead_through_life(app: &TestApp) -> String {
 async fn each_request_is_one_line_with_its_operation_and_its_invitation() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
-    let id = lead_through_life(&app).await;
+    let id = make_every_request(&app).await;
     let told: Vec<_> = logged.lines().iter().map(line_summary).collect();
     let expected = [
         ("create", "ok", 201, Some(&id)),
@@ -74,7 +74,7 @@ fn line_summary(line: &Value) -> Summary {
 async fn no_line_names_a_person() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
-    lead_through_life(&app).await;
+    make_every_request(&app).await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
     app.create_at(NOW, &body_with_mail("bob@example.com")).await.assert_error(400, "connector.invalid_response");
     assert_eq!(logged.lines().len(), 10);
@@ -88,7 +88,7 @@ fn assert_is_embedded_metrics(line: &Value) {
     const UNITS: [&str; 2] = ["Count", "Milliseconds"];
     let members = line.as_object().unwrap();
     let meta = line["_aws"].as_object().unwrap();
-    assert_eq!(meta.keys().collect::<BTreeSet<_>>().len(), 2, "nothing but what the specification knows: {line}");
+    assert_eq!(meta.keys().collect::<BTreeSet<_>>().len(), 2, "only members of the specification: {line}");
     assert_eq!(meta["Timestamp"], NOW, "milliseconds since 1970");
     for directive in meta["CloudWatchMetrics"].as_array().unwrap() {
         assert_eq!(directive.as_object().unwrap().len(), 3, "{line}");
@@ -114,7 +114,7 @@ fn assert_is_embedded_metrics(line: &Value) {
 async fn cloudwatch_can_make_the_metrics_of_every_line() {
     let mut app = TestApp::start().await;
     let logged = Logged::by(&mut app);
-    lead_through_life(&app).await;
+    make_every_request(&app).await;
     app.invoke_at(NOW, "{}").await.assert_error(401, "auth.unauthorized");
     let lines = logged.lines();
     lines.iter().for_each(assert_is_embedded_metrics);
@@ -130,7 +130,7 @@ async fn cloudwatch_can_make_the_metrics_of_every_line() {
     for (line, names, reason) in [
         (&lines[0], &["Duration", "DynamoDbDuration", "SesDuration"][..], "a create with mail"),
         (&lines[2], &["Duration", "DynamoDbDuration"], "a list"),
-        (&lines[8], &["Duration"], "a caller who is turned away"),
+        (&lines[8], &["Duration"], "a caller without permission"),
     ] {
         assert_eq!(line["_aws"]["CloudWatchMetrics"], json!([times(names), requests]), "{reason}");
         assert_eq!((&line["function"], &line["Requests"]), (&json!("f"), &json!(1)), "{reason}");
@@ -159,7 +159,7 @@ async fn every_failure_has_its_outcome() {
         assert!(line["cause"].as_str().is_some_and(|cause| cause.starts_with("SES: ")), "{fault:?}: {line}");
         assert_eq!(line["level"], if status < 500 { "INFO" } else { "ERROR" }, "{fault:?}");
     }
-    let mut app = TestApp::start_without_database().await;
+    let mut app = TestApp::start_with_unreachable_dynamodb().await;
     let logged = Logged::by(&mut app);
     app.call(Call::list("")).await.assert_error(503, "service.unavailable");
     let line = logged.last();
@@ -200,7 +200,7 @@ async fn a_rate_limited_recipient_has_its_own_outcome() {
     assert_eq!(logged.last()["outcome"], "rate_limited");
 }
 
-/// Calls of DynamoDB, calls of SES, and what was tried again.
+/// The numbers of DynamoDB calls, SES calls and retries.
 fn counts(line: &Value) -> [u64; 3] {
     ["dynamoDbCalls", "sesCalls", "retries"].map(|name| line[name].as_u64().unwrap_or_else(|| panic!("{name}: {line}")))
 }
@@ -211,11 +211,16 @@ async fn calls_of_aws_and_retries_are_counted() {
     let logged = Logged::by(&mut app);
     let conflict = Intervention::CancelWith("TransactionConflict");
     for (position, (intervention, ses, expected, reason)) in [
-        (None, None, [2, 1, 0], "what it needs read, one transaction, one message"),
-        (Some(("TransactWriteItems", conflict)), None, [3, 1, 1], "another call of the function's"),
-        (Some(("TransactWriteItems", Intervention::LoseAnswer)), None, [3, 1, 1], "a lost answer is asked for again"),
-        (Some(("BatchGetItem", Intervention::LeaveUnprocessed)), None, [3, 1, 1], "a rest that is asked for again"),
-        (None, Some(SesFault::TooManyRequests), [2, 2, 1], "a message that is sent again"),
+        (None, None, [2, 1, 0], "one read, one transaction, one email"),
+        (Some(("TransactWriteItems", conflict)), None, [3, 1, 1], "the function retries a conflict"),
+        (Some(("TransactWriteItems", Intervention::LoseAnswer)), None, [3, 1, 1], "the SDK retries a lost response"),
+        (
+            Some(("BatchGetItem", Intervention::LeaveUnprocessed)),
+            None,
+            [3, 1, 1],
+            "the function retries unprocessed keys",
+        ),
+        (None, Some(SesFault::TooManyRequests), [2, 2, 1], "the function retries a throttled email"),
         (None, Some(SesFault::MessageRejected), [3, 1, 0], "an invitation that is rolled back"),
     ]
     .into_iter()
@@ -271,7 +276,7 @@ async fn concurrent_requests_count_their_own_calls() {
         assert_eq!(counts(line), expected, "{line}");
         assert_eq!(line["invitationId"].is_string(), line["operation"] == "create", "{line}");
     }
-    assert_eq!(lines.iter().filter(|line| line["coldStart"] == true).count(), 1, "one of them was the first");
+    assert_eq!(lines.iter().filter(|line| line["coldStart"] == true).count(), 1, "exactly one request is a cold start");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The log of `cargo dev`: one short line for each request, which names nobody.
+//! The log of `cargo dev`: one short line for each request, without personal data.
 
 use organization_invitations::{
     domain::{ids::TenantId, timestamp::Timestamp},
@@ -18,7 +18,7 @@ use crate::{
 
 const PATH: &str = "/api/organization-invitations";
 
-/// A line with `N` for each number of milliseconds and of calls.
+/// The line with `N` in place of each number of milliseconds or calls.
 fn without_numbers(line: &str) -> String {
     let words: Vec<&str> = line.trim_end().split(' ').collect();
     let is_counted = |index: usize| words.get(index + 1).is_some_and(|unit| ["ms", "calls"].contains(unit));
@@ -42,7 +42,7 @@ async fn each_request_is_one_short_line_without_warnings() {
             format!("POST {PATH} 422 entity.unique_integrity_violation N ms · dynamodb N ms in N calls"),
             "a failed condition of DynamoDB is not a warning",
         ),
-        (Call::create(&json!({})), format!("POST {PATH} 400 guard.invalid_input N ms"), "no call of AWS"),
+        (Call::create(&json!({})), format!("POST {PATH} 400 guard.invalid_input N ms"), "no AWS call"),
         (Call::list("invitee=ada@example.com"), format!("GET {PATH} 200 N ms · dynamodb N ms"), "without the query"),
         (Call::get(&id), format!("GET {} 200 N ms · dynamodb N ms", at("")), "an id"),
         (Call::get("ada@example.com"), format!("GET {PATH}/{{id}} 404 entity.not_found N ms"), "no id"),
@@ -56,7 +56,7 @@ async fn each_request_is_one_short_line_without_warnings() {
         (
             Call::new("PUT", "/ada@example.com"),
             "unknown path or method 405 request.method_not_allowed N ms".to_owned(),
-            "a path of the caller's",
+            "the caller's path is not logged",
         ),
     ] {
         app.call(call).await;

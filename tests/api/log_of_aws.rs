@@ -1,4 +1,4 @@
-//! The lines about calls of AWS: the ids that AWS gives to failed calls and to mails.
+//! The log lines about AWS calls: the request ids of failed calls, and the message ids of mails.
 
 use organization_invitations::local::ses::Mail;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// The logged lines with this text.
+/// The log lines with this message.
 fn lines_with(log: &Log, text: &str) -> Vec<Value> {
     lines(&log.take()).into_iter().filter(|line| line["message"] == text).collect()
 }
@@ -47,7 +47,7 @@ async fn each_failed_call_is_logged_with_its_cause_and_the_request_id_of_aws() {
     let app = TestApp::start_behind_proxy(&[]).await;
     let other = TestApp::start().await;
     let ses = Proxy::start(&other.stack.ses_url).await;
-    let other = other.behind_mail_proxy(ses.url());
+    let other = other.behind_ses_proxy(ses.url());
     let log = Log::capture("info");
     let id = json!(REQUEST_ID);
     for (number, (service, fault, times, cause, id, reason)) in [
@@ -57,7 +57,7 @@ async fn each_failed_call_is_logged_with_its_cause_and_the_request_id_of_aws() {
             1,
             "DynamoDB: ThrottlingException",
             &id,
-            "it is retried",
+            "a throttled call, which is retried",
         ),
         (
             "TransactWriteItems",
@@ -77,16 +77,23 @@ async fn each_failed_call_is_logged_with_its_cause_and_the_request_id_of_aws() {
         ),
         ("BatchGetItem", Fail(400, "AccessDeniedException"), 1, "DynamoDB: AccessDeniedException", &id, "no retry"),
         (SES_PATH, Fail(400, "MessageRejected"), 1, "SES: MessageRejected", &id, "a rejected mail"),
-        (SES_PATH, Fail(429, "TooManyRequestsException"), 2, "SES: TooManyRequestsException", &id, "it is sent again"),
-        (SES_PATH, Fail(500, "InternalFailure"), 1, "SES: InternalFailure", &id, "a mail of unknown fate"),
-        (SES_PATH, Truncate, 1, "SES: unknown error", &id, "an answer that is half of one"),
-        ("BatchGetItem", Disconnect, 1, "", &json!(null), "without an answer there is no id"),
+        (
+            SES_PATH,
+            Fail(429, "TooManyRequestsException"),
+            2,
+            "SES: TooManyRequestsException",
+            &id,
+            "a throttled mail, which is sent again",
+        ),
+        (SES_PATH, Fail(500, "InternalFailure"), 1, "SES: InternalFailure", &id, "a mail whose outcome is unknown"),
+        (SES_PATH, Truncate, 1, "SES: unknown error", &id, "a truncated response"),
+        ("BatchGetItem", Disconnect, 1, "", &json!(null), "no response, so no request id"),
     ]
     .into_iter()
     .enumerate()
     {
         let (app, proxy) = if service == SES_PATH { (&other, &ses) } else { (&app, app.proxy()) };
-        // After a mail of unknown fate, the next one proves the connection first, with a request of its own.
+        // After a mail with an unknown outcome, the next one is preceded by a probe of the connection.
         other.invite(&body_with_mail(&format!("before{number}@example.com"))).await;
         (0..times).for_each(|_| proxy.next(service, fault));
         app.call(Call::create(&body_with_mail(&format!("person{number}@example.com")))).await;

@@ -1,4 +1,4 @@
-//! The log has no personal data: no address, token, link, subject, name or text of a body, whatever fails.
+//! The log has no personal data: no address, token, link, subject, name or text of a body, even after faults.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ use crate::{
     proxy::Intervention,
 };
 
-/// The default level, and everything that the function's own code can log: the most that `RUST_LOG` can show.
+/// A value of `RUST_LOG` with the default level for dependencies, and with every line of the function's own code.
 const EVERYTHING: &str = "info,organization_invitations=trace";
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn no_odd_body_is_repeated_in_the_log() {
     }
 }
 
-/// Calls of an operation on the invitation with that identifier, each with texts that have to stay secret.
+/// Calls of an operation on the invitation with this identifier, each with texts that have to stay secret.
 fn calls(operation: Operation, id: &str) -> Vec<Call> {
     let payload = json!({ "link": "https://app.example.com/secret-link/{invitationToken}", "code": "secret-code", "note": "secret-note" });
     let invitee = body("secret-invitee@example.com");
@@ -88,7 +88,7 @@ fn all_calls(id: &str) -> impl Iterator<Item = Call> {
     Operation::ALL.into_iter().flat_map(move |operation| calls(operation, id))
 }
 
-/// Makes every call, and asserts that each has a log line without a secret.
+/// Makes every call, and asserts that each has one log line without a secret.
 async fn assert_calls_name_nobody(app: &TestApp, log: &Log, before: impl AsyncFn(), what: &str) {
     let rows = app.rows().await;
     let invited = rows::of_kind(&rows, "INVITATION").next().and_then(|row| row["id"].as_str());
@@ -108,8 +108,8 @@ fn tokens(text: &str) -> Vec<String> {
     text.split("secret-link/").skip(1).map(|rest| rest.chars().take(43).collect()).collect()
 }
 
-/// A service that responds to everything with this status, and quotes the request.
-async fn quoting(status: u16, error: &'static str) -> (String, JoinHandle<()>) {
+/// Starts a service that responds to every request with this status and quotes the request in the response.
+async fn quoting_service(status: u16, error: &'static str) -> (String, JoinHandle<()>) {
     let (listener, url) = stack::listen(0, "").await.unwrap();
     let answer = move |request: Bytes| async move {
         let quote = format!("secret-invitee@example.com: {}", String::from_utf8_lossy(&request));
@@ -140,7 +140,7 @@ async fn no_error_of_aws_puts_a_request_into_the_log() {
         (418, ""),
         (200, ""),
     ] {
-        let (url, server) = quoting(status, error).await;
+        let (url, server) = quoting_service(status, error).await;
         let config = app.app.config.clone();
         let (dynamodb, ses) = (&app.stack.dynamodb_url, &app.stack.ses_url);
         let failing = [("DynamoDB", sdk_config(&url, ses)), ("SES", sdk_config(dynamodb, &url))];
@@ -176,7 +176,7 @@ async fn no_injected_fault_puts_a_request_into_the_log() {
 
 #[tokio::test]
 async fn a_failed_connection_to_dynamodb_is_logged_without_the_request() {
-    let app = TestApp::start_without_database().await;
+    let app = TestApp::start_with_unreachable_dynamodb().await;
     let log = Log::capture(EVERYTHING);
     for call in all_calls("0mwshl16meeoe2l4w0lik") {
         app.call(call.clone()).await;

@@ -11,8 +11,8 @@ fn mailed(invitee: &str, payload: Value) -> Value {
     with(body(invitee), json!({ "messagePayload": payload }))
 }
 
-/// With all that a connector can say of how mail is sent.
-fn talkative_connector() -> EmailConnector {
+/// A connector with every optional attribute for sending.
+fn full_connector() -> EmailConnector {
     EmailConnector {
         reply_to: vec!["help@acme.example".to_owned()],
         feedback_forwarding_email_address: Some("bounces@acme.example".to_owned()),
@@ -26,7 +26,7 @@ fn stored(name: &str, variables: &[&str], escape_html: bool) -> EmailTemplate {
     EmailTemplate::Stored { name: name.to_owned(), variables, escape_html }
 }
 
-/// The identifier of the response, which a snapshot replaces by `[id]`.
+/// The text with the response's identifier replaced by `[id]`, for a snapshot.
 fn without_id(text: &str, answer: &Answer) -> String {
     text.replace(answer.json()["id"].as_str().unwrap(), "[id]")
 }
@@ -108,16 +108,16 @@ async fn a_mail_without_inviter_link_and_code_still_makes_sense() {
 #[tokio::test]
 async fn a_mail_has_the_senders_of_its_connector_and_tags_without_personal_data() {
     let app = TestApp::start().await;
-    app.set_connector(&talkative_connector()).await;
+    app.set_connector(&full_connector()).await;
     let answer = app.create_at(NOW, &mailed("Someone@Example.com", json!({}))).await;
     let mail = app.mails().remove(0);
-    assert_eq!(mail.to, "Someone@Example.com", "as typed: some mail servers tell case apart");
+    assert_eq!(mail.to, "Someone@Example.com", "the case is kept, because some mail servers are case-sensitive");
     assert_eq!(mail.from, "Tests <tests@acme.example>");
     assert_eq!(mail.headers["Reply-To"], "help@acme.example");
     assert_eq!(mail.tags, tags(&answer, &[("ttl", KEPT_UNTIL)]));
 }
 
-/// When the rows of the tests' invitations may be deleted: 30 days after they expire, in seconds.
+/// The time to live of the tests' invitations: 30 days after their expiry, in seconds.
 const KEPT_UNTIL: &str = "4105036800";
 
 fn tags(answer: &Answer, others: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -288,7 +288,11 @@ async fn the_recipient_rate_limit_counts_in_a_sliding_window() {
     assert_eq!(limited.headers["retry-after"], "30", "until the first send leaves the window");
     assert!(app.row("default", "ORG#c#INVITEE#busy@example.com").await.is_none(), "nothing is written");
     assert_eq!(app.create_at(NOW + 30_000, &to("d", json!(false))).await.status, 201, "without mail there is no limit");
-    assert_eq!(app.create_at(NOW + 60_000, &to("c", json!({}))).await.status, 201, "the first send has left");
+    assert_eq!(
+        app.create_at(NOW + 60_000, &to("c", json!({}))).await.status,
+        201,
+        "the first send has left the window"
+    );
     assert_eq!(app.mails().len(), 3);
 }
 

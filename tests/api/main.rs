@@ -1,5 +1,5 @@
-//! The behaviour of the whole function: real events through the real handler and real SDK clients, against an
-//! embedded DynamoDB emulator and an SES stand-in on loopback. Every test has its own.
+//! The behaviour of the whole function: real events through the real handler and real SDK clients, against a DynamoDB
+//! emulator and an SES stand-in on loopback. Every test has its own emulator and stand-in.
 #![allow(
     clippy::needless_pass_by_value,
     clippy::unwrap_used,

@@ -26,7 +26,7 @@ async fn a_pending_invitation_is_mailed_to_its_invitee_again() {
     let payload = json!({ "link": LINK, "code": "482 915", "locale": "fr", "uiLocales": "fr en", "own": { "x": [1] } });
     let answer = app.call(Call::message(&id, &payload)).await;
     assert_eq!((answer.status, answer.text.as_str()), (204, ""));
-    assert_eq!(answer.headers.get("content-type"), None, "nothing has no type");
+    assert_eq!(answer.headers.get("content-type"), None, "no body, so no content type");
     let mail = app.mails().remove(0);
     assert_eq!(mail.to, "Someone@Example.com");
     assert_eq!(mail.tags["invitation"], id);
@@ -59,12 +59,12 @@ async fn the_body_of_a_message_is_a_payload() {
     for (body, issues, reason) in [
         ("null", &[("", "invalid_type")][..], "nothing"),
         ("true", &[("", "invalid_type")], "a boolean"),
-        ("false", &[("", "invalid_type")], "what keeps a create from mailing"),
+        ("false", &[("", "invalid_type")], "false, which only a create accepts"),
         ("[]", &[("", "invalid_type")], "an array"),
         ("\"text\"", &[("", "invalid_type")], "a text"),
         ("1", &[("", "invalid_type")], "a number"),
-        (r#"{"code":1}"#, &[("code", "invalid_type")], "a code that is a number"),
-        (r#"{"link":null}"#, &[("link", "invalid_type")], "null is no text"),
+        (r#"{"code":1}"#, &[("code", "invalid_type")], "a number as the code"),
+        (r#"{"link":null}"#, &[("link", "invalid_type")], "null instead of a text"),
         (
             r#"{"uiLocales":[],"x":1,"locale":{},"link":false,"code":true}"#,
             &[
@@ -86,9 +86,9 @@ async fn the_body_of_a_message_is_a_payload() {
         assert_eq!(lines, issues.len(), "{reason}: a line for each");
     }
     for (content_type, body, reason) in [
-        ("application/json", "{", "it breaks off"),
-        ("application/json", "{} {}", "two at once"),
-        ("application/json", r#"{"code":"\ud800"}"#, "half a character"),
+        ("application/json", "{", "truncated JSON"),
+        ("application/json", "{} {}", "two JSON values"),
+        ("application/json", r#"{"code":"\ud800"}"#, "a lone surrogate"),
         ("text/plain", "{}", "not called JSON"),
         ("application/x-www-form-urlencoded", "code=1", "a form"),
     ] {
@@ -115,7 +115,7 @@ async fn only_a_pending_invitation_is_mailed() {
     app.call(Call::revoke(&revoked)).await;
     app.call(Call::accept(&accepted, "ada")).await;
     let call = Call::message(&expiring, &json!({}));
-    assert_eq!(app.call_at(NOW + 999, call.clone()).await.status, 204, "the last millisecond");
+    assert_eq!(app.call_at(NOW + 999, call.clone()).await.status, 204, "the last millisecond before the expiry");
     let before = app.rows().await;
     for (id, now, reason) in
         [(&expiring, NOW + 1000, "expired"), (&revoked, NOW + 1, "revoked"), (&accepted, NOW + 1, "accepted")]
@@ -146,7 +146,14 @@ async fn errors_have_the_order_of_the_contract() {
     let strict = json!({ "locale": "x-strict" });
     for (tenant, id, payload, status, code, reason) in [
         ("default", &nowhere, json!([]), 400, "guard.invalid_input", "the body before the invitation"),
-        ("default", &nowhere, json!({ "code": 1 }), 400, "guard.invalid_input", "its fields too"),
+        (
+            "default",
+            &nowhere,
+            json!({ "code": 1 }),
+            400,
+            "guard.invalid_input",
+            "the fields of the body before the invitation",
+        ),
         ("no-mail", &nowhere, json!({}), 404, "entity.not_found", "the invitation before the connector"),
         (
             "default",
@@ -154,17 +161,24 @@ async fn errors_have_the_order_of_the_contract() {
             strict.clone(),
             422,
             "request.invalid_input",
-            "its status before the rate and the template",
+            "the status before the rate limit and the template",
         ),
-        ("no-mail", &ended_without_connector, json!({}), 422, "request.invalid_input", "and before the connector"),
+        (
+            "no-mail",
+            &ended_without_connector,
+            json!({}),
+            422,
+            "request.invalid_input",
+            "the status before the connector",
+        ),
         ("no-mail", &without_connector, strict.clone(), 501, "connector.not_found", "the connector"),
-        ("default", &mailed, strict.clone(), 429, "request.message_rate_limited", "the rate before the template"),
+        ("default", &mailed, strict.clone(), 429, "request.message_rate_limited", "the rate limit before the template"),
         ("default", &fresh, strict, 400, "connector.insufficient_request_parameters", "the template"),
     ] {
         let answer = app.call(Call::message(id, &payload).by(tenant)).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{reason}");
     }
-    assert_eq!(app.mails().len(), 1, "the one of creating");
+    assert_eq!(app.mails().len(), 1, "only the mail of the create");
 }
 
 #[tokio::test]
@@ -192,7 +206,11 @@ async fn a_message_does_not_change_the_invitation() {
     let mut rows = app.rows().await;
     rows.retain(|row| rows::kind(row) != "SENDS");
     assert_eq!(rows, before);
-    assert_eq!(app.call_at(NOW + 5000, Call::get(&id)).await.text, entity, "updatedAt among it");
+    assert_eq!(
+        app.call_at(NOW + 5000, Call::get(&id)).await.text,
+        entity,
+        "the entity is unchanged, including updatedAt"
+    );
     invariant::check(&app, NOW + 5000).await;
 }
 
@@ -211,9 +229,9 @@ async fn creates_and_messages_share_the_recipient_rate_limit() {
     limited.assert_error(429, "request.message_rate_limited");
     assert_eq!(limited.headers["retry-after"], "30", "until the first send leaves the window");
     app.create_at(NOW + 30_000, &mailed("other")).await.assert_error(429, "request.message_rate_limited");
-    assert_eq!(app.call_at(NOW + 60_000, again.clone()).await.status, 204, "the first has left");
+    assert_eq!(app.call_at(NOW + 60_000, again.clone()).await.status, 204, "the first send has left the window");
     app.create_at(NOW + 60_000, &mailed("other")).await.assert_error(429, "request.message_rate_limited");
-    assert_eq!(app.create_at(NOW + 70_000, &mailed("other")).await.status, 201, "the second has left");
+    assert_eq!(app.create_at(NOW + 70_000, &mailed("other")).await.status, 201, "the second send has left the window");
     assert_eq!(app.mails().len(), 5);
     invariant::check(&app, NOW + 70_000).await;
 }

@@ -1,4 +1,4 @@
-//! A person's own invitations: who is a person, and that nobody else's are reached.
+//! A person's own invitations: the claims that make a caller a person, and the isolation of each person's invitations.
 
 use organization_invitations::{domain::directory::OrganizationRole, store::items};
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ fn decline(id: &str) -> Call {
     Call::set_own_status(id, "Revoked", "grace", GRACE)
 }
 
-/// The call with other claims.
+/// Makes the call with these claims.
 async fn call_with_claims(app: &TestApp, call: &Call, claims: &Value) -> Answer {
     let mut event = call.event();
     event["requestContext"]["authorizer"] = match claims {
@@ -69,7 +69,11 @@ async fn a_person_lists_their_pending_invitations_and_becomes_a_member_without_a
         (&told["status"], &told["acceptedUserId"], &told["updatedAt"]),
         (&json!("Accepted"), &json!("grace"), &json!(NOW + 7))
     );
-    assert_eq!(app.call(Call::get(&id)).await.text, accepted.text, "it is the entity, as for everybody");
+    assert_eq!(
+        app.call(Call::get(&id)).await.text,
+        accepted.text,
+        "the response is the same entity as that of the management API"
+    );
     let membership = app.row("default", "MEMBER#acme#grace").await.unwrap();
     assert_eq!((&membership["email"], app.row("default", "USER#grace").await), (&json!(GRACE), None));
     assert_eq!(app.call(graces_list()).await.text, "[]");
@@ -98,13 +102,13 @@ async fn only_a_verified_address_makes_a_person() {
     let person = json!({ "tenant_id": "default", "sub": "grace", "email": GRACE, "email_verified": "true" });
     let before = app.rows().await;
     for (changes, status, code, reason) in [
-        (json!({ "email_verified": true }), 200, "", "a boolean, as other authorizers give it"),
-        (json!({ "scope": "openid profile" }), 200, "", "a scope of somebody else's"),
-        (json!({ "email": "GRACE@example.COM" }), 200, "", "addresses have no case"),
+        (json!({ "email_verified": true }), 200, "", "a boolean, as other authorizers render it"),
+        (json!({ "scope": "openid profile" }), 200, "", "scopes of another API"),
+        (json!({ "email": "GRACE@example.COM" }), 200, "", "addresses are case-insensitive"),
         (json!({ "email_verified": "false" }), 403, "auth.forbidden", "not verified"),
         (json!({ "email_verified": false }), 403, "auth.forbidden", "not verified"),
         (json!({ "email_verified": null }), 403, "auth.forbidden", "unreadable"),
-        (json!({ "email_verified": "True" }), 403, "auth.forbidden", "not the text of the boolean"),
+        (json!({ "email_verified": "True" }), 403, "auth.forbidden", "the text of the boolean is case-sensitive"),
         (json!({ "email_verified": 1 }), 403, "auth.forbidden", "a number"),
         (json!({ "email_verified": [true] }), 403, "auth.forbidden", "a list"),
         (json!({ "email_verified": "[true]" }), 403, "auth.forbidden", "a list as an HTTP API renders it"),
@@ -113,11 +117,11 @@ async fn only_a_verified_address_makes_a_person() {
         (json!({ "email": [GRACE] }), 403, "auth.forbidden", "several addresses"),
         (json!({ "sub": null }), 403, "auth.forbidden", "no subject"),
         (json!({ "sub": "" }), 403, "auth.forbidden", "an empty subject"),
-        (json!({ "sub": 5 }), 403, "auth.forbidden", "a subject that is no text"),
+        (json!({ "sub": 5 }), 403, "auth.forbidden", "a subject that is not a text"),
         (json!({ "sub": "a#b" }), 403, "auth.forbidden", "a subject that could be another row's key"),
-        (json!({ "sub": "x".repeat(22) }), 403, "auth.forbidden", "a subject that is no identifier here"),
+        (json!({ "sub": "x".repeat(22) }), 403, "auth.forbidden", "a subject that is longer than an identifier"),
         (json!({ "tenant_id": null }), 403, "guard.can_not_get_tenant_id", "no tenant"),
-        (json!({ "tenant_id": "a#b" }), 403, "guard.can_not_get_tenant_id", "no name of a tenant"),
+        (json!({ "tenant_id": "a#b" }), 403, "guard.can_not_get_tenant_id", "an invalid tenant"),
     ] {
         let answer = call_with_claims(&app, &graces_list(), &with(person.clone(), changes.clone())).await;
         assert_eq!(answer.status, status, "{reason}: {answer:?}");
@@ -147,7 +151,7 @@ async fn nobody_reaches_anybody_elses_invitation() {
         ("eve", "eve@example.com", "default", "another person"),
         ("grace", "grace@example.com.evil.example", "default", "a longer address"),
         ("grace", "race@example.com", "default", "a shorter address"),
-        ("grace", "grace+x@example.com", "default", "a label is part of an address"),
+        ("grace", "grace+x@example.com", "default", "a label makes another address"),
         ("grace", "gr\u{e4}ce@example.com", "default", "not ASCII"),
         ("grace", "grace@example.com\u{0}", "default", "a control character"),
         ("grace", "grace@example.com#", "default", "a separator of keys"),
@@ -159,7 +163,7 @@ async fn nobody_reaches_anybody_elses_invitation() {
         for status in ["Accepted", "Revoked"] {
             let answer = app.call(Call::set_own_status(&id, status, subject, address).by(tenant)).await;
             answer.assert_error(404, "entity.not_found");
-            assert_eq!(answer.text, nowhere.text, "as if there were none: {reason}");
+            assert_eq!(answer.text, nowhere.text, "the same response as for an unknown invitation: {reason}");
         }
     }
     assert_eq!(app.rows().await, before);
@@ -180,12 +184,16 @@ async fn a_management_token_is_no_person_and_a_person_is_no_manager() {
     assert_eq!((app.rows().await, app.mails().len()), (before, 0));
     let both = with(person, json!({ "scope": "openid all" }));
     for call in [Call::get(&id), Call::list_own("ada", INVITEE)] {
-        assert_eq!(call_with_claims(&app, &call, &both).await.status, 200, "the scope says otherwise");
+        assert_eq!(
+            call_with_claims(&app, &call, &both).await.status,
+            200,
+            "a token with both a scope and an address is admitted"
+        );
     }
 }
 
 #[tokio::test]
-async fn without_self_service_there_is_nothing_at_these_paths() {
+async fn without_self_service_these_paths_are_not_found() {
     for setting in ["", "off"] {
         let app = TestApp::start_with(&[("SELF_SERVICE", setting)]).await;
         let id = app.invite(&body(GRACE)).await;
@@ -279,7 +287,7 @@ async fn a_list_of_very_many_is_the_newest_thousand() {
 }
 
 #[tokio::test]
-async fn what_a_response_cannot_hold_is_left_out_and_the_newest_stay() {
+async fn a_list_too_large_for_a_response_keeps_the_newest() {
     let app = TestApp::start().await;
     let long = |length| "\"".repeat(length);
     let many: Vec<_> = (0..6)
@@ -322,7 +330,7 @@ async fn a_body_sets_one_of_two_statuses() {
     assert_eq!(
         app.call(call(&somebody)).await.json()["acceptedUserId"],
         "grace",
-        "the token's subject, whatever the body says"
+        "the token's subject, not the user in the body"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What all operations have in common: the list of them, their addresses, and authorization.
+//! Rules for all operations: the list of operations, their paths, and authorization.
 
 use std::collections::BTreeSet;
 
@@ -66,24 +66,24 @@ async fn any_other_path_is_not_found() {
     let id = app.invite(&body("someone@example.com")).await;
     let before = app.rows().await;
     for (path, reason) in [
-        (format!("/api/organization-invitations/{id}/messages"), "another word"),
+        (format!("/api/organization-invitations/{id}/messages"), "an unknown operation"),
         ("/api/organization-invitations/bulk/x".to_owned(), "too deep"),
-        (format!("/api/organization-invitations/{id}/Status"), "paths have case"),
+        (format!("/api/organization-invitations/{id}/Status"), "paths are case-sensitive"),
         (format!("/api/organization-invitations/{id}/status/x"), "too deep"),
         (format!("/api/organization-invitations/{id}/message/{id}"), "too deep"),
-        (format!("/api/organization-invitations/{id}/token"), "not deep enough"),
+        (format!("/api/organization-invitations/{id}/token"), "an incomplete path"),
         (format!("/api/organization-invitations/{id}/token/verify/x"), "too deep"),
         (format!("/api/organization-invitations//{id}"), "an empty segment"),
-        (format!("/api/organization-invitations/{id}//"), "two slashes at the end"),
-        (format!("/api/organization-invitations/{id}//status"), "an empty segment within"),
-        (format!("/api/organization-invitations/../organization-invitations/{id}"), "a way up"),
+        (format!("/api/organization-invitations/{id}//"), "two trailing slashes"),
+        (format!("/api/organization-invitations/{id}//status"), "an inner empty segment"),
+        (format!("/api/organization-invitations/../organization-invitations/{id}"), "a parent segment"),
         (format!("/api/organization-invitations/./{id}"), "a dot"),
-        ("/api/organization-invitations/%2e%2e".to_owned(), "an encoded way up"),
-        (format!("/api/organization-invitationsx/{id}"), "a longer word"),
-        (format!("/API/organization-invitations/{id}"), "paths have case"),
+        ("/api/organization-invitations/%2e%2e".to_owned(), "an encoded parent segment"),
+        (format!("/api/organization-invitationsx/{id}"), "a path with a longer last word"),
+        (format!("/API/organization-invitations/{id}"), "paths are case-sensitive"),
         (format!("/organization-invitations/{id}"), "no /api"),
-        (format!("//api/organization-invitations/{id}"), "an empty segment before"),
-        (String::new(), "nothing"),
+        (format!("//api/organization-invitations/{id}"), "a leading empty segment"),
+        (String::new(), "an empty path"),
         ("/".to_owned(), "the root"),
     ] {
         for method in ["GET", "DELETE", "PATCH", "POST", "PUT"] {
@@ -105,18 +105,18 @@ async fn an_unknown_identifier_is_not_found() {
     let long = "x".repeat(3000);
     for (segment, reason) in [
         (NOWHERE, "well formed"),
-        (&id[1..], "a character too few"),
-        (&format!("{id}0"), "a character too many"),
-        (&id.to_uppercase(), "identifiers have case"),
-        (&long, "longer than a key may be"),
+        (&id[1..], "one character less"),
+        (&format!("{id}0"), "one character more"),
+        (&id.to_uppercase(), "identifiers are case-sensitive"),
+        (&long, "longer than a key of DynamoDB"),
         ("x", "short"),
         ("%00", "a control character"),
         ("%FF", "not UTF-8"),
         ("%", "a broken encoding"),
         ("INVITATION%23", "a separator of keys"),
-        ("..%2Facme", "a way up"),
-        (&format!("%2F{id}"), "an encoded slash is not one"),
-        (&format!("{id}%2Fstatus"), "an encoded slash is not one"),
+        ("..%2Facme", "a parent segment"),
+        (&format!("%2F{id}"), "an encoded slash does not separate segments"),
+        (&format!("{id}%2Fstatus"), "an encoded slash does not separate segments"),
         (&format!("{id}%20"), "a space at its end"),
         (&format!("{id};v=1"), "a path parameter"),
         ("%F0%9F%92%A9", "an emoji"),
@@ -133,7 +133,7 @@ async fn an_unknown_identifier_is_not_found() {
     assert_eq!(app.rows().await, before);
 }
 
-/// A form of the address: makes the event of a call.
+/// A form of an operation's path: makes the event of a call.
 type Addressing = fn(&Call) -> Value;
 
 #[tokio::test]
@@ -151,17 +151,17 @@ async fn every_operation_accepts_every_form_of_its_address() {
         ("a named stage of an HTTP API with payload format 1.0", |call| {
             with(at_path(call, format!("/prod{}", call.path)).rest_event(), json!({ "version": "1.0" }))
         }),
-        ("a stage called like the path", |call| {
+        ("a stage named like the path", |call| {
             let mut event = at_path(call, format!("/api{}", call.path)).event();
             event["requestContext"]["stage"] = json!("api");
             event
         }),
-        ("a stage that the path is without, behind a domain of its own", |call| {
+        ("a stage that a custom domain removes from the path", |call| {
             let mut event = call.event();
             event["requestContext"]["stage"] = json!("prod");
             event
         }),
-        ("a stage called like the path, that the path is without", |call| {
+        ("a stage named like the path, which a custom domain removes", |call| {
             let mut event = call.event();
             event["requestContext"]["stage"] = json!("api");
             event
@@ -180,12 +180,12 @@ async fn every_operation_accepts_every_form_of_its_address() {
             let call = operation.call(&id);
             let answer = app.invoke_at(NOW, &address(&call).to_string()).await;
             assert_eq!(answer.status, operation.success(), "{way}: {operation:?}: {answer:?}");
-            app.start_again().await;
+            app.delete_all_but_directory().await;
         }
     }
 }
 
-/// With every character after the collection's path encoded but the slashes.
+/// The call with every character after the collection's path encoded, except slashes.
 fn encoded_path(call: &Call) -> Call {
     const COLLECTION: &str = "/organization-invitations";
     let (collection, rest) = call.path.split_at(call.path.find(COLLECTION).unwrap() + COLLECTION.len());

@@ -1,5 +1,5 @@
-//! The function's permissions, compared with its requests: every request of a run through all operations and failures is
-//! recorded, and compared with the role in `template.yaml` and with the tenant's policy in `docs/tenant-isolation.md`.
+//! The function's permissions, compared with its requests: a run through all operations and failures records every
+//! request, and the tests compare them with the role in `template.yaml` and the policy in `docs/tenant-isolation.md`.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     },
     feedback,
     helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp, body, connector, inline, with},
-    proxy::{Asked, Proxy},
+    proxy::{Proxy, RecordedRequest},
 };
 
 /// An action on a resource: `table`, `table/index/byInvitee`, `identity/*`.
@@ -32,8 +32,8 @@ struct Observed {
     app: TestApp,
     dynamodb: Proxy,
     ses: Proxy,
-    /// Each request, and the tenant that the function's caller belongs to.
-    asked: Vec<(String, Asked)>,
+    /// Each request, and the tenant of the caller.
+    asked: Vec<(String, RecordedRequest)>,
 }
 
 impl Observed {
@@ -56,17 +56,17 @@ impl Observed {
     /// Records the requests that `event` caused.
     fn record(&mut self, event: &str) {
         let caller = Caller::of(&Event::read(event), &self.app.app.config);
-        let asked = self.dynamodb.take_asked().into_iter().chain(self.ses.take_asked());
+        let asked = self.dynamodb.take_requests().into_iter().chain(self.ses.take_requests());
         for asked in asked.filter(|asked| !asked.is_empty()) {
-            let caller = caller.as_ref().expect("nothing is asked for a caller who is not let in");
+            let caller = caller.as_ref().expect("only an admitted caller causes requests");
             self.asked.push((caller.tenant.to_string(), asked));
         }
     }
 
-    /// Hands feedback about a mail of the tenant `default` to the function, and takes down what it asks for.
-    async fn feed_back(&mut self, file: &str) {
+    /// Hands feedback about a mail of the tenant `default` to the function, and records its requests.
+    async fn invoke_with_feedback(&mut self, file: &str) {
         self.app.trigger(&feedback::read(file)).await.unwrap();
-        let asked = self.dynamodb.take_asked().into_iter().chain(self.ses.take_asked());
+        let asked = self.dynamodb.take_requests().into_iter().chain(self.ses.take_requests());
         self.asked.extend(asked.map(|asked| ("default".to_owned(), asked)));
     }
 
@@ -80,13 +80,13 @@ impl Observed {
         self.call(201, Call::create(body)).await["id"].as_str().unwrap().to_owned()
     }
 
-    /// Runs every operation, and every case that makes other calls of AWS.
-    async fn run(mut self) -> Vec<(String, Asked)> {
+    /// Runs every operation, and every case with different AWS calls.
+    async fn run(mut self) -> Vec<(String, RecordedRequest)> {
         for operation in Operation::ALL {
             let id = self.invite(&body(INVITEE)).await;
             set_token(&self.app.client(), self.app.table(), &id, TOKEN).await;
             self.call(operation.success(), operation.call(&id)).await;
-            self.app.start_again().await;
+            self.app.delete_all_but_directory().await;
         }
         let mail = |invitee: &str, payload: Value| with(body(invitee), json!({ "messagePayload": payload }));
         let id = self.invite(&body(INVITEE)).await;
@@ -98,7 +98,7 @@ impl Observed {
         let include = |call, query: &str| Call { query: query.to_owned(), ..call };
         self.call(200, include(Call::get(&id), "include=delivery")).await;
         self.call(200, Call::list("page_size=1&include=delivery")).await;
-        self.feed_back("delivered").await;
+        self.invoke_with_feedback("delivered").await;
         let change = json!({ "expiresAt": FAR_FUTURE + 1, "organizationRoleIds": ["admin"] });
         self.call(200, Call::change(&id, &change)).await;
         self.call(204, Call::message(&id, &json!({}))).await;
@@ -132,12 +132,12 @@ impl Observed {
     async fn create_across_a_crash(&mut self, event: &str) {
         self.app.stack.ses.fail_next(SesFault::Silence { accepts: false });
         let dies = timeout(Duration::from_millis(500), self.app.invoke_at(NOW, event)).await;
-        assert!(dies.is_err(), "it was waiting for SES");
+        assert!(dies.is_err(), "the attempt was still waiting for SES");
         self.app.invoke_at(NOW + 3_600_000, event).await;
         self.record(event);
     }
 
-    /// Replays `events/`: every kind of API, authorizer, body and failure.
+    /// Replays `events/`, which has every kind of API, authorizer, body and failure.
     async fn replay_events(&mut self) {
         for (_, event) in events::all() {
             self.invoke(&event).await;
@@ -152,7 +152,7 @@ fn with_key(key: &str, body: &Value) -> String {
     event.to_string()
 }
 
-/// With a configuration set, and a template that SES keeps.
+/// A connector with a configuration set, and with an inline and a stored template.
 fn connector_of_both_kinds() -> EmailConnector {
     let greeting = EmailTemplate::Stored { name: "greeting".to_owned(), variables: Vec::new(), escape_html: true };
     let english = inline("Join", "<p>Join</p>", "Join");
@@ -163,8 +163,8 @@ fn connector_of_both_kinds() -> EmailConnector {
     }
 }
 
-/// The permissions that a request takes (service authorization reference: Amazon DynamoDB, Amazon SES v2).
-fn permissions(asked: &Asked) -> BTreeSet<Permission> {
+/// The permissions that a request needs (service authorization reference: Amazon DynamoDB, Amazon SES v2).
+fn permissions(asked: &RecordedRequest) -> BTreeSet<Permission> {
     let request = asked.body();
     let on_table = |action: &str| (format!("dynamodb:{action}"), "table".to_owned());
     match asked.operation.as_str() {
@@ -179,7 +179,7 @@ fn permissions(asked: &Asked) -> BTreeSet<Permission> {
             let used = resources.into_iter().filter(|(is_used, _)| *is_used);
             used.map(|(_, resource)| (action.to_owned(), resource.to_owned())).collect()
         }
-        // It has no action of its own: it is checked as the parts that it is made of.
+        // A transaction has no action of its own: IAM checks each of its parts.
         "TransactWriteItems" => parts(&request).map(|(part, _)| on_table(action_of(part))).collect(),
         "Query" => {
             let (action, table) = on_table("Query");
@@ -219,14 +219,14 @@ impl Statement {
     }
 }
 
-/// The statements of the function's role in the template that are about services that the function calls by itself.
+/// The statements of the function's role in the template for the services that the function itself calls.
 fn statements() -> Vec<Statement> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/template.yaml")).unwrap();
     let template: Yaml = serde_yaml_ng::from_str(&text).unwrap();
     let role = &template["Resources"]["OrganizationInvitationsRole"]["Properties"];
     let policies = role["Policies"].as_sequence().unwrap().iter();
     let statements = policies.flat_map(|policy| policy["PolicyDocument"]["Statement"].as_sequence().unwrap());
-    // What only some stacks have is the second of an `!If`.
+    // A conditional statement is the second element of an `!If`.
     let statements = statements.map(|statement| match statement {
         Yaml::Tagged(tagged) => &tagged.value.as_sequence().unwrap()[1],
         statement => statement,
@@ -238,9 +238,9 @@ fn statements() -> Vec<Statement> {
     let is_ours = |action: &String| action.starts_with("dynamodb:") || action.starts_with("ses:");
     let (ours, others): (Vec<_>, Vec<_>) = statements.partition(|statement| statement.actions.iter().all(is_ours));
     for action in others.iter().flat_map(|statement| &statement.actions) {
-        // Lambda itself sends what it gives up to the dead-letter queue.
+        // Lambda itself writes logs and traces, and sends discarded events to the dead-letter queue.
         let is_of_lambda = ["logs", "sqs", "xray"].contains(&action.split(':').next().unwrap());
-        assert!(is_of_lambda, "{action}: who uses it?");
+        assert!(is_of_lambda, "{action}: unused permission");
     }
     ours
 }
@@ -253,10 +253,10 @@ fn texts(value: &Yaml) -> BTreeSet<String> {
     }
 }
 
-/// An action, or what a resource is called here, however the template puts its ARN together.
+/// An action, or the name of a resource in these tests, independent of how the template composes its ARN.
 fn name(value: &Yaml) -> String {
     let value = match value {
-        // The table that is used instead of the stack's.
+        // An external table replaces the stack's own.
         Yaml::Tagged(tagged) if tagged.tag == "If" => return name(tagged.value.as_sequence().unwrap().last().unwrap()),
         Yaml::Tagged(tagged) => &tagged.value,
         value => value,
@@ -281,14 +281,20 @@ async fn the_role_allows_exactly_the_functions_calls() {
         let used: Vec<_> = needed.iter().filter(|permission| statement.grants(permission)).collect();
         let used_actions: BTreeSet<_> = used.iter().map(|(action, _)| action.clone()).collect();
         let used_resources: BTreeSet<_> = used.iter().map(|(_, resource)| resource.clone()).collect();
-        assert_eq!(statement.actions, used_actions, "actions in template.yaml, and those that the function takes");
-        assert_eq!(statement.resources, used_resources, "resources in template.yaml, and those that the function uses");
+        assert_eq!(
+            statement.actions, used_actions,
+            "actions in template.yaml (left), and those that the function uses"
+        );
+        assert_eq!(
+            statement.resources, used_resources,
+            "resources in template.yaml (left), and those that the function uses"
+        );
     }
 }
 
-/// The partition keys that a request to DynamoDB is about, of the table and of the indexes: what IAM knows as
-/// `dynamodb:LeadingKeys`, and those under which an index will keep what is written.
-fn partition_keys(asked: &Asked) -> Vec<String> {
+/// The partition keys of a request to DynamoDB: those that IAM checks as `dynamodb:LeadingKeys`, and the index keys of
+/// written items.
+fn partition_keys(asked: &RecordedRequest) -> Vec<String> {
     const KEYS: [&str; 4] = ["pk", "organizationKey", "inviteeKey", "inviterKey"];
     let request = asked.body();
     let of_row = |row: &Value| KEYS.iter().filter_map(|key| row[*key]["S"].as_str().map(str::to_owned)).collect();
@@ -316,7 +322,7 @@ fn fence() -> Value {
     serde_json::from_str(policy.split_once("```").unwrap().0).unwrap()
 }
 
-/// IAM's `StringLike`, as far as the fence uses it: a star at the end stands for anything.
+/// IAM's `StringLike`, as far as the policy uses it: a star at the end matches any text.
 fn is_like(text: &str, pattern: &str) -> bool {
     pattern.strip_suffix('*').map_or(text == pattern, |start| text.starts_with(start))
 }
@@ -339,19 +345,19 @@ async fn the_recommended_policy_allows_every_request_for_its_tenant_and_none_for
         assert!(!keys.is_empty(), "{asked:?}");
         for key in keys {
             assert!(lets_through(tenant, &key), "{tenant}: {key} in {asked:?}");
-            // Also not a tenant whose name begins or ends as this one's does.
+            // Names with a common prefix or suffix are other tenants as well.
             for other in ["other", &tenant[1..], &tenant[..tenant.len() - 1], &format!("{tenant}x")] {
                 assert!(!lets_through(other, &key), "{other}: {key} in {asked:?}");
             }
         }
         tenants.insert(tenant.as_str());
     }
-    assert!(tenants.len() > 1, "more than one tenant took part: {tenants:?}");
+    assert!(tenants.len() > 1, "the requests are of several tenants: {tenants:?}");
     let table = "arn:aws:dynamodb:eu-central-1:123456789012:table/organization-invitations";
     assert_eq!(statement["Resource"], json!([table, format!("{table}/index/*")]));
     let of_role = statements().into_iter().flat_map(|statement| statement.actions);
     let of_role: BTreeSet<_> = of_role.filter(|action| action.starts_with("dynamodb:")).collect();
     let fenced: BTreeSet<_> =
         statement["Action"].as_array().unwrap().iter().map(|action| action.as_str().unwrap().to_owned()).collect();
-    assert_eq!(fenced, of_role, "the fence, and the role in template.yaml");
+    assert_eq!(fenced, of_role, "the recommended policy (left), and the role in template.yaml");
 }

@@ -1,4 +1,4 @@
-//! Properties of the function. Those of single parsers are beside their code in `src/`.
+//! Properties of the function. Properties of single parsers are in `src/`, next to their code.
 
 #[path = "../../src/arbitrary.rs"]
 mod arbitrary;

@@ -1,4 +1,4 @@
-//! Faults of another injector than the proxy: microburst, which takes their form from AWS's service models.
+//! Faults of a second injector, microburst, which derives their form from AWS's service models.
 //! `.ci/second-opinion` starts it in front of another emulator.
 
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::{
 const CREATES: usize = 30;
 
 #[tokio::test]
-#[ignore = "wants microburst, which .ci/second-opinion starts"]
+#[ignore = "needs microburst, which .ci/second-opinion starts"]
 async fn creates_survive_the_throttling_and_lost_responses_of_another_injector() {
     let injector = std::env::var("INJECTOR_URL").unwrap();
     let app = TestApp::start_behind(&injector).await;

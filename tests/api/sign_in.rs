@@ -10,7 +10,7 @@ use crate::{
 };
 
 const REDIRECT: &str = "http://localhost:5173/callback";
-// Of RFC 7636, appendix B.
+// From RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const REQUEST: [(&str, &str); 7] = [
@@ -26,7 +26,7 @@ const REQUEST: [(&str, &str); 7] = [
 struct Browser {
     client: Client,
     gateway: Gateway,
-    /// The endpoints, by the issuer's metadata.
+    /// The endpoints from the issuer's metadata.
     metadata: Value,
 }
 
@@ -81,7 +81,7 @@ impl Browser {
     }
 }
 
-/// The fields that the form sends without being asked.
+/// The hidden fields of the form.
 fn hidden_fields(page: &str) -> Vec<(String, String)> {
     let attribute = |tag: &str, name: &str| {
         let (_, rest) = tag.split_once(&format!(r#" {name}=""#)).unwrap();
@@ -97,7 +97,10 @@ async fn a_person_signs_in_and_the_page_gets_their_token() {
     let response = browser.page(&[&REQUEST[..], &[("login_hint", "grace@example.com")]].concat()).await;
     assert_eq!(response.status(), StatusCode::OK);
     let policy = response.headers()["content-security-policy"].to_str().unwrap();
-    assert!(policy.contains("form-action 'self' http://localhost:5173;"), "the form may lead there: {policy}");
+    assert!(
+        policy.contains("form-action 'self' http://localhost:5173;"),
+        "the policy allows the form's redirect: {policy}"
+    );
     let page = response.text().await.unwrap();
     for part in [r#"<label for="email">"#, r#"value="grace@example.com""#, "app", "http://localhost:5173", "no-mail"] {
         assert!(page.contains(part), "{part} in {page}");
@@ -106,7 +109,7 @@ async fn a_person_signs_in_and_the_page_gets_their_token() {
     assert_eq!((status, &granted["token_type"]), (StatusCode::OK, &Value::from("Bearer")));
     let list = browser.client.get(format!("{}/api/organization-invitations", browser.gateway.url));
     let response = list.bearer_auth(granted["access_token"].as_str().unwrap()).send().await.unwrap();
-    assert_eq!(response.status(), StatusCode::FORBIDDEN, "a person's token has none of the API's scopes");
+    assert_eq!(response.status(), StatusCode::FORBIDDEN, "a person's token has no scope of the API");
 }
 
 #[tokio::test]
@@ -142,9 +145,9 @@ async fn a_code_is_redeemed_once_and_with_its_verifier() {
     assert_eq!(browser.redeem(&code, VERIFIER).await.0, StatusCode::OK);
     let wrong = browser.code("grace@example.com").await;
     for (code, verifier, reason) in [
-        (&code, VERIFIER, "a second time"),
+        (&code, VERIFIER, "a code that was redeemed before"),
         (&wrong, "another", "another verifier"),
-        (&wrong, VERIFIER, "after a wrong one"),
+        (&wrong, VERIFIER, "a code after a wrong verifier"),
         (&"x".to_owned(), VERIFIER, "an unknown code"),
     ] {
         let (status, error) = browser.redeem(code, verifier).await;
@@ -153,7 +156,7 @@ async fn a_code_is_redeemed_once_and_with_its_verifier() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_is_asked_for_again() {
+async fn an_invalid_address_is_asked_for_again() {
     let browser = Browser::start().await;
     let page = browser.page(&REQUEST).await.text().await.unwrap();
     for address in ["", "grace", r#""><script>alert(1)</script>@example.com"#] {
@@ -161,7 +164,7 @@ async fn what_is_no_address_is_asked_for_again() {
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{address}");
         let again = response.text().await.unwrap();
         assert!(again.contains("This is not an email address.") && again.contains(r#"aria-invalid="true""#), "{again}");
-        assert_eq!(again.matches("<script").count(), 1, "only the page's own: {again}");
+        assert_eq!(again.matches("<script").count(), 1, "only the page's own script: {again}");
         assert_eq!(hidden_fields(&again), hidden_fields(&page));
     }
 }

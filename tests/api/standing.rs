@@ -1,4 +1,4 @@
-//! The standing of an address while operators write members: no pending invitation and no other member is lost.
+//! The standing of an address while operators write memberships: no pending invitation and no other member is lost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,14 +18,14 @@ use crate::{
 const ADDRESS: &str = "ada@example.com";
 const STANDING: &str = "ORG#acme#INVITEE#ada@example.com";
 
-/// A step of somebody with members and invitations. The users are members under [`ADDRESS`] unless it says otherwise.
+/// A step of an operator or a user. The users are members under [`ADDRESS`], except after [`Move`].
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Invite,
-    /// Invited until a time that is past by the clock of the directory command.
+    /// Invites until a time that is past by the clock of the directory command.
     InviteBriefly,
     Put(&'static str),
-    /// Under another address.
+    /// Moves the membership to another address.
     Move(&'static str),
     Import(&'static str),
     Leave(&'static str),
@@ -41,14 +41,14 @@ use Step::{Accept, Delete, DeletePerson, Import, Invite, InviteBriefly, Leave, M
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Created,
-    /// The first invitation stands in its way.
+    /// The create conflicts with the first invitation.
     Pending,
     Member,
 }
 
 use Next::{Created, Member, Pending};
 
-/// Who accepts with the address of the invitation.
+/// Adds the users who accept with the address of the invitation.
 async fn add_users(app: &TestApp) {
     for user in ["ada", "bob"] {
         app.add_user(user, Some(ADDRESS)).await;
@@ -95,7 +95,7 @@ async fn take(app: &TestApp, step: Step, id: &mut String) {
     done.unwrap_or_else(|error| panic!("{step:?}: {error}"));
 }
 
-/// Waits until DynamoDB has done one more of these operations than it had.
+/// Waits until DynamoDB has received a further request for this operation.
 async fn asked(app: &TestApp, operation: &str, had: usize) {
     while app.proxy().count(operation) == had {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -123,10 +123,10 @@ async fn deleting_a_membership_keeps_a_pending_invitation_and_other_members() {
         (&[Invite, Import("ada"), Leave("ada")], Pending, "pending again, after an import"),
         (&[Invite, Import("ada"), Import("ada"), Import("bob"), Leave("bob"), Leave("ada")], Pending, "imported again"),
         (&[Invite, Put("ada"), Put("ada"), Leave("ada")], Pending, "put again"),
-        (&[Invite, Put("ada"), Move("ada")], Pending, "a member elsewhere now"),
+        (&[Invite, Put("ada"), Move("ada")], Pending, "the member has moved to another address"),
         (&[Invite, Put("eve"), DeletePerson("eve@example.com")], Pending, "a member under another's address"),
-        (&[Invite, Put("ada"), Put("eve"), DeletePerson("eve@example.com")], Member, "ada is left"),
-        (&[Invite, Put("ada"), DeletePerson(ADDRESS)], Created, "all of the person is gone"),
+        (&[Invite, Put("ada"), Put("eve"), DeletePerson("eve@example.com")], Member, "ada remains"),
+        (&[Invite, Put("ada"), DeletePerson(ADDRESS)], Created, "all data of the person is deleted"),
         (&[Invite, Put("ada"), Revoke], Member, "revoked meanwhile"),
         (&[Invite, Put("ada"), Revoke, Leave("ada")], Created, "revoked before the end"),
         (&[Invite, Put("ada"), Leave("ada"), Revoke], Created, "revoked after the end"),
@@ -135,15 +135,15 @@ async fn deleting_a_membership_keeps_a_pending_invitation_and_other_members() {
         (&[Invite, Put("ada"), Accept("ada"), Leave("ada")], Created, "accepted by the member"),
         (&[Invite, Put("ada"), Leave("ada"), Accept("ada")], Member, "accepted after the end"),
         (&[InviteBriefly, Put("ada"), Leave("ada")], Created, "expired before the end"),
-        (&[Put("ada"), Put("bob"), Leave("ada")], Member, "bob is left"),
-        (&[Put("ada"), Put("bob"), Leave("bob"), Leave("ada")], Created, "nobody is left"),
-        (&[Import("ada"), Import("bob"), Leave("bob")], Member, "ada is left, after an import"),
-        (&[Invite, Accept("ada"), Put("bob"), Leave("ada")], Member, "bob is left"),
-        (&[Invite, Accept("ada"), Put("bob"), Leave("ada"), Leave("bob")], Created, "nobody is left"),
-        (&[Invite, Put("bob"), Accept("ada"), Leave("ada")], Member, "bob is left, beside whom ada accepted"),
-        (&[Invite, Put("bob"), Accept("ada"), Leave("bob")], Member, "ada is left, who accepted beside bob"),
-        (&[Invite, Put("bob"), Accept("ada"), Leave("bob"), Leave("ada")], Created, "nobody is left"),
-        (&[Invite, Put("ada"), Put("bob"), Leave("ada"), Leave("bob")], Pending, "pending again after the last"),
+        (&[Put("ada"), Put("bob"), Leave("ada")], Member, "bob remains"),
+        (&[Put("ada"), Put("bob"), Leave("bob"), Leave("ada")], Created, "no member remains"),
+        (&[Import("ada"), Import("bob"), Leave("bob")], Member, "ada remains, after an import"),
+        (&[Invite, Accept("ada"), Put("bob"), Leave("ada")], Member, "bob remains"),
+        (&[Invite, Accept("ada"), Put("bob"), Leave("ada"), Leave("bob")], Created, "no member remains"),
+        (&[Invite, Put("bob"), Accept("ada"), Leave("ada")], Member, "bob was a member before ada accepted"),
+        (&[Invite, Put("bob"), Accept("ada"), Leave("bob")], Member, "ada accepted while bob was a member"),
+        (&[Invite, Put("bob"), Accept("ada"), Leave("bob"), Leave("ada")], Created, "no member remains"),
+        (&[Invite, Put("ada"), Put("bob"), Leave("ada"), Leave("bob")], Pending, "pending after the last member left"),
     ];
     for (steps, next, reason) in cases {
         let app = TestApp::start().await;
@@ -168,9 +168,9 @@ async fn a_members_standing_in_the_documented_form_is_read_and_kept() {
     directory(&app, &["member", "put", "acme", "ada", "--email", ADDRESS]).await.unwrap();
     directory(&app, &["member", "delete", "acme", "ada"]).await.unwrap();
     let row = json!({ "pk": "TENANT#default", "sk": STANDING, "state": "member", "userId": "somebody" });
-    assert_eq!(app.row("default", STANDING).await, Some(row), "as the application wrote it");
+    assert_eq!(app.row("default", STANDING).await, Some(row), "the application's row is unchanged");
     directory(&app, &["member", "delete", "acme", "somebody"]).await.unwrap();
-    assert_next(&app.create_at(NOW, &invitation()).await, Created, "", "the command deletes it too");
+    assert_next(&app.create_at(NOW, &invitation()).await, Created, "", "the command deletes the application's row");
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn an_import_does_not_lose_a_concurrent_create() {
     let file = TestFile::lines(&[member("ada", ADDRESS), member("bob", "bob@example.com")]);
     let arguments = ["import", file.path()];
     let invited = async {
-        // By then the import has read that the address is nothing to the organization, and does not know it yet.
+        // At this point the import's read has reached DynamoDB and found no standing; its response is delayed.
         asked(&app, "BatchGetItem", reads).await;
         app.invite(&invitation()).await
     };
@@ -189,7 +189,7 @@ async fn an_import_does_not_lose_a_concurrent_create() {
     imported.unwrap();
     invariant::check(&app, NOW).await;
     directory(&app, &["member", "delete", "acme", "ada"]).await.unwrap();
-    assert_next(&app.create_at(NOW, &invitation()).await, Pending, &id, "made during the import");
+    assert_next(&app.create_at(NOW, &invitation()).await, Pending, &id, "created during the import");
     assert_eq!(directory(&app, &["member", "list"]).await.unwrap().len(), 1, "bob");
 }
 
@@ -202,7 +202,7 @@ async fn a_membership_deleted_during_an_accept_leaves_no_standing() {
     let queries = app.proxy().count("Query");
     app.proxy().next("Query", Intervention::Delay(Duration::from_millis(500)));
     let accepted = async {
-        // By then the command has read membership and standings, and does not know the latter yet.
+        // At this point the command's query for standings has reached DynamoDB; its response is delayed.
         asked(&app, "Query", queries).await;
         app.call(Call::accept(&id, "ada")).await
     };
@@ -211,13 +211,13 @@ async fn a_membership_deleted_during_an_accept_leaves_no_standing() {
     assert_eq!(accepted.status, 200, "{accepted:?}");
     let rows = app.rows_of("default").await;
     let left: Vec<_> = rows.iter().filter(|row| row["userId"] == "ada").collect();
-    assert!(left.is_empty(), "the deletion came last: {left:?}");
+    assert!(left.is_empty(), "the deletion removes the standing of the accept: {left:?}");
 }
 
 #[tokio::test]
 async fn an_invitation_whose_mail_fails_is_rolled_back_although_its_invitee_became_a_member() {
     let app = Arc::new(TestApp::start().await);
-    // Three attempts take long enough.
+    // Three throttled attempts take long enough for the concurrent write.
     (0..3).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
     let creating = tokio::spawn({
         let app = Arc::clone(&app);

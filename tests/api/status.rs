@@ -29,7 +29,7 @@ async fn accepting_makes_the_invitee_a_member_with_the_invitations_roles() {
     let expected = created.text.replace("\"acceptedUserId\":null", "\"acceptedUserId\":\"ada\"");
     let expected = expected.replace("\"status\":\"Pending\"", "\"status\":\"Accepted\"");
     let expected = expected.replace(&format!("\"updatedAt\":{NOW}"), &format!("\"updatedAt\":{}", NOW + 5));
-    assert_eq!(answer.text, expected, "the entity, in which just these three have changed");
+    assert_eq!(answer.text, expected, "only these three attributes have changed");
     assert_eq!(app.call_at(NOW + 6, Call::get(&id)).await.text, answer.text);
 
     let standing = app.row("default", STANDING).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_member_who_accepts_with_another_address_gets_the_roles_as_well() {
     }
     let membership = app.row("default", MEMBERSHIP).await.unwrap();
     assert_eq!(roles(&membership), ["admin", "member"], "merged");
-    assert_eq!(membership["joinedAt"], NOW, "a member since the first");
+    assert_eq!(membership["joinedAt"], NOW, "the joining time of the first membership");
     invariant::check(&app, NOW + 2).await;
 }
 
@@ -120,7 +120,7 @@ async fn after_a_revoke_the_invitee_can_be_invited_again() {
     assert_eq!(answer.status, 200, "{answer:?}");
     let expected = created.text.replace("\"status\":\"Pending\"", "\"status\":\"Revoked\"");
     let expected = expected.replace(&format!("\"updatedAt\":{NOW}"), &format!("\"updatedAt\":{}", NOW + 5));
-    assert_eq!(answer.text, expected, "the entity, in which just these two have changed");
+    assert_eq!(answer.text, expected, "only these two attributes have changed");
     assert_eq!(app.call_at(NOW + 6, Call::get(&id)).await.text, answer.text);
     assert_eq!(app.row("default", STANDING).await, None);
     assert_eq!(app.row("default", MEMBERSHIP).await, None);
@@ -158,9 +158,17 @@ async fn the_status_is_accepted_or_revoked() {
         ("{}", json!([["status", "invalid_type"]]), "no status"),
         (r#"{"status":null}"#, json!([["status", "invalid_type"]]), "null"),
         (r#"{"status":1}"#, json!([["status", "invalid_type"]]), "a number"),
-        (r#"{"status":"Pending"}"#, json!([["status", "invalid_enum_value"]]), "no way back"),
-        (r#"{"status":"Expired"}"#, json!([["status", "invalid_enum_value"]]), "time alone does that"),
-        (r#"{"status":"accepted","acceptedUserId":"ada"}"#, json!([["status", "invalid_enum_value"]]), "it has case"),
+        (
+            r#"{"status":"Pending"}"#,
+            json!([["status", "invalid_enum_value"]]),
+            "an invitation cannot become pending again",
+        ),
+        (r#"{"status":"Expired"}"#, json!([["status", "invalid_enum_value"]]), "only time makes an invitation expire"),
+        (
+            r#"{"status":"accepted","acceptedUserId":"ada"}"#,
+            json!([["status", "invalid_enum_value"]]),
+            "a status is case-sensitive",
+        ),
         (r#"{"status":""}"#, json!([["status", "invalid_enum_value"]]), "nothing"),
         (
             r#"{"status":"Accepted","acceptedUserId":"0123456789012345678901"}"#,
@@ -181,7 +189,7 @@ async fn the_status_is_accepted_or_revoked() {
         ),
         ("[]", json!([[null, "invalid_type"]]), "an array"),
         ("\"Revoked\"", json!([[null, "invalid_type"]]), "a text"),
-        ("null", json!([[null, "invalid_type"]]), "nothing at all"),
+        ("null", json!([[null, "invalid_type"]]), "null instead of an object"),
     ] {
         let answer = app.call(Call::revoke(&id).text("application/json", body)).await;
         answer.assert_error(400, "guard.invalid_input");
@@ -224,17 +232,17 @@ async fn errors_have_the_order_of_the_contract() {
         (&nowhere, json!({ "status": "Pending" }), 400, "guard.invalid_input", "the body before the invitation"),
         (&ended, with_user(json!(1)), 400, "guard.invalid_input", "the body before its status"),
         (&nowhere, accept.clone(), 422, "request.invalid_input", "the missing user before the invitation"),
-        (&nowhere, with_user(json!(null)), 422, "request.invalid_input", "null is no user"),
-        (&nowhere, with_user(json!("")), 422, "request.invalid_input", "nor is an empty text"),
+        (&nowhere, with_user(json!(null)), 422, "request.invalid_input", "null instead of a user"),
+        (&nowhere, with_user(json!("")), 422, "request.invalid_input", "an empty user"),
         (&ended, accept.clone(), 422, "request.invalid_input", "the missing user before its status"),
         (&pending, accept, 422, "request.invalid_input", "the missing user"),
         (&nowhere, with_user(json!("nobody")), 404, "entity.not_found", "the invitation before the user"),
         (&nowhere, json!({ "status": "Revoked" }), 404, "entity.not_found", "the invitation"),
-        (&ended, with_user(json!("nobody")), 422, "request.invalid_input", "its status before the user"),
+        (&ended, with_user(json!("nobody")), 422, "request.invalid_input", "the status before the user"),
         (&pending, with_user(json!("nobody")), 404, "entity.not_found", "the user"),
-        (&pending, with_user(json!("a#b")), 404, "entity.not_found", "a user who could not exist"),
-        (&pending, with_user(json!("a\u{0}b")), 404, "entity.not_found", "nor this one"),
-        (&pending, with_user(json!("x".repeat(22))), 400, "guard.invalid_input", "longer than an identifier may be"),
+        (&pending, with_user(json!("a#b")), 404, "entity.not_found", "a user with an invalid identifier"),
+        (&pending, with_user(json!("a\u{0}b")), 404, "entity.not_found", "a user with NUL"),
+        (&pending, with_user(json!("x".repeat(22))), 400, "guard.invalid_input", "a user longer than an identifier"),
         (&nowhere, with_user(json!("x".repeat(5000))), 400, "guard.invalid_input", "the body comes first"),
         (&pending, with_user(json!("bob")), 422, "request.invalid_input", "the user's address"),
         (&pending, with_user(json!("mute")), 422, "request.invalid_input", "a user without an address"),
@@ -247,7 +255,7 @@ async fn errors_have_the_order_of_the_contract() {
     assert_ne!(
         message("nobody").await,
         app.call(Call::get(&nowhere)).await.json()["message"],
-        "who is missing is told"
+        "the error names the missing user"
     );
 }
 
@@ -265,9 +273,9 @@ async fn an_ended_invitation_cannot_be_changed() {
     for (id, now, reason) in [
         (&accepted, NOW + 1, "accepted"),
         (&revoked, NOW + 1, "revoked"),
-        (&accepted, NOW + 1000, "accepted, and past its time"),
-        (&revoked, NOW + 1000, "revoked, and past its time"),
-        (&expired, NOW + 1000, "expired, from the very millisecond on"),
+        (&accepted, NOW + 1000, "accepted, and past its expiry"),
+        (&revoked, NOW + 1000, "revoked, and past its expiry"),
+        (&expired, NOW + 1000, "expired, in the millisecond of its expiry"),
     ] {
         for call in [Call::accept(id, "ada"), Call::revoke(id)] {
             let answer = app.call_at(now, call).await;
@@ -275,7 +283,11 @@ async fn an_ended_invitation_cannot_be_changed() {
         }
     }
     assert_eq!(app.rows().await, before);
-    assert_eq!(app.call_at(NOW + 999, Call::accept(&expired, "ada")).await.status, 200, "the last millisecond");
+    assert_eq!(
+        app.call_at(NOW + 999, Call::accept(&expired, "ada")).await.status,
+        200,
+        "the last millisecond before the expiry"
+    );
 }
 
 #[tokio::test]
@@ -283,10 +295,14 @@ async fn a_slow_clock_cannot_accept_an_invitation_whose_standing_a_newer_one_has
     let app = TestApp::start().await;
     let older = app.invite(&with(body("ada@example.com"), json!({ "expiresAt": NOW + 1000 }))).await;
     let newer = app.invite_at(NOW + 1000, &body("ada@example.com")).await;
-    // A request that began before the expiry, or whose machine's clock is behind.
+    // A request that started before the expiry, or on a machine whose clock is behind.
     app.call_at(NOW + 999, Call::accept(&older, "ada")).await.assert_error(422, "request.invalid_input");
     invariant::check(&app, NOW + 1000).await;
-    assert_eq!(app.call_at(NOW + 999, Call::revoke(&older)).await.status, 200, "which leaves the newer alone");
+    assert_eq!(
+        app.call_at(NOW + 999, Call::revoke(&older)).await.status,
+        200,
+        "the revoke does not change the newer invitation"
+    );
     invariant::check(&app, NOW + 1000).await;
     assert_eq!(app.call_at(NOW + 1001, Call::accept(&newer, "ada")).await.status, 200);
     invariant::check(&app, NOW + 1001).await;

@@ -19,7 +19,7 @@ fn environment() -> serde_yaml_ng::Mapping {
 #[test]
 fn the_template_deploys_exactly_the_settings() {
     let asked = RefCell::new(BTreeSet::from(["RUST_LOG".to_owned()]));
-    // With a sender, the settings that depend on it are read too.
+    // With a sender, the settings that depend on a sender are read too.
     let lookup = |name: &str| {
         asked.borrow_mut().insert(name.to_owned());
         ["TABLE_NAME", "DEFAULT_FROM_EMAIL_ADDRESS"].contains(&name).then(|| "x".to_owned())
@@ -56,9 +56,9 @@ fn the_parameters_have_the_defaults_and_limits_of_the_settings() {
         let (variable, parameter) = (variable.as_str().unwrap(), reference_name(&reference));
         let Some(parameter) = template["Parameters"].get(&parameter) else { continue };
         let differs_on_purpose = match variable {
-            // The stack has a table of its own; another one's name has no default.
+            // The stack has its own table, so the name of an external table has no default.
             "TABLE_NAME" => continue,
-            // Stricter: the users of a Cognito user pool may be able to write `custom:tenant_id`.
+            // Stricter default: users of a Cognito user pool may be able to write `custom:tenant_id`.
             "TENANT_CLAIMS" => true,
             _ => false,
         };
@@ -83,7 +83,7 @@ fn the_parameters_have_the_defaults_and_limits_of_the_settings() {
     }
 }
 
-/// The name in `!Ref name`, or in the last case of an `!If`, which is where the parameters stand.
+/// The name in `!Ref name`, or in the last case of an `!If`.
 fn reference_name(value: &Value) -> String {
     match value {
         Value::Tagged(tagged) => reference_name(&tagged.value),

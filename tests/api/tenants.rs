@@ -17,7 +17,7 @@ async fn no_operation_reaches_the_invitation_of_another_tenant() {
         if operation.names_invitation() {
             answer.assert_error(404, "entity.not_found");
             let nowhere = app.call(operation.call(&"0".repeat(21)).by("no-mail")).await;
-            assert_eq!(answer.text, nowhere.text, "as if there were no such invitation, {operation:?}");
+            assert_eq!(answer.text, nowhere.text, "the same response as for an unknown invitation, {operation:?}");
             assert_eq!(app.rows().await, before, "{operation:?} changes nothing");
         }
         for secret in [&id, INVITEE] {
@@ -26,7 +26,7 @@ async fn no_operation_reaches_the_invitation_of_another_tenant() {
         let of_default = before.into_iter().filter(|row| row["pk"] == "TENANT#default").collect::<Vec<_>>();
         assert_eq!((app.rows_of("default").await, app.mails().len()), (of_default, 1), "{operation:?}");
         let own = app.call(operation.call(&id)).await;
-        assert_eq!(own.status, operation.success(), "its own tenant has it, {operation:?}: {own:?}");
+        assert_eq!(own.status, operation.success(), "the invitation's own tenant finds it, {operation:?}: {own:?}");
     }
 }
 

@@ -1,11 +1,11 @@
-//! The names of tests in documents and scripts.
+//! Checks that tests named in documents and scripts exist.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// A name with fewer words than these is a module, or a path of the code.
+/// A name with fewer underscores is a module or another path of the code.
 const FEWEST_UNDERSCORES: usize = 3;
 
 #[test]
@@ -21,7 +21,7 @@ fn documents_and_scripts_name_tests_that_exist() {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
         let names = words.filter_map(|word| word.rsplit_once("::")).map(|(_, name)| name);
         for name in names.filter(|name| name.matches('_').count() >= FEWEST_UNDERSCORES) {
-            // The first words of a name select it as well.
+            // A prefix of a name is valid, because it selects the test as well.
             assert!(sources.contains(&format!("fn {name}")), "{}: there is no test {name}", path.display());
             found += 1;
         }
@@ -33,7 +33,7 @@ fn read(path: PathBuf) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The files below a folder with this extension.
+/// The files with this extension in a folder and its subfolders.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let nested = entries.map(|path| {

@@ -1,4 +1,4 @@
-//! The token in the link of a message: who gets it, what it proves, and what ends it.
+//! The token in the link of a message: its recipient, its verification, and its end.
 
 use organization_invitations::{domain::directory::EmailConnector, local::ses::SesFault};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::{
 const LINK: &str = "https://app.example.com/{invitationId}#{invitationToken}";
 const INVITEE: &str = "ada@example.com";
 
-/// A body that asks for a mail whose link holds a token.
+/// A body that requests a mail whose link contains a token.
 fn with_token(invitee: &str) -> Value {
     with(body(invitee), json!({ "messagePayload": { "link": LINK } }))
 }
@@ -70,7 +70,7 @@ async fn the_token_of_the_link_proves_the_mailbox_however_often_the_link_is_open
     assert_eq!((accepted.status, &accepted.json()["acceptedUserId"]), (200, &json!("ada")), "{accepted:?}");
     assert!(app.row("default", "MEMBER#acme#ada").await.is_some());
     invariant::check(&app, NOW).await;
-    assert!(!is_right(&app, &id, &token).await, "it has ended");
+    assert!(!is_right(&app, &id, &token).await, "the token has ended");
     app.call(Call::accept_by_token(&id, "ada", &token)).await.assert_error(422, "request.invalid_input");
 }
 
@@ -136,12 +136,16 @@ async fn a_newer_message_ends_the_token_of_the_one_before() {
             assert_ne!(token, first);
             assert!(is_right(&app, &id, &token).await);
         }
-        assert_eq!(app.call(Call::get(&id)).await.json()["updatedAt"], updated_at, "mailing changes nothing else");
+        assert_eq!(
+            app.call(Call::get(&id)).await.json()["updatedAt"],
+            updated_at,
+            "a message changes no other attribute"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_message_that_ses_did_not_take_leaves_the_link_before_as_it_was() {
+async fn a_message_that_ses_did_not_accept_leaves_the_previous_link_valid() {
     let app = start().await;
     let id = app.invite(&with_token(INVITEE)).await;
     let token = mailed_token(&app);
@@ -150,10 +154,14 @@ async fn a_message_that_ses_did_not_take_leaves_the_link_before_as_it_was() {
     for payload in [json!({ "link": LINK }), json!({})] {
         app.stack.ses.fail_next(SesFault::MessageRejected);
         app.call(Call::message(&id, &payload)).await.assert_error(400, "connector.invalid_response");
-        assert_eq!(app.row("default", &format!("INVITATION#{id}")).await, before, "with its count of wrong ones");
+        assert_eq!(
+            app.row("default", &format!("INVITATION#{id}")).await,
+            before,
+            "the row is unchanged, including its count of wrong tokens"
+        );
         assert!(is_right(&app, &id, &token).await);
     }
-    // One without a token gets none back.
+    // After the rollback, an invitation without a token has none again.
     let id = app.invite(&body("bob@example.com")).await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
     app.call(Call::message(&id, &json!({ "link": LINK }))).await.assert_error(400, "connector.invalid_response");
@@ -161,7 +169,7 @@ async fn a_message_that_ses_did_not_take_leaves_the_link_before_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_messages_at_once_the_one_that_ses_did_not_take_leaves_the_others_link_as_it_is() {
+async fn of_two_concurrent_messages_the_one_that_ses_rejects_leaves_the_others_link_valid() {
     for has_token in [true, false] {
         let app = std::sync::Arc::new(start().await);
         let first = if has_token { with_token(INVITEE) } else { body(INVITEE) };
@@ -175,8 +183,8 @@ async fn of_two_messages_at_once_the_one_that_ses_did_not_take_leaves_the_others
             let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
             assert!(statuses.contains(&204) && statuses.contains(&400), "{statuses:?}");
             let latest = mailed_token(&app);
-            // If the rejected one was the last to write its token, the mailed one's counts again; if it was the first,
-            // nothing of it is left.
+            // If the rejected message was the last to write its token, the mailed token is restored. If it was the
+            // first, its token has already been replaced.
             assert!(is_right(&app, &id, &latest).await);
             if let Some(former) = &former {
                 assert!(!is_right(&app, &id, former).await);
@@ -186,14 +194,14 @@ async fn of_two_messages_at_once_the_one_that_ses_did_not_take_leaves_the_others
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_messages_at_once_that_ses_did_not_take_leave_the_link_before_as_it_was() {
+async fn two_concurrent_messages_that_ses_did_not_accept_leave_the_previous_link_valid() {
     let app = std::sync::Arc::new(start().await);
     let id = app.invite(&with_token(INVITEE)).await;
     let token = mailed_token(&app);
     let before = app.row("default", &format!("INVITATION#{id}")).await;
     let [linked, plain] = [json!({ "link": LINK }), json!({})].map(|payload| Call::message(&id, &payload));
     for round in 0..9 {
-        // Each is throttled three times, which takes long enough for both to have replaced the token.
+        // Each message is throttled three times, which takes long enough for both to replace the token.
         (0..6).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
         let [one, other] = [[&linked, &linked], [&plain, &plain], [&linked, &plain]][round % 3].map(Clone::clone);
         let now = NOW + 3_600_000 * i64::try_from(round).unwrap();
@@ -205,7 +213,7 @@ async fn two_messages_at_once_that_ses_did_not_take_leave_the_link_before_as_it_
 }
 
 #[tokio::test]
-async fn the_link_of_the_message_before_is_no_guess_however_often_it_is_opened() {
+async fn the_link_of_the_previous_message_never_counts_as_a_wrong_token() {
     let app = start().await;
     let id = app.invite(&with_token(INVITEE)).await;
     let former = mailed_token(&app);
@@ -224,7 +232,7 @@ async fn a_rate_limit_that_cannot_be_released_does_not_keep_a_token_that_was_nev
     let app = start().await;
     let id = app.invite(&with_token(INVITEE)).await;
     let token = mailed_token(&app);
-    // Three attempts take long enough.
+    // Three throttled attempts take long enough for the concurrent delete.
     (0..3).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
     let message = Call::message(&id, &json!({ "link": LINK }));
     let (answer, ()) = tokio::join!(app.call(message), async {
@@ -257,7 +265,7 @@ async fn after_ten_wrong_tokens_only_a_new_message_helps() {
         assert!(!is_right(&app, &id, token).await);
         app.call(Call::accept_by_token(&id, "ada", token)).await.assert_error(422, "request.invalid_input");
     }
-    assert_eq!(app.rows().await, before, "further ones are not written down");
+    assert_eq!(app.rows().await, before, "further wrong tokens are not recorded");
     assert_eq!(app.call(Call::message(&id, &json!({ "link": LINK }))).await.status, 204);
     assert_eq!(app.call(Call::accept_by_token(&id, "ada", &mailed_token(&app))).await.status, 200);
 }
@@ -287,22 +295,26 @@ async fn a_wrong_token_that_cannot_be_counted_is_not_called_wrong() {
     for (fault, reason) in [
         (Intervention::Fail(400, "ThrottlingException"), "throttled"),
         (Intervention::Fail(500, "InternalServerError"), "DynamoDB fails"),
-        (Intervention::Fail(400, "TransactionConflictException"), "an accept is at the same row"),
-        (Intervention::Disconnect, "the connection ends"),
+        (Intervention::Fail(400, "TransactionConflictException"), "an accept locks the same row"),
+        (Intervention::Disconnect, "the connection closes"),
     ] {
         for (guess, status) in guesses.iter().zip([404, 422]) {
             app.proxy().next("UpdateItem", fault);
             assert_eq!(app.call(guess.clone()).await.status, status, "{reason}, once");
         }
     }
-    assert_eq!(app.row("default", &format!("INVITATION#{id}")).await.unwrap()["token"]["failures"], 8, "each once");
+    assert_eq!(
+        app.row("default", &format!("INVITATION#{id}")).await.unwrap()["token"]["failures"],
+        8,
+        "each wrong token is counted once"
+    );
     app.proxy().always("UpdateItem", Intervention::Fail(500, "InternalServerError"));
     for guess in guesses {
         let answer = app.invoke_within(std::time::Duration::from_secs(2), NOW, &guess.event().to_string()).await;
         answer.assert_error(503, "service.unavailable");
     }
-    app.proxy().relent();
-    assert!(is_right(&app, &id, TOKEN).await, "a right one needs no count");
+    app.proxy().stop_faults();
+    assert!(is_right(&app, &id, TOKEN).await, "the right token is verified without a write");
 }
 
 #[tokio::test]
@@ -327,7 +339,7 @@ async fn a_token_stands_in_for_the_address_and_for_nothing_else() {
         let answer = app.call(Call::status(&id, &with(status_change, changes))).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{reason}: {answer:?}");
         let revoked = json!({ "status": "Revoked", "token": 5 });
-        assert_eq!(app.call(Call::status(&id, &revoked)).await.status, 200, "a revocation ignores the token");
+        assert_eq!(app.call(Call::status(&id, &revoked)).await.status, 200, "a revoke ignores the token");
     }
 }
 
@@ -354,7 +366,7 @@ async fn a_link_holds_a_token_only_for_hosts_that_the_tenant_trusts() {
         (hosts(), "https://evil.example/{invitationToken}", 400, "another host"),
         (strict(connector()), LINK, 400, "no host is listed"),
         (strict(connector()), "https://app.example.com/{invitationId}", 201, "no token"),
-        (connector(), "https://evil.example/{invitationToken}", 201, "the tenant says that any will do"),
+        (connector(), "https://evil.example/{invitationToken}", 201, "the tenant allows any host"),
         (connector(), "acme-app://join/{invitationToken}", 201, "an application's own scheme"),
         (connector(), "javascript:{invitationToken}", 400, "runs code"),
     ] {
@@ -379,8 +391,8 @@ async fn a_template_of_the_tenants_gets_the_token_where_it_has_a_place_for_it() 
     for (template, has_token, reason) in [
         (inline("s", "<a href=\"https://app.example.com/#{{invitation.token}}\">join</a>", uses), true, "inline"),
         (inline("s", "h", "{{#each invitation}}#{{this}} {{/each}}"), true, "inline, in a loop"),
-        (inline("s", "h", "{{link}}"), false, "inline, without it"),
-        (inline("s", "h", "{{#if invitation.token}}yes{{/if}}"), false, "inline, which only asks for it"),
+        (inline("s", "h", "{{link}}"), false, "inline, without the token"),
+        (inline("s", "h", "{{#if invitation.token}}yes{{/if}}"), false, "inline, with the token only as a condition"),
         (stored(&["invitation.token"]), true, "stored, listed"),
         (stored(&["invitation.id"]), false, "stored, not listed"),
     ] {
@@ -415,7 +427,7 @@ async fn an_idempotent_retry_that_mails_again_mails_another_token() {
     let call = Call::create(&with_token(INVITEE)).with_key("k");
     let id = app.call(call.clone()).await.json()["id"].as_str().unwrap().to_owned();
     let first = mailed_token(&app);
-    // As an attempt leaves it that died before it could complete the record.
+    // The record of an attempt that died before it could complete it.
     let sk = app.rows_of("default").await.into_iter().find(|row| row["sk"].as_str().unwrap().starts_with("IDEM"));
     let sk = sk.unwrap()["sk"].as_str().unwrap().to_owned();
     let mut record = app.row("default", &sk).await.unwrap();

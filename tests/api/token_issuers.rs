@@ -1,5 +1,5 @@
-//! The recipes of `docs/token-issuers.md`: each token that the page shows, with the parameters that it shows, as an HTTP
-//! API's JWT authorizer hands its claims over.
+//! The recipes of `docs/token-issuers.md`: each example token is admitted with the example parameters, with its claims
+//! as an HTTP API's JWT authorizer renders them.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use organization_invitations::{
 };
 use serde_json::{Map, Value, json};
 
-/// The most audiences of a JWT authorizer.
+/// The maximum number of audiences of a JWT authorizer.
 const MOST_AUDIENCES: usize = 50;
 
-/// A recipe: an issuer, a token of it, and the parameters of the stack.
+/// A recipe: an issuer, an example token, and the parameters of the stack.
 struct Recipe {
     issuer: String,
     token: Map<String, Value>,
@@ -41,7 +41,7 @@ fn recipes() -> Vec<Recipe> {
     page.split("\n## ").skip(1).filter_map(recipe).collect()
 }
 
-/// A claim as an HTTP API's JWT authorizer hands it over: always a text, and a list in brackets.
+/// A claim as an HTTP API's JWT authorizer renders it: always a text, with a list in brackets.
 fn rendered(claim: &Value) -> String {
     match claim {
         Value::String(text) => text.clone(),
@@ -55,7 +55,7 @@ fn rendered(claim: &Value) -> String {
 }
 
 impl Recipe {
-    /// The function's settings, as the template makes them of the parameters.
+    /// The function's settings, as the template derives them from the parameters.
     fn config(&self) -> Config {
         let parameter =
             |name: &str, default: &str| Some(self.parameters.get(name).map_or(default, |value| value).to_owned());
@@ -69,7 +69,7 @@ impl Recipe {
         .unwrap()
     }
 
-    /// The tenant in which a token with these claims acts, or why it does not.
+    /// The tenant of a token with these claims, or the error code.
     fn tenant_of(&self, claims: &Map<String, Value>) -> Result<String, &'static str> {
         let claims: Map<String, Value> =
             claims.iter().map(|(name, claim)| (name.clone(), rendered(claim).into())).collect();
@@ -97,7 +97,11 @@ fn a_token_of_each_issuer_is_admitted_by_its_recipes_scope_only() {
         assert_eq!(recipe.tenant_of(&powerless), Err("auth.forbidden"), "{issuer}: other claims grant nothing");
         let claims = recipe.config().tenant_claims;
         let homeless = recipe.without(&claims.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(recipe.tenant_of(&homeless), Err("guard.can_not_get_tenant_id"), "{issuer}: only one claim tells");
+        assert_eq!(
+            recipe.tenant_of(&homeless),
+            Err("guard.can_not_get_tenant_id"),
+            "{issuer}: only the configured claim names the tenant"
+        );
         let mut of_two = recipe.token.clone();
         of_two.insert(claims[0].clone(), json!(["acme", "other"]));
         assert_eq!(recipe.tenant_of(&of_two), Err("guard.can_not_get_tenant_id"), "{issuer}: a list of tenants");

@@ -16,14 +16,14 @@ const ID: &str = "0mwshrsbwt57i0ca4udjm";
 const STANDING: &str = "ORG#acme#INVITEE#ada@example.com";
 const SENDS: &str = "SENDS#ada@example.com";
 
-/// A request about ada, who has a pending invitation of that identifier.
+/// A request about ada, who has a pending invitation with the given identifier.
 #[derive(Clone, Copy, Debug)]
 enum Request {
     Create,
-    /// A create with another error, unless a row of the table comes first.
+    /// A create with a missing reference, whose error comes after that of an unreadable row.
     CreateWithUnknownRole,
     CreateWithMail,
-    /// A create for somebody else.
+    /// A create for another invitee.
     CreateForOther,
     Change,
     Message,
@@ -61,7 +61,7 @@ fn row(sk: &str, attributes: &Value) -> Value {
     with(json!({ "pk": "TENANT#default", "sk": sk }), attributes.clone())
 }
 
-/// The cause in the log of a single request, which has no personal data.
+/// The cause in the log of a single request. Asserts that the log has no personal data.
 #[track_caller]
 fn cause(log: &str) -> String {
     assert!(!log.contains("example.com"), "{log}");
@@ -143,13 +143,13 @@ async fn an_unreadable_idempotency_record_is_a_500_and_not_a_new_request() {
         app.put_rows([items::from_json(broken)]).await;
         let before = app.rows().await;
         log.take();
-        // Also where the invitation could be made again by now.
+        // The error is the same if the invitation could be created again.
         app.delete_row("default", "ORG#acme#INVITEE#ada@example.com").await;
         let answer = app.call(with_key()).await;
         answer.assert_error(500, "service.internal");
         assert_eq!(cause(&log.take()), format!("unreadable idempotency row: {attribute}"));
         let (count, mails) = (before.len() - 1, app.mails().len());
-        assert_eq!((app.rows().await.len(), mails), (count, 1), "nothing is written, nobody is mailed");
+        assert_eq!((app.rows().await.len(), mails), (count, 1), "nothing is written or mailed");
         app.put_rows(
             before.into_iter().filter(|row| row["sk"] == "ORG#acme#INVITEE#ada@example.com").map(items::from_json),
         )
@@ -159,7 +159,7 @@ async fn an_unreadable_idempotency_record_is_a_500_and_not_a_new_request() {
 
 #[tokio::test]
 async fn a_retry_completes_a_record_without_a_readable_lease() {
-    for (lease, reason) in [(None, "there is none"), (Some(json!("soon")), "it is a text")] {
+    for (lease, reason) in [(None, "no lease"), (Some(json!("soon")), "a text as the lease")] {
         let app = TestApp::start().await;
         let (mut record, first) = record_of_a_create(&app, &with_key()).await;
         record["state"] = "started".into();
@@ -171,11 +171,11 @@ async fn a_retry_completes_a_record_without_a_readable_lease() {
         assert_eq!(
             (again.status, again.text, app.mails().len()),
             (201, first, 2),
-            "{reason}: nobody knew of the first mail"
+            "{reason}: the record does not show that the first mail was sent"
         );
         invariant::check(&app, NOW).await;
         assert_eq!(app.call(with_key()).await.headers["idempotent-replayed"], "true", "{reason}");
-        assert_eq!(app.mails().len(), 2, "{reason}: done now");
+        assert_eq!(app.mails().len(), 2, "{reason}: the record is complete");
     }
 }
 
@@ -207,7 +207,11 @@ async fn the_roles_of_a_membership_may_be_a_set_or_a_list_or_nothing() {
         (Some(AttributeValue::Null(true)), json!(["admin", "member"]), "null"),
         (Some(AttributeValue::L(vec![])), json!(["admin", "member"]), "an empty list"),
         (Some(AttributeValue::L(texts(&["owner"]))), json!(["admin", "member", "owner"]), "a list"),
-        (Some(AttributeValue::L(texts(&["admin", "admin"]))), json!(["admin", "member"]), "a list with one of them"),
+        (
+            Some(AttributeValue::L(texts(&["admin", "admin"]))),
+            json!(["admin", "member"]),
+            "a list with one of the roles",
+        ),
         (Some(set), json!(["admin", "member", "owner"]), "a set"),
     ] {
         let app = TestApp::start().await;
@@ -263,9 +267,9 @@ async fn roles_that_do_not_fit_a_row_are_an_error_and_the_largest_that_fit_can_b
     for (count, name, fits, reason) in [
         (50, "x".repeat(10_000), false, "500 KB of names"),
         (2, "x".repeat(190_000), true, "380 KB of names"),
-        (50, "x".repeat(7_700), true, "385 KB in fifty names"),
-        (50, "\"".repeat(5_000), false, "500 KB of names in JSON"),
-        (50, "ä".repeat(3_800), true, "380 KB of names beyond ASCII"),
+        (50, "x".repeat(7_700), true, "50 names of 385 KB in total"),
+        (50, "\"".repeat(5_000), false, "names of 500 KB in JSON"),
+        (50, "ä".repeat(3_800), true, "names of 380 KB with non-ASCII characters"),
     ] {
         let app = TestApp::start().await;
         let role = |number: usize| row(&format!("ROLE#r{number}"), &json!({ "name": format!("{number}{name}") }));

@@ -1,4 +1,4 @@
-//! Invitations that exist and cannot be read: never reported as missing, and never in the log.
+//! Invitations with unreadable rows: they are never reported as missing, and the log has no data of them.
 
 use organization_invitations::store::{Item, items};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The row of an invitation of that address, of which an attribute is gone or is another; and its identifier.
+/// The identifier and the row of an invitation with one attribute removed or replaced.
 fn unreadable(invitee: &str, attribute: &str, value: Option<Value>) -> (String, Item) {
     let invitation = rows::pending_invitation(invitee, NOW);
     let mut row = items::invitation(&invitation, 0);
@@ -28,8 +28,8 @@ async fn reading_or_changing_an_unreadable_invitation_is_a_500_and_not_a_404() {
         ("status", None, "no status"),
         ("status", Some(json!("Expired")), "a status that is never stored"),
         ("invitee", Some(json!("nobody")), "no address"),
-        ("createdAt", Some(json!("today")), "a time that is no number"),
-        ("organizationRoles", Some(json!(["admin"])), "roles that are none"),
+        ("createdAt", Some(json!("today")), "a time that is not a number"),
+        ("organizationRoles", Some(json!(["admin"])), "roles of the wrong form"),
     ] {
         let (id, row) = unreadable("secret@example.com", attribute, value);
         app.put_rows([row]).await;
@@ -81,7 +81,7 @@ async fn a_list_omits_unreadable_rows_logs_and_counts_them() {
         let directive =
             json!({ "Namespace": "OrganizationInvitations", "Dimensions": [["function"]], "Metrics": [counted] });
         let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
-        assert!(directives.contains(&directive), "by function, as the dashboard reads it, {query}: {line}");
+        assert!(directives.contains(&directive), "the metric has the dimension of the dashboard, {query}: {line}");
         let told: Vec<Value> = lines(&log).into_iter().map(|line| line["invitation_id"].clone()).collect();
         assert!(told.contains(&json!(lacking)) && told.contains(&Value::Null) && told.len() == 2, "{query}: {log}");
         assert!(!log.contains("secret") && log.contains("an invitation's row cannot be read"), "{query}: {log}");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// When the tests' invitations expire: 2100-01-01T00:00:00Z, in milliseconds.
+/// The expiry of the tests' invitations: 2100-01-01T00:00:00Z, in milliseconds.
 pub const FAR_FUTURE: i64 = 4_102_444_800_000;
 
 /// The body of a create without mail.

@@ -1,4 +1,4 @@
-//! A request to the API, and the events that API Gateway makes of it.
+//! A request to the API, and the events that API Gateway generates from it.
 
 use serde_json::{Map, Value, json};
 
@@ -25,7 +25,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// `path` goes on where the collection's path ends.
+    /// `path` is relative to the collection's path.
     pub fn new(method: &str, path: &str) -> Self {
         Self {
             tenant: "default".to_owned(),
@@ -89,7 +89,7 @@ impl Call {
         Self::status(id, &json!({ "status": "Accepted", "acceptedUserId": user_id, "token": token }))
     }
 
-    /// A request to a person's own invitations. `path` goes on where the path of these ends.
+    /// A request to a person's own invitations. `path` is relative to their path.
     pub fn own(method: &str, path: &str, subject: &str, address: &str) -> Self {
         Self { path: format!("{OWN_PATH}{path}"), ..Self::new(method, "").by_person(subject, address) }
     }
@@ -102,17 +102,17 @@ impl Call {
         Self::own("PUT", &format!("/{id}/status"), subject, address).json(&json!({ "status": status }))
     }
 
-    /// The same by a person with that address.
+    /// The same request by a person with this address.
     pub fn by_person(self, subject: &str, address: &str) -> Self {
         Self { subject: subject.to_owned(), person: Some(address.to_owned()), ..self }
     }
 
-    /// The same by a caller of that tenant.
+    /// The same request by a caller of this tenant.
     pub fn by(self, tenant: &str) -> Self {
         Self { tenant: tenant.to_owned(), ..self }
     }
 
-    /// The same with an idempotency key.
+    /// The same request with an idempotency key.
     pub fn with_key(self, key: &str) -> Self {
         Self { idempotency_key: Some(key.to_owned()), ..self }
     }

@@ -10,7 +10,7 @@ pub fn all() -> Vec<(String, String)> {
     names.into_iter().map(|name| (name.clone(), read(&name))).collect()
 }
 
-/// The text of one, by its name.
+/// The text of the file with this name.
 pub fn read(name: &str) -> String {
     let path = folder().join(name).with_extension("json");
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

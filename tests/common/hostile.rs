@@ -12,20 +12,20 @@ use crate::common::{
 
 pub const MIB: usize = 1 << 20;
 
-/// What one invocation of a Lambda function can carry: 6 MB.
+/// The maximum payload of a Lambda invocation: 6 MB.
 const PAYLOAD: usize = 6_000_000;
 
-/// How long one of these may take, in the build of the tests and on a busy machine.
+/// The time limit for one of these events, with a test build and on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An event, and the status of the response.
+/// An event, and the expected status of the response.
 pub struct Row {
     pub reason: &'static str,
     pub event: String,
     pub status: u16,
 }
 
-/// All of them; none is more than Lambda hands over, which is JSON of at most 6 MB.
+/// All rows. Each event is JSON of at most 6 MB, the limit of Lambda.
 pub fn rows() -> Vec<Row> {
     let rows: Vec<Row> = [nested(), bodies(), claims(), requests()].into_iter().flatten().collect();
     for row in &rows {
@@ -38,7 +38,7 @@ fn row(reason: &'static str, event: impl ToString, status: u16) -> Row {
     Row { reason, event: event.to_string(), status }
 }
 
-/// An event with `json` where it says `"@"`: what is nested too deeply cannot be built as a value.
+/// An event with `json` in place of `"@"`. Deeply nested JSON cannot be built as a `Value`.
 fn spliced(event: &Value, json: &str) -> String {
     event.to_string().replacen(r#""@""#, json, 1)
 }
@@ -55,12 +55,12 @@ fn objects(levels: usize) -> String {
     format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels))
 }
 
-/// An event to create an invitation with this text for a body.
+/// An event to create an invitation with this text as the body.
 fn create(text: &str) -> Value {
     Call::new("POST", "").text("application/json", text).event()
 }
 
-/// An event to list invitations, with something changed.
+/// An event to list invitations, modified by `change`.
 fn list(change: impl FnOnce(&mut Value)) -> Value {
     let mut event = Call::list("").event();
     change(&mut event);
@@ -80,32 +80,32 @@ fn nested() -> Vec<Row> {
         create(&spliced(&text, json))
     };
     vec![
-        row("lists in lists and nothing else", lists(PAYLOAD / 2), 401),
-        row("objects in objects and nothing else", objects(PAYLOAD / 8), 401),
-        row("beside what is read", everything(&lists(2_000_000)), 200),
-        row("in a claim", in_claim(&lists(2_000_000)), 200),
-        row("objects in a claim", in_claim(&objects(600_000)), 200),
+        row("an event of nested lists only", lists(PAYLOAD / 2), 401),
+        row("an event of nested objects only", objects(PAYLOAD / 8), 401),
+        row("nested lists in fields that the function does not read", everything(&lists(2_000_000)), 200),
+        row("nested lists in a claim", in_claim(&lists(2_000_000)), 200),
+        row("nested objects in a claim", in_claim(&objects(600_000)), 200),
         row(
-            "instead of a scope",
+            "nested lists instead of a scope",
             spliced(&list_claiming(&json!({ "tenant_id": "default", "scope": "@" })), &lists(100_000)),
             403,
         ),
         row(
-            "instead of a tenant",
+            "nested lists instead of a tenant",
             spliced(&list_claiming(&json!({ "tenant_id": "@", "scope": "all" })), &lists(100_000)),
             403,
         ),
         row(
-            "instead of the claims",
+            "nested lists instead of the claims",
             spliced(&list(|event| event["requestContext"]["authorizer"] = json!("@")), &lists(100_000)),
             401,
         ),
         row("a body of lists", create(&lists(MIB / 2)), 400),
         row("a body of objects", create(&objects(MIB / 8)), 400),
-        row("a body that never ends", create(&"[".repeat(MIB)), 400),
-        row("a payload as deep as can be read", payload(&lists(100)), 201),
-        row("a payload deeper than can be read", payload(&lists(200)), 400),
-        row("a payload of objects without end", payload(&objects(100_000)), 400),
+        row("a body of unclosed lists", create(&"[".repeat(MIB)), 400),
+        row("a payload of the maximum depth", payload(&lists(100)), 201),
+        row("a payload over the maximum depth", payload(&lists(200)), 400),
+        row("a payload of nested objects", payload(&objects(100_000)), 400),
         row("a body of escaped text in escaped text", create(&repeated("\\\"", MIB)), 400),
     ]
 }
@@ -128,16 +128,16 @@ fn bodies() -> Vec<Row> {
         row("a body as large as an event", create(&"x".repeat(PAYLOAD - 1_000)), 413),
         row("the same in base64", encoded(&vec![0; 4_000_000]), 413),
         row("a million roles", with_roles(&repeated("\"\",", 3_000_000)), 413),
-        row("as many different roles as fit", with_roles(&roles), 400),
-        row("as many numbers for roles as fit", with_roles(&repeated("1,", MIB - 500)), 400),
-        row("the same role as often as fits", with_roles(&repeated("\"member\",", MIB - 500)), 201),
+        row("the maximum number of distinct roles", with_roles(&roles), 400),
+        row("the maximum number of roles that are numbers", with_roles(&repeated("1,", MIB - 500)), 400),
+        row("the maximum number of equal roles", with_roles(&repeated("\"member\",", MIB - 500)), 201),
         row(
-            "as many unknown keys as fit",
+            "the maximum number of unknown keys",
             create(&body("keys@example.com").to_string().replacen('{', &format!("{{{keys}"), 1)),
             201,
         ),
         row(
-            "the same key as often as fits",
+            "the maximum number of equal keys",
             create(&body("key@example.com").to_string().replacen('{', &format!("{{{invitees}"), 1)),
             201,
         ),
@@ -159,7 +159,7 @@ fn bodies() -> Vec<Row> {
             201,
         ),
         row(
-            "a link that would be escaped beyond a megabyte",
+            "a link that exceeds a megabyte when it is escaped",
             changed("b@example.com", json!({ "messagePayload": { "link": "<".repeat(1_000_000) } })),
             400,
         ),
@@ -169,7 +169,7 @@ fn bodies() -> Vec<Row> {
             400,
         ),
         row(
-            "a payload with as many keys as fit",
+            "a payload with the maximum number of keys",
             create(&spliced(
                 &with(body("d@example.com"), json!({ "messagePayload": "@" })),
                 &format!("{{{}}}", keys.trim_end_matches(',')),
@@ -191,14 +191,14 @@ fn claims() -> Vec<Row> {
         row("a huge claim", claiming(json!({ "x": "x".repeat(5_000_000) })), 200),
         row("a huge list of claims", claiming(many.into()), 200),
         row(
-            "a million scopes, the last of which lets in",
+            "a million scopes, of which the last grants access",
             claiming(json!({ "scope": format!("{}all", repeated("x ", 4_000_000)) })),
             200,
         ),
-        row("a million scopes, none of which lets in", claiming(json!({ "scope": repeated("x ", 4_000_000) })), 403),
-        row("a scope without end", claiming(json!({ "scope": "all".repeat(1_000_000) })), 403),
+        row("a million scopes that grant no access", claiming(json!({ "scope": repeated("x ", 4_000_000) })), 403),
+        row("a huge scope", claiming(json!({ "scope": "all".repeat(1_000_000) })), 403),
         row("a million groups", claiming(json!({ "scope": "", "groups": vec!["x"; 1_000_000] })), 403),
-        row("a tenant without end", claiming(json!({ "tenant_id": "t".repeat(5_000_000) })), 403),
+        row("a huge tenant", claiming(json!({ "tenant_id": "t".repeat(5_000_000) })), 403),
     ]
 }
 
@@ -211,15 +211,15 @@ fn requests() -> Vec<Row> {
     rest["multiValueQueryStringParameters"] = several.into();
     vec![
         row("a huge parameter", queried(format!("x={}", "y".repeat(5_000_000))), 200),
-        row("an invitee without end", queried(format!("invitee={}", "y".repeat(5_000_000))), 200),
-        row("a cursor without end", queried(format!("page_size=1&cursor={}", "A".repeat(5_000_000))), 400),
-        row("a page size without end", queried(format!("page_size={}", "9".repeat(5_000_000))), 400),
+        row("a huge invitee", queried(format!("invitee={}", "y".repeat(5_000_000))), 200),
+        row("a huge cursor", queried(format!("page_size=1&cursor={}", "A".repeat(5_000_000))), 400),
+        row("a huge page size", queried(format!("page_size={}", "9".repeat(5_000_000))), 400),
         row("a million parameters", queried(repeated("a=b&", 4_000_000)), 200),
         row("a million empty parameters", queried("&".repeat(5_000_000)), 200),
         row("a million broken encodings", queried("%".repeat(5_000_000)), 200),
         row("a hundred thousand parameters of a REST API", rest, 200),
         row("a huge header", list(|event| event["headers"]["x"] = json!("y".repeat(5_000_000))), 200),
-        row("more headers than can be", list(|event| event["headers"] = headers.into()), 200),
+        row("two hundred thousand headers", list(|event| event["headers"] = headers.into()), 200),
         row("a million slashes", at("/".repeat(5_000_000)), 404),
         row("a million segments", at(repeated("/x", 4_000_000)), 404),
         row("a path of encoded bytes", at(format!("/{}", repeated("%ff", 3_000_000))), 404),

@@ -3,9 +3,9 @@
 //! | row | has to |
 //! |---|---|
 //! | invitation | have keys, index keys and a time to live that agree with its attributes |
-//! | pending invitation | have the standing of its invitee, or be named by a member's, unless it has expired and the standing is gone or a newer one's; and be the only one of its invitee that has not expired |
-//! | accepted invitation | have a member's standing and a membership with its roles, for the user who accepted |
-//! | revoked invitation | not have the standing, nor be named by one |
+//! | pending invitation | own the standing of its invitee, or be named by a member's standing, unless it has expired and the standing is deleted or belongs to a newer invitation; and be the only unexpired one of its invitee |
+//! | accepted invitation | have a member's standing and a membership with its roles for the user who accepted |
+//! | revoked invitation | neither own a standing nor be named by one |
 //! | pending standing | have its pending invitation, and expire with it |
 //! | member's standing | have a membership for each of its users, and have no `ttl`; and name its pending invitation, if any |
 //! | membership | have a member's standing, and no `ttl` |
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::rows::kind;
 
-/// Checks the whole table as of `now`, where these users have ceased to be members after they accepted.
+/// Checks the whole table as of `now`. `departed` are users who accepted and are no longer members.
 #[track_caller]
 pub fn assert_holds(config: &Config, rows: &[Value], now: i64, departed: &[&str]) {
     let violations = violations(config, rows, now, departed);
@@ -71,7 +71,10 @@ impl<'a> Table<'a> {
         let invitee = text(row, "invitee").to_ascii_lowercase();
         let expires_at = number(row, "expiresAt");
         expect(text(row, "sk") == format!("INVITATION#{id}"), "the key names the identifier");
-        expect(i64::from_str_radix(&id[..9], 36) == Ok(number(row, "createdAt")), "it begins with the creation's time");
+        expect(
+            i64::from_str_radix(&id[..9], 36) == Ok(number(row, "createdAt")),
+            "the identifier begins with the creation time",
+        );
         expect(row["organizationKey"] == format!("{pk}#ORG#{organization}"), "index key of the organization");
         expect(row["inviteeKey"] == format!("{pk}#INVITEE#{invitee}"), "index key of the invitee");
         let inviter_key = row["inviterId"].as_str().map(|inviter| format!("{pk}#INVITER#{inviter}"));
@@ -83,7 +86,7 @@ impl<'a> Table<'a> {
             standing.is_some_and(|standing| standing["invitationId"] == id || standing["pendingInvitationId"] == id);
         let has_expired = expires_at <= now;
         let user = row["acceptedUserId"].as_str();
-        expect((row["status"] == "Accepted") == user.is_some(), "a user accepted it just when it is accepted");
+        expect((row["status"] == "Accepted") == user.is_some(), "has an accepting user if and only if it is accepted");
         match text(row, "status") {
             "Pending" => {
                 expect(owns_standing || has_expired, "pending with the standing of its invitee");
@@ -137,7 +140,7 @@ impl<'a> Table<'a> {
             }
             expect(row["state"] == "member", "either pending or a member");
             expect(row["ttl"].is_null() && row["expiresAt"].is_null(), "a member's standing lasts");
-            expect(row["invitationId"].is_null(), "a member's standing is no invitation's");
+            expect(row["invitationId"].is_null(), "a member's standing belongs to no invitation");
             for user in members(row) {
                 let membership = format!("MEMBER#{organization}#{user}");
                 expect(self.of_same_tenant(row, &membership).is_some(), "a member with a membership");
@@ -149,7 +152,7 @@ impl<'a> Table<'a> {
         let (organization, user) = (text(row, "organizationId"), text(row, "userId"));
         expect(text(row, "sk") == format!("MEMBER#{organization}#{user}"), "the key names organization and user");
         expect(row["ttl"].is_null(), "a membership lasts");
-        expect(row["joinedAt"].is_i64(), "since a time");
+        expect(row["joinedAt"].is_i64(), "has a joining time");
         let prefix = format!("ORG#{organization}#");
         let mut standings = self.rows.iter().filter(|other| other["pk"] == row["pk"]);
         expect(
@@ -167,11 +170,11 @@ impl<'a> Table<'a> {
         expect(sends.is_sorted(), "sends in order");
         let first_within = sends.partition_point(|send| *send <= now - window_seconds * 1000);
         expect(sends.len() - first_within <= self.limit, "no more sends than the limit");
-        // DynamoDB deletes nothing whose time to live was up more than five years ago.
+        // DynamoDB ignores a time to live that is more than five years in the past.
         let expires = number(row, "ttl");
         let latest = sends.last().copied().unwrap_or_default();
         expect(expires >= seconds(latest) + window_seconds, "time to live: not before the last send leaves the window");
-        expect(expires <= seconds(latest.max(now)) + window_seconds, "time to live: a window from now at most");
+        expect(expires <= seconds(latest.max(now)) + window_seconds, "time to live: at most one window from now");
         expect(expires > now / 1000 - 5 * 365 * 86_400, "a time to live that is honoured");
     }
 }

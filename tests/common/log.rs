@@ -6,14 +6,14 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use organization_invitations::local::ses::Mail;
 use serde_json::Value;
 
-/// The lines of a log, each of which has to be a JSON object.
+/// The lines of a log. Each has to be a JSON object.
 pub fn lines(log: &str) -> Vec<Value> {
     let line =
         |line: &str| serde_json::from_str(line).ok().filter(Value::is_object).unwrap_or_else(|| panic!("{line}"));
     log.lines().map(line).collect()
 }
 
-/// A shorter text is no secret, and is found in any log.
+/// Shorter texts are not secrets: any log contains them by chance.
 const SHORTEST_SECRET: usize = 5;
 
 /// The parts of a request that may be logged: identifiers of things, and values that all requests have.
@@ -53,7 +53,7 @@ pub fn secrets(event: &Value) -> BTreeSet<String> {
     collect(&context["http"]["sourceIp"], &mut found);
     collect(&context["http"]["userAgent"], &mut found);
     collect(&event["rawQueryString"], &mut found);
-    // As a value of its own, `false` is in every line.
+    // Every line contains `false` as a value.
     found.retain(|text| text.len() >= SHORTEST_SECRET && text != "false");
     found
 }
@@ -77,14 +77,14 @@ pub fn words(mail: &Mail) -> BTreeSet<String> {
     lines.filter(|line| line.len() >= SHORTEST_SECRET).collect()
 }
 
-/// Asserts that `log` has one line for each of so many requests, and none of `secrets`.
+/// Asserts that `log` has one line for each of `requests` requests, and contains none of `secrets`.
 #[track_caller]
 pub fn assert_names_nobody(log: &str, requests: usize, secrets: &BTreeSet<String>, what: &str) {
     let about_requests = lines(log).into_iter().filter(|line| line.get("status").is_some()).count();
     assert_eq!(about_requests, requests, "{what}: {log}");
     let escaped = |secret: &str| serde_json::to_string(secret).unwrap().trim_matches('"').to_owned();
     let names = NAMES.map(str::to_owned);
-    // A longer text cannot be in it, and some bodies are megabytes.
+    // A secret longer than the log cannot be in it, and some bodies are megabytes long.
     for secret in secrets.iter().chain(&names).filter(|secret| secret.len() <= log.len()) {
         assert!(!log.contains(secret) && !log.contains(&escaped(secret)), "{what}: {secret:?} is in {log}");
     }

@@ -1,4 +1,4 @@
-//! What all test targets use: requests and responses, the operations, the events, the invariant of the table, and the
+//! Helpers of all test targets: requests and responses, the operations, the events, the invariant of the table, and the
 //! secrets that the log must not contain.
 
 pub mod answer;

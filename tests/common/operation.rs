@@ -1,5 +1,5 @@
-//! The one list of operations. Every test of what operations have in common iterates [`Operation::ALL`] or matches on the
-//! enum without a wildcard, so that a new operation is part of each or does not compile.
+//! The only list of operations. Tests of rules for all operations iterate [`Operation::ALL`] or match on the enum
+//! without a wildcard, so that a new operation is either included or fails to compile.
 
 use serde_json::json;
 
@@ -11,13 +11,13 @@ use super::{
 /// The invitee of the invitation that [`Operation::call`] is about: the demo's user `ada`.
 pub const INVITEE: &str = "ada@example.com";
 
-/// The token in the link of its message, where it has one.
+/// The token in the link of the invitation's message, if the link has one.
 pub const TOKEN: &str = "dG9rZW4gdG9rZW4gdG9rZW4gdG9rZW4gdG9rZW4gdG9";
 
-/// The enum, its variants by their own names, and the list of all.
+/// Defines the enum and the list of all its variants.
 macro_rules! operations {
     ($($operation:ident),* $(,)?) => {
-        /// An operation, once for each way of using it in which it makes other calls of AWS.
+        /// An operation, with one variant for each use that makes different AWS calls.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Operation {
             $($operation),*
@@ -26,7 +26,7 @@ macro_rules! operations {
         use Operation::{$($operation),*};
 
         impl Operation {
-            /// `operations.rs` compares it with `openapi.yaml`.
+            /// All operations. `operations.rs` compares them with `openapi.yaml`.
             pub const ALL: [Self; [$($operation),*].len()] = [$($operation),*];
         }
     };
@@ -53,11 +53,11 @@ operations! {
 }
 
 impl Operation {
-    /// A request that succeeds where `id` is a pending invitation of [`INVITEE`] whose message holds [`TOKEN`], and nobody
-    /// else is invited.
+    /// A request that succeeds if `id` is a pending invitation of [`INVITEE`] whose message contains [`TOKEN`], and
+    /// there is no other invitation.
     pub fn call(self, id: &str) -> Call {
         const ANOTHER: &str = "grace@example.com";
-        // One key for each invitation, so that a table may outlive it.
+        // Each invitation has its own key, so that the table can be reused.
         let key = format!("key-{id}");
         let link = json!({ "link": "https://app.example.com/{invitationId}?token={invitationToken}" });
         match self {
@@ -83,13 +83,13 @@ impl Operation {
         }
     }
 
-    /// Whether the request names an invitation by its identifier.
+    /// `true` if the request names an invitation by its identifier.
     pub fn names_invitation(self) -> bool {
         const ID: &str = "an-identifier";
         self.call(ID).path.contains(ID)
     }
 
-    /// The status of the response when it succeeds.
+    /// The status of a successful response.
     pub const fn success(self) -> u16 {
         match self {
             Create | CreateWithKey | CreateWithMail | CreateWithMailAndKey => 201,
@@ -99,7 +99,7 @@ impl Operation {
         }
     }
 
-    /// The number of mails that it sends when it succeeds.
+    /// The number of mails that a successful request sends.
     pub const fn mails(self) -> usize {
         match self {
             CreateWithMail | CreateWithMailAndKey | Message => 1,
@@ -108,7 +108,7 @@ impl Operation {
         }
     }
 
-    /// The calls of AWS that it makes when it succeeds at once, in their order, with nothing cached.
+    /// The AWS calls of a successful request, in order, without retries and with nothing cached.
     pub const fn aws_calls(self) -> &'static [&'static str] {
         match self {
             Create | CreateWithKey | Bulk => &["BatchGetItem", "TransactWriteItems"],

@@ -17,7 +17,7 @@ pub async fn scan(client: &Client, table: &str) -> Vec<Value> {
     rows
 }
 
-/// Makes `token` that of the latest message of an invitation of the tenant `default`.
+/// Sets `token` as the token of the latest message of an invitation of the tenant `default`.
 pub async fn set_token(client: &Client, table: &str, id: &str, token: &str) {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let hash = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(token));
@@ -31,7 +31,7 @@ pub async fn set_token(client: &Client, table: &str, id: &str, token: &str) {
     update.expression_attribute_values(":token", AttributeValue::M(stored)).send().await.unwrap();
 }
 
-/// What a row is: what its sort key begins with.
+/// The kind of a row: the prefix of its sort key.
 pub fn kind(row: &Value) -> &str {
     row["sk"].as_str().unwrap().split('#').next().unwrap()
 }

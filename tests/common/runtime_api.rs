@@ -1,4 +1,4 @@
-//! A stand-in for Lambda, which tests and benchmarks share: the Runtime API, and the binary that would be deployed.
+//! A stand-in for Lambda, shared by tests and benchmarks: the Runtime API, and the binary to deploy.
 
 use std::{
     collections::VecDeque,
@@ -25,7 +25,7 @@ use tokio::{
 /// The part of the Lambda Runtime API that a function needs (AWS Lambda developer guide, "Using the Lambda runtime
 /// API").
 pub struct RuntimeApi {
-    /// What a function finds in `AWS_LAMBDA_RUNTIME_API`.
+    /// The value of `AWS_LAMBDA_RUNTIME_API` for the function.
     pub address: String,
     shared: Arc<Events>,
     asked: mpsc::UnboundedReceiver<Instant>,
@@ -33,7 +33,7 @@ pub struct RuntimeApi {
     server: JoinHandle<()>,
 }
 
-/// The events that no function has fetched yet.
+/// The events that the function has not fetched yet.
 struct Events {
     waiting: Mutex<VecDeque<(String, i64)>>,
     arrival: Notify,
@@ -64,7 +64,7 @@ impl RuntimeApi {
         self.asked.recv().await.expect("the server runs")
     }
 
-    /// Hands an event over, and waits for the response, or for the error that the function reports instead.
+    /// Hands an event over, and waits for the response or for the error that the function reports.
     pub async fn invoke(&mut self, event: &str, deadline_millis: i64) -> Result<Value, String> {
         self.shared.waiting.lock().unwrap().push_back((event.to_owned(), deadline_millis));
         self.shared.arrival.notify_one();
@@ -79,7 +79,7 @@ impl Drop for RuntimeApi {
 }
 
 async fn next(State(events): State<Arc<Events>>) -> (HeaderMap, String) {
-    // The receiver is gone when the server is about to end.
+    // The receiver is dropped when the server is about to stop.
     let _ = events.asked.send(Instant::now());
     loop {
         let waiting = events.waiting.lock().unwrap().pop_front();
@@ -111,8 +111,8 @@ async fn init_error(error: Bytes) {
     panic!("the function did not start: {}", String::from_utf8_lossy(&error));
 }
 
-/// The binary that would be deployed: the file that `RELEASE_BINARY` names, such as the artefact of `sam build`, or else
-/// what is built here, once, with the release profile and without features. Cargo itself builds only the profile and the
+/// The binary to deploy: the file that `RELEASE_BINARY` names, such as the artefact of `sam build`, or else one that is
+/// built here, once, with the release profile and without features. Cargo itself builds only with the profile and the
 /// features of the tests.
 pub fn release_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Call, TestApp, body_with_mail, rows};
 
-/// Fast enough for every test but those of the pace.
+/// A mail rate that delays no test; the tests of pacing set their own.
 pub const FAST: (&str, &str) = ("MAIL_RATE_PER_SECOND", "1000");
 
 pub fn bulk(items: &[Value]) -> Call {
@@ -20,7 +20,7 @@ pub fn statuses(results: &[Value]) -> Vec<u64> {
     results.iter().map(|result| result["status"].as_u64().unwrap()).collect()
 }
 
-/// The path of SES's `SendEmail`, which the proof of a connection gets.
+/// The path of SES's `SendEmail`, to which connection probes are sent as well.
 pub const SES_PATH: &str = "/v2/email/outbound-emails";
 
 pub fn address(number: usize) -> String {

@@ -1,4 +1,4 @@
-//! The stream of the function's table, and the events that the function makes of it.
+//! The stream of the function's table, and the events that the function generates from it.
 
 use std::sync::Mutex;
 
@@ -12,13 +12,13 @@ use serde_json::{Value, value::to_raw_value};
 
 use super::TestApp;
 
-/// The time of these tests: an hour ago, in whole seconds, so that an invitation that expires within the hour has expired
-/// by the clock of the emulator, which deletes such rows.
+/// The time of these tests: an hour ago, in whole seconds. An invitation that expires within this hour has expired by
+/// the clock of the emulator, which deletes its row.
 pub fn an_hour_ago() -> i64 {
     (Timestamp::now().as_millis() / 1000 - 3600) * 1000
 }
 
-/// The stream of an app's table, from the time on at which this was made.
+/// The stream of an app's table, from the creation of this value on.
 pub struct Changes {
     reader: Mutex<StreamReader>,
     pub pipe: Pipe,
@@ -30,7 +30,7 @@ impl Changes {
         Self { reader: Mutex::new(reader), pipe: Pipe::of_template().unwrap() }
     }
 
-    /// The records since this was asked for last.
+    /// The records since the last call.
     pub fn records(&self) -> Vec<Value> {
         let mut reader = self.reader.lock().unwrap();
         let mut all = Vec::new();
@@ -43,13 +43,13 @@ impl Changes {
         }
     }
 
-    /// The events since this was asked for last.
+    /// The events of the records since the last call.
     pub async fn events(&self, app: &TestApp) -> Vec<Value> {
         self.pipe.enrich(&app.app, self.records()).await
     }
 }
 
-/// The bytes of the events that the function makes of a batch.
+/// The bytes of the events that the function generates from a batch.
 pub async fn details(app: &TestApp, batch: &[Value]) -> Vec<String> {
     let event = LambdaEvent::new(to_raw_value(batch).unwrap(), Context::default());
     let Output::Events(details) = trigger::handle(&app.app, event).await.unwrap() else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use organization_invitations::domain::directory::{EmailConnector, EmailTemplate};
 
-/// A connector with the required attributes only, which uses the built-in mail, and whose links may hold tokens.
+/// A connector with the required attributes only. It uses the built-in mail and allows tokens in links.
 pub fn connector() -> EmailConnector {
     EmailConnector {
         from_email_address: "Tests <tests@acme.example>".to_owned(),
@@ -19,12 +19,12 @@ pub fn connector() -> EmailConnector {
     }
 }
 
-/// The same with this template instead of the others.
+/// The same connector with this template instead of the built-in mail.
 pub fn connector_with(template: EmailTemplate) -> EmailConnector {
     EmailConnector { templates: [("en".to_owned(), template)].into(), ..connector() }
 }
 
-/// A template of these parts.
+/// An inline template with these parts.
 pub fn inline(subject: &str, html: &str, text: &str) -> EmailTemplate {
     EmailTemplate::Inline { subject: subject.to_owned(), html: html.to_owned(), text: text.to_owned() }
 }

@@ -25,13 +25,17 @@ pub async fn directory(app: &TestApp, arguments: &[&str]) -> Result<Vec<Value>, 
     run(app, arguments, None).await.0
 }
 
-/// The command at a terminal, with an operator who answers `answer`: what it shows or says went wrong, and what it asked.
-pub async fn answering(app: &TestApp, arguments: &[&str], answer: &str) -> (Result<Vec<Value>, String>, String) {
+/// Runs the command at a terminal where the operator answers `answer`. Returns its output or its error, and its prompt.
+pub async fn directory_at_terminal(
+    app: &TestApp,
+    arguments: &[&str],
+    answer: &str,
+) -> (Result<Vec<Value>, String>, String) {
     run(app, arguments, Some(answer)).await
 }
 
 async fn run(app: &TestApp, arguments: &[&str], answer: Option<&str>) -> (Result<Vec<Value>, String>, String) {
-    let url = app.behind_proxy().unwrap_or(&app.stack.dynamodb_url);
+    let url = app.proxy_url().unwrap_or(&app.stack.dynamodb_url);
     let app = Arc::new(App::new(app.app.config.clone(), &stack::sdk_config(url, &app.stack.ses_url)).unwrap());
     let start = ["directory", "--tenant", "default", "--table", &app.config.table_name];
     let cli = match Cli::try_parse_from(start.iter().chain(arguments)) {
@@ -47,7 +51,7 @@ async fn run(app: &TestApp, arguments: &[&str], answer: Option<&str>) -> (Result
     (shown.map_err(|error| error.to_string()), String::from_utf8(questions).unwrap())
 }
 
-/// A file that goes when the test ends.
+/// A file that is deleted when the test ends.
 pub struct TestFile(PathBuf);
 
 impl TestFile {
@@ -70,7 +74,7 @@ impl TestFile {
 
 impl Drop for TestFile {
     fn drop(&mut self) {
-        // Whatever is left is in the temporary directory.
+        // A file that cannot be deleted stays in the temporary directory.
         let _ = fs::remove_file(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Another emulator, which tests use instead of the embedded one where `EMULATOR_URL` is its address.
+//! Another emulator, which tests use instead of the embedded one if `EMULATOR_URL` is set.
 
 use std::{
     collections::BTreeMap,
@@ -17,10 +17,10 @@ use aws_sdk_sesv2::{Client, types::EmailTemplateContent};
 use organization_invitations::{domain::timestamp::Timestamp, local::ses::Mail};
 use serde_json::Value;
 
-/// The domains that the tests' senders are of. This emulator, like SES, wants them verified.
+/// The domains of the tests' senders. This emulator, like SES, requires them to be verified.
 const SENDERS: [&str; 2] = ["acme.example", "example.com"];
 
-/// An account of its own in ministack, where every access key of twelve digits is an account.
+/// A separate account in ministack, where every access key of twelve digits is an account.
 pub struct Emulator {
     pub url: String,
     account: String,
@@ -40,8 +40,8 @@ impl Emulator {
         sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build()
     }
 
-    /// Has it do without what the tests do without: asking senders for a proof, and deleting rows by a clock that is not
-    /// that of the tests.
+    /// Prepares the account for the tests: verifies the senders' domains, and turns off time to live, which does not
+    /// follow the tests' clock.
     pub async fn prepare(&self, sdk: &SdkConfig, table: &str) {
         for domain in SENDERS {
             Client::new(sdk).create_email_identity().email_identity(domain).send().await.unwrap();
@@ -58,14 +58,14 @@ impl Emulator {
         create.send().await.unwrap();
     }
 
-    /// The mail that was sent, newest first. What the emulator does not keep is empty.
+    /// The mail that was sent, newest first. Fields that the emulator does not keep are empty.
     pub fn mails(&self) -> Vec<Mail> {
         let answer = self.fetch(&format!("/_ministack/ses/messages?account={}", self.account));
         let messages = answer["messages"][&self.account].as_array().cloned().unwrap_or_default();
         messages.iter().rev().map(mail).collect()
     }
 
-    /// Fetches from the emulator itself, which no SDK does, and without waiting for others: tests look at mail in passing.
+    /// Fetches from an endpoint of the emulator that no SDK covers. It blocks, because `mails` is not async.
     fn fetch(&self, path: &str) -> Value {
         let host = self.url.strip_prefix("http://").expect("EMULATOR_URL is an http URL").trim_end_matches('/');
         let mut stream = TcpStream::connect(host).unwrap();

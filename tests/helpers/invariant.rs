@@ -10,7 +10,7 @@ pub fn assert_holds(app: &TestApp, rows: &[Value], now: i64) {
     assert_holds_without(app, rows, now, &[]);
 }
 
-/// Checks the whole table as of `now`, where these users have ceased to be members after they accepted.
+/// Checks the whole table as of `now`. `departed` are users who accepted and are no longer members.
 #[track_caller]
 pub fn assert_holds_without(app: &TestApp, rows: &[Value], now: i64, departed: &[&str]) {
     invariant::assert_holds(&app.app.config, rows, now, departed);

@@ -1,4 +1,4 @@
-//! The function's log, as it is written, kept for reading.
+//! Captures of the function's log.
 
 use std::{
     io::{Result, Write, sink},
@@ -15,21 +15,21 @@ use tracing::{
 use super::TestApp;
 pub use crate::common::log::lines;
 
-/// The log of this thread, captured until it is dropped. A test has a thread of its own, on which all that it starts runs.
+/// Captures the log of this thread until it is dropped. Each test has its own thread, on which all of its tasks run.
 pub struct Log {
     text: Text,
     _capturing: DefaultGuard,
 }
 
-/// A second subscriber. With a single one in the process, `tracing` caches the interest of the first thread that reaches a
-/// callsite for all threads.
+/// A second subscriber. If the process has a single one, `tracing` caches the interest of the first thread that reaches
+/// a callsite for all threads.
 static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(telemetry::subscriber(None, sink)));
 
 #[derive(Clone, Default)]
 struct Text(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// As the function logs with these directives in `RUST_LOG`, without the emulator's and the stand-in's own lines.
+    /// Captures the function's log with these directives in `RUST_LOG`, without lines of the emulator and the stand-in.
     pub fn capture(directives: &str) -> Self {
         LazyLock::force(&ANOTHER);
         let text = Text::default();
@@ -64,7 +64,7 @@ impl Write for Text {
     }
 }
 
-/// What the function `f` has logged.
+/// The log of one app.
 #[derive(Clone, Default)]
 pub struct Logged(Arc<Mutex<Vec<u8>>>);
 

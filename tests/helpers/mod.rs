@@ -1,5 +1,5 @@
-//! What the targets share in which the function is in the test's process: its start, with its own emulator, SES stand-in
-//! and demo directory, and what may stand between them.
+//! Helpers of the test targets that run the function in the test's process: they start it with its own emulator, SES
+//! stand-in and demo directory, and can put proxies between them.
 
 pub mod bulk;
 pub mod changes;
@@ -47,36 +47,36 @@ pub use crate::common::{
     call::{Call, create_event},
 };
 
-/// The time of the tests that choose one: 2026-01-01T00:00:00Z, in milliseconds.
+/// The time of tests that set the clock: 2026-01-01T00:00:00Z, in milliseconds.
 pub const NOW: i64 = 1_767_225_600_000;
 
 /// More time than any test needs for a response.
 pub const BUDGET: Duration = Duration::from_secs(20);
 
-/// The function, and all that it talks to.
+/// The function and the services that it calls.
 pub struct TestApp {
     pub app: App,
     pub stack: Stack,
-    /// What the function's clients are built from.
+    /// The SDK configuration of the function's clients.
     sdk: SdkConfig,
     proxy: Option<Proxy>,
-    /// What takes the place of the stack's own emulator and stand-in, where something does.
+    /// The endpoints that replace the stack's own emulator and stand-in, if any.
     emulator: Option<Emulator>,
 }
 
 impl TestApp {
-    /// With the default settings, but for the directory's cache, which is off, since tests change the directory, and for the
-    /// routes for people, which are on.
+    /// Starts with the default settings, except that the directory cache is off, since tests change the directory, and
+    /// that the self-service routes are on.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// With some settings of its own.
+    /// Starts with these settings in addition.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::start_on(StackOptions::default(), settings).await
     }
 
-    /// With a stream of the table, and some settings of its own.
+    /// Starts with these settings in addition, and with a stream of the table.
     pub async fn start_with_stream(settings: &[(&str, &str)]) -> Self {
         Self::start_on(StackOptions { has_stream: true, ..StackOptions::default() }, settings).await
     }
@@ -96,7 +96,7 @@ impl TestApp {
         Self { app, stack, sdk, proxy: None, emulator }.with_reference_ids().await
     }
 
-    /// With a proxy in front of DynamoDB that can interfere.
+    /// Starts with a proxy in front of DynamoDB that can inject faults.
     pub async fn start_behind_proxy(settings: &[(&str, &str)]) -> Self {
         let mut app = Self::start_with(settings).await;
         let proxy = Proxy::start(&app.stack.dynamodb_url).await;
@@ -105,50 +105,50 @@ impl TestApp {
         app.rebuilt()
     }
 
-    /// With something else in front of DynamoDB.
+    /// Starts with this endpoint for DynamoDB.
     pub async fn start_behind(url: &str) -> Self {
         let mut app = Self::start().await;
         app.sdk = app.sdk_config(url, &app.stack.ses_url);
         app.rebuilt()
     }
 
-    /// With nothing where DynamoDB should be.
-    pub async fn start_without_database() -> Self {
-        Self::start_behind(&nowhere().await).await
+    /// Starts with a DynamoDB endpoint that refuses connections.
+    pub async fn start_with_unreachable_dynamodb() -> Self {
+        Self::start_behind(&refusing_url().await).await
     }
 
-    /// With nothing where SES should be.
-    pub async fn start_without_mail_service() -> Self {
+    /// Starts with an SES endpoint that refuses connections.
+    pub async fn start_with_unreachable_ses() -> Self {
         let mut app = Self::start().await;
-        app.sdk = app.sdk_config(&app.stack.dynamodb_url, &nowhere().await);
+        app.sdk = app.sdk_config(&app.stack.dynamodb_url, &refusing_url().await);
         app.rebuilt()
     }
 
-    /// With a relay in front of SES whose connections can go dead.
+    /// Starts with a relay in front of SES that can kill connections.
     pub async fn start_behind_relay(settings: &[(&str, &str)]) -> (Self, Relay) {
         let app = Self::start_with(settings).await;
         let relay = Relay::start(&app.stack.ses_url).await;
-        (app.behind_mail_proxy(relay.url()), relay)
+        (app.behind_ses_proxy(relay.url()), relay)
     }
 
-    /// With something else in front of SES.
-    pub fn behind_mail_proxy(mut self, url: &str) -> Self {
+    /// Replaces the endpoint for SES.
+    pub fn behind_ses_proxy(mut self, url: &str) -> Self {
         self.sdk = self.sdk_config(&self.stack.dynamodb_url, url);
         self.rebuilt()
     }
 
-    /// With the time limits of a deployed function. A machine that is busy with many tests might not keep them.
+    /// Applies the time limits of a deployed function. Most tests have longer ones, because the machine may be busy.
     pub fn with_time_limits(self) -> Self {
         self.with_sdk(|sdk| sdk.timeout_config(time_limits()))
     }
 
-    /// With other settings of the SDK.
+    /// Changes the settings of the SDK.
     pub fn with_sdk(mut self, change: impl FnOnce(Builder) -> Builder) -> Self {
         self.sdk = change(self.sdk.into_builder()).build();
         self.rebuilt()
     }
 
-    /// What clients are built from that find DynamoDB and SES at these addresses.
+    /// The SDK configuration with these endpoints for DynamoDB and SES.
     fn sdk_config(&self, dynamodb_url: &str, ses_url: &str) -> SdkConfig {
         let sdk = stack::sdk_config(dynamodb_url, ses_url);
         match &self.emulator {
@@ -157,7 +157,7 @@ impl TestApp {
         }
     }
 
-    /// With clients built anew.
+    /// Builds the clients again.
     fn rebuilt(mut self) -> Self {
         self.app = App::new(self.app.config.clone(), &self.sdk).unwrap();
         self
@@ -167,13 +167,13 @@ impl TestApp {
         self.proxy.as_ref().expect("started behind a proxy")
     }
 
-    /// Where the proxy listens, if there is one.
+    /// The URL of the proxy, if there is one.
     #[cfg(feature = "cli")]
-    pub fn behind_proxy(&self) -> Option<&str> {
+    pub fn proxy_url(&self) -> Option<&str> {
         self.proxy.as_ref().map(Proxy::url)
     }
 
-    /// Hands an event to the function, now.
+    /// Hands an event to the function at the current time.
     pub async fn invoke(&self, event: &str) -> Answer {
         self.invoke_at(Timestamp::now().as_millis(), event).await
     }
@@ -190,12 +190,12 @@ impl TestApp {
         Answer::from_lambda(&serde_json::to_value(answer).unwrap())
     }
 
-    /// Hands an event to the function as Lambda does, whatever its kind.
+    /// Hands an event of any kind to the function as Lambda does.
     pub async fn trigger(&self, event: &Value) -> Result<Output, InvocationError> {
         self.trigger_within(BUDGET, event).await
     }
 
-    /// Hands an event to the function as Lambda does, with so much time until the timeout.
+    /// Hands an event to the function as Lambda does, with this time left until the timeout.
     pub async fn trigger_within(&self, timeout: Duration, event: &Value) -> Result<Output, InvocationError> {
         let mut context = Context::default();
         context.deadline =
@@ -235,38 +235,38 @@ impl TestApp {
         answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
-    /// Creates in the tenant `default`, at [`NOW`], and gives the new invitation's identifier.
+    /// Creates an invitation in the tenant `default`, at [`NOW`], and returns its identifier.
     pub async fn invite(&self, body: &Value) -> String {
         self.invite_at(NOW, body).await
     }
 
-    /// Creates in the tenant `default`, as if it were the time `now`, and gives the new invitation's identifier.
+    /// Creates an invitation in the tenant `default`, as if it were the time `now`, and returns its identifier.
     pub async fn invite_at(&self, now: i64, body: &Value) -> String {
         let answer = self.create_at(now, body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// As [`TestApp::invite`], with [`TOKEN`] as the token of the invitation's latest message.
+    /// Like [`TestApp::invite`], with [`TOKEN`] as the token of the invitation's latest message.
     pub async fn invite_with_token(&self, body: &Value) -> String {
         let id = self.invite(body).await;
         rows::set_token(&self.client(), self.table(), &id, TOKEN).await;
         id
     }
 
-    /// Creates in the tenant `default`, as if it were the time `now`.
+    /// Creates an invitation in the tenant `default`, as if it were the time `now`.
     pub async fn create_at(&self, now: i64, body: &Value) -> Answer {
         let event = create_event("default", Some("application/json"), &body.to_string(), false);
         self.invoke_at(now, &event.to_string()).await
     }
 
-    /// Creates in that tenant, at [`NOW`].
+    /// Creates an invitation in the tenant `tenant`, at [`NOW`].
     pub async fn create_as(&self, tenant: &str, body: &Value) -> Answer {
         let event = create_event(tenant, Some("application/json"), &body.to_string(), false);
         self.invoke_at(NOW, &event.to_string()).await
     }
 
-    /// Creates with exactly these bytes, which API Gateway encodes where they are not text.
+    /// Creates with exactly these bytes as the body. API Gateway encodes them if they are not text.
     pub async fn create_bytes(&self, content_type: Option<&str>, body: &[u8]) -> Answer {
         match str::from_utf8(body) {
             Ok(text) => self.invoke(&create_event("default", content_type, text, false).to_string()).await,
@@ -274,7 +274,7 @@ impl TestApp {
         }
     }
 
-    /// Creates with exactly these bytes, encoded.
+    /// Creates with exactly these bytes as the body, encoded in base64.
     pub async fn create_base64(&self, content_type: Option<&str>, body: &[u8]) -> Answer {
         use base64::{Engine, prelude::BASE64_STANDARD};
         let body = BASE64_STANDARD.encode(body);
@@ -307,7 +307,7 @@ impl TestApp {
         self.app.store.put_organization(&tenant("default"), &organization).await.unwrap();
     }
 
-    /// Adds a user to the tenant `default`, or gives one another address.
+    /// Adds a user to the tenant `default`, or changes the address of an existing user.
     pub async fn add_user(&self, id: &str, email: Option<&str>) {
         let user = User { id: directory_id(id), name: None, primary_email: email.map(str::to_owned), avatar: None };
         self.app.store.put_user(&tenant("default"), &user).await.unwrap();
@@ -344,7 +344,7 @@ impl TestApp {
         rows::scan(&self.client(), self.table()).await
     }
 
-    /// What an index finds under a key, as JSON.
+    /// The rows of an index under a key, as JSON.
     pub async fn query_index(&self, index: &str, attribute: &str, key: &str) -> Vec<Value> {
         let query = self.client().query().table_name(self.table()).index_name(index);
         let query = query.key_condition_expression("#key = :key").expression_attribute_names("#key", attribute);
@@ -359,8 +359,8 @@ impl TestApp {
         delete.key("sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
     }
 
-    /// Deletes everything of the tenant `default` but its directory.
-    pub async fn start_again(&self) {
+    /// Deletes all rows of the tenant `default` except its directory.
+    pub async fn delete_all_but_directory(&self) {
         for row in self.rows_of("default").await {
             if !matches!(rows::kind(&row), "CONNECTOR" | "ROLE" | "USER" | "ORGANIZATION") {
                 self.delete_row("default", row["sk"].as_str().unwrap()).await;
@@ -368,12 +368,12 @@ impl TestApp {
         }
     }
 
-    /// Writes rows as they are, many at a time.
+    /// Writes rows unchanged, in batches.
     pub async fn put_rows(&self, rows: impl IntoIterator<Item = Item>) {
         rows::put_rows(&self.client(), self.table(), rows).await;
     }
 
-    /// A client of the emulator itself, whatever stands between it and the function.
+    /// A client of the emulator that bypasses any proxy in front of it.
     pub fn client(&self) -> Client {
         Client::new(&self.stack.sdk)
     }
@@ -382,7 +382,7 @@ impl TestApp {
         &self.app.config.table_name
     }
 
-    /// The identifiers that Logto's reference uses in its example.
+    /// Adds the identifiers of the example in Logto's reference.
     async fn with_reference_ids(self) -> Self {
         self.add_organization("string").await;
         let (tenant, id) = (tenant("default"), directory_id("string"));
@@ -395,7 +395,7 @@ impl TestApp {
 }
 
 impl Call {
-    /// The same by that caller of the tenant.
+    /// The same request by the caller `subject` of the tenant.
     pub fn by_subject(self, subject: &str) -> Self {
         Self { subject: subject.to_owned(), ..self }
     }
@@ -409,8 +409,8 @@ pub fn directory_id(text: &str) -> DirectoryId {
     DirectoryId::stored(text).unwrap()
 }
 
-/// An address without a server.
-async fn nowhere() -> String {
+/// A URL that refuses connections.
+async fn refusing_url() -> String {
     stack::listen(0, "").await.unwrap().1
 }
 

@@ -22,37 +22,37 @@ use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_stream::StreamExt;
 
-/// What happens to a request instead of the usual.
+/// A fault that replaces the usual handling of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Intervention {
-    /// DynamoDB does nothing, and responds with this status and error.
+    /// The request fails with this status and error, and has no effect.
     Fail(u16, &'static str),
-    /// DynamoDB gets to none of the keys of a `BatchGetItem`.
+    /// All keys of a `BatchGetItem` stay unprocessed.
     LeaveUnprocessed,
-    /// DynamoDB gets to only so many of the rows of a `BatchWriteItem`.
+    /// Only this number of rows of a `BatchWriteItem` is processed.
     #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the directory command writes batches"))]
     WriteOnly(usize),
-    /// DynamoDB cancels a transaction for this reason, in all of its parts.
+    /// The transaction is cancelled, with this reason for each of its parts.
     CancelWith(&'static str),
-    /// DynamoDB executes the request, and the response is replaced by a failure.
+    /// DynamoDB executes the request, but the response is replaced by an error.
     LoseAnswer,
-    /// The request gets lost, and the connection with it.
+    /// The connection closes, and the request is lost.
     Disconnect,
-    /// DynamoDB executes the request, and the connection ends before the response.
+    /// DynamoDB executes the request, but the connection closes before the response.
     DisconnectAfter,
-    /// DynamoDB executes the request, and the connection ends in the middle of the response.
+    /// DynamoDB executes the request, but the connection closes in the middle of the response.
     CutOff,
-    /// DynamoDB executes the request, and the second half of the response is missing.
+    /// DynamoDB executes the request, but the second half of the response body is missing.
     Truncate,
-    /// DynamoDB executes the request, and the response has this body.
+    /// DynamoDB executes the request, but the response has this body.
     Garble(&'static str),
-    /// The request is lost without a response.
+    /// The request is lost, and no response arrives.
     Silence,
-    /// DynamoDB executes the request, and responds after this delay.
+    /// DynamoDB executes the request, but the response arrives after this delay.
     Delay(Duration),
 }
 
-/// What happens to requests at random.
+/// Faults at random.
 #[derive(Clone, Copy, Debug)]
 struct Chance {
     /// The state of the generator (`SplitMix64`).
@@ -67,15 +67,15 @@ pub struct Proxy {
     server: JoinHandle<()>,
 }
 
-/// A request that came through the proxy: DynamoDB's operation or, where none is named, the path; and the body.
+/// A request that passed the proxy: DynamoDB's operation, or the path of a request to SES, and the body.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct RecordedRequest {
     pub operation: String,
     body: Bytes,
 }
 
-impl Asked {
-    /// `true` for the proof that a connection to SES is alive, which has no body.
+impl RecordedRequest {
+    /// `true` for a probe of the connection to SES, which has no body.
     pub fn is_empty(&self) -> bool {
         self.body.is_empty()
     }
@@ -89,15 +89,15 @@ struct Shared {
     upstream: String,
     client: reqwest::Client,
     interventions: Mutex<HashMap<&'static str, VecDeque<Intervention>>>,
-    asked: Mutex<Vec<Asked>>,
+    asked: Mutex<Vec<RecordedRequest>>,
     lasting: Mutex<HashMap<&'static str, Intervention>>,
     chance: Mutex<Option<Chance>>,
     rows_read: AtomicU64,
     measures: AtomicBool,
-    /// Operation and `ConsumedCapacity` of each response since the measuring began.
+    /// Operation and `ConsumedCapacity` of each response since the start of the measurement.
     consumed: Mutex<Vec<(String, Value)>>,
     conflicts: AtomicBool,
-    /// The keys of the rows that transactions are at.
+    /// The keys of the rows that running transactions lock.
     locked: Mutex<Vec<Value>>,
 }
 
@@ -126,36 +126,36 @@ impl Proxy {
         &self.url
     }
 
-    /// What happens to the next request for `operation` that nothing is set to happen to yet.
+    /// Queues a fault for one request for `operation`. Queued faults apply in order.
     pub fn next(&self, operation: &'static str, intervention: Intervention) {
         self.shared.interventions.lock().unwrap().entry(operation).or_default().push_back(intervention);
     }
 
-    /// What happens to every request for `operation` from now on.
+    /// Sets a fault for every request for `operation` from now on.
     pub fn always(&self, operation: &'static str, intervention: Intervention) {
         self.shared.lasting.lock().unwrap().insert(operation, intervention);
     }
 
-    /// Fails this percentage of all requests, each with one of these errors. `seed` determines which requests and errors.
+    /// Fails this percentage of all requests, each with one of these errors. `seed` determines which.
     pub fn fail_at_random(&self, seed: u64, percent: usize, errors: &'static [&'static str]) {
         *self.shared.chance.lock().unwrap() = Some(Chance { state: seed, percent, errors });
     }
 
-    /// Fails requests for rows of a transaction that is still running, as DynamoDB documents it (developer guide,
-    /// "Transaction conflict handling"): a transaction is cancelled, and a single write gets
-    /// `TransactionConflictException`. A transaction takes some time.
-    pub fn conflict_as_dynamodb_does(&self) {
+    /// Fails requests for rows of a running transaction, as DynamoDB documents it (developer guide, "Transaction
+    /// conflict handling"): a transaction is cancelled, and a single write fails with `TransactionConflictException`.
+    /// Transactions are slowed down, so that conflicts occur.
+    pub fn simulate_transaction_conflicts(&self) {
         self.shared.conflicts.store(true, Ordering::Relaxed);
     }
 
-    /// Nothing happens to requests any more.
-    pub fn relent(&self) {
+    /// Removes all faults.
+    pub fn stop_faults(&self) {
         self.shared.interventions.lock().unwrap().clear();
         self.shared.lasting.lock().unwrap().clear();
         *self.shared.chance.lock().unwrap() = None;
     }
 
-    /// How many requests there have been for `operation`.
+    /// The number of requests for `operation` so far.
     pub fn count(&self, operation: &str) -> usize {
         self.shared.asked.lock().unwrap().iter().filter(|asked| asked.operation == operation).count()
     }
@@ -165,17 +165,17 @@ impl Proxy {
         self.shared.rows_read.load(Ordering::Relaxed)
     }
 
-    /// How many requests there have been.
+    /// The number of requests so far.
     pub fn total(&self) -> usize {
         self.shared.asked.lock().unwrap().len()
     }
 
     /// Takes the requests since the start or the last call.
-    pub fn take_asked(&self) -> Vec<Asked> {
+    pub fn take_requests(&self) -> Vec<RecordedRequest> {
         std::mem::take(&mut self.shared.asked.lock().unwrap())
     }
 
-    /// Does `work`, and gives what DynamoDB says that it consumed, by operation. Of what fails it does not tell.
+    /// Does `work`, and returns its result and the `ConsumedCapacity` of each successful response by operation.
     pub async fn measure<T>(&self, work: impl Future<Output = T>) -> (T, Vec<(String, Value)>) {
         self.shared.measures.store(true, Ordering::Relaxed);
         let done = work.await;
@@ -194,30 +194,30 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
     let operation = operation(&parts);
-    shared.asked.lock().unwrap().push(Asked { operation: operation.clone(), body: body.clone() });
+    shared.asked.lock().unwrap().push(RecordedRequest { operation: operation.clone(), body: body.clone() });
     match shared.intervention(&operation) {
         None if shared.conflicts.load(Ordering::Relaxed) => shared.forward_unless_in_conflict(&parts, body).await,
         None => shared.forward(&parts, body).await,
         Some(Intervention::Fail(status, error)) => failure(status, error),
         Some(Intervention::LoseAnswer) => {
-            shared.obey(&parts, body).await;
+            shared.forward_for_body(&parts, body).await;
             failure(500, "InternalServerError")
         }
         Some(Intervention::Disconnect) => cut_off(&[], 0),
         Some(Intervention::DisconnectAfter) => {
-            shared.obey(&parts, body).await;
+            shared.forward_for_body(&parts, body).await;
             cut_off(&[], 0)
         }
         Some(Intervention::CutOff) => {
-            let done = shared.obey(&parts, body).await;
+            let done = shared.forward_for_body(&parts, body).await;
             cut_off(&done[..done.len() / 2], done.len())
         }
         Some(Intervention::Truncate) => {
-            let done = shared.obey(&parts, body).await;
+            let done = shared.forward_for_body(&parts, body).await;
             answer(200, &String::from_utf8_lossy(&done[..done.len() / 2]))
         }
         Some(Intervention::Garble(text)) => {
-            shared.obey(&parts, body).await;
+            shared.forward_for_body(&parts, body).await;
             answer(200, text)
         }
         Some(Intervention::Silence) => future::pending().await,
@@ -251,7 +251,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
 }
 
 impl Shared {
-    /// What is set to happen to this request: what was set for the next, or for all, or what chance decides.
+    /// The fault for this request: the next one in the queue, else the one for all requests, else one at random.
     fn intervention(&self, operation: &str) -> Option<Intervention> {
         let next = self.interventions.lock().unwrap().get_mut(operation).and_then(VecDeque::pop_front);
         let next = next.or_else(|| self.lasting.lock().unwrap().get(operation).copied());
@@ -286,7 +286,7 @@ impl Shared {
     }
 
     /// Forwards the request, and returns the body of the response.
-    async fn obey(&self, parts: &Parts, body: Bytes) -> Bytes {
+    async fn forward_for_body(&self, parts: &Parts, body: Bytes) -> Bytes {
         to_bytes(self.forward(parts, body).await.into_body(), usize::MAX).await.unwrap()
     }
 
@@ -337,7 +337,7 @@ fn operation(parts: &Parts) -> String {
     target.map_or(parts.uri.path(), |target| target.rsplit_once('.').unwrap().1).to_owned()
 }
 
-/// The headers of a request to somebody else, whose body may be another.
+/// The headers for a forwarded request, whose body may have another length.
 fn forwarded(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
     headers.remove(header::HOST);
@@ -352,7 +352,7 @@ fn measured(body: &[u8]) -> Bytes {
     request.to_string().into()
 }
 
-/// AWS's id of each request that the proxy fails.
+/// The AWS request id of each request that the proxy fails.
 pub const REQUEST_ID: &str = "4KBNVRGD25RG1KEO9UT4V3FQDJVV4KQNSO5AEMVJF66Q9ASUAAJG";
 
 fn failure(status: u16, error: &str) -> Response {
@@ -366,14 +366,14 @@ fn answer(status: u16, body: &str) -> Response {
     (status, headers, body.to_owned()).into_response()
 }
 
-/// The beginning of an answer of that length, and then the end of the connection; with nothing of it, not even the
-/// status is sent.
+/// A response of this length whose connection closes after `beginning`. If `beginning` is empty, not even the status is
+/// sent.
 fn cut_off(beginning: &[u8], length: usize) -> Response {
     let end = tokio_stream::once(Err::<Bytes, _>(io::Error::other("the end that a test asked for")));
     if beginning.is_empty() {
         return Body::from_stream(end).into_response();
     }
-    // What is there already is sent while the rest is waited for.
+    // The server sends the beginning while it waits for the rest.
     let end = end.then(|end| async {
         sleep(Duration::from_millis(20)).await;
         end

@@ -1,4 +1,4 @@
-//! A TCP relay whose open connections can die, as those of a frozen container do.
+//! A TCP relay that can kill its open connections, as happens while a Lambda container is frozen.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use tokio::{
     time::sleep,
 };
 
-/// How a connection ends that was idle for long.
+/// The end of a connection that was idle for long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Death {
-    /// The peer, or a device on the way, has dropped it silently: what is written is lost.
+    /// The peer, or a device in between, has dropped the connection silently: written data is lost.
     Silent,
-    /// The other side has closed it.
+    /// The peer has closed the connection.
     Closed,
 }
 
@@ -27,7 +27,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// In front of the server at `upstream`, an `http` address without a path.
+    /// Starts a relay in front of the server at `upstream`, an `http` address without a path.
     pub async fn start(upstream: &str) -> Self {
         let (listener, url) = stack::listen(0, "").await.unwrap();
         let (deaths, dying) = watch::channel(None);
@@ -40,10 +40,10 @@ impl Relay {
         &self.url
     }
 
-    /// Ends every open connection. New ones live.
+    /// Kills every open connection. New connections work.
     pub async fn end_connections(&self, death: Death) {
         self.deaths.send(Some(death)).unwrap();
-        // The end of a connection arrives with a delay.
+        // The close of a connection arrives with a delay.
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -69,7 +69,7 @@ async fn pass(mut near: TcpStream, mut far: TcpStream, mut dying: watch::Receive
         _ = copy_bidirectional(&mut near, &mut far) => {}
         changed = dying.changed() => {
             if changed.is_ok() && *dying.borrow() == Some(Death::Silent) {
-                // Both sockets stay open, and are not read.
+                // Both sockets stay open, but are no longer read.
                 sleep(Duration::from_mins(1)).await;
             }
         }

@@ -16,7 +16,7 @@ use organization_invitations::{
     store::Item,
 };
 
-/// A pending invitation of the tenant `default`, by Ada and without roles, as it was created then, in milliseconds.
+/// A pending invitation of the tenant `default` by Ada, without roles, created at `created_at` in milliseconds.
 pub fn pending_invitation(invitee: &str, created_at: i64) -> Invitation {
     let created_at = Timestamp::from_millis(created_at);
     Invitation {
@@ -34,7 +34,7 @@ pub fn pending_invitation(invitee: &str, created_at: i64) -> Invitation {
     }
 }
 
-/// Writes rows as they are, many at a time.
+/// Writes rows unchanged, in batches.
 pub async fn put_rows(client: &Client, table: &str, rows: impl IntoIterator<Item = Item>) {
     let put = |row| WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(row)).build().unwrap());
     let requests: Vec<WriteRequest> = rows.into_iter().map(|row| put(row).build()).collect();

@@ -79,7 +79,7 @@ async fn throttling_that_goes_on_is_told_in_time_and_what_was_written_is_rolled_
 async fn items_without_mail_do_not_wait_for_a_silent_ses() {
     let app = TestApp::start_with(&[FAST]).await;
     let proxy = Proxy::start(&app.stack.ses_url).await;
-    let app = app.behind_mail_proxy(proxy.url());
+    let app = app.behind_ses_proxy(proxy.url());
     proxy.always(SES_PATH, Intervention::Silence);
     let mut items = mailed(0..16);
     items.push(body("plain@example.com"));
@@ -167,7 +167,7 @@ async fn replays_take_room_in_the_response_too() {
 async fn an_item_that_fails_takes_no_room_in_the_response() {
     let app = TestApp::start_with(&[FAST]).await;
     let proxy = Proxy::start(&app.stack.ses_url).await;
-    let app = app.behind_mail_proxy(proxy.url());
+    let app = app.behind_ses_proxy(proxy.url());
     let ids = long_roles(&app, 750).await;
     // 27 of them fit into a response, and so do the 16 that are made at the same time.
     let long = |item| with(item, json!({ "organizationRoleIds": ids }));
@@ -208,7 +208,7 @@ async fn conflicts_and_throttling_of_the_table_are_got_over_item_by_item() {
         item["invitee"] = json!("everywhere@example.com");
     }
     let mut found = results(&app.call(bulk(&items).with_key("k")).await);
-    app.proxy().relent();
+    app.proxy().stop_faults();
     // Three failures in a row are told as a single create tells them.
     if statuses(&found).contains(&503) {
         found = results(&app.call_at(NOW + 60_000, bulk(&items).with_key("k")).await);

@@ -68,7 +68,7 @@ async fn throttled_requests_are_retried_and_no_row_is_lost() {
     ] {
         let app = TestApp::start_behind_proxy(&[]).await;
         let shown = run_all(&app, |app| {
-            app.proxy().relent();
+            app.proxy().stop_faults();
             for operation in operations {
                 (0..times).for_each(|_| app.proxy().next(operation, fault));
             }

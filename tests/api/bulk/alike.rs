@@ -1,4 +1,4 @@
-//! A property: the same bodies have the same results in one call as in single calls.
+//! A property: the same bodies have the same results in a bulk create as in single creates.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::helpers::{
     connector, with,
 };
 
-/// The items that the property draws from: a JSON text each, with `#` for its place in the call.
+/// The items that the property draws from: JSON texts in which `#` stands for the position in the call.
 #[rustfmt::skip]
 const ITEMS: [&str; 30] = [
     r#"{"invitee":"a#@example.com","organizationId":"acme","expiresAt":4102444800000}"#,
@@ -48,8 +48,8 @@ const ITEMS: [&str; 30] = [
     r#"{"invitee":"a#@example.com","organizationId":"acme","expiresAt":4102444800000,"messagePayload":{"locale":5,"x":{"y":[null,5]}}}"#,
 ];
 
-/// An app in which somebody is a member, somebody has an invitation, and somebody has had enough mail.
-async fn inhabited() -> TestApp {
+/// An app with a member, a pending invitation, and a recipient who has reached the rate limit.
+async fn populated() -> TestApp {
     let app = TestApp::start_with(&[FAST, ("MESSAGE_RATE_LIMIT", "1")]).await;
     app.set_connector(&EmailConnector { allowed_link_hosts: vec!["app.example.com".to_owned()], ..connector() }).await;
     app.make_member("acme", "member@example.com").await;
@@ -58,7 +58,7 @@ async fn inhabited() -> TestApp {
     app
 }
 
-/// With identifiers and what is made of them replaced.
+/// The result with its identifiers replaced.
 fn redacted(mut result: Value) -> Value {
     let id = result["body"]["id"].as_str().map(str::to_owned);
     if id.is_some() {
@@ -90,7 +90,7 @@ proptest! {
     #![proptest_config(few_cases())]
 
     #[test]
-    fn the_same_bodies_are_answered_alike_one_by_one_and_in_one_call(
+    fn the_same_bodies_get_the_same_results_in_single_and_in_bulk_creates(
         chosen in vec(0..ITEMS.len(), 0..40),
         has_all in any::<bool>(),
     ) {
@@ -99,7 +99,7 @@ proptest! {
             .map(|(place, item)| ITEMS[item].replace('#', &place.to_string())).collect();
         prop_assume!(!texts.is_empty());
         Runtime::new().unwrap().block_on(async {
-            let (one_by_one, at_once) = (inhabited().await, inhabited().await);
+            let (one_by_one, at_once) = (populated().await, populated().await);
             let mut expected = Vec::new();
             for text in &texts {
                 let call = Call::create(&json!({})).text("application/json", text);
@@ -109,7 +109,7 @@ proptest! {
             let answer = at_once.call(call).await;
             let found: Vec<Value> = results(&answer).into_iter().map(redacted).collect();
             assert_eq!(found.len(), expected.len());
-            // Of the addresses that are no row's own, a later item is a duplicate.
+            // Items that share an address: all but the first are duplicates.
             let mut seen = BTreeSet::new();
             for ((found, expected), text) in found.iter().zip(&expected).zip(&texts) {
                 let is_shared = ["pending@", "Member@", "full@"].iter().find(|name| text.contains(**name));

@@ -1,4 +1,4 @@
-//! The mail of a bulk create: its pace, and what its faults do to the items.
+//! The mail of a bulk create: its pacing, and the results of items whose mail fails.
 
 use std::time::{Duration, Instant};
 
@@ -23,20 +23,24 @@ async fn mail_is_paced_to_the_set_rate() {
     items.extend((21..60).map(|number| body(&address(number))));
     let started = Instant::now();
     assert_eq!(statuses(&results(&app.call(bulk(&items)).await)), [201; 60]);
-    // One turn that nobody took is kept.
+    // One unused send is saved up.
     assert!(started.elapsed() >= Duration::from_millis(850), "20 a second: {:?}", started.elapsed());
     assert_eq!(app.mails().len(), 21);
     invariant::check(&app, NOW).await;
 }
 
 #[tokio::test]
-async fn a_call_that_is_made_again_does_not_wait_for_the_mail_that_is_out_already() {
+async fn a_retried_call_does_not_wait_for_mail_that_was_already_sent() {
     let app = TestApp::start_with(&[("MAIL_RATE_PER_SECOND", "8")]).await;
     let items = mailed(0..13);
     results(&app.call(bulk(&items).with_key("k")).await);
     let started = Instant::now();
     let again = results(&app.call(bulk(&items).with_key("k")).await);
-    assert!(started.elapsed() < Duration::from_millis(1300), "a second and a half of mail: {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_millis(1300),
+        "sending would take a second and a half: {:?}",
+        started.elapsed()
+    );
     assert!(again.iter().all(|result| result["replayed"] == true));
     assert_eq!(app.mails().len(), 13);
 }
@@ -68,8 +72,8 @@ async fn an_item_whose_mail_ses_rejects_fails_alone_and_is_rolled_back() {
 }
 
 #[tokio::test]
-async fn a_mail_service_that_cannot_be_reached_is_told_before_anything_is_written() {
-    let app = TestApp::start_without_mail_service().await;
+async fn an_unreachable_ses_is_reported_before_anything_is_written() {
+    let app = TestApp::start_with_unreachable_ses().await;
     let before = app.rows().await.len();
     let found = results(&app.call(bulk(&[body_with_mail("a@example.com"), body("b@example.com"), json!(null)])).await);
     assert_eq!(statuses(&found), [503, 201, 400]);
@@ -77,7 +81,7 @@ async fn a_mail_service_that_cannot_be_reached_is_told_before_anything_is_writte
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_without_a_connection_to_ses_is_given_up_after_three_attempts() {
+async fn sending_without_a_connection_to_ses_fails_after_three_attempts() {
     let (mut app, relay) = TestApp::start_behind_relay(&[("MAIL_RATE_PER_SECOND", "4")]).await;
     let logged = Logged::by(&mut app);
     let first_mail_then_none = async {
@@ -95,10 +99,10 @@ async fn a_mail_without_a_connection_to_ses_is_given_up_after_three_attempts() {
 }
 
 #[tokio::test]
-async fn without_ses_a_bulk_still_replays_and_names_what_stands_against_an_item() {
+async fn without_ses_a_bulk_create_still_replays_and_reports_conflicts() {
     let app = TestApp::start_with(&[FAST]).await;
     let proxy = Proxy::start(&app.stack.ses_url).await;
-    let app = app.behind_mail_proxy(proxy.url());
+    let app = app.behind_ses_proxy(proxy.url());
     app.make_member("acme", "member@example.com").await;
     app.invite(&body("pending@example.com")).await;
     let mut items = mailed(0..3);
@@ -113,7 +117,7 @@ async fn without_ses_a_bulk_still_replays_and_names_what_stands_against_an_item(
 }
 
 #[tokio::test]
-async fn mails_of_unknown_fate_are_counted_and_each_names_its_invitation_in_the_log() {
+async fn mails_with_an_unknown_outcome_are_counted_and_logged_with_their_invitations() {
     let mut app = TestApp::start_with(&[("MAIL_RATE_PER_SECOND", "30")]).await;
     let log = Log::capture("info");
     let logged = Logged::by(&mut app);

@@ -1,4 +1,4 @@
-//! Every way in which an invitation changes, and the events of it.
+//! Every transition of an invitation, and its events.
 
 use std::collections::BTreeMap;
 
@@ -18,15 +18,15 @@ const ADDRESS: &str = "ada@example.com";
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Invites Ada: for a second if it is the first and there is an [`Expire`] later, else for long.
+    /// Invites Ada: for a second if it is the first invitation and an [`Expire`] follows, else for long.
     Invite,
-    /// The same, but SES rejects the mail.
-    InviteInVain,
+    /// Invites Ada with a mail that SES rejects.
+    InviteRejected,
     Message,
     /// A message with a token in its link.
     MessageWithToken,
     WrongToken,
-    /// Changes when it expires, as an edit does.
+    /// Changes the expiry, as an edit does.
     Edit,
     /// Changes an attribute that callers never see.
     Touch,
@@ -35,19 +35,19 @@ enum Step {
     Delete,
     /// Deletes the first of two invitations.
     DeleteFirst,
-    /// From here on the invitations so far have expired.
+    /// Moves the clock past the expiry of the invitations so far.
     Expire,
-    /// DynamoDB deletes what has expired.
+    /// DynamoDB deletes the expired rows.
     Sweep,
     /// An operator makes Ada a member.
     PutMember,
-    /// An operator deletes all that is about Ada.
+    /// An operator deletes all data about Ada.
     ErasePerson,
 }
 
 use Step::{
-    Accept, Delete, DeleteFirst, Edit, ErasePerson, Expire, Invite, InviteInVain, Message, MessageWithToken, PutMember,
-    Revoke, Sweep, Touch, WrongToken,
+    Accept, Delete, DeleteFirst, Edit, ErasePerson, Expire, Invite, InviteRejected, Message, MessageWithToken,
+    PutMember, Revoke, Sweep, Touch, WrongToken,
 };
 
 struct Row {
@@ -81,35 +81,35 @@ const ROWS: &[Row] = &[
     row(&[Invite, Delete], &[CREATED, (0, "Deleted", Some("Pending"))], "pending"),
     row(&[Invite, Accept, Delete], &[CREATED, ACCEPTED, (0, "Deleted", Some("Accepted"))], "accepted"),
     row(&[Invite, Revoke, Delete], &[CREATED, REVOKED, (0, "Deleted", Some("Revoked"))], "revoked"),
-    row(&[Invite, Message, Message], &[CREATED], "a message changes no invitation"),
-    row(&[Invite, MessageWithToken, WrongToken, MessageWithToken, Message], &[CREATED], "nor does a token change it"),
+    row(&[Invite, Message, Message], &[CREATED], "a message does not change it"),
+    row(&[Invite, MessageWithToken, WrongToken, MessageWithToken, Message], &[CREATED], "tokens do not change it"),
     row(&[Invite, Edit], &[CREATED, (0, "Updated", None)], "edited while pending"),
-    row(&[Invite, Touch], &[CREATED], "nothing that a caller sees"),
-    row(&[Invite, Accept, Touch], &[CREATED, ACCEPTED], "nor of an ended one"),
-    row(&[Invite, InviteInVain], &[CREATED], "a create that conflicts"),
-    row(&[InviteInVain], &[CREATED, (0, "Deleted", Some("Pending"))], "rolled back"),
+    row(&[Invite, Touch], &[CREATED], "an internal attribute changes"),
+    row(&[Invite, Accept, Touch], &[CREATED, ACCEPTED], "an internal attribute of an ended invitation changes"),
+    row(&[Invite, InviteRejected], &[CREATED], "a create that conflicts"),
+    row(&[InviteRejected], &[CREATED, (0, "Deleted", Some("Pending"))], "rolled back"),
 
-    row(&[Invite, Expire], &[CREATED], "time alone changes no row"),
-    row(&[Invite, Expire, Sweep], &[CREATED, EXPIRED], "time to live tells of the expiry"),
+    row(&[Invite, Expire], &[CREATED], "the expiry alone changes no row"),
+    row(&[Invite, Expire, Sweep], &[CREATED, EXPIRED], "the deletion by time to live reveals the expiry"),
     row(&[Invite, Expire, Sweep, Sweep], &[CREATED, EXPIRED], "once"),
-    row(&[Invite, Expire, Sweep, Delete], &[CREATED, EXPIRED, (0, "Deleted", Some("Expired"))], "deleted after it"),
-    row(&[Invite, Expire, Delete, Sweep], &[CREATED, (0, "Deleted", Some("Expired"))], "deleted before it"),
-    row(&[Invite, Expire, Invite], &[CREATED, EXPIRED, CREATED_AGAIN], "a new one takes its place"),
-    row(&[Invite, Expire, Invite, Sweep], &[CREATED, EXPIRED, CREATED_AGAIN], "which the sweep leaves alone"),
-    row(&[Invite, Expire, Sweep, Invite], &[CREATED, EXPIRED, CREATED_AGAIN], "the sweep was first"),
-    row(&[Invite, Expire, Invite, DeleteFirst], &[CREATED, EXPIRED, CREATED_AGAIN, (0, "Deleted", Some("Expired"))], "its place is another's"),
-    row(&[Invite, Expire, InviteInVain, Sweep], &[CREATED, EXPIRED, CREATED_AGAIN, (1, "Deleted", Some("Pending"))], "and is free after a roll-back"),
-    row(&[Invite, Accept, Expire, Sweep], &[CREATED, ACCEPTED], "an accepted one does not expire"),
-    row(&[Invite, Revoke, Expire, Sweep], &[CREATED, REVOKED], "nor does a revoked one"),
+    row(&[Invite, Expire, Sweep, Delete], &[CREATED, EXPIRED, (0, "Deleted", Some("Expired"))], "deleted after the sweep"),
+    row(&[Invite, Expire, Delete, Sweep], &[CREATED, (0, "Deleted", Some("Expired"))], "deleted before the sweep"),
+    row(&[Invite, Expire, Invite], &[CREATED, EXPIRED, CREATED_AGAIN], "a new invitation takes over the standing"),
+    row(&[Invite, Expire, Invite, Sweep], &[CREATED, EXPIRED, CREATED_AGAIN], "the sweep keeps the new standing"),
+    row(&[Invite, Expire, Sweep, Invite], &[CREATED, EXPIRED, CREATED_AGAIN], "swept before the new one"),
+    row(&[Invite, Expire, Invite, DeleteFirst], &[CREATED, EXPIRED, CREATED_AGAIN, (0, "Deleted", Some("Expired"))], "the new one owns the standing"),
+    row(&[Invite, Expire, InviteRejected, Sweep], &[CREATED, EXPIRED, CREATED_AGAIN, (1, "Deleted", Some("Pending"))], "the standing is deleted by a rollback"),
+    row(&[Invite, Accept, Expire, Sweep], &[CREATED, ACCEPTED], "an accepted invitation does not expire"),
+    row(&[Invite, Revoke, Expire, Sweep], &[CREATED, REVOKED], "a revoked invitation does not expire"),
 
-    without_retention(&[Invite, Expire, Sweep], &[CREATED, EXPIRED], "both rows go at once"),
+    without_retention(&[Invite, Expire, Sweep], &[CREATED, EXPIRED], "invitation and standing are deleted together"),
     without_retention(&[Invite, Accept, Expire, Sweep], &[CREATED, ACCEPTED], "the end of the retention is no event"),
     without_retention(&[Invite, Revoke, Expire, Sweep], &[CREATED, REVOKED], "the end of the retention is no event"),
 
-    row(&[Invite, PutMember], &[CREATED], "a membership is no invitation"),
-    row(&[Invite, PutMember, Accept], &[CREATED, ACCEPTED], "the member's standing kept it"),
-    row(&[Invite, PutMember, Revoke], &[CREATED, REVOKED], "the member's standing kept it"),
-    row(&[Invite, PutMember, Expire, Sweep], &[CREATED], "known limit: a member's standing stays, so nothing tells"),
+    row(&[Invite, PutMember], &[CREATED], "a membership has no event"),
+    row(&[Invite, PutMember, Accept], &[CREATED, ACCEPTED], "the member's standing names the invitation"),
+    row(&[Invite, PutMember, Revoke], &[CREATED, REVOKED], "the member's standing names the invitation"),
+    row(&[Invite, PutMember, Expire, Sweep], &[CREATED], "known limit: a member's standing is kept, so no event"),
     row(&[Invite, ErasePerson], &[CREATED, (0, "Deleted", Some("Pending"))], "erased row by row"),
     row(&[Invite, Expire, ErasePerson, Sweep], &[CREATED, (0, "Deleted", Some("Expired"))], "erased row by row"),
     row(&[Invite, Accept, ErasePerson], &[CREATED, ACCEPTED, (0, "Deleted", Some("Accepted"))], "erased row by row"),
@@ -127,7 +127,7 @@ async fn every_transition_gives_exactly_its_events() {
             story.take(*step).await;
         }
         let events = changes.events(&app).await;
-        // An invitation that is rolled back is known by its events alone.
+        // A rolled back invitation appears only in its events.
         let mut ids: Vec<&str> = Vec::new();
         for event in &events {
             let id = event["data"]["id"].as_str().unwrap();
@@ -153,7 +153,7 @@ struct Story<'a> {
     now: i64,
     is_brief: bool,
     ids: Vec<String>,
-    /// The entity in the answer, by the invitation and the event that it announces.
+    /// The expected entity, by invitation and event: the one in the response to the step.
     answers: BTreeMap<(String, &'static str), Value>,
 }
 
@@ -161,7 +161,7 @@ impl Story<'_> {
     async fn take(&mut self, step: Step) {
         let id = self.ids.last().cloned().unwrap_or_default();
         match step {
-            Invite | InviteInVain => self.invite(step).await,
+            Invite | InviteRejected => self.invite(step).await,
             Message => self.call(Call::message(&id, &json!({})), 204).await,
             MessageWithToken => {
                 let payload = json!({ "link": "https://app.example.com/{invitationToken}" });
@@ -230,7 +230,7 @@ impl Story<'_> {
         update.expression_attribute_values(":value", AttributeValue::N(value.to_string())).send().await.unwrap();
     }
 
-    /// An event holds what its caller was answered, or the part of it that its row knows.
+    /// Asserts that an event contains the entity of the response, or the part of it that its row contains.
     fn judge(&self, events: &[Value]) {
         for event in events {
             let (data, id) = (&event["data"], event["data"]["id"].as_str().unwrap());

@@ -1,4 +1,4 @@
-//! Records that are odd, alone and in a batch; and what an event never holds.
+//! Unusual records, alone and in a batch, and the data that no event may contain.
 
 use organization_invitations::domain::directory::Organization;
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ use crate::helpers::{
 
 const ID: &str = "0mwshl16meeoe2l4w0lik";
 
-/// The record of a row that has changed, as a Pipe hands it over.
+/// The record of a changed row, as a pipe delivers it.
 fn record(number: usize, sk: &str, old: Value, new: Value) -> Value {
     let mut dynamodb = json!({
         "ApproximateCreationDateTime": 1_767_225_600, "Keys": { "pk": { "S": "TENANT#acme" }, "sk": { "S": sk } },
@@ -64,25 +64,33 @@ async fn each_record_of_a_batch_is_judged_by_itself() {
     };
     let (none, pending) = (Value::Null, invitation("Pending"));
     let rows = [
-        (record(10, &invitation_sk, none.clone(), pending.clone()), Some("Created"), "a good one"),
+        (record(10, &invitation_sk, none.clone(), pending.clone()), Some("Created"), "a valid record"),
         (record(11, &invitation_sk, none.clone(), without("invitee")), Some("Unreadable"), "no address"),
         (record(12, &invitation_sk, none.clone(), json!([])), Some("Unreadable"), "no image"),
-        (record(13, &invitation_sk, without("status"), pending.clone()), Some("Unreadable"), "it was unreadable"),
+        (
+            record(13, &invitation_sk, without("status"), pending.clone()),
+            Some("Unreadable"),
+            "the old image is unreadable",
+        ),
         (record(14, &invitation_sk, without("status"), none.clone()), Some("Unreadable"), "deleted, unreadable"),
         (
             by_time_to_live(record(15, &invitation_sk, without("status"), none.clone())),
             None,
-            "the retention has passed",
+            "the end of the retention",
         ),
-        (record(16, &invitation_sk, pending.clone(), invitation("Reopened")), Some("Unreadable"), "no status of ours"),
-        (record(17, &invitation_sk, invitation("Revoked"), pending), Some("Updated"), "reopened by hand"),
-        (json!(null), Some("Unreadable"), "no record at all"),
+        (record(16, &invitation_sk, pending.clone(), invitation("Reopened")), Some("Unreadable"), "an unknown status"),
+        (record(17, &invitation_sk, invitation("Revoked"), pending), Some("Updated"), "reopened by an operator"),
+        (json!(null), Some("Unreadable"), "not a record"),
         (json!({ "eventID": "e", "eventSource": "aws:dynamodb" }), Some("Unreadable"), "a record without a change"),
         (record(29, "", none.clone(), json!({})), Some("Unreadable"), "no sort key"),
-        (by_time_to_live(record(18, STANDING, standing(ID), none.clone())), Some("Expired"), "a good one"),
-        (by_time_to_live(record(19, STANDING, standing("x"), none.clone())), Some("Unreadable"), "of no invitation"),
-        (record(20, STANDING, standing("x"), none.clone()), None, "deleted by hand"),
-        (record(21, STANDING, standing(ID), standing("x")), Some("Expired"), "replaced, by what nobody can read"),
+        (by_time_to_live(record(18, STANDING, standing(ID), none.clone())), Some("Expired"), "a valid record"),
+        (
+            by_time_to_live(record(19, STANDING, standing("x"), none.clone())),
+            Some("Unreadable"),
+            "a standing without a valid invitation id",
+        ),
+        (record(20, STANDING, standing("x"), none.clone()), None, "deleted by an operator"),
+        (record(21, STANDING, standing(ID), standing("x")), Some("Expired"), "replaced by an unreadable standing"),
         (record(22, STANDING, standing(ID), standing(ID)), None, "the same invitation"),
         (record(23, "ORGANIZATION#o", none.clone(), json!({})), None, "the directory"),
         (record(24, &delivery_sk, none.clone(), delivery("Bounced", "1767225600003")), Some("DeliveryUpdated"), "new"),
@@ -176,7 +184,7 @@ async fn no_event_holds_a_link_a_code_or_a_token_and_each_is_of_the_tenant_of_it
     app.app.store.put_organization(&tenant("globex"), &acme).await.unwrap();
     let of_other = app.call(Call::create(&with(other, json!({ "inviterId": null }))).by("globex")).await;
     assert_eq!(of_other.status, 201, "{of_other:?}");
-    // Somebody of another tenant tries.
+    // A caller of another tenant tries to change the invitation.
     assert_eq!(app.call(Call::delete(&id).by("globex")).await.status, 404);
     let events = changes.events(&app).await;
     let told: Vec<_> = events.iter().map(|event| (event["tenantId"].as_str().unwrap(), kind(event))).collect();

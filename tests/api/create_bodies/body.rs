@@ -1,4 +1,4 @@
-//! Bodies as text, which may be wrong in any way.
+//! Bodies as text, so that they can be invalid in any way.
 
 use std::{
     fmt::Display,
@@ -7,10 +7,10 @@ use std::{
 
 use serde_json::json;
 
-/// The members of an object, each value as JSON text: it can say what no JSON library would write.
+/// The members of an object, with each value as JSON text, so that it can be anything that no JSON library would write.
 pub struct Body(Vec<(String, String)>);
 
-/// A body that creates an invitation, for an invitee of its own.
+/// A body that creates an invitation for a unique invitee.
 pub fn base() -> Body {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -23,7 +23,7 @@ pub fn base() -> Body {
         .and("messagePayload", "false")
 }
 
-/// The base with one value replaced, or with one more member.
+/// The base with one value replaced or one member added.
 pub fn with(key: &str, json: impl Display) -> Body {
     base().set(key, json)
 }
@@ -47,7 +47,7 @@ impl Body {
         self
     }
 
-    /// One more member at the end, even if there is one of this name.
+    /// Appends a member, even if one of this name exists.
     pub fn and(mut self, key: &str, json: impl Display) -> Self {
         self.0.push((key.into(), json.to_string()));
         self

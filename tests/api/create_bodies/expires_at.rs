@@ -20,9 +20,9 @@ async fn an_expiry_in_seconds_is_answered_with_a_hint_at_milliseconds() {
     for (reason, number, has_hint) in [
         ("2100 in seconds", "4102444800", true),
         ("the next second", "1767225601", true),
-        ("now in seconds, which is no future either", "1767225600", false),
+        ("the current time in seconds, which is not in the future", "1767225600", false),
         ("the last second of 2100", "4133980799", true),
-        ("2101 in seconds, which nobody means", "4133980800", false),
+        ("the year 2101 in seconds, which is implausible", "4133980800", false),
         ("a time in milliseconds, just past", "1767225600000", false),
         ("nought", "0", false),
         ("a negative number", "-4102444800", false),
@@ -45,7 +45,7 @@ pub fn rows() -> Vec<Row> {
     rows.extend(
         [
             ("a time with a fraction", "4102444800000.75"),
-            ("a time with a fraction of nought", "4102444800000.0"),
+            ("a time with a fraction of zero", "4102444800000.0"),
             ("a time with an exponent", "4.1024448e12"),
             ("a time with a capital exponent and a sign", "41024448E+5"),
             ("a time with a negative exponent", "410244480000000e-2"),
@@ -70,7 +70,7 @@ pub fn rows() -> Vec<Row> {
         [
             ("nought", "0"),
             ("negative nought", "-0"),
-            ("negative nought with a fraction", "-0.0"),
+            ("negative zero with a fraction", "-0.0"),
             ("a negative time", "-1"),
             ("a fraction of a millisecond", "0.5"),
             ("a number too small for a double", "1e-400"),
@@ -84,7 +84,7 @@ pub fn rows() -> Vec<Row> {
     );
     rows.extend(
         [
-            ("a leading nought", "04102444800000"),
+            ("a leading zero", "04102444800000"),
             ("a plus sign", "+4102444800000"),
             ("a number without digits before the point", ".5"),
             ("a number without digits after the point", "4102444800000."),

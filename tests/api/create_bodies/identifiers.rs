@@ -1,4 +1,4 @@
-//! `inviterId` and `organizationId`: their lengths, and characters that no key has.
+//! `inviterId` and `organizationId`: their lengths, and characters that are invalid in keys.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn inviter_id() -> Vec<Row> {
         ok("an inviter may be absent", without("inviterId")),
         ok("an inviter may be null", with("inviterId", "null")),
         ok("an empty inviter means none", with("inviterId", r#""""#)),
-        error("a space is an inviter, an unknown one", with("inviterId", r#"" ""#), NOT_FOUND),
+        error("a space is an unknown inviter", with("inviterId", r#"" ""#), NOT_FOUND),
         error("identifiers are case-sensitive", with("inviterId", r#""Ada""#), NOT_FOUND),
     ]);
     rows.extend(lengths("inviterId"));
@@ -39,7 +39,7 @@ fn organization_id() -> Vec<Row> {
     rows.extend([
         guard("an organization is required", without(field), &[(field, INVALID_TYPE)]),
         guard("an organization is not empty", with(field, r#""""#), &[(field, TOO_SMALL)]),
-        error("a space is an organization, an unknown one", with(field, r#"" ""#), NOT_FOUND),
+        error("a space is an unknown organization", with(field, r#"" ""#), NOT_FOUND),
         error("an identifier is not trimmed", with(field, r#""acme ""#), NOT_FOUND),
     ]);
     rows.extend(lengths(field));
@@ -47,7 +47,7 @@ fn organization_id() -> Vec<Row> {
     rows
 }
 
-/// Lengths count UTF-16 units: of an emoji two, of a letter and its combining accent two as well.
+/// Lengths count UTF-16 units: an emoji has two, and so has a letter with a combining accent.
 #[rustfmt::skip]
 fn lengths(field: &'static str) -> Vec<Row> {
     let fits = [
@@ -76,7 +76,7 @@ fn lengths(field: &'static str) -> Vec<Row> {
     fits.into_iter().chain(exceeds).chain([as_escapes]).collect()
 }
 
-/// What could not be the key of anything is simply not there.
+/// Identifiers that cannot be part of a key are reported as not found.
 #[rustfmt::skip]
 fn impossible_identifiers(field: &'static str) -> Vec<Row> {
     [

@@ -135,7 +135,7 @@ fn bad_addresses() -> Vec<Row> {
     .collect();
     rows.extend([
         error("an address of 257 characters", to(&address_of(257)), TOO_LONG),
-        error("an address as long as a body may carry it", to(&vast_address()), TOO_LONG),
+        error("an address of the size of a body", to(&vast_address()), TOO_LONG),
     ]);
     rows
 }

@@ -39,12 +39,12 @@ fn unknown_keys() -> Vec<Row> {
     .map(|(key, json)| ok(format!("an unknown key is ignored: {key:?}"), with(key, json)))
     .chain([
         guard(
-            "another case is another key",
+            "keys are case-sensitive",
             without("invitee").and("Invitee", r#""case@example.com""#),
             &[("invitee", INVALID_TYPE)],
         ),
         guard(
-            "__proto__ lends nothing",
+            "__proto__ supplies no missing key",
             without("invitee").and("__proto__", r#"{"invitee":"proto@example.com"}"#),
             &[("invitee", INVALID_TYPE)],
         ),
@@ -69,9 +69,9 @@ fn duplicate_keys() -> Vec<Row> {
     .into_iter()
     .flat_map(|(key, good, bad, code)| {
         [
-            ok(format!("the last {key} wins, and is good"), with(key, bad).and(key, good)),
+            ok(format!("the last {key} wins, and is valid"), with(key, bad).and(key, good)),
             guard(
-                format!("the last {key} wins, and is bad"),
+                format!("the last {key} wins, and is invalid"),
                 with(key, good).and(key, bad),
                 &[(key, code)],
             ),
@@ -83,7 +83,7 @@ fn duplicate_keys() -> Vec<Row> {
             base().and(r"invite\u0065", r#""bad""#),
             &[("invitee", INVALID_STRING)],
         ),
-        ok("an unknown key may be there twice", base().and("twice", "1").and("twice", "2")),
+        ok("an unknown key may occur twice", base().and("twice", "1").and("twice", "2")),
     ])
     .collect()
 }

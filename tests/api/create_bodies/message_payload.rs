@@ -48,15 +48,15 @@ pub fn rows() -> Vec<Row> {
             ("the four known keys", r#"{"code":"1","link":"l","locale":"en","uiLocales":"en"}"#),
             ("empty strings", r#"{"code":"","link":"","locale":"","uiLocales":""}"#),
             ("an unknown locale", r#"{"locale":"tlh-QO"}"#),
-            ("a locale that is a property of objects", r#"{"locale":"__proto__"}"#),
+            ("a locale that is a property of JavaScript objects", r#"{"locale":"__proto__"}"#),
             ("extra keys of any type", r#"{"a":1,"b":null,"c":[],"d":{},"e":true,"f":"g"}"#),
             ("a nested extra key", r#"{"team":{"lead":{"name":"Ada"}}}"#),
             ("an extra key without a name", r#"{"":"empty"}"#),
             ("__proto__", r#"{"__proto__":{"link":1},"constructor":{"prototype":{}}}"#),
-            ("the trusted variables", r#"{"organization":1,"inviter":null,"invitation":[]}"#),
+            ("the names of the directory's variables", r#"{"organization":1,"inviter":null,"invitation":[]}"#),
             ("markup", r#"{"code":"<script>alert(1)</script>{{link}}"}"#),
-            ("a line break for a header", r#"{"code":"1\r\nBcc: all@example.com"}"#),
-            ("a wrong key that is then put right", r#"{"code":1,"code":"1"}"#),
+            ("a line break and a header", r#"{"code":"1\r\nBcc: all@example.com"}"#),
+            ("a wrong key that a duplicate corrects", r#"{"code":1,"code":"1"}"#),
         ]
         .map(|(reason, payload)| ok(format!("a payload of {reason}"), with(field, payload))),
     );
@@ -68,12 +68,12 @@ pub fn rows() -> Vec<Row> {
             &[CREATED, NOT_READABLE],
         ),
         guard(
-            "a right key that is then spoilt",
+            "a valid key that a duplicate invalidates",
             with(field, r#"{"code":"1","code":1}"#),
             &[("messagePayload.code", INVALID_TYPE)],
         ),
         error(
-            "a template whose variables are lacking",
+            "a template whose variables are missing",
             with(field, r#"{"locale":"x-strict"}"#),
             LACKS_VARIABLE,
         )

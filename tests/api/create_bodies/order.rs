@@ -32,34 +32,34 @@ pub fn rows() -> Vec<Row> {
     vec![
         guard("violations come in the order of the table", backwards, all_wrong),
         guard(
-            "a violation keeps the time from being looked at",
+            "violations are reported before the time is checked",
             with("invitee", r#""bad""#).set("expiresAt", past),
             &[("invitee", INVALID_STRING)],
         ),
         guard(
-            "a violation keeps the directory from being looked at",
+            "violations are reported before the directory is read",
             with("messagePayload", "true").set("organizationId", r#""atlantis""#),
             &[("messagePayload", INVALID_UNION)],
         ),
-        unreadable("the type is looked at before the fields", "{}").of_type(Some("text/plain")),
+        unreadable("the content type is checked before the fields", "{}").of_type(Some("text/plain")),
         error(
-            "the time is looked at before the organization",
+            "the time is checked before the organization",
             with("expiresAt", past).set("organizationId", r#""atlantis""#),
             NOT_IN_FUTURE,
         ),
         error(
-            "the time is looked at before the template",
+            "the time is checked before the template",
             with("expiresAt", past).set("messagePayload", r#"{"locale":"x-strict"}"#),
             NOT_IN_FUTURE,
         ),
         error(
-            "the directory is looked at before the template",
+            "the directory is checked before the template",
             with("organizationId", r#""atlantis""#)
                 .set("messagePayload", r#"{"locale":"x-strict"}"#),
             NOT_FOUND,
         ),
         error(
-            "everything unknown is named at once",
+            "all unknown references are named at once",
             with("inviterId", r#""nobody""#)
                 .set("organizationId", r#""atlantis""#)
                 .set("organizationRoleIds", r#"["member","emperor","empress"]"#),

@@ -25,7 +25,7 @@ pub struct Row {
     content_type: Option<&'static str>,
     pub body: Vec<u8>,
     base64: bool,
-    /// The allowed responses: status, and code, which is empty where there is none.
+    /// The allowed responses: the status, and the code or an empty text.
     pub allowed: Vec<(u16, &'static str)>,
     /// Key paths and zod's codes.
     pub issues: Vec<(&'static str, &'static str)>,
@@ -35,7 +35,7 @@ pub struct Row {
     pub explains: bool,
 }
 
-/// Expects any of these responses: the contract leaves the choice.
+/// Expects any of these responses: the contract allows all of them.
 pub fn tolerated(reason: impl Into<String>, body: impl Into<Vec<u8>>, allowed: &[(u16, &'static str)]) -> Row {
     Row {
         reason: reason.into(),
@@ -76,7 +76,7 @@ impl Row {
         Self { base64: true, ..self }
     }
 
-    /// `data` mentions each of these.
+    /// Expects `data` to contain each of these texts.
     pub fn naming(self, names: &'static [&'static str]) -> Self {
         Self { names, ..self }
     }
@@ -90,7 +90,7 @@ impl Row {
     }
 }
 
-/// A value of each of these kinds is a violation.
+/// Rows in which the field has a value of a wrong kind, each of which is a violation.
 pub fn wrong_kinds<const N: usize>(field: &'static str, code: &'static str, kinds: [&str; N]) -> Vec<Row> {
     let row = |json| guard(format!("{field} may not be {json}"), with(field, json), &[(field, code)]);
     kinds.map(row).into()

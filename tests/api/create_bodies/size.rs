@@ -25,26 +25,26 @@ pub fn rows() -> Vec<Row> {
         ok("exactly 1 MiB of wide characters", padded(MIB, "é")),
         error("one byte more than 1 MiB", padded(MIB + 1, "x"), TOO_LARGE),
         error("one byte more than 1 MiB, encoded", padded(MIB + 1, "x"), TOO_LARGE).in_base64(),
-        error("bytes are counted, not characters", padded(MIB + 1, "é"), TOO_LARGE),
+        error("the limit counts bytes, not characters", padded(MIB + 1, "é"), TOO_LARGE),
         error("the size is checked before the text", " ".repeat(MIB + 1), TOO_LARGE),
         error("the size is checked before the type", " ".repeat(MIB + 1), TOO_LARGE)
             .of_type(Some("text/plain")),
         error("the size is checked before the encoding", vec![0xff; MIB + 1], TOO_LARGE),
         ok("a nested unknown key", with("note", deep(20))),
         ok("a nested payload", with("messagePayload", format!(r#"{{"note":{}}}"#, deep(20)))),
-        tolerated("a bottomless unknown key", with("note", deep(100_000)), &lenient),
-        tolerated("a bottomless unknown object", with("note", &deep_object), &lenient),
-        tolerated("a bottomless list", deep(100_000), &any_400),
-        tolerated("a bottomless object", deep_object.as_str(), &any_400),
+        tolerated("an unknown key with very deep lists", with("note", deep(100_000)), &lenient),
+        tolerated("an unknown key with very deep objects", with("note", &deep_object), &lenient),
+        tolerated("a body of very deep lists", deep(100_000), &any_400),
+        tolerated("a body of very deep objects", deep_object.as_str(), &any_400),
         tolerated("bottomless roles", with("organizationRoleIds", deep(100_000)), &any_400),
-        tolerated("a bottomless inviter", with("inviterId", deep(100_000)), &any_400),
-        tolerated("a bottomless payload", with("messagePayload", &deep_object), &any_400),
-        unreadable("a list that never ends", "[".repeat(100_000)),
-        unreadable("an object that never ends", r#"{"a":"#.repeat(100_000)),
+        tolerated("an inviter of very deep lists", with("inviterId", deep(100_000)), &any_400),
+        tolerated("a payload of very deep objects", with("messagePayload", &deep_object), &any_400),
+        unreadable("an unclosed list", "[".repeat(100_000)),
+        unreadable("an unclosed object", r#"{"a":"#.repeat(100_000)),
     ]
 }
 
-/// The base, filled up to this many bytes by an unknown key; an odd byte goes to a space.
+/// The base, padded to this length in bytes by an unknown key, and by a space if the filler does not fit.
 fn padded(length: usize, filler: &str) -> String {
     let bare = with("padding", r#""""#).to_string();
     let room = length - bare.len();

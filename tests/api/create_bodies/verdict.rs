@@ -25,18 +25,18 @@ pub fn judge(row: &Row, answer: &Answer) -> Result<(), String> {
     if row.explains && !body["details"].is_string() { Err("expected details".into()) } else { Ok(()) }
 }
 
-/// Whatever the body said, the invitation is new, pending, and the caller's tenant's.
+/// The invitation is new, pending and in the caller's tenant, independent of the body.
 fn judge_entity(entity: &Value) -> Result<(), String> {
     let id = entity["id"].as_str().unwrap_or_default();
     let well_formed = |c: u8| c.is_ascii_digit() || c.is_ascii_lowercase();
     if id.len() != 21 || !id.bytes().all(well_formed) {
-        return Err("expected an id of ours".into());
+        return Err("expected an id of the function's format".into());
     }
     if entity["tenantId"] != "default" || entity["status"] != "Pending" {
         return Err("expected a pending invitation of the caller's tenant".into());
     }
     if !entity["acceptedUserId"].is_null() || !entity["expiresAt"].is_u64() {
-        return Err("expected nobody to have accepted, and whole milliseconds".into());
+        return Err("expected no accepting user, and whole milliseconds".into());
     }
     let roles = entity["organizationRoles"].as_array().ok_or("expected roles")?;
     let names: Vec<_> = roles.iter().map(|role| role["name"].as_str()).collect();

@@ -11,7 +11,7 @@ use crate::helpers::{Answer, Call, FAR_FUTURE, NOW, TestApp};
 const KEYS: [&str; 6] =
     ["inviterId", "invitee", "organizationId", "expiresAt", "organizationRoleIds", "messagePayload"];
 
-/// A field of the right kind, most of the time.
+/// A field that is of the right kind in most cases.
 fn nearly(right: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Option<Value>> {
     prop_oneof![12 => right.prop_map(Some), 1 => arbitrary::json().prop_map(Some), 1 => Just(None)].boxed()
 }

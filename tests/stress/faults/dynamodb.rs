@@ -128,7 +128,7 @@ async fn a_repeated_fault_is_an_error_in_time_and_leaves_nothing_half_written() 
         let started = Instant::now();
         let answer = case.request(&app, budget).await;
         assert!(started.elapsed() < budget + SLACK, "{case}: {:?}", started.elapsed());
-        app.proxy().relent();
+        app.proxy().stop_faults();
         if case.is_seen() || case.is_after_the_mail() {
             return case.assert_done(&app, &answer).await;
         }
@@ -164,7 +164,7 @@ async fn after_several_faults_in_a_row_the_change_is_made_once() {
 
 #[tokio::test]
 async fn without_a_connection_to_dynamodb_every_operation_is_a_503() {
-    let app = Arc::new(TestApp::start_without_database().await);
+    let app = Arc::new(TestApp::start_with_unreachable_dynamodb().await);
     let before = app.rows().await;
     let requests = operations().map(|operation| (NOW, operation.call(&"0".repeat(21))));
     for answer in app.call_all_at_once(requests.collect()).await {
@@ -263,7 +263,7 @@ struct CaseApp {
 
 impl CaseApp {
     async fn with_invitation(app: Arc<TestApp>) -> Self {
-        app.start_again().await;
+        app.delete_all_but_directory().await;
         let id = app.invite_with_token(&body(INVITEE)).await;
         Self { id, mails_before: app.mails().len(), app }
     }

@@ -68,7 +68,7 @@ async fn when_ses_rejects_a_message_the_invitation_stays_and_the_send_is_release
 
 #[tokio::test]
 async fn without_a_connection_to_ses_the_invitation_is_rolled_back_with_a_503() {
-    let app = TestApp::start_without_mail_service().await;
+    let app = TestApp::start_with_unreachable_ses().await;
     let id = app.invite(&body("ada@example.com")).await;
     let before = rows_without_empty_rate_limits(&app).await;
     for call in [Call::create(&body_with_mail("grace@example.com")), Call::message(&id, &json!({}))] {
@@ -204,7 +204,7 @@ async fn no_email_is_sent_on_a_connection_that_died_while_the_container_was_froz
 async fn a_connection_that_was_just_used_is_not_proved_again() {
     let app = TestApp::start().await;
     let proxy = Proxy::start(&app.stack.ses_url).await;
-    let app = app.behind_mail_proxy(proxy.url());
+    let app = app.behind_ses_proxy(proxy.url());
     let path = "/v2/email/outbound-emails";
     for (later, requests, reason) in [
         (0, 2, "the first proves the connection"),
@@ -229,7 +229,7 @@ async fn a_proof_of_the_connection_does_not_outlive_a_freeze() {
     ] {
         let app = TestApp::start().await;
         let proxy = Proxy::start(&app.stack.ses_url).await;
-        let app = app.behind_mail_proxy(proxy.url());
+        let app = app.behind_ses_proxy(proxy.url());
         app.invite(&body("ada@example.com")).await;
         proxy.next(PATH, Intervention::Delay(Duration::from_millis(300)));
         let failed = app.create_at(NOW, &body_with_mail("ada@example.com")).await;
