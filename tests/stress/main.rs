@@ -1,5 +1,5 @@
-//! Faults, races, many callers, many rows and large inputs. These tests take longer than the others, so they are a separate
-//! target, and `api` stays fast.
+//! Faults, races, many callers, many rows and large inputs. These tests take longer than the others, so they are a
+//! separate target, and `api` stays fast.
 #![allow(clippy::needless_pass_by_value, clippy::unwrap_used, reason = "short test code; a panic fails the test")]
 
 mod bulk;

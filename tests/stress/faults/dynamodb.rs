@@ -67,7 +67,7 @@ const FAULTS: &[(Intervention, &[&str], Kind, &str)] = &[
     (CancelWith("ProvisionedThroughputExceeded"), TRANSACTIONS, Passing, "a part of the transaction meets a hot partition"),
     (Fail(400, "TransactionConflictException"), SINGLE_ROWS, Passing, "a transaction writes the same row"),
     (Fail(400, "ReplicatedWriteConflictException"), SINGLE_ROWS, Passing, "another region writes the same row"),
-    (Fail(400, "TransactionInProgressException"), TRANSACTIONS, Passing, "an earlier attempt is still in progress"),
+    (Fail(400, "TransactionInProgressException"), TRANSACTIONS, Passing, "an earlier attempt is in progress"),
     (Fail(400, "ExpiredTokenException"), EVERY_CALL, Lasting, "the credentials have expired"),
     (Fail(400, "UnrecognizedClientException"), EVERY_CALL, Lasting, "the credentials are no longer valid"),
     (Fail(400, "AccessDeniedException"), EVERY_CALL, Lasting, "the function's role lacks a permission"),
