@@ -233,7 +233,7 @@ MACHINE, USER = "TokenGeneration_ClientCredentials", "TokenGeneration_HostedAuth
     "source, request_, tenant, reason",
     [
         (MACHINE, {"scopes": ["organization-invitations/all", "tenants/acme"]}, "acme", "a client's own tenant"),
-        (MACHINE, {"scopes": ["organization-invitations/all", "tenants-1/acme"]}, "acme", "another server"),
+        (MACHINE, {"scopes": ["organization-invitations/all", "tenants-1/acme"]}, "acme", "a tenant of tenants-1"),
         (MACHINE, {"scopes": ["tenants/a", "tenants/b"]}, None, "a token is for one tenant"),
         (MACHINE, {"scopes": ["tenants/a", "tenants-1/b"]}, None, "two tenants in different resource servers"),
         (MACHINE, {"scopes": ["tenantsx/acme", "x/tenants/acme", "tenants"]}, None, "other resource servers"),
