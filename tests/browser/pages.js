@@ -1,5 +1,5 @@
-// Tests the pages of `cargo dev` in a browser: their functions, and their accessibility with axe, in light and dark mode, on
-// a desktop and on a phone. Argument: the URL of a `cargo dev` with an empty inbox.
+// Tests the pages of `cargo dev` in a browser: their functions, and their accessibility with axe, in light and dark mode,
+// on a desktop and on a phone. Argument: the URL of a `cargo dev` with an empty inbox.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';

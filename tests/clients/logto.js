@@ -1,5 +1,5 @@
-// Calls the operations of the API with Logto's own client, unchanged, at the URL in the argument. It can run repeatedly, also
-// after an interrupted run: each run uses new addresses, except for Ada's invitation.
+// Calls the operations of the API with Logto's own client, unchanged, at the URL in the argument. It can run repeatedly,
+// also after an interrupted run: each run uses new addresses, except for Ada's invitation.
 // With a token in ACCESS_TOKEN, it calls a deployed stack. Without, it calls `cargo dev`, which issues tokens and shows the
 // mails.
 import assert from 'node:assert/strict';
