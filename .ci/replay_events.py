@@ -1,5 +1,5 @@
 """replay_events.py FUNCTION API: invokes the function at FUNCTION, which uses the `cargo dev` at API, with each event of
-events/, and compares its response and mails with those of `cargo dev invoke`, which the tests check against a table."""
+events/. Compares its response and mails with those of `cargo dev invoke`, which the tests check."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def answered(event):
     if isinstance(answer, list):
         return answer
     sent = mails() - sent
-    # As with `cargo dev invoke`, every event finds the initial state.
+    # Restores the initial state for the next event, as `cargo dev invoke` does.
     for pk, sk in keys() - before:
         table.delete_item(Key={"pk": pk, "sk": sk})
     headers = [(name, [value]) for name, value in (answer.get("headers") or {}).items()]
@@ -67,6 +67,6 @@ for event in events:
     wanted, got = expected(event), answered(event)
     if wanted != got:
         different += 1
-        print(f"{event}:\n  expected {wanted}\n  answered {got}", file=sys.stderr)
-print(f"{len(events) - different} of {len(events)} events were answered as the tests want it")
+        print(f"{event}:\n  expected {wanted}\n  got      {got}", file=sys.stderr)
+print(f"{len(events) - different} of {len(events)} events have the expected response and mails")
 sys.exit(different > 0 or not events)

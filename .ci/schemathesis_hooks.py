@@ -1,4 +1,4 @@
-"""The hooks of .ci/openapi for schemathesis: requests that pass the first checks, a person's token where people call, and a
+"""The hooks of .ci/openapi for schemathesis: requests that pass the first checks, a person's token for self-service, and a
 stricter check of client errors."""
 
 import functools
@@ -31,7 +31,7 @@ class PersonAuth:
 
 @schemathesis.hook
 def after_load_schema(context, schema):
-    """Puts the person's token before those of the tenants, for a person's own invitations."""
+    """Uses the person's token, not the tenants' tokens, for a person's own invitations."""
     storage = AuthStorage()
     storage.auth(refresh_interval=None).apply_to(path_regex="^/api/my-account/")(PersonAuth)
     schema.auth.providers[:0] = storage.providers
@@ -39,7 +39,7 @@ def after_load_schema(context, schema):
 
 @schemathesis.hook
 def map_body(context, body):
-    """Gives invitations a future expiry and an invitee without an invitation, and links a token. A body stays valid or
+    """Gives invitations a future expiry, an invitee without an invitation, and a link with a token. A body stays valid or
     invalid against its schema."""
     if not isinstance(body, dict):
         return body
@@ -62,9 +62,9 @@ def after_call(context, case, response):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Names the latest invitation with a token and presents that, and an invitation of the person's, where there is one.
-    Uses no key twice: the examples have one for different bodies, and a replayed create may name an invitation that has been
-    deleted since."""
+    """Verifies with the latest invitation that has a token, and sets the status of one of the person's invitations, if any.
+    Makes every key unique: the examples use one key for different bodies, and a replayed create may name a deleted
+    invitation."""
     operation, parameters = case.operation.definition.raw["operationId"], case.path_parameters or {}
     key = (case.headers or {}).get("Idempotency-Key", "")
     if re.fullmatch("[!-~]{1,240}", key):
@@ -101,23 +101,23 @@ def schema_is_as_strict_as_the_function(context, response, case):
     answer = response.json()
     if answer["code"].startswith("connector."):
         return
-    # A cursor is not of this list, or a list without a page is to include deliveries.
+    # The cursor is from another list, or a list without pages includes deliveries.
     if answer["code"] == "guard.invalid_pagination" and {"cursor", "include"} & (case.query or {}).keys():
         return
     if answer["code"] == "guard.invalid_input" and all(is_too_big(issue, case.body) for issue in answer["data"]["issues"]):
         return
     if answer["code"] == "request.invalid_input" and is_in_the_past(case.body):
         return
-    raise AssertionError(f"It fits the schema, and the function says: {answer}")
+    raise AssertionError(f"the request fits the schema, but the response is: {answer}")
 
 
 def is_too_big(issue, body):
-    """The text has more UTF-16 units than characters, or there are too many distinct roles."""
+    """True if the text has more UTF-16 units than characters, or there are too many distinct roles."""
     value = body[issue["path"][0]]
     is_wide = isinstance(value, str) and len(value.encode("utf-16-le")) > 2 * len(value)
     return issue["code"] == "too_big" and (is_wide or issue["path"] == ["organizationRoleIds"])
 
 
 def is_in_the_past(body):
-    """Some phases send a generated body without calling `map_body`."""
+    """True if the expiry is in the past: some phases send a generated body without calling `map_body`."""
     return isinstance(body, dict) and body.get("expiresAt", FUTURE) < FUTURE

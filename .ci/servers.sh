@@ -1,5 +1,5 @@
-# Sourced by the scripts that start servers. The servers write to $scratch; the directory and the servers go when the
-# script exits.
+# Sourced by the scripts that start servers. The servers write to $scratch. When the script exits, the servers are stopped
+# and the directory is deleted.
 
 scratch=$(mktemp -d)
 pids=()
@@ -9,7 +9,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# wait_for "what" command…: tries the command for up to twenty seconds
+# wait_for "name" command…: retries the command for up to twenty seconds, until it succeeds
 wait_for() {
   local what=$1
   shift
@@ -17,7 +17,7 @@ wait_for() {
     if "$@" >/dev/null 2>&1; then return; fi
     sleep 0.1
   done
-  echo "$what did not come up" >&2
+  echo "$what did not start" >&2
   cat "$scratch"/*.log >&2
   exit 1
 }
@@ -25,7 +25,7 @@ wait_for() {
 # start_dev SETTING=VALUE…: starts `cargo dev` with these settings, as process $dev, at $api and $dynamodb. Needs
 # target/debug/local.
 start_dev() {
-  # The log of an earlier `cargo dev` would be taken for this one's.
+  # wait_for must not read the log of an earlier `cargo dev`.
   rm -f "$scratch/dev.log"
   env "$@" target/debug/local --port 0 --dynamodb-port 0 --ses-port 0 >"$scratch/dev.log" 2>&1 &
   dev=$!

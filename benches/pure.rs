@@ -1,5 +1,5 @@
 //! The parts of a create without I/O: `cargo bench --all-features --bench pure`.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark stops when it cannot go on")]
+#![allow(clippy::unwrap_used, missing_docs, reason = "a panic ends the benchmark")]
 
 use std::hint::black_box;
 
@@ -71,7 +71,7 @@ fn event(criterion: &mut Criterion) {
     });
 }
 
-/// From an event to the client error for its body, which needs no call of AWS.
+/// From an event to the client error for its body, without a call to AWS.
 fn validation(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let nowhere = "http://127.0.0.1:1";
@@ -95,7 +95,7 @@ fn rendering(criterion: &mut Criterion) {
     criterion.bench_function("mail from a known template", |bencher| {
         bencher.iter(|| mail::compose(connector.clone(), black_box(&payload), context).unwrap());
     });
-    // As long as the built-in mail, with about as many tags.
+    // Has the length of the built-in mail, and about as many tags.
     let html = format!("<p style=\"{}\">{{{{link}}}}</p>", "margin:0;".repeat(45)).repeat(39);
     let variables = json!({ "link": "l" });
     let mut number = 0;

@@ -33,7 +33,7 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// Sends SIGTERM to a process.
 pub fn terminate(pid: u32) {
     let ended = Command::new("kill").arg(pid.to_string()).status();
-    assert!(ended.is_ok_and(|status| status.success()), "the process runs until it is ended");
+    assert!(ended.is_ok_and(|status| status.success()), "the process is still running");
 }
 
 /// The share of a core that Lambda assigns to a function by its memory, as a control group with a quota.
@@ -42,7 +42,7 @@ pub struct CpuShare {
 }
 
 impl CpuShare {
-    /// Creates the share of a function with that much memory; 1769 MB are a whole core (AWS Lambda developer guide,
+    /// Creates the share of a function with this much memory; 1769 MB are a whole core (AWS Lambda developer guide,
     /// "Configure Lambda function memory").
     ///
     /// # Errors

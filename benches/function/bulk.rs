@@ -1,4 +1,4 @@
-//! A hundred invitations with mail: in one call, and as single calls, in turns.
+//! A hundred invitations with mail: in one bulk call and in single calls, measured in turns.
 
 use crate::{
     DELAYS,
@@ -8,13 +8,13 @@ use crate::{
     table::{Table, count, median, millis, number},
 };
 
-/// The invitations of a call.
+/// The number of invitations in a call.
 const ITEMS: usize = 100;
-/// The invitations that the function works on at the same time (`docs/bulk.md`).
+/// The number of invitations that the function processes concurrently (`docs/bulk.md`).
 const AT_ONCE: usize = 16;
-/// No pace.
+/// A mail rate that does not slow down the function.
 const SETTINGS: [(&str, &str); 1] = [("MAIL_RATE_PER_SECOND", "10000")];
-/// The target of the CPU time of an item, in milliseconds.
+/// The target for the CPU time of an item, in milliseconds.
 const CPU_OF_ITEM: f64 = 0.6;
 
 /// Both ways to create [`ITEMS`] invitations, behind delayed services.
@@ -23,7 +23,7 @@ pub struct Bulk {
     one_by_one: Way,
 }
 
-/// The figures of a way: medians in milliseconds, and megabytes.
+/// The figures of one way to create: medians in milliseconds, and megabytes.
 struct Way {
     delays: f64,
     took: f64,

@@ -25,7 +25,7 @@ struct Budget {
 
 /// Checks the function against its budget, and prints the result. With `accept`, writes the measured values as the new
 /// budget.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the guard is a command")]
 pub async fn guard(accept: bool) -> Result<(), String> {
     let function = Subject::function();
     let endpoints = Endpoints::start(false).await;
@@ -62,12 +62,12 @@ pub async fn guard(accept: bool) -> Result<(), String> {
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    reason = "billions at most"
+    reason = "the counts are at most billions"
 )]
 fn with_tolerance(instructions: u64) -> u64 {
     (instructions as f64 * TOLERANCE) as u64
 }
 
 fn size(file: &Path) -> u64 {
-    fs::metadata(file).expect("it was built").len()
+    fs::metadata(file).expect("the binary is built").len()
 }

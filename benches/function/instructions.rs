@@ -27,9 +27,9 @@ impl Instructions {
     }
 }
 
-/// The instructions from the start of the process until that many creates have a response.
+/// The instructions from the start of the process until this many creates have a response.
 async fn until(subject: &Subject, endpoints: &Endpoints, creates: u64) -> u64 {
-    let valgrind = process::find("valgrind").expect("it was found before");
+    let valgrind = process::find("valgrind").expect("the caller has found valgrind");
     let valgrind = [valgrind, "--tool=callgrind".into(), "--callgrind-out-file=/dev/null".into()];
     // A create is so slow under valgrind that the cached directory rows would expire.
     let mut running = subject.start_under(&valgrind, endpoints, &[("DIRECTORY_CACHE_SECONDS", "3600")]).await;

@@ -1,9 +1,10 @@
-//! Measures the function as a whole process, as Lambda runs it, beside a function that does nothing and the same create
-//! in Node.js: start, first and warm creates, CPU time, memory, instructions and size. See `benches/README.md`.
+//! Measures the function as a whole process, as Lambda runs it: start, first and warm creates, CPU time, memory,
+//! instructions and size. Compares it with a function that does nothing and with the same create in Node.js. See
+//! `benches/README.md`.
 //!
-//! `cargo bench --bench function` measures, `-- --quick` with few runs, `-- bulk` only the call for many, and
-//! `-- guard` is the check of `.ci/guard`.
-#![allow(clippy::unwrap_used, reason = "a benchmark stops when it cannot go on")]
+//! `cargo bench --bench function` measures everything, `-- --quick` with fewer runs, `-- bulk` only bulk creates, and
+//! `-- guard` runs the check of `.ci/guard`.
+#![allow(clippy::unwrap_used, reason = "a panic ends the benchmark")]
 #![expect(clippy::print_stdout, reason = "the tables are the benchmark's output")]
 
 mod bulk;
@@ -112,7 +113,7 @@ async fn measure(effort: &Effort) {
 /// The figures of a subject, in milliseconds unless said otherwise.
 #[derive(Default)]
 struct Figures {
-    /// Both services refuse the connection.
+    /// Init, with both services refusing the connection.
     init_alone: Vec<f64>,
     init: Vec<f64>,
     first: Vec<f64>,

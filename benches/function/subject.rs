@@ -67,7 +67,7 @@ impl Subject {
         self.start_under(&[], endpoints, settings).await
     }
 
-    /// Runs the program under another one, such as valgrind.
+    /// Runs the program under another program, such as valgrind.
     pub async fn start_under(&self, by: &[PathBuf], endpoints: &Endpoints, settings: &[(&str, &str)]) -> Running {
         let mut runtime = RuntimeApi::start().await;
         let line: Vec<&Path> = by.iter().chain(&self.command).map(PathBuf::as_path).collect();
@@ -122,7 +122,7 @@ impl Running {
         took
     }
 
-    /// Creates that many invitations for new invitees in one call, with mail, and returns the time until the response.
+    /// Creates `items` invitations for new invitees in one call, with mail, and returns the time until the response.
     pub async fn create_all(&mut self, items: usize) -> Duration {
         let mut new = || {
             self.creates += 1;
@@ -154,7 +154,7 @@ impl Running {
     }
 }
 
-/// `events/create.json` with another body, and with this after its path.
+/// `events/create.json` with another body, and a suffix to its path.
 fn event(path: &str, body: &str) -> String {
     let mut event: Value = serde_json::from_str(CREATE).unwrap();
     let path = format!("{}{path}", event["rawPath"].as_str().unwrap());
@@ -164,7 +164,7 @@ fn event(path: &str, body: &str) -> String {
     event.to_string()
 }
 
-/// The body of `events/create.json` with an invitee of that number. Its length does not depend on the number.
+/// The body of `events/create.json` with an invitee of this number. Its length does not depend on the number.
 fn body(number: u32, mail: bool) -> Value {
     let event: Value = serde_json::from_str(CREATE).unwrap();
     let mut body: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
@@ -175,7 +175,7 @@ fn body(number: u32, mail: bool) -> Value {
     body
 }
 
-/// Calls `start` on the first core; a process that it starts stays on that core.
+/// Calls `start` on the first core. A process started by `start` stays on that core.
 fn on_one_core<T>(start: impl FnOnce() -> T) -> T {
     let usual = sched_getaffinity(None).expect("a thread has its cores");
     let mut first = CpuSet::new();

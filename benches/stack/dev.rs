@@ -61,8 +61,8 @@ impl Dev {
         Self::start_on(file).await
     }
 
-    /// Starts `cargo dev` with that many invitations in the tenant, each to another person, and the roles that creates
-    /// refer to.
+    /// Starts `cargo dev` with this many invitations in the tenant, each for a different person, and with the roles that
+    /// creates refer to.
     pub async fn start_filled(invitations: usize) -> (Self, Filled) {
         let (file, began) = (data_file(), Instant::now());
         remove(&file);
@@ -119,7 +119,7 @@ impl Dev {
         self.process.id().expect("it runs until it is dropped")
     }
 
-    /// The environment with which the directory command reaches it.
+    /// The environment with which the directory command reaches the process.
     pub fn environment(&self) -> [(&'static str, &str); 5] {
         [
             ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb),
@@ -235,7 +235,7 @@ fn remove(file: &Path) {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = file.as_os_str().to_owned();
         name.push(suffix);
-        // Not there before the first run.
+        // Does not exist before the first run.
         let _ = std::fs::remove_file(name);
     }
 }

@@ -41,13 +41,13 @@ thread_local! {
 }
 
 fuzz_target!(|input: &[u8]| {
-    // Lambda invokes with UTF-8 only.
+    // Lambda's events are always UTF-8.
     let Ok(input) = str::from_utf8(input) else { return };
     FUNCTION.with_borrow_mut(|function| {
         if function.as_ref().is_none_or(|function| function.inputs >= INPUTS_PER_TABLE) {
             *function = Some(Function::start());
         }
-        function.as_mut().expect("it was just started").check(input);
+        function.as_mut().expect("the function is started").check(input);
     });
 });
 
@@ -64,12 +64,12 @@ impl Function {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (stack, app) = runtime.block_on(async {
             let stack = Stack::start(StackOptions::default()).await.expect("the stack starts");
-            // So that no bulk create waits for the pace of its mail, and that people have access.
+            // The mail rate does not slow down bulk creates, and self-service is on.
             let settings = [("MAIL_RATE_PER_SECOND", "10000"), ("SELF_SERVICE", "on")];
             let lookup = |name: &str| {
                 settings.iter().find(|(setting, _)| *setting == name).map(|(_, value)| (*value).to_owned())
             };
-            let app = stack.app(lookup).await.expect("the settings make sense");
+            let app = stack.app(lookup).await.expect("the settings are valid");
             (stack, app)
         });
         Self { runtime, app, stack, inputs: 0 }

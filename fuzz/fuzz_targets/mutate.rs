@@ -1,9 +1,9 @@
-//! Mutates events, in most cases as JSON, so that the result is still an event.
+//! Mutates events, mostly as JSON, so that the result is still an event.
 
 use libfuzzer_sys::fuzzer_mutate;
 use serde_json::{Map, Value, json};
 
-/// Texts with a meaning in some part of the function.
+/// Strings that have a meaning in some part of the function.
 const TEXTS: [&str; 36] = [
     "",
     "default",
@@ -111,7 +111,7 @@ pub fn event(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize 
     changed.len()
 }
 
-/// Changes `value` itself, a part of it, or the JSON document that it holds as a text.
+/// Changes `value`, a part of it, or the JSON document inside a string.
 fn change(value: &mut Value, dice: &mut Dice) {
     if dice.one_in(6) {
         *value = replacement(value, dice);

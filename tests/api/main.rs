@@ -1,10 +1,6 @@
 //! The behaviour of the whole function: real events through the real handler and real SDK clients, against a DynamoDB
 //! emulator and an SES stand-in on loopback. Every test has its own emulator and stand-in.
-#![allow(
-    clippy::needless_pass_by_value,
-    clippy::unwrap_used,
-    reason = "a test may be brief, and stops when it cannot go on"
-)]
+#![allow(clippy::needless_pass_by_value, clippy::unwrap_used, reason = "short test code; a panic fails the test")]
 
 mod bulk;
 mod capacity;

@@ -1,5 +1,5 @@
-// The pages of examples/accept in a browser, as a mail scanner, as the person who is invited and as others. Arguments: the
-// addresses of `cargo dev`, of the page of browser-only, and of with-backend.
+// Tests the pages of examples/accept in a browser, as a mail scanner, as the invited person and as other people. Arguments:
+// the URLs of `cargo dev`, of the page of browser-only, and of with-backend.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { baseUrl, check, DESKTOP, get, getRow, inbox, invite, launch, LOOKS, open as openAt, putRow, request, run, setStatus } from './driver.js';
@@ -20,13 +20,13 @@ const newOrganization = async (name) => {
   return id;
 };
 
-// The link of the newest mail to somebody.
+// The link of the newest mail to an invitee.
 const linkOf = async (invitee) => {
   const { text } = (await inbox()).find(({ to }) => to === invitee);
   return /http:\/\/127\.0\.0\.1:\d+\/\S+/.exec(text)[0];
 };
 
-// Opens a link as a program does that follows every redirect, with the cookies that it is given.
+// Opens a link like a program that follows redirects and sends the cookies that it receives.
 const scan = async (link) => {
   const { status, headers } = await fetch(link, { redirect: 'manual' });
   if (status !== 303) return assert.equal(status, 200);
@@ -34,7 +34,7 @@ const scan = async (link) => {
   assert.equal((await fetch(new URL(headers.get('location'), link), { headers: { cookie } })).status, 200);
 };
 
-// Presses what leads to the issuer, and signs in with its form.
+// Clicks the link or button to the issuer, and signs in with the issuer's form.
 const signIn = async (page, email, link = page.getByRole('button', { name: 'Sign in' })) => {
   await link.click();
   await page.waitForURL(`${new URL(baseUrl).origin}/**`);
@@ -45,19 +45,19 @@ const signIn = async (page, email, link = page.getByRole('button', { name: 'Sign
 const organizations = (page) => page.locator('h2').allTextContents();
 const card = (page, name) => page.getByRole('article', { name });
 
-// Waits for the message that an action ends with.
-const told = async (page, text) => {
+// Waits for the message at the end of an action.
+const waitForMessage = async (page, text) => {
   await page.locator('#message', { hasText: text }).waitFor();
-  assert.ok(await page.locator('#message').evaluate((element) => element === document.activeElement), 'it has the focus');
+  assert.ok(await page.locator('#message').evaluate((element) => element === document.activeElement), 'the message has the focus');
 };
 
-// Takes the errors in the console that are to be expected from the page's problems.
+// Removes the expected console errors from the page's problems.
 const expectErrors = (page, pattern) => {
   assert.ok(page.problems.length, 'no error in the console');
   for (const problem of page.problems.splice(0)) assert.match(String(problem), pattern);
 };
 
-// Opens the link, signs in, and returns the page with the token that it calls the API with.
+// Opens the link, signs in, and returns the page and the token with which the page calls the API.
 const arrive = async (link, email) => {
   const page = await open();
   page.on('dialog', (dialog) => dialog.accept());
@@ -72,7 +72,7 @@ const arrive = async (link, email) => {
 const claimsOf = (authorization) => JSON.parse(Buffer.from(authorization.split('.')[1], 'base64url').toString());
 
 const tests = {
-  async 'browser-only: a scanner that opens the link changes nothing, and calls nobody'() {
+  async 'browser-only: a scanner that opens the link changes nothing, and makes no request'() {
     const invitee = newPerson();
     const invitation = await invite(invitee, LINK);
     const link = await linkOf(invitee);
@@ -95,24 +95,24 @@ const tests = {
     await invite(invitee, false, { organizationId });
     const link = await linkOf(invitee);
     const { page, authorization } = await arrive(link, invitee.toUpperCase().replace('EXAMPLE.COM', 'example.com'));
-    assert.equal(page.url(), link, 'the code has left the address');
+    assert.equal(page.url(), link, 'the code is removed from the address');
     const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
     assert.equal(kept, '[{},{},""]');
-    assert.deepEqual(await organizations(page), ['Acme Corporation', 'Analytical Engines'], 'that of the link is the first');
+    assert.deepEqual(await organizations(page), ['Acme Corporation', 'Analytical Engines'], 'the invitation of the link is first');
     assert.match(await card(page, 'Acme Corporation').textContent(), /ada invites you to join Acme Corporation\..*Member/);
 
     let calls = 0;
     page.on('request', (request) => (calls += Number(request.method() === 'PUT')));
     await card(page, 'Acme Corporation').getByRole('button', { name: 'Accept' }).dblclick();
-    await told(page, 'You are a member of Acme Corporation.');
-    assert.equal(calls, 1, 'of two clicks only one counts');
+    await waitForMessage(page, 'You are a member of Acme Corporation.');
+    assert.equal(calls, 1, 'two clicks make one call');
     const next = await page.getByRole('link', { name: 'Continue' }).getAttribute('href');
     assert.equal(next, 'https://app.example.com/organizations/acme');
     assert.deepEqual(await organizations(page), ['Analytical Engines']);
     const { sub } = claimsOf(authorization);
     const { status, acceptedUserId } = await get(id);
     assert.deepEqual([status, acceptedUserId], ['Accepted', sub]);
-    assert.ok(await getRow(`MEMBER#acme#${sub}`), 'no row of the member');
+    assert.ok(await getRow(`MEMBER#acme#${sub}`), 'the member has no row');
     assert.equal(await getRow(`MEMBER#${organizationId}#${sub}`), undefined);
     return page;
   },
@@ -122,14 +122,14 @@ const tests = {
     const { id } = await invite(invitee, LINK);
     const { page, authorization } = await arrive(await linkOf(invitee), invitee);
     await card(page, 'Acme Corporation').getByRole('button', { name: 'Decline' }).click();
-    await told(page, 'You have declined the invitation to Acme Corporation.');
+    await waitForMessage(page, 'You have declined the invitation to Acme Corporation.');
     assert.deepEqual(await organizations(page), []);
     assert.equal((await get(id)).status, 'Revoked');
     assert.equal(await getRow(`MEMBER#acme#${claimsOf(authorization).sub}`), undefined);
     return page;
   },
 
-  async 'browser-only: a person with another address sees nothing and gets 404, and may sign in otherwise'() {
+  async 'browser-only: a person with another address sees nothing, gets 404, and can use another account'() {
     const invitee = newPerson();
     const invitation = await invite(invitee, LINK);
     const { page, authorization } = await arrive(await linkOf(invitee), `eve-${newId()}@example.com`);
@@ -148,19 +148,19 @@ const tests = {
     return page;
   },
 
-  async 'browser-only: an invitation that ended while it was shown is not accepted'() {
+  async 'browser-only: an invitation that ends while it is shown is not accepted'() {
     const invitee = newPerson();
     const { id } = await invite(invitee, LINK);
     const { page } = await arrive(await linkOf(invitee), invitee);
     await setStatus(id, { status: 'Revoked' });
     await card(page, 'Acme Corporation').getByRole('button', { name: 'Accept' }).click();
-    await told(page, 'This invitation was not pending any more.');
+    await waitForMessage(page, 'This invitation was not pending any more.');
     assert.deepEqual(await organizations(page), []);
     expectErrors(page, /status of 4(04|22)/);
     return page;
   },
 
-  async 'browser-only: the link of another mail, opened in the same tab, is the first'() {
+  async 'browser-only: the invitation of another link opened in the same tab is shown first'() {
     const invitee = newPerson();
     const { id } = await invite(invitee, LINK);
     await invite(invitee, false, { organizationId: await newOrganization('Analytical Engines') });
@@ -171,27 +171,27 @@ const tests = {
     return page;
   },
 
-  async 'browser-only: without a connection nothing happens, and the person can try again'() {
+  async 'browser-only: without a connection nothing changes, and the person can retry'() {
     const invitee = newPerson();
     const { id } = await invite(invitee, LINK);
     const { page } = await arrive(await linkOf(invitee), invitee);
     const accept = card(page, 'Acme Corporation').getByRole('button', { name: 'Accept' });
     await page.context().setOffline(true);
     await accept.click();
-    await told(page, 'Something went wrong. Try again in a few minutes.');
+    await waitForMessage(page, 'Something went wrong. Try again in a few minutes.');
     expectErrors(page, /ERR_INTERNET_DISCONNECTED|Failed to fetch/);
     await page.context().setOffline(false);
     assert.equal((await get(id)).status, 'Pending');
     await accept.click();
-    await told(page, 'You are a member of Acme Corporation.');
+    await waitForMessage(page, 'You are a member of Acme Corporation.');
     return page;
   },
 
-  async 'browser-only: whose sign-in has ended, or has no verified address, signs in again'() {
+  async 'browser-only: a person whose sign-in has ended, or has no verified address, signs in again'() {
     const [ended, unverified] = ['Your sign-in has ended.', 'This account cannot be used here. It needs a verified address.'];
     for (const [text, arrange] of [
       [ended, (page) => page.clock.setFixedTime(Date.now() + 3_600_000)],
-      // The token of a program, which is 403.
+      // The API rejects a program's token with 403.
       [unverified, (page) =>
         page.route(`**${MY_INVITATIONS}/**`, (route, request) =>
           route.continue({ headers: { ...request.headers(), authorization: `Bearer ${process.env.ACCESS_TOKEN}` } }))],
@@ -201,7 +201,7 @@ const tests = {
       const { page } = await arrive(await linkOf(invitee), invitee);
       await arrange(page);
       await card(page, 'Acme Corporation').getByRole('button', { name: 'Accept' }).click();
-      await told(page, text);
+      await waitForMessage(page, text);
       expectErrors(page, new RegExp(`status of 403|${text}`));
       assert.equal((await get(id)).status, 'Pending');
       await signIn(page, invitee);
@@ -211,11 +211,11 @@ const tests = {
     }
   },
 
-  async 'browser-only: an answer of the issuer that this browser did not ask for is refused'() {
+  async 'browser-only: a redirect from the issuer that this browser did not request is rejected'() {
     const page = await open();
     for (const answer of ['code=any&state=any', 'error=access_denied&state=any']) {
       await page.goto(`${browserOnly}/?${answer}`);
-      await told(page, 'The sign-in did not succeed.');
+      await waitForMessage(page, 'The sign-in did not succeed.');
       assert.equal(page.url(), `${browserOnly}/`);
       await page.getByRole('button', { name: 'Sign in' }).waitFor();
       expectErrors(page, /the answer is for another sign-in/);
@@ -223,7 +223,7 @@ const tests = {
     return page;
   },
 
-  async 'browser-only: a name that looks like HTML is text'() {
+  async 'browser-only: a name with HTML is shown as text'() {
     const invitee = newPerson();
     const name = '<img src=x onerror=alert(1)><b>Bold</b>';
     await invite(invitee, false, { organizationId: await newOrganization(name) });
@@ -264,13 +264,13 @@ const tests = {
     await page.waitForURL(`${withBackend}/organizations/${organizationId}`);
     const { status, acceptedUserId } = await get(id);
     assert.deepEqual([status, acceptedUserId], ['Accepted', 'ada']);
-    assert.ok(await getRow(`MEMBER#${organizationId}#ada`), 'no row of the member');
+    assert.ok(await getRow(`MEMBER#${organizationId}#ada`), 'the member has no row');
     await page.goto(link);
     await page.getByRole('heading', { name: 'You have accepted this invitation' }).waitFor();
     return page;
   },
 
-  async 'with-backend: the link of another person shows its bearer the invitation, and without its token nothing'() {
+  async 'with-backend: the link of another person shows the invitation, but nothing without its token'() {
     const invitee = newPerson();
     const { id } = await invite(invitee, LINK_WITH_TOKEN);
     const page = await open();
@@ -282,7 +282,7 @@ const tests = {
     return page;
   },
 
-  async 'axe finds nothing, and no page is wider than its window'() {
+  async 'axe finds no violations, and no page is wider than its window'() {
     for (const look of LOOKS) {
       const invitee = newPerson();
       await invite(invitee, LINK);
@@ -297,7 +297,7 @@ const tests = {
       await card(page, 'Acme Corporation').waitFor();
       await check(page, 'browser-only, the list', look);
       await card(page, 'Acme Corporation').getByRole('button', { name: 'Accept' }).click();
-      await told(page, 'You are a member');
+      await waitForMessage(page, 'You are a member');
       await check(page, 'browser-only, after the accept', look);
 
       await page.goto(token);

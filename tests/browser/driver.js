@@ -1,4 +1,4 @@
-// What the programs of this directory share: the browser, the checks of a page, and clients of the API and of the table of
+// Shared by the programs of this directory: the browser, the checks of a page, and clients for the API and the table of
 // `cargo dev`.
 import assert from 'node:assert/strict';
 import axe from 'axe-core';
@@ -7,7 +7,7 @@ import { chromium } from 'playwright-core';
 export const baseUrl = process.argv[2];
 const token = process.env.ACCESS_TOKEN;
 
-// Debian's Chromium. Its sandbox wants another user than root. It finds no host but this machine.
+// Debian's Chromium. Its sandbox does not work as root. It resolves no host except this machine.
 export const launch = () =>
   chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -21,7 +21,7 @@ export const LOOKS = [['light', DESKTOP], ['dark', DESKTOP], ['light', PHONE]];
 
 const opened = new Set();
 
-// A page whose errors, and whose requests to places other than `origins`, fail the test.
+// Opens a page. Its errors, and its requests to other origins than `origins`, are problems, which fail the test.
 export const open = async (browser, origins, options) => {
   const context = await browser.newContext({ baseURL: origins[0], locale: 'en-GB', ...options });
   const page = await context.newPage();
@@ -31,7 +31,7 @@ export const open = async (browser, origins, options) => {
   page.on('close', () => opened.delete(page));
   page.on('pageerror', (error) => page.problems.push(String(error)));
   page.on('console', (message) => {
-    // A page that tells of what is not there is a 404, which the browser reports.
+    // The browser logs an error for a page that is itself a 404.
     const isAnswer = message.text().startsWith('Failed to load resource') && message.location().url === page.url();
     if (message.type() === 'error' && !isAnswer) page.problems.push(message.text());
   });
@@ -43,10 +43,10 @@ export const open = async (browser, origins, options) => {
   return page;
 };
 
-// A mail runs no scripts, so that axe cannot look into its frame: it is checked on its own. In the dark only colours differ.
+// A mail runs no scripts, so axe cannot check its frame; mails are checked separately. In dark mode only colours differ.
 const COLORS = { runOnly: ['color-contrast', 'link-in-text-block'] };
 export const check = async (page, what, [colorScheme, { width }], rules = colorScheme === 'dark' ? COLORS : {}) => {
-  // By the driver, since a page's own policy may forbid it to run a script that is a text.
+  // The driver injects axe, since a page's policy may forbid inline scripts.
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate((rules) => axe.run({ iframes: false, ...rules }), rules);
   const found = violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => ({ id, html, failureSummary })));
@@ -56,7 +56,7 @@ export const check = async (page, what, [colorScheme, { width }], rules = colorS
   if (content > window) page.problems.push(`${where}: ${content} pixels of content`);
 };
 
-// Runs the tests one after another, and ends the browser. A test returns its page, if that has to be without problems.
+// Runs the tests one after another, and closes the browser. A test returns its page if the page must have no problems.
 export const run = async (browser, tests) => {
   try {
     for (const [name, test] of Object.entries(tests)) {
@@ -77,7 +77,7 @@ export const run = async (browser, tests) => {
   }
 };
 
-// Calls the API with the management token, or with another one.
+// Calls the API with the management token, or with `token`.
 export const request = (method, path, body, authorization = `Bearer ${token}`) =>
   fetch(new URL(path, baseUrl), {
     method,
@@ -92,7 +92,7 @@ const call = async (method, path, body) => {
   return text && JSON.parse(text);
 };
 
-// Invites somebody to the demo's organization, by mail unless `payload` is false.
+// Invites a person to the demo's organization, with mail unless `payload` is false.
 export const invite = (invitee, payload = { link: 'https://app.example.com/invitations/{invitationId}' }, more = {}) =>
   call('POST', '', {
     invitee,
@@ -116,7 +116,7 @@ const dynamoDb = async (operation, input) => {
     headers: {
       'x-amz-target': `DynamoDB_20120810.${operation}`,
       'content-type': 'application/x-amz-json-1.0',
-      // The emulator wants a signature, and does not verify it.
+      // The emulator requires a signature, but does not verify it.
       authorization: 'AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
       'x-amz-date': '20260101T000000Z',
     },
@@ -127,7 +127,7 @@ const dynamoDb = async (operation, input) => {
   return JSON.parse(text);
 };
 
-// Writes a row of texts.
+// Writes a row whose attributes are strings.
 export const putRow = (sk, attributes) => {
   const item = Object.entries({ pk: 'TENANT#default', sk, ...attributes }).map(([key, value]) => [key, { S: value }]);
   return dynamoDb('PutItem', { Item: Object.fromEntries(item) });

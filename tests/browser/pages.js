@@ -1,5 +1,5 @@
-// The pages of `cargo dev` in a browser: what they do, and that axe finds nothing to complain of, in light and dark, on a
-// desktop and on a phone. Starts with an empty inbox, at the address that is given.
+// Tests the pages of `cargo dev` in a browser: their functions, and their accessibility with axe, in light and dark mode,
+// on a desktop and on a phone. Argument: the URL of a `cargo dev` with an empty inbox.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -9,7 +9,7 @@ const NAVIGATION = ['/invitations', '/inbox', '/docs'];
 const browser = await launch();
 const open = (options) => openAt(browser, [new URL(baseUrl).origin], options);
 
-// An application of another origin, and the sign-in page on the way to it.
+// An application at another origin, and the sign-in page that leads to it.
 const application = createServer((_, response) => response.end('<!doctype html><link rel="icon" href="data:,">Welcome'));
 await new Promise((resolve) => application.listen(0, '127.0.0.1', resolve));
 const origin = `http://127.0.0.1:${application.address().port}`;
@@ -22,11 +22,11 @@ const signIn = `/oidc/auth?${new URLSearchParams({
   code_challenge_method: 'S256',
 })}`;
 
-// The text of an element that is there once.
+// The text of an element that exists once.
 const text = (page, selector) => page.locator(selector).textContent();
 
 const tests = {
-  async 'a command is copied, and the mail that it causes appears by itself'() {
+  async 'a command is copied, and its mail appears without a reload'() {
     const page = await open({ viewport: DESKTOP, permissions: ['clipboard-read', 'clipboard-write'] });
     for (const path of ['/invitations', '/invitations?tenant=no-mail', '/inbox']) {
       await page.goto(path);
@@ -37,7 +37,7 @@ const tests = {
       assert.equal(await page.evaluate(() => navigator.clipboard.readText()), command, path);
     }
     assert.equal(await page.title(), 'Inbox · Organization invitations');
-    assert.ok(!(await page.locator('.tools').isVisible()), 'nothing to search');
+    assert.ok(!(await page.locator('.tools').isVisible()), 'an empty inbox has no search');
     await invite('grace@example.com');
     await page.getByRole('link', { name: 'grace@example.com' }).waitFor();
     assert.equal(await page.title(), '(1) Inbox · Organization invitations');
@@ -48,7 +48,7 @@ const tests = {
     return page;
   },
 
-  async 'an opened mail is read'() {
+  async 'an opened mail is marked as read'() {
     const page = await open({ viewport: DESKTOP });
     await page.goto('/inbox');
     await page.getByRole('link', { name: /Unread: grace/ }).click();
@@ -60,7 +60,7 @@ const tests = {
     return page;
   },
 
-  async 'a search finds mail while it is typed'() {
+  async 'a search finds mail while the person types'() {
     const page = await open({ viewport: DESKTOP });
     await page.goto('/inbox');
     const field = page.getByRole('searchbox', { name: 'Search the mail' });
@@ -68,7 +68,7 @@ const tests = {
     await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
     assert.match(await text(page, '.row'), /grace@example.com/);
     assert.equal(new URL(page.url()).search, '?search=GRACE');
-    assert.ok(await field.evaluate((element) => element === document.activeElement), 'it keeps the focus');
+    assert.ok(await field.evaluate((element) => element === document.activeElement), 'the field keeps the focus');
     await field.fill('nobody');
     await page.getByRole('heading', { name: 'No mail contains “nobody”' }).waitFor();
     await field.fill('');
@@ -77,7 +77,7 @@ const tests = {
     return page;
   },
 
-  async 'a mail has a width, and a source that is saved as a file'() {
+  async 'a mail can be shown narrow, and its source saved as a file'() {
     const page = await open({ viewport: DESKTOP });
     await page.goto(`/inbox/${(await inbox())[0].id}`);
     const frame = page.locator('iframe');
@@ -117,25 +117,25 @@ const tests = {
     return narrow;
   },
 
-  async 'the reference leads to its parts'() {
+  async 'the links of the reference lead to its sections'() {
     const page = await open({ viewport: DESKTOP });
     await page.goto('/inbox');
     await page.getByRole('link', { name: 'API reference' }).click();
     await page.getByRole('link', { name: /Create an invitation/ }).click();
     assert.equal(new URL(page.url()).hash, '#createOrganizationInvitation');
     const section = page.locator('#createOrganizationInvitation');
-    assert.ok(await section.evaluate((element) => Math.abs(element.getBoundingClientRect().top) < 100), 'it is scrolled to');
+    assert.ok(await section.evaluate((element) => Math.abs(element.getBoundingClientRect().top) < 100), 'the page scrolls to the section');
     await section.getByRole('link', { name: 'MessagePayload' }).first().click();
     assert.equal(new URL(page.url()).hash, '#schema-MessagePayload');
     return page;
   },
 
-  async 'a person signs in, with and without scripts, and comes to another origin with a code'() {
+  async 'a person signs in, with and without scripts, and is redirected to another origin with a code'() {
     for (const javaScriptEnabled of [true, false]) {
       const page = await open({ viewport: PHONE, javaScriptEnabled });
       await page.goto(signIn);
       const field = page.getByLabel('Email address');
-      assert.ok(await field.evaluate((element) => element === document.activeElement), 'it has the focus');
+      assert.ok(await field.evaluate((element) => element === document.activeElement), 'the field has the focus');
       await field.fill('grace@example');
       await page.keyboard.press('Enter');
       assert.match(await page.getByRole('alert').textContent(), /not an email address/);
@@ -146,13 +146,13 @@ const tests = {
       const parameters = new URL(page.url()).searchParams;
       assert.match(parameters.get('code'), /^[\w-]{43}$/);
       assert.equal(parameters.get('state'), 's 1');
-      // The one request to another place is this.
+      // The only request to another origin is this one.
       assert.deepEqual(page.problems, [`a request to ${page.url()}`]);
       await page.context().close();
     }
   },
 
-  async 'axe finds nothing, and no page is wider than its window'() {
+  async 'axe finds no violations, and no page is wider than its window'() {
     const [mail] = await inbox();
     const revoked = await invite('linus@example.com', false);
     await setStatus(revoked.id, { status: 'Revoked' });
@@ -190,7 +190,7 @@ const tests = {
     }
   },
 
-  async 'without scripts, mail is found and cleared all the same'() {
+  async 'mail is found and cleared without scripts'() {
     const page = await open({ viewport: PHONE, javaScriptEnabled: false });
     await page.goto('/inbox');
     await page.getByRole('searchbox').fill('alan');
@@ -204,7 +204,7 @@ const tests = {
     return page;
   },
 
-  async 'an inbox that is cleared is empty, also in another tab'() {
+  async 'a cleared inbox is also empty in another tab'() {
     await invite('barbara@example.com');
     const [page, other] = [await open({ viewport: DESKTOP }), await open({ viewport: DESKTOP })];
     await other.goto('/inbox');

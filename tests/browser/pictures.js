@@ -1,4 +1,4 @@
-// Takes the pictures of the documents, into the directory that is given, from an empty `cargo dev`.
+// Takes the pictures for the documents. Arguments: the URL of an empty `cargo dev`, and the directory to write to.
 import { inbox, invite, launch, setStatus, baseUrl } from './driver.js';
 
 const directory = process.argv[3];

@@ -1,7 +1,7 @@
-// Logto's own client, unchanged: leads invitations through their life at the address that is given, as often as it is run,
-// also after a run that stopped halfway: its addresses are new each time, and Ada's invitation is not.
-// With a token in ACCESS_TOKEN, as a client of a deployed stack; without, as one of `cargo dev`, which issues tokens itself
-// and shows the mails.
+// Calls the operations of the API with Logto's own client, unchanged, at the URL in the argument. It can run repeatedly,
+// also after an interrupted run: each run uses new addresses, except for Ada's invitation.
+// With a token in ACCESS_TOKEN, it calls a deployed stack. Without, it calls `cargo dev`, which issues tokens and shows the
+// mails.
 import assert from 'node:assert/strict';
 import { createApiClient, createManagementApi } from '@logto/api/management';
 
@@ -46,7 +46,7 @@ const repeated = await create(invitation);
 refused(repeated, 422, 'entity.unique_integrity_violation');
 assert.equal(repeated.error.data.invitationId, id);
 
-// Another one, for the filters to leave out.
+// Another invitation, which the filters must exclude.
 const quiet = await create({ ...invitation, inviterId: null, invitee: `Quiet-${invitation.invitee}`, messagePayload: false });
 assert.equal(quiet.response.status, 201, JSON.stringify(quiet.error));
 for (const [query, expected] of [
@@ -78,7 +78,7 @@ if (!token) {
   assert.notEqual(second.subject, first.subject);
 }
 
-// Of two runs, only the first can make Ada a member. A run that stopped before that left her invitation pending.
+// Only the first of several runs can make Ada a member. An interrupted run may have left her invitation pending.
 refused(await setStatus(id, { status: 'Accepted', acceptedUserId: 'ada' }), 422, 'request.invalid_input');
 const invitationOfAda = { ...invitation, inviterId: null, invitee: 'Ada@Example.com', messagePayload: false };
 let ada = await create(invitationOfAda);

@@ -1,4 +1,4 @@
-"""The emulated account, as `sam deploy` uses it: code goes to S3, and a stack is created and changed by change sets."""
+"""The emulated account, used as `sam deploy` does: code is uploaded to S3, and change sets create and change a stack."""
 
 import copy
 import hashlib
@@ -22,8 +22,8 @@ CAPABILITIES = ["CAPABILITY_IAM"]
 
 
 class Account:
-    """The account, as root sees it, or whose `credentials` these are. Queues are reached at the front, by TLS, because
-    their policies want it."""
+    """The account, with root's credentials or with `credentials`. Queues are called through the front, with TLS, because
+    their policies require it."""
 
     def __init__(self, endpoint, front, **credentials):
         self.endpoint = endpoint
@@ -40,7 +40,7 @@ class Account:
         return self.clients[name]
 
     def as_role(self, name):
-        """The account as this role sees it. Root is trusted by the role for as long as it takes to assume it."""
+        """The account with the credentials of this role. The role trusts root only while it is being assumed."""
         role = self.iam.get_role(RoleName=name)["Role"]
         trust = [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}]
         document = {"Version": "2012-10-17", "Statement": trust}
@@ -57,7 +57,7 @@ class Account:
         )
 
     def upload(self, directory, release):
-        """Puts a directory as a zip archive into the bucket, with a file that names the release, and returns its address."""
+        """Uploads a directory as a zip archive, with a file that names the release, and returns the archive's address."""
         archive = zipped(directory, release)
         key = hashlib.sha256(archive).hexdigest()
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=archive)
@@ -65,7 +65,7 @@ class Account:
 
 
 def denied(call):
-    """Tells that a policy denies the call."""
+    """True if a policy denies the call."""
     try:
         call()
     except ClientError as error:
@@ -74,7 +74,7 @@ def denied(call):
 
 
 def zipped(directory, release):
-    """The same bytes for the same files, so that unchanged code makes no new version of a function."""
+    """A zip archive with the same bytes for the same files, so that unchanged code makes no new version of a function."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as entries:
         for file in sorted(pathlib.Path(directory).rglob("*")):
@@ -87,7 +87,7 @@ def zipped(directory, release):
 
 
 class Stack:
-    """A stack made from one of the templates. `parameters` are those that were given so far."""
+    """A stack of one of the templates. `parameters` holds the parameters that were given so far."""
 
     def __init__(self, account, name, template, rules):
         self.account = account
@@ -97,11 +97,11 @@ class Stack:
         self.deployed = False
         self.parameters = {}
         self.rewritten = {}
-        # Put beside the code, so that another release is other code.
+        # Uploaded with the code, so that another release is different code.
         self.release = "1"
 
     def deploy(self, **parameters):
-        """Creates the stack, or changes these parameters of it, and returns the status that it ends in."""
+        """Creates the stack, or changes these parameters, and returns the final status."""
         kind = "UPDATE" if self.deployed else "CREATE"
         self.deployed = True
         kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in self.parameters if name not in parameters]
@@ -119,7 +119,7 @@ class Stack:
         return self.wait(self.status)
 
     def delete(self):
-        """Deletes the stack, and returns the status that it ends in."""
+        """Deletes the stack, and returns the final status."""
         stack = self.describe()["StackId"]
         self.account.cloudformation.delete_stack(StackName=self.name)
         return self.wait(
@@ -127,7 +127,7 @@ class Stack:
         )
 
     def template_url(self):
-        """The template as CloudFormation runs it, put where `sam deploy` puts it."""
+        """Uploads the transformed template as `sam deploy` does, and returns its address."""
         body = json.dumps(self.transformed()).encode()
         key = f"{hashlib.sha256(body).hexdigest()}.template"
         self.account.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
@@ -145,7 +145,7 @@ class Stack:
         return template
 
     def evaluated(self):
-        """The resources and outputs, with the functions of the template language evaluated for the parameters."""
+        """The resources and outputs, with the template's intrinsic functions evaluated for the parameters."""
         return Deployment(str(self.path.relative_to(ROOT)), **self.parameters)
 
     def describe(self):
@@ -169,7 +169,7 @@ class Stack:
         return [each["PhysicalResourceId"] for each in found if each["ResourceType"] == kind]
 
     def failures(self):
-        """The reasons that CloudFormation gives for what failed."""
+        """CloudFormation's reasons for the failures."""
         events = self.account.cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
         return [
             f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
@@ -178,7 +178,7 @@ class Stack:
         ]
 
     def wait(self, status):
-        """Waits until the status says that nothing is under way."""
+        """Waits until no operation is in progress."""
         end = time.monotonic() + STACK_SECONDS
         while (now := status()).endswith(("PENDING", "IN_PROGRESS")):
             if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""The API of a deployed stack, as its callers see it: by the addresses in the outputs."""
+"""The API of a deployed stack, called at the addresses in the outputs."""
 
 import base64
 import json
@@ -19,12 +19,12 @@ class Answer:
 
     @property
     def code(self):
-        """The code of an error, or what else the body holds."""
+        """The code of an error, or the whole body if it has none."""
         return self.body.get("code", self.body) if isinstance(self.body, dict) else self.body
 
 
 class Api:
-    """The API at an address, reached through the front, and called with a token (or with none)."""
+    """The API at an address, called through the front, with a token or without."""
 
     def __init__(self, front, url, token=None, resource=INVITATIONS):
         self.front = front
@@ -36,7 +36,7 @@ class Api:
         return Api(self.front, self.url, token, self.resource)
 
     def of_person(self, token):
-        """A person's own invitations, by that person's token."""
+        """The self-service API, called with a person's own token."""
         return Api(self.front, self.url, token, OWN_INVITATIONS)
 
     def call(self, method, path="", body=None, **headers):
@@ -59,7 +59,7 @@ def request(front, method, url, body=None, headers=None):
 
 
 def client_credentials(front, url, client, secret, scope):
-    """A token from the token endpoint at this address, by the client credentials grant."""
+    """A token from the token endpoint at this address, from the client credentials grant."""
     basic = base64.b64encode(f"{client}:{secret}".encode()).decode()
     headers = {"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"}
     form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": scope})

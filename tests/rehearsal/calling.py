@@ -1,4 +1,4 @@
-"""The steps of those who call the API."""
+"""The steps of API callers."""
 
 import json
 import math
@@ -14,25 +14,25 @@ CLIENT_SECONDS = 30
 SENDER = "invitations@acme.example"
 
 
-def refuses_strangers(rehearsal):
+def rejects_unauthorized_callers(rehearsal):
     check, api = rehearsal.report.check, rehearsal.api()
     answer = api.call("GET")
     check("a call without a token", (answer.status, answer.body), (401, {"message": "Unauthorized"}))
     answer = api.with_token(rehearsal.token[:-8] + "AAAAAAAA").call("GET")
     check("a call with a forged token", answer.status, 401)
     answer = api.with_token(rehearsal.scopeless_token).call("GET")
-    check("a call with a token of another scope", (answer.status, answer.code), (403, "auth.forbidden"))
+    check("a call with a token for another scope", (answer.status, answer.code), (403, "auth.forbidden"))
     answer = api.with_token(rehearsal.token).call("PATCH")
-    check("another method", (answer.status, answer.headers["allow"]), (405, "GET, POST"))
+    check("an unsupported method", (answer.status, answer.headers["allow"]), (405, "GET, POST"))
 
 
-def leads_invitations_through_their_life(rehearsal):
-    rehearsal.kept = life(rehearsal, rehearsal.api(rehearsal.token), "first")
+def calls_every_operation(rehearsal):
+    rehearsal.kept = every_operation(rehearsal, rehearsal.api(rehearsal.token), "first")
 
 
-def life(rehearsal, api, name, message=204):
-    """Every operation of the API, for invitees called after `name`; `message` is the answer to a second mail. Returns the
-    invitation that is left: pending, and mailed."""
+def every_operation(rehearsal, api, name, message=204):
+    """Calls every operation of the API, for invitees named after `name`. `message` is the status for a second mail.
+    Returns the invitation that remains: pending, and mailed."""
     mailed, quiet = creates(rehearsal, api, name)
     finds(rehearsal, api, mailed, quiet)
     check = rehearsal.report.check
@@ -43,12 +43,12 @@ def life(rehearsal, api, name, message=204):
     check("revoke", api.call("PUT", f"/{revoked}/status", {"status": "Revoked"}).body["status"], "Revoked")
     check("delete", api.call("DELETE", f"/{revoked}").status, 204)
     gone = api.call("GET", f"/{revoked}")
-    check("get what is deleted", (gone.status, gone.code), (404, "entity.not_found"))
+    check("get a deleted invitation", (gone.status, gone.code), (404, "entity.not_found"))
     return mailed
 
 
 def creates(rehearsal, api, name):
-    """An invitation with mail, and one without."""
+    """Creates an invitation with mail, and one without."""
     check = rehearsal.report.check
     mailed = api.call("POST", body=invitation(f"{name}@example.com") | MAIL)
     mails = len(rehearsal.mails(f"{name}@example.com"))
@@ -58,7 +58,7 @@ def creates(rehearsal, api, name):
     mails = len(rehearsal.mails(address))
     check("create without mail", (quiet.status, quiet.body.get("status"), mails), (201, "Pending", 0))
     again = api.call("POST", body=invitation(address.upper()))
-    check("the same again", (again.status, again.code), (422, "entity.unique_integrity_violation"))
+    check("create the same again", (again.status, again.code), (422, "entity.unique_integrity_violation"))
     return mailed.body, quiet.body
 
 
@@ -66,7 +66,7 @@ def finds(rehearsal, api, older, newer):
     check, ids = rehearsal.report.check, [newer["id"], older["id"]]
     check("list, newest first", [each["id"] for each in api.call("GET").body][:2], ids)
     check("list by invitee", api.call("GET", f"?invitee={newer['invitee']}").body, [newer])
-    check("pages of one", pages(api, 2), ids)
+    check("pages of one invitation", pages(api, 2), ids)
     check("get", api.call("GET", f"/{older['id']}").body, older)
 
 
@@ -80,7 +80,7 @@ def accepts(rehearsal, api, invited, user):
 
 
 def pages(api, count):
-    """The ids of the first pages, one of each, by their `Link` headers."""
+    """The ids of the first `count` pages of one invitation each, following their `Link` headers."""
     ids, path = [], "?page_size=1"
     for _ in range(count):
         page = api.call("GET", path)
@@ -92,14 +92,14 @@ def pages(api, count):
 def mails(rehearsal):
     check, kept = rehearsal.report.check, rehearsal.kept
     sent = rehearsal.mails(kept["invitee"])
-    check("mails of create and message", len(sent), 2)
+    check("mails sent by create and message", len(sent), 2)
     check(
         "sender and subject",
         (sent[0]["Source"], sent[0]["Subject"]),
         (SENDER, "Ada Lovelace invited you to join Acme Corporation"),
     )
     link = f"https://app.example.com/invitations/{kept['id']}"
-    check("the link in text and HTML", [link in sent[0]["BodyText"], link in sent[0]["BodyHtml"]], [True, True])
+    check("the link in both bodies", [link in sent[0]["BodyText"], link in sent[0]["BodyHtml"]], [True, True])
 
 
 def writes_rows_that_expire(rehearsal):
@@ -107,8 +107,8 @@ def writes_rows_that_expire(rehearsal):
     table = rehearsal.stack.outputs()["TableName"]
     expires = math.ceil(kept["expiresAt"] / 1000)
     for row, key, seconds in (
-        ("the invitation", f"INVITATION#{kept['id']}", expires + RETENTION_SECONDS),
-        ("its standing", f"ORG#acme#INVITEE#{kept['invitee']}", expires),
+        ("the invitation row", f"INVITATION#{kept['id']}", expires + RETENTION_SECONDS),
+        ("the standing row", f"ORG#acme#INVITEE#{kept['invitee']}", expires),
     ):
         key = {"pk": {"S": "TENANT#default"}, "sk": {"S": key}}
         item = rehearsal.account.dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
@@ -121,7 +121,7 @@ def log_text(rehearsal):
 
 
 def log_lines(rehearsal):
-    """The lines that the function wrote, without Lambda's own."""
+    """The log lines of the function, without Lambda's own."""
     return [json.loads(line) for line in log_text(rehearsal) if line.startswith("{")]
 
 
@@ -132,7 +132,7 @@ def logs_and_counts(rehearsal):
     [line] = [line for line in lines if line.get("invitationId") == kept["id"] and line["operation"] == "create"]
     seen = {key: line[key] for key in ("level", "outcome", "tenant", "status", "dynamoDbCalls", "sesCalls")}
     expected = {"level": "INFO", "outcome": "ok", "tenant": "default", "status": 201, "dynamoDbCalls": 2, "sesCalls": 1}
-    check("the line of the create", seen, expected)
+    check("the log line of the create", seen, expected)
     metrics = {
         (directive["Namespace"], metric["Name"], *dimensions)
         for directive in line["_aws"]["CloudWatchMetrics"]
@@ -141,19 +141,19 @@ def logs_and_counts(rehearsal):
     }
     namespace = "OrganizationInvitations"
     wanted = {(namespace, "Requests", "function", "outcome"), (namespace, "Duration", "function", "operation")}
-    check("metrics in the line", sorted(wanted & metrics), sorted(wanted))
-    check("their values are numbers", all(isinstance(line[name], (int, float)) for _, name, *_ in metrics), True)
-    check("their dimensions are there", all(line.get(key) for _, _, *keys in metrics for key in keys), True)
+    check("the metrics in the log line", sorted(wanted & metrics), sorted(wanted))
+    check("the metrics have numeric values", all(isinstance(line[name], (int, float)) for _, name, *_ in metrics), True)
+    check("the metrics have all their dimensions", all(line.get(key) for _, _, *keys in metrics for key in keys), True)
 
 
 def keeps_tenants_apart(rehearsal):
     check, api = rehearsal.report.check, rehearsal.api(rehearsal.other_token)
-    check("the other token's tenant", claims(rehearsal.other_token)["tenant_id"], "acme")
+    check("the tenant of the other token", claims(rehearsal.other_token)["tenant_id"], "acme")
     answer = api.call("GET", f"/{rehearsal.kept['id']}")
-    check("another tenant's invitation", (answer.status, answer.code), (404, "entity.not_found"))
+    check("get another tenant's invitation", (answer.status, answer.code), (404, "entity.not_found"))
     answer = api.call("DELETE", f"/{rehearsal.kept['id']}")
-    check("deleting it", (answer.status, answer.code), (404, "entity.not_found"))
-    check("the other tenant's list", api.call("GET").body, [])
+    check("delete another tenant's invitation", (answer.status, answer.code), (404, "entity.not_found"))
+    check("the list of the other tenant", api.call("GET").body, [])
 
 
 def serves_logtos_client(rehearsal):
@@ -166,4 +166,4 @@ def serves_logtos_client(rehearsal):
         text=True,
         timeout=CLIENT_SECONDS,
     )
-    rehearsal.report.check("Logto's client", (done.returncode, done.stderr), (0, ""))
+    rehearsal.report.check("Logto's client runs without an error", (done.returncode, done.stderr), (0, ""))

@@ -1,5 +1,5 @@
-"""certificate.py FILE: writes a key and a certificate of its own for the names that the front answers to. The emulator, curl
-and the rehearsal trust it, and nobody else."""
+"""certificate.py FILE: writes a key and a self-signed certificate for the host names of the front. Only the emulator,
+curl and the rehearsal trust it."""
 
 import datetime
 import ipaddress

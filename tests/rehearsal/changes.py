@@ -1,7 +1,7 @@
-"""The steps of events: changes of the table's rows, through the pipe and the function to the bus.
+"""The steps of events: row changes go through the pipe and the function to the bus.
 
-The emulator holds a pipe that leads to a bus. The rehearsal does what AWS does instead, with the pipe's role: it reads the
-stream, filters by the template's patterns, has the function enrich batches, and puts what it answers on the bus."""
+The emulator stores a pipe, but does not run it. The rehearsal does the pipe's work with the pipe's role: it reads the
+stream, filters by the template's patterns, has the function enrich batches, and puts the resulting events on the bus."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ TIME_TO_LIVE = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 
 class Pipe:
-    """The pipe of the template, done by hand as its role."""
+    """Does the work of the template's pipe, with the credentials of its role."""
 
     def __init__(self, rehearsal):
         account, stack = rehearsal.account, rehearsal.stack
@@ -32,7 +32,7 @@ class Pipe:
         self.role = account.as_role(self.described["RoleArn"].split("/")[-1])
 
     def records(self):
-        """The records of the stream from its beginning, as a pipe hands them over, and the shard of them."""
+        """All records of the stream in the form that a pipe hands over, and their shard."""
         streams, arn = self.role.dynamodbstreams, self.described["Source"]
         [shard] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
         where = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
@@ -44,7 +44,7 @@ class Pipe:
             iterator = page["NextShardIterator"]
 
     def passes(self, record):
-        """Tells that a filter lets the record through. They are EventBridge's patterns, which the emulator knows."""
+        """True if a filter passes the record. The filters are EventBridge patterns, which the emulator can match."""
         event = {"id": "1", "account": "1", "source": "s", "time": "2026-01-01T00:00:00Z", "region": "r"}
         event |= {"resources": [], "detail-type": "t", "detail": record}
         return any(
@@ -55,7 +55,7 @@ class Pipe:
         )
 
     def enriched(self, records):
-        """What the function makes of the records, batch by batch."""
+        """The events that the function returns for the records, batch by batch."""
         events = []
         for start in range(0, len(records), self.batch_size):
             batch = json.dumps(records[start : start + self.batch_size])
@@ -75,14 +75,14 @@ class Pipe:
 
 
 def handed_over(record, stream):
-    """A record of the stream's API in the form of a pipe."""
+    """Converts a record of the stream's API to the form that a pipe hands over."""
     at = record["dynamodb"]["ApproximateCreationDateTime"]
     dynamodb = record["dynamodb"] | {"ApproximateCreationDateTime": at.timestamp()}
     return record | {"dynamodb": dynamodb, "eventSourceARN": stream}
 
 
 class Subscriber:
-    """A queue that is told of every event on a bus by a rule."""
+    """A queue that receives every event on a bus, by a rule."""
 
     def __init__(self, account, bus):
         self.account = account
@@ -95,7 +95,7 @@ class Subscriber:
         account.events.put_targets(**self.rule, Targets=[{"Id": "queue", "Arn": arn}])
 
     def received(self):
-        """What has come since it was last asked."""
+        """The events received since the last call."""
         found = []
         while messages := self.account.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
@@ -114,26 +114,26 @@ def publishes_changes(rehearsal):
     pipe = Pipe(rehearsal)
     table = rehearsal.account.dynamodb.describe_table(TableName=outputs["TableName"])["Table"]
     ends = pipe.described["Source"], pipe.described["Target"], pipe.described["CurrentState"]
-    check("the ends of the pipe", ends, (table["LatestStreamArn"], outputs["EventBusArn"], "RUNNING"))
+    check("the pipe's source, target and state", ends, (table["LatestStreamArn"], outputs["EventBusArn"], "RUNNING"))
     check("not emulated: the enrichment of a pipe", pipe.described.get("Enrichment"), None)
     subscriber = Subscriber(rehearsal.account, outputs["EventBusName"])
     expected = changes_invitations(rehearsal)
     records, shard = pipe.records()
     check("not emulated: a pipe to a bus", subscriber.received(), [])
     passing = [each for each in map(expires, records) if pipe.passes(each)]
-    check("filters let through some of the records", 0 < len(passing) < len(records), True)
+    check("the filters pass some of the records, not all", 0 < len(passing) < len(records), True)
     details = pipe.enriched(passing)
-    check("the same records again give the same events", pipe.enriched(passing), details)
+    check("the same records give the same events again", pipe.enriched(passing), details)
     pipe.put(details)
     events = subscriber.received()
     kinds = {(event["source"], event["detail-type"]) for event in events}
-    check("events on the bus", kinds, {("organization-invitations", "Organization Invitation")})
+    check("source and type of the events on the bus", kinds, {("organization-invitations", "Organization Invitation")})
     seen = sorted_by_id(event["detail"] for event in events)
-    check("their details are the function's answers", seen, sorted_by_id(details))
+    check("the details of the events are the function's responses", seen, sorted_by_id(details))
     for what, (invited, types) in expected.items():
         own = sorted((each for each in details if each["data"]["id"] == invited), key=lambda each: each["sequence"])
         check(f"events of an invitation that was {what}", [each["type"] for each in own], types)
-    check("tenants of the events", {each["tenantId"] for each in details}, {"default"})
+    check("the tenants of the events", {each["tenantId"] for each in details}, {"default"})
     may_do_no_more(rehearsal, pipe.role)
     [record] = [each for each in records if each["eventID"] == details[0]["id"]]
     replays_a_dead_letter(rehearsal, pipe, Lost(shard, record, details[0]), subscriber)
@@ -142,7 +142,7 @@ def publishes_changes(rehearsal):
 
 
 def may_do_no_more(rehearsal, role):
-    """Tries what the pipe's role may not do, beside what it may."""
+    """Tries calls that the policy of the pipe's role does not allow."""
     outputs = rehearsal.stack.outputs()
     entry = {"Source": "organization-invitations", "DetailType": "Organization Invitation", "Detail": "{}"}
     for what, call in (
@@ -159,7 +159,7 @@ def may_do_no_more(rehearsal, role):
 
 @dataclasses.dataclass
 class Lost:
-    """A record that a pipe gave up, and the event that it would have become."""
+    """A record that the pipe gave up, and its event."""
 
     shard: str
     record: dict
@@ -167,7 +167,7 @@ class Lost:
 
 
 def replays_a_dead_letter(rehearsal, pipe, lost, subscriber):
-    """Sends a dead letter as the pipe does, and hands the record over by the guide."""
+    """Sends a dead letter as the pipe does, and replays it with the guide's commands."""
     check, guide, queue = rehearsal.report.check, rehearsal.guide, rehearsal.stack.outputs()["EventsDeadLettersUrl"]
     at = lost.record["dynamodb"]["SequenceNumber"]
     batch = {"shardId": lost.shard, "startSequenceNumber": at, "endSequenceNumber": at, "batchSize": 1}
@@ -181,7 +181,7 @@ def replays_a_dead_letter(rehearsal, pipe, lost, subscriber):
     values = "SHARD={shardId}; SEQUENCE={startSequenceNumber}; STREAM={streamArn}".format(**read)
     files = {name: str(guide.state.parent / name) for name in ("records.json", "events.json", "entries.json")}
     guide.run("A dead letter", {"SHARD=…; SEQUENCE=…; STREAM=…": values} | files, blocks=[1])
-    check("the event of a dead letter, by the guide", [each["detail"] for each in subscriber.received()], [lost.event])
+    check("the event of a replayed dead letter", [each["detail"] for each in subscriber.received()], [lost.event])
 
 
 def sorted_by_id(details):
@@ -189,7 +189,7 @@ def sorted_by_id(details):
 
 
 def changes_invitations(rehearsal):
-    """Makes each kind of change, and returns the invitations and their events, by what was done."""
+    """Makes each kind of change, and returns the invitation and its expected event types for each."""
     api, found = rehearsal.api(rehearsal.token), {}
 
     def created(name):
@@ -210,7 +210,7 @@ def changes_invitations(rehearsal):
     standing = {"pk": {"S": "TENANT#default"}, "sk": {"S": EXPIRING}}
     rehearsal.account.dynamodb.delete_item(TableName=rehearsal.stack.outputs()["TableName"], Key=standing)
     [bounced] = api.call("GET", "?invitee=bounced@example.com").body
-    found["mailed in vain"] = bounced["id"], [CREATED, DELIVERY]
+    found["mailed and bounced"] = bounced["id"], [CREATED, DELIVERY]
     return found
 
 
@@ -218,17 +218,18 @@ EXPIRING = "ORG#acme#INVITEE#event-expired@example.com"
 
 
 def expires(record):
-    """The record as if DynamoDB had deleted the row by its time to live, which it says by this; the emulator has none."""
+    """Marks the deletion of the expiring row as one by DynamoDB's time to live, which the emulator lacks."""
     is_deleted = record["dynamodb"]["Keys"]["sk"]["S"] == EXPIRING and "NewImage" not in record["dynamodb"]
     return record | {"userIdentity": TIME_TO_LIVE} if is_deleted else record
 
 
 def turns_feedback_and_events_off(rehearsal):
     check, stack, account = rehearsal.report.check, rehearsal.stack, rehearsal.account
-    check("both off", (stack.deploy(MailFeedback="off", Events="off"), stack.failures()), ("UPDATE_COMPLETE", []))
+    turned_off = stack.deploy(MailFeedback="off", Events="off"), stack.failures()
+    check("turning both off", turned_off, ("UPDATE_COMPLETE", []))
     table = account.dynamodb.describe_table(TableName=stack.outputs()["TableName"])["Table"]
     buses = [each["Name"] for each in account.events.list_event_buses()["EventBuses"]]
     left = account.pipes.list_pipes()["Pipes"], buses, account.sqs.list_queues().get("QueueUrls", [])
-    check("pipes, buses and queues that are left", left, ([], ["default"], []))
-    check("the table's stream", table.get("StreamSpecification", {}).get("StreamEnabled", False), False)
-    check("a call after that", rehearsal.api(rehearsal.token).call("GET").status, 200)
+    check("remaining pipes, buses and queues", left, ([], ["default"], []))
+    check("the table's stream is enabled", table.get("StreamSpecification", {}).get("StreamEnabled", False), False)
+    check("a call after both are off", rehearsal.api(rehearsal.token).call("GET").status, 200)

@@ -1,5 +1,5 @@
-"""The front: HTTPS for the addresses in a stack's outputs and for SQS, which it passes on to the emulator; a small OIDC issuer;
-a webhook; and of CodeDeploy, what its hooks call."""
+"""The front: an HTTPS proxy to the emulator, for the addresses in a stack's outputs and for SQS; a small OIDC issuer; a
+webhook; and the CodeDeploy operation that hooks call."""
 
 import base64
 import http.client
@@ -29,7 +29,7 @@ class Issuer:
         self.asked = []
 
     def document(self, path):
-        """The answer to a GET, or None where there is nothing."""
+        """The document at a path, or None."""
         self.asked.append(path)
         numbers = self.key.public_key().public_numbers()
         return {
@@ -38,7 +38,7 @@ class Issuer:
         }.get(path)
 
     def token(self, key=None, **claims):
-        """A token with these claims, good for five minutes unless they say otherwise; signed by `key` or the issuer's."""
+        """A token with these claims, signed by `key` or the issuer's key. Valid for 5 minutes by default."""
         now = int(time.time())
         claims = {"iss": self.url, "sub": "rehearsal", "iat": now, "exp": now + 300} | claims
         signed = b".".join(base64url(json.dumps(part).encode()) for part in [{"alg": "RS256", "kid": "1"}, claims])
@@ -65,11 +65,11 @@ class Front:
         self.url = f"https://127.0.0.1:{port}"
         self.pem = pem
         self.issuer = Issuer(port)
-        # The statuses that hooks of CodeDeploy have reported, by the deployment's id.
+        # The statuses that CodeDeploy hooks reported, by deployment id.
         self.hooks = {}
-        # What was posted to the webhook: the header with its secret, and the body.
+        # The requests to the webhook: the header with its secret, and the body.
         self.posts = []
-        # The hosts for which the first part of a path stands, to functions of the account, which look names up.
+        # Hosts by the first segment of a path. Functions in the account use such paths, since they resolve names by DNS.
         self.hosts = {}
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler(self, emulator_port))
         self.server.daemon_threads = True
@@ -83,12 +83,12 @@ class Front:
         self.server.server_close()
 
     def connection(self, host):
-        """A connection to the front under the name of `host`."""
+        """A connection to the front with `host` as the TLS server name."""
         return Connection(host, self.port, ssl.create_default_context(cafile=self.pem))
 
 
 class Connection(http.client.HTTPSConnection):
-    """One that looks no name up."""
+    """A connection to the front for any host name, without DNS."""
 
     def __init__(self, host, port, context):
         super().__init__(host, timeout=TIMEOUT_SECONDS, context=context)
@@ -149,7 +149,7 @@ def handler(front, emulator_port):
 
 def passed_on(method, path, headers, body, port):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
-    # The emulator knows an API by the first label before a host of its own.
+    # The emulator finds an API by the first label in front of the emulator's host.
     host = re.sub(r"(\.execute-api\.).*", rf"\g<1>127.0.0.1:{port}", headers["host"])
     kept = {name: value for name, value in headers.items() if name.lower() not in CONNECTION_HEADERS}
     connection.request(method, path, body or None, kept | {"Host": host, "X-Forwarded-Proto": "https"})

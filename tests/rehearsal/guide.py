@@ -1,4 +1,4 @@
-"""The documents for operators as a script: their commands are run as they stand there, against the emulated account."""
+"""Runs the commands of the documents for operators, unchanged, against the emulated account."""
 
 import os
 import pathlib
@@ -8,8 +8,8 @@ import textwrap
 
 COMMAND_SECONDS = 60
 
-# The names of AWS lead to the front, `cargo directory` to what the tests have built, and nothing has to be waited for. To the
-# queues, version 1 of the CLI takes no endpoint from the environment.
+# curl connects every host to the front, `cargo directory` runs the binary that the tests build, and `sleep` does nothing.
+# Version 1 of the CLI takes no endpoint for SQS from the environment.
 PRELUDE = """
 curl() { command curl --silent --max-time 30 --connect-to "::127.0.0.1:$FRONT_PORT" --cacert "$FRONT_CERTIFICATE" "$@"; }
 cargo() { [ "$1" = directory ] && shift && "$DIRECTORY_COMMAND" "$@"; }
@@ -19,7 +19,7 @@ sleep() { :; }
 
 
 class Guide:
-    """Runs commands in what is one shell for them: variables and functions stay."""
+    """Runs commands as if in one shell: variables and functions persist."""
 
     def __init__(self, paths, scratch, environment):
         self.text = "\n".join(pathlib.Path(path).read_text() for path in paths)
@@ -27,25 +27,25 @@ class Guide:
         self.state = pathlib.Path(scratch) / "shell"
         self.state.write_text(PRELUDE)
         self.environment = os.environ | environment
-        # What was run, such as `aws lambda update-alias`.
+        # The commands that were run, such as `aws lambda update-alias`.
         self.done = set()
 
     def run(self, section, replacements=None, blocks=None, only=""):
-        """Runs the shell blocks of a section (or of them those with these numbers, or their lines that begin with `only`),
-        with what a reader puts into them. Returns what they print."""
+        """Runs the shell blocks of a section, or only the blocks with these numbers, or only the lines that start with
+        `only`. `replacements` fills in the placeholders. Returns the output."""
         chosen = self.sections[section] if blocks is None else [self.sections[section][number] for number in blocks]
         lines = [line for block in chosen for line in block.splitlines() if line.startswith(only)]
         return self.shell(self.filled("\n".join(lines), replacements))
 
     def run_inline(self, command, replacements=None):
-        """Runs the command that begins so, from the text of the guide."""
+        """Runs the inline command of the guide that starts with `command`."""
         found = next((each for each in re.findall(r"`([^`\n]+)`", self.text) if each.startswith(command)), "")
-        assert found, f"{command} is not in the guide any more"
+        assert found, f"{command} is no longer in the guide"
         return self.shell(self.filled(found, replacements))
 
     def filled(self, script, replacements):
         for placeholder, value in (replacements or {}).items():
-            assert placeholder in script, f"{placeholder} is not in the guide any more:\n{script}"
+            assert placeholder in script, f"{placeholder} is no longer in the guide:\n{script}"
             script = script.replace(placeholder, value)
         self.done |= commands(script)
         return script
@@ -69,11 +69,11 @@ class Guide:
 
 
 class CommandFailed(Exception):
-    """A command of the guide ended with an error; the text is what it said."""
+    """A command of the guide failed; the text is its output."""
 
 
 def sections(text):
-    """The shell blocks under each heading. A heading of several documents has the blocks of each, in their order."""
+    """The shell blocks under each heading. A heading in several documents has the blocks of all, in order."""
     found, heading, block = {}, "", None
     for line in text.splitlines():
         if block is not None:

@@ -1,6 +1,6 @@
-"""The steps of those who receive events: each template of docs/recipes/ beside the service's stack.
+"""The steps of receiving events: each template of docs/recipes/ is deployed beside the service's stack.
 
-What CloudFormation makes in them and the emulator's does not, is made by the service's own operation, from the template's
+Resources that the emulator's CloudFormation does not support are created by API operations, from the template's
 properties."""
 
 import json
@@ -22,7 +22,7 @@ def deployed(rehearsal, recipe, rules=(), **parameters):
 
 
 def removed(rehearsal, stack):
-    rehearsal.report.check("removing it", stack.delete(), "DELETE_COMPLETE")
+    rehearsal.report.check("deleting the recipe's stack", stack.delete(), "DELETE_COMPLETE")
 
 
 def of_kind(rehearsal, kind):
@@ -38,7 +38,7 @@ def tell_a_function(rehearsal):
         for each in of_kind(rehearsal, ACCEPTED)
     ]
     seen = waited(lambda: [line.split() for line in lines(rehearsal, group) if "event-user" in line], expected)
-    rehearsal.report.check("what the function was told", seen, expected)
+    rehearsal.report.check("the events that the function received", seen, expected)
     removed(rehearsal, stack)
 
 
@@ -50,7 +50,7 @@ def lines(rehearsal, group):
 
 
 def lacking(*kinds):
-    """A rule that takes the resources of these types out of a template."""
+    """A rule that removes the resources of these types from a template."""
 
     def rule(template, holds):
         names = [name for kind in kinds for name in of_type(template["Resources"], kind)]
@@ -79,7 +79,7 @@ def keep_a_trail(rehearsal):
     account.events.delete_archive(ArchiveName="trail")
     removed(rehearsal, stack)
     left = account.logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
-    check("days for which the trail stays", [each["retentionInDays"] for each in left], [400])
+    check("retention of the trail, in days", [each["retentionInDays"] for each in left], [400])
 
 
 def post_to_a_webhook(rehearsal):
@@ -95,17 +95,17 @@ def post_to_a_webhook(rehearsal):
     file.write_text(json.dumps(stack.transformed()))
     filled = {"docs/recipes/events-to-webhook.yaml": str(file), "BUS": given["EventBusName"], "NAME": secret}
     guide.run("Recipes", filled | {ENDPOINT: given["Endpoint"]})
-    check("the webhook's stack, by the guide", stack.status(), "CREATE_COMPLETE")
+    check("the webhook's stack, deployed by the guide's command", stack.status(), "CREATE_COMPLETE")
     rehearsal.pipe.put(rehearsal.details)
     expected = len(rehearsal.details)
-    check("posts", waited(lambda: len(front.posts), expected), expected)
-    check("their bodies", sorted_by_id(body for _, body in front.posts), sorted_by_id(rehearsal.details))
-    check("their secrets", {header for header, _ in front.posts} == {value}, True)
+    check("requests to the webhook", waited(lambda: len(front.posts), expected), expected)
+    check("bodies of the requests", sorted_by_id(body for _, body in front.posts), sorted_by_id(rehearsal.details))
+    check("every request has the secret", {header for header, _ in front.posts} == {value}, True)
     removed(rehearsal, stack)
 
 
 def destination(account, given, secret):
-    """A rule that makes the destination and its connection by EventBridge's own operations."""
+    """A rule that creates the destination and its connection by EventBridge operations."""
 
     def rule(template, holds):
         resources = template["Resources"]
@@ -144,7 +144,7 @@ def remind(rehearsal):
     )
     [pending] = rehearsal.api(rehearsal.token).call("GET", "?invitee=event-changed@example.com").body
     [accepted] = [each["data"] for each in of_kind(rehearsal, ACCEPTED)]
-    # Twice, and each time the emulator starts a process.
+    # The event is sent twice; the emulator starts a process for each.
     for _ in range(2):
         rehearsal.pipe.put([each for each in of_kind(rehearsal, CREATED) if each["data"]["id"] == pending["id"]])
     check("schedules", waited(lambda: schedules(rehearsal, stack), [pending["id"]]), [pending["id"]])
@@ -159,7 +159,7 @@ def remind(rehearsal):
 
 
 def role_policies(template, holds):
-    """A rule that makes policies of their own of the policies that belong to a role."""
+    """A rule that turns the policies of a role into separate policy resources."""
     changed = of_type(template["Resources"], "AWS::IAM::RolePolicy")
     for entry in changed.values():
         entry["Type"] = "AWS::IAM::Policy"
@@ -168,7 +168,7 @@ def role_policies(template, holds):
 
 
 def schedule_policy(template, holds):
-    """A rule for the emulator, which takes the group of a schedule that is made for the default one: the policy names *."""
+    """A rule that names * in the policy: the emulator authorizes every new schedule on the default group."""
     statements = template["Resources"]["RemindersRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     [statement] = [each for each in statements if each["Action"] == "scheduler:CreateSchedule"]
     statement["Resource"] = "*"
@@ -181,7 +181,7 @@ def schedules(rehearsal, stack):
 
 
 def reachable(rehearsal, name, url):
-    """The address of an URL on the front, for a function of the account."""
+    """The address on the front that stands for a URL, for a function of the account."""
     address = urllib.parse.urlsplit(url)
     rehearsal.front.hosts[name] = address.hostname
     return f"https://127.0.0.1:{rehearsal.front.port}/{name}{address.path}"

@@ -1,5 +1,5 @@
-"""rehearse.py EMULATOR FRONT_PORT CERTIFICATE SCRATCH: deploys the stacks into the account that is emulated at EMULATOR, uses
-them as their callers and their operators do, and says what it saw."""
+"""rehearse.py EMULATOR FRONT_PORT CERTIFICATE SCRATCH: deploys the stacks into the account emulated at EMULATOR, uses
+them as callers and operators do, and prints the result of each check."""
 
 import json
 import logging
@@ -24,31 +24,31 @@ from guide import Guide
 from report import Report
 from rewrites import RULES
 
-# SAM's transform talks of feature flags and metrics that only AWS has.
+# SAM's transform logs warnings about feature flags and metrics that exist only at AWS.
 logging.disable(logging.WARNING)
 
 STEPS = [
     deploying.prepares_the_account,
     deploying.deploys_the_user_pool,
     deploying.deploys_the_service,
-    deploying.watches,
+    deploying.has_alarms_and_a_dashboard,
     deploying.gets_a_token,
     deploying.writes_the_directory,
-    calling.refuses_strangers,
-    calling.leads_invitations_through_their_life,
+    calling.rejects_unauthorized_callers,
+    calling.calls_every_operation,
     calling.mails,
     calling.writes_rows_that_expire,
     calling.logs_and_counts,
     deploying.adds_a_tenant,
-    deploying.knows_people,
+    deploying.signs_people_in,
     calling.keeps_tenants_apart,
     calling.serves_logtos_client,
     deploying.enforces_the_roles,
     deploying.changes_a_setting,
     deploying.releases_code_and_rolls_back,
     feedback.turns_feedback_and_events_on,
-    deploying.watches,
-    feedback.hears_what_became_of_mail,
+    deploying.has_alarms_and_a_dashboard,
+    feedback.records_delivery_feedback,
     feedback.replays_dead_letters_of_feedback,
     changes.publishes_changes,
     recipes.tell_a_function,
@@ -58,17 +58,17 @@ STEPS = [
     changes.turns_feedback_and_events_off,
     operating.stops_and_starts,
     operating.restores_the_table,
-    operating.looks_after_mail,
-    operating.asks_the_logs,
-    operating.meets_the_emulators_limits,
-    operating.asks_for_what_the_emulator_lacks,
+    operating.sets_up_sending,
+    operating.queries_the_logs,
+    operating.lacks_what_is_not_emulated,
+    operating.tries_unsupported_commands,
     operating.is_removed,
     operating.removes_the_pool,
     issuing.takes_tokens_of_an_oidc_issuer,
-    issuing.lets_invitees_help_themselves,
+    issuing.turns_self_service_on_and_off,
     operating.removes_the_data,
-    deploying.needs_its_rewrites,
-    operating.has_walked_the_guide,
+    deploying.fails_without_a_rewrite,
+    operating.has_run_the_whole_guide,
 ]
 
 
@@ -77,7 +77,7 @@ GUIDE = ["operations", "token-issuers", "observability", "delivery", "events"]
 
 
 class Rehearsal:
-    """What the steps share: the account, the stack in it, and what they learned of it."""
+    """The state that the steps share: the account, the stack, and the values that a later step needs."""
 
     def __init__(self, endpoint, front_port, certificate, scratch):
         self.endpoint = endpoint
@@ -88,17 +88,17 @@ class Rehearsal:
         self.stack = Stack(self.account, "organization-invitations", "template.yaml", RULES)
         pages = [ROOT / "docs" / f"{name}.md" for name in GUIDE]
         self.guide = Guide(pages, scratch, self.environment(certificate))
-        # Tokens of the tenant `default`, of none of the API's scopes, and of the tenant `acme`.
+        # Tokens for the tenant `default`, without the API's scopes, and for the tenant `acme`.
         self.token = self.scopeless_token = self.other_token = None
-        # Parameters that the pool's stack has as outputs.
+        # The parameters that the pool's stack outputs.
         self.issuer = {}
-        # An invitation that stays, and the table that it is in.
+        # An invitation that is kept until the end, and its table.
         self.kept = self.table = None
-        # The pipe of the events, and the events that it made.
+        # The pipe of the events, and the events that it produced.
         self.pipe = self.details = None
 
     def environment(self, certificate):
-        """What the shell of the guide needs to reach the account and the API."""
+        """The variables with which the guide's shell reaches the account and the API."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "QUEUES": self.front.url,
@@ -112,7 +112,7 @@ class Rehearsal:
         return Api(self.front, self.stack.outputs()["ApiUrl"], token)
 
     def mails(self, recipient):
-        """The mails to this address that SES took, oldest first."""
+        """The mails to this address that SES accepted, oldest first."""
         with urllib.request.urlopen(f"{self.endpoint}/_ministack/ses/messages", timeout=10) as response:
             sent = json.load(response)["messages"].get(ACCOUNT, [])
         return [mail for mail in sent if mail["To"] == [recipient]]
@@ -135,7 +135,7 @@ def main():
 
 
 def print_log(rehearsal):
-    """The end of the function's log, where there is one."""
+    """Prints the end of the function's log, if it has one."""
     try:
         print("\n".join(calling.log_text(rehearsal)[-50:]), file=sys.stderr)
     except ClientError as error:

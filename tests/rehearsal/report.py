@@ -1,4 +1,4 @@
-"""One line for each check: what was looked at, and what was seen."""
+"""Prints one line for each check: its name, and the value seen."""
 
 import time
 
@@ -15,7 +15,7 @@ class Report:
         print(f"\n--- {title} (after {time.monotonic() - self.started:.0f} s)", flush=True)
 
     def check(self, what, seen, expected):
-        """Passes when what was seen is what was expected."""
+        """Passes if `seen` equals `expected`."""
         if seen == expected:
             self.passed += 1
             print(f"ok      {what}: {shortened(seen)}", flush=True)
@@ -24,7 +24,7 @@ class Report:
             print(f"FAILED  {what}: {seen}, expected {expected}", flush=True)
 
     def note(self, text):
-        """Tells of something that cannot be checked here, or was changed for it."""
+        """Prints a fact about the run that is not a check."""
         print(f"note    {text}", flush=True)
 
     def end(self):

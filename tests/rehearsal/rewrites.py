@@ -1,7 +1,7 @@
-"""What the emulator lacks, and what stands in for it.
+"""Rules that replace what the emulator lacks in a template.
 
-A rule changes a transformed template and returns the names of what it changed. It fails when that is nothing: then the
-template or the emulator has changed, and the rule has to go or to be mended. `holds` tells the value of a condition."""
+A rule changes a transformed template and returns the names of the changed parts. A rule that changes nothing is an error:
+the template or the emulator has changed, so remove or fix the rule. `holds` returns the value of a condition."""
 
 
 def api_body(template, holds):
@@ -16,7 +16,7 @@ def api_body(template, holds):
         api["Properties"] |= {"Name": body["info"]["title"], "ProtocolType": "HTTP"}
         for scheme, definition in body["components"]["securitySchemes"].items():
             resources[f"{name}{scheme}"] = authorizer(name, scheme, definition["x-amazon-apigateway-authorizer"])
-        # The emulator wants its names as an import has them, with small letters.
+        # The emulator expects the property names as in an import, in camel case.
         api["Properties"]["CorsConfiguration"] = body["x-amazon-apigateway-cors"]
         for number, (path, method, operation, condition) in enumerate(operations(body)):
             made = {
@@ -30,7 +30,7 @@ def api_body(template, holds):
 
 
 def operations(body):
-    """The path, the method, the operation, and the condition under which it is there."""
+    """The path, the method and the operation of each route, and the condition of the route."""
     for path, methods in body["paths"].items():
         name, methods, _ = methods.get("Fn::If", (None, methods, None))
         for method, operation in methods.items():
@@ -82,11 +82,11 @@ def route_key(path, method, operation):
 
 
 def code_deploy(template, holds):
-    """there is no CodeDeploy: the alias moves at once, no alarm is asked, and the hook is called by the rehearsal"""
+    """there is no CodeDeploy: the alias moves at once, no alarm is checked, and the rehearsal calls the hook"""
     resources = template["Resources"]
     changed = [name for name, entry in resources.items() if entry["Type"].startswith("AWS::CodeDeploy::")]
     for name in changed:
-        # Others refer to its name.
+        # Other resources refer to the name.
         resources[name] = resource("AWS::CloudFormation::WaitConditionHandle")
     for name, entry in resources.items():
         if "CodeDeployLambdaAliasUpdate" in entry.get("UpdatePolicy", {}):
@@ -96,7 +96,7 @@ def code_deploy(template, holds):
 
 
 def metric_math(template, holds):
-    """an alarm on an expression is refused: it watches the first metric of the expression"""
+    """an alarm on an expression is rejected: it watches the first metric of the expression"""
     alarms = {
         name: entry["Properties"]
         for name, entry in of_type(template["Resources"], "AWS::CloudWatch::Alarm").items()
@@ -131,7 +131,7 @@ def stream_policy(template, holds):
 
 
 def concurrency_policy(template, holds):
-    """reading a function's concurrency is authorized as writing it: who may read it may write it"""
+    """reading a function's concurrency is authorized as writing it: the reader's policy also allows writing"""
     changed = []
     for name, role in of_type(template["Resources"], "AWS::IAM::Role").items():
         for statement in statements(role):
@@ -142,13 +142,13 @@ def concurrency_policy(template, holds):
 
 
 def statements(role):
-    """The statements of a role's policies that no condition of the template decides."""
+    """The statements of a role's policies, except conditional ones."""
     every = [each for policy in role["Properties"].get("Policies", []) for each in policy["PolicyDocument"]["Statement"]]
     return [each for each in every if "Action" in each]
 
 
 def split_in_conditions(template, holds):
-    """a condition cannot split text: it has the value that it would have"""
+    """a condition cannot split text: it is replaced by its value"""
     conditions = [name for name, entry in template["Conditions"].items() if "Fn::Split" in str(entry)]
     values = {name: holds(name) for name in conditions}
     template["Conditions"] |= {name: {"Fn::Equals": [str(value), "True"]} for name, value in values.items()}
@@ -156,7 +156,7 @@ def split_in_conditions(template, holds):
 
 
 def dkim_records(template, holds):
-    """an email identity has no DKIM records: the outputs that show them are left out"""
+    """an email identity has no DKIM records: the outputs with the records are removed"""
     names = [name for name, output in template["Outputs"].items() if "DkimDNSToken" in str(output)]
     for name in names:
         del template["Outputs"][name]
@@ -184,7 +184,7 @@ def resource(kind, **properties):
 
 
 def rewrite(template, rules, holds):
-    """Applies the rules, and returns what each of them changed."""
+    """Applies the rules, and returns the parts that each rule changed."""
     changed = {}
     for rule in rules:
         changed[rule] = rule(template, holds)

@@ -1,5 +1,5 @@
-//! The release binary, killed at every call of AWS of every operation: the table afterwards, the outcome of the client's
-//! retry, and the number of mails.
+//! Kills the release binary at every AWS call of every operation, and checks the table afterwards, the outcome of the
+//! client's retry, and the number of mails.
 
 mod bulk;
 
@@ -44,42 +44,42 @@ use crate::{
     surroundings::{Surroundings, now},
 };
 
-/// How long after an event Lambda would end the function, in milliseconds: long enough for every operation, short enough
-/// to wait for.
+/// The function's timeout for an event, in milliseconds: enough for every operation, but short, because the tests wait
+/// for leases to expire.
 const LIFETIME: i64 = 8000;
 
-/// When the process dies, in the course of one call.
+/// The point in an AWS call at which the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Death {
     /// AWS has received the request and not executed it.
     Received,
-    /// AWS has executed it and not responded.
+    /// AWS has executed the request and not responded.
     Executed,
     /// AWS has responded, and the process has not read the response.
     Answered,
 }
 
-/// What the client has in the end.
+/// The final result of the client's retries.
 #[derive(Clone, Copy)]
 enum End {
-    /// What it would have without the death: the status of a success, and its mails.
+    /// The result of an undisturbed operation: the status of a success, and its mails.
     AsUsual,
-    /// The status that its retry gets, and the mails that were sent.
+    /// The status of the retry, and the number of mails sent.
     Is(u16, usize),
 }
 
 use End::{AsUsual, Is};
 
-/// An operation, and for each of its calls of AWS the outcome of a death before AWS executed it, and after.
+/// An operation, and for each of its AWS calls the result of a death before AWS executed the call, and after.
 struct Scenario {
     operation: Operation,
-    /// What SES does with the first message.
+    /// The fault of SES for the first message.
     fault: Option<SesFault>,
     calls: Vec<&'static str>,
     ends: &'static [(End, End)],
 }
 
-/// The rows in which there are two mails are all that there are: SES took the message, and the function could not record
+/// Only the rows with two mails allow a duplicate: SES accepted the message, and the process died before it recorded
 /// that.
 const fn ends(operation: Operation) -> &'static [(End, End)] {
     const UNCHANGED: (End, End) = (AsUsual, AsUsual);
@@ -96,7 +96,7 @@ const fn ends(operation: Operation) -> &'static [(End, End)] {
     }
 }
 
-/// A create whose message SES rejects, so that it is rolled back.
+/// A create that is rolled back because SES rejects its message.
 fn rejected(operation: Operation, ends: &'static [(End, End)]) -> Scenario {
     let calls = vec!["BatchGetItem", "TransactWriteItems", "SendEmail", "TransactWriteItems"];
     Scenario { operation, fault: Some(SesFault::MessageRejected), calls, ends }
@@ -120,7 +120,7 @@ fn scenarios() -> Vec<Arc<Scenario>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_kill_at_any_call_a_retry_finds_a_consistent_table() {
     function::build().await;
-    // Processes at once; those that wait for a lease to expire do not count.
+    // The number of concurrent processes. A case that waits for a lease to expire does not count.
     let turns = Arc::new(Semaphore::new(4));
     let mut cases = JoinSet::new();
     for scenario in scenarios() {
@@ -128,7 +128,7 @@ async fn after_a_kill_at_any_call_a_retry_finds_a_consistent_table() {
         for at in 0..scenario.calls.len() {
             for death in [Death::Received, Death::Executed, Death::Answered] {
                 let (scenario, turns) = (Arc::clone(&scenario), Arc::clone(&turns));
-                cases.spawn(async move { die_and_try_again(&scenario, at, death, &turns).await });
+                cases.spawn(async move { kill_and_retry(&scenario, at, death, &turns).await });
             }
         }
     }
@@ -137,7 +137,7 @@ async fn after_a_kill_at_any_call_a_retry_finds_a_consistent_table() {
     }
 }
 
-async fn die_and_try_again(scenario: &Scenario, at: usize, death: Death, turns: &Semaphore) {
+async fn kill_and_retry(scenario: &Scenario, at: usize, death: Death, turns: &Semaphore) {
     let Scenario { operation, fault, calls, ends } = scenario;
     let case = format!("{operation:?}, {fault:?}, dead with {} ({}) {death:?}", calls[at], at + 1);
     let turn = turns.acquire().await.unwrap();
@@ -155,7 +155,7 @@ async fn die_and_try_again(scenario: &Scenario, at: usize, death: Death, turns: 
     assert_eq!(tap.calls(), calls[..=at], "{case}");
     drop(turn);
 
-    let answer = try_again(&around, &call, turns).await;
+    let answer = retry(&around, &call, turns).await;
     let (not_executed, executed) = ends[at];
     let expected = match if death == Death::Received { not_executed } else { executed } {
         AsUsual => (operation.success(), operation.mails()),
@@ -164,23 +164,23 @@ async fn die_and_try_again(scenario: &Scenario, at: usize, death: Death, turns: 
     assert_eq!((answer.status, around.stack.ses.mails().len()), expected, "{case}: {answer:?}");
     assert_consistent(&around, *operation, &answer, &case).await;
     if call.idempotency_key.is_some() && answer.status == 201 {
-        let repeated = try_again(&around, &call, turns).await;
+        let repeated = retry(&around, &call, turns).await;
         assert_eq!(repeated.headers.get("idempotent-replayed").map(String::as_str), Some("true"), "{case}");
         assert_eq!((repeated.text, around.stack.ses.mails().len()), (answer.text, expected.1), "{case}");
     }
 }
 
-/// Retries the call as a client without a response does: with another process, after `Retry-After`.
-async fn try_again(around: &Surroundings, call: &Call, turns: &Semaphore) -> Answer {
+/// Retries the call as a client without a response does: on another process, after `Retry-After`.
+async fn retry(around: &Surroundings, call: &Call, turns: &Semaphore) -> Answer {
     for _ in 0..5 {
         let answer = call_another_process(around, call, turns).await;
         let Some(seconds) = answer.headers.get("retry-after") else { return answer };
         sleep(Duration::from_secs(seconds.parse().unwrap())).await;
     }
-    panic!("told to wait again and again");
+    panic!("every response has a Retry-After");
 }
 
-/// `true` if there is an invitation before the operation.
+/// `true` if the operation needs an existing invitation.
 fn has_invitation(operation: Operation) -> bool {
     operation.names_invitation() || operation == ListOwn
 }
@@ -200,16 +200,16 @@ async fn assert_consistent(around: &Surroundings, operation: Operation, answer: 
         assert!(invitations.contains(&mail.tags["invitation"].as_str()), "{case}: a mail without its invitation");
     }
     if !has_invitation(operation) {
-        let told = match answer.status {
+        let reported = match answer.status {
             201 => vec![answer.json()["id"].clone()],
             422 => vec![answer.json()["data"]["invitationId"].clone()],
             _ => vec![],
         };
-        assert_eq!(invitations, told, "{case}: {answer:?}");
+        assert_eq!(invitations, reported, "{case}: {answer:?}");
     }
 }
 
-/// A proxy between the function and AWS: it counts the calls, and kills the process in the middle of one.
+/// A proxy between the function and AWS. It counts the calls, and kills the process in the middle of one.
 struct Tap {
     shared: Arc<Shared>,
     dynamodb_url: String,
@@ -266,8 +266,8 @@ async fn pass(
         Some(target) => target.to_str().unwrap().rsplit_once('.').unwrap().1,
         None => "SendEmail",
     };
-    // What the function does before it asks for its first event is not counted, and neither is the proof that a
-    // connection to SES is alive, which changes nothing.
+    // Not counted: the calls before the function asks for its first event, and the proof that a connection to SES is
+    // alive, which changes nothing.
     if method == Method::GET || shared.process.load(Ordering::SeqCst) == 0 {
         return shared.forward(&upstream, method, &uri, headers, body).await;
     }
@@ -303,7 +303,7 @@ async fn pass(
 
 impl Shared {
     fn signal(&self, signal: Signal) {
-        let process = Pid::from_raw(self.process.load(Ordering::SeqCst)).expect("there is a process to end");
+        let process = Pid::from_raw(self.process.load(Ordering::SeqCst)).expect("`watch` has set the process");
         kill_process(process, signal).unwrap();
     }
 

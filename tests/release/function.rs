@@ -1,4 +1,4 @@
-//! A function that runs as Lambda runs it: a process that asks the Runtime API for events and posts its responses.
+//! The function as Lambda runs it: a process that asks the Runtime API for events and posts its responses.
 
 use std::{process::Stdio, time::Duration};
 
@@ -25,7 +25,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Function {
     process: Child,
     runtime: RuntimeApi,
-    /// Its output, which must be read: a full pipe would block the function.
+    /// The output of the process, which must be read: a full pipe would block the function.
     output: [JoinHandle<String>; 2],
 }
 
@@ -34,7 +34,7 @@ impl Function {
         Self::start_with(&stack.dynamodb_url, &stack.ses_url, &[]).await
     }
 
-    /// With DynamoDB and SES where they are said to be.
+    /// Starts the function with DynamoDB and SES at these URLs.
     pub async fn start_behind(dynamodb_url: &str, ses_url: &str) -> Self {
         Self::start_with(dynamodb_url, ses_url, &[]).await
     }
@@ -48,9 +48,9 @@ impl Function {
         Self { process, runtime, output }
     }
 
-    /// For signals.
+    /// The process to send signals to.
     pub fn process_id(&self) -> i32 {
-        self.process.id().expect("it is alive").try_into().unwrap()
+        self.process.id().expect("the process is alive").try_into().unwrap()
     }
 
     pub async fn invoke(&mut self, event: &str) -> Answer {
@@ -61,27 +61,27 @@ impl Function {
     /// Returns the response, or the error of the invocation.
     pub async fn try_invoke(&mut self, event: &str) -> Result<Answer, String> {
         let deadline = Timestamp::now().plus_millis(10_000).as_millis();
-        let answer = timeout(PATIENCE, self.runtime.invoke(event, deadline)).await.expect("an answer in time");
+        let answer = timeout(PATIENCE, self.runtime.invoke(event, deadline)).await.expect("a response in time");
         answer.map(|answer| Answer::from_lambda(&answer))
     }
 
     pub async fn invoke_with_deadline(&mut self, event: &str, deadline_millis: i64) -> Answer {
         let answer = timeout(PATIENCE, self.runtime.invoke(event, deadline_millis)).await;
-        Answer::from_lambda(&answer.expect("an answer in time").expect("an answer, not an error"))
+        Answer::from_lambda(&answer.expect("a response in time").expect("a response, not an error"))
     }
 
-    /// Returns the response, unless the process dies before it.
+    /// Returns the response, or `None` if the process dies first.
     pub async fn invoke_until_death(&mut self, event: &str, deadline_millis: i64) -> Option<Answer> {
         tokio::select! {
             answer = self.runtime.invoke(event, deadline_millis) => Some(Answer::from_lambda(&answer.unwrap())),
             died = timeout(PATIENCE, self.process.wait()) => {
-                died.expect("an answer, or the process's end").unwrap();
+                died.expect("a response, or the end of the process").unwrap();
                 None
             }
         }
     }
 
-    /// The most memory that the function has had so far.
+    /// The function's peak resident memory.
     pub fn most_memory_mib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id().unwrap())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -104,12 +104,12 @@ fn read_all(mut pipe: impl AsyncRead + Send + Unpin + 'static) -> JoinHandle<Str
     })
 }
 
-/// Builds the release binary, unless that was done, without holding up what runs on this thread.
+/// Builds the release binary, unless it is built, without blocking this thread.
 pub async fn build() {
     tokio::task::spawn_blocking(release_binary).await.unwrap();
 }
 
-/// The program with the environment that Lambda gives it.
+/// The command that starts the function with the environment of Lambda.
 pub fn command(runtime_api: &str, endpoints: &[(&str, &str)]) -> Command {
     let mut command = Command::new(release_binary());
     command

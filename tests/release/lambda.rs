@@ -35,8 +35,11 @@ async fn the_release_binary_creates_and_mails() {
     assert_eq!((lines[0]["coldStart"].as_bool(), lines[1]["coldStart"].as_bool()), (Some(true), Some(false)));
     assert_eq!(lines[0]["function"], "organization-invitations");
     assert_eq!(lines[0]["traceId"], "1-5bef4de7-ad49b0e87f6ef6c87fc2e700");
-    assert!(lines.iter().all(|line| line["_aws"]["CloudWatchMetrics"].is_array()), "each is its own metrics: {log}");
-    assert!(!log.contains('@'), "the log names nobody: {log}");
+    assert!(
+        lines.iter().all(|line| line["_aws"]["CloudWatchMetrics"].is_array()),
+        "each line contains its metrics: {log}"
+    );
+    assert!(!log.contains('@'), "the log has no address: {log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,13 +62,13 @@ async fn the_release_binary_survives_malformed_events() {
         (r#"{"source":"aws.s3","detail-type":"Object Created","detail":{}}"#, "an event of another kind"),
     ] {
         let error = function.try_invoke(event).await.unwrap_err();
-        assert!(error.contains("unknown kind of event"), "it is not swallowed, {reason}: {error}");
+        assert!(error.contains("unknown kind of event"), "the error is reported, {reason}: {error}");
     }
     for (event, status, reason) in [
         (&bad_base64.to_string(), 400, "a body that is not base64"),
-        (&bad_path.to_string(), 404, "a path that no URI could have"),
+        (&bad_path.to_string(), 404, "a path that is not valid in a URI"),
         (&bad_headers.to_string(), 400, "a header that HTTP does not allow"),
-        (&valid.to_string(), 201, "a valid event, after all of that"),
+        (&valid.to_string(), 201, "a valid event, after the malformed ones"),
     ] {
         let answer = function.invoke(event).await;
         assert_eq!(answer.status, status, "{reason}: {answer:?}");
@@ -82,7 +85,7 @@ async fn the_release_binary_handles_hostile_events_within_its_memory_and_time() 
         let started = Instant::now();
         let found = function.try_invoke(&event).await.map(|answer| answer.status).ok();
         let (took, used) = (started.elapsed(), function.most_memory_mib());
-        // What is no request to the API is an error of the invocation.
+        // An event that is no API request fails the invocation.
         let expected = event.contains("requestContext").then_some(status);
         if found != expected || took > hostile_events::PATIENCE || used > memory_mib() {
             complaints.push(format!("{reason}: {found:?}, {took:?}, {used} MiB"));
@@ -124,7 +127,7 @@ async fn the_release_binary_does_not_start_with_an_invalid_setting() {
         let output = command(&runtime.address, &[]).env(name, value).output();
         let output = timeout(PATIENCE, output).await.unwrap().unwrap();
         assert!(!output.status.success(), "{name}");
-        assert!(text(&output).contains(name), "{name} is named: {}", text(&output));
+        assert!(text(&output).contains(name), "the error names {name}: {}", text(&output));
     }
 }
 
@@ -134,7 +137,9 @@ fn text(output: &Output) -> String {
 
 /// The memory of the deployed function: the default of the template's parameter.
 fn memory_mib() -> u64 {
-    let (_, parameter) = include_str!("../../template.yaml").split_once("\n  MemorySize:\n").expect("a parameter");
-    let size = parameter.lines().find_map(|line| line.trim().strip_prefix("Default:")).expect("with a default");
+    let (_, parameter) =
+        include_str!("../../template.yaml").split_once("\n  MemorySize:\n").expect("the parameter exists");
+    let size =
+        parameter.lines().find_map(|line| line.trim().strip_prefix("Default:")).expect("the parameter has a default");
     size.trim().parse().unwrap()
 }

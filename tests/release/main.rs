@@ -1,10 +1,6 @@
-//! The release binary as Lambda starts it, against the embedded emulator and the SES stand-in. A target of its own, because
-//! the binary is built first: link-time optimization takes minutes.
-#![allow(
-    clippy::needless_pass_by_value,
-    clippy::unwrap_used,
-    reason = "a test may be brief, and stops when it cannot go on"
-)]
+//! The release binary as Lambda starts it, against the embedded emulator and the SES stand-in. It is a separate target,
+//! because it builds the binary first, whose link-time optimization takes minutes.
+#![allow(clippy::needless_pass_by_value, clippy::unwrap_used, reason = "short test code; a panic fails the test")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! What the function talks to: the emulator with the demo directory, and the SES stand-in.
+//! The services that the function calls: the emulator with the demo directory, and the SES stand-in.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::common::{answer::Answer, body::body, call::Call, invariant, operation::TOKEN, rows};
 
-/// The services, and the function inside this process, which prepares what the release binary meets.
+/// The services, and an in-process function that creates the invitations that a test starts with.
 pub struct Surroundings {
     pub stack: Stack,
     app: App,
@@ -27,7 +27,7 @@ impl Surroundings {
         Self { stack, app }
     }
 
-    /// Invites that address, by a message with [`TOKEN`], and returns the identifier of the invitation.
+    /// Invites this address, sets the token of the invitation to [`TOKEN`], and returns the identifier.
     pub async fn invite(&self, invitee: &str) -> String {
         let clock = RequestClock::with_budget(Duration::from_secs(20));
         let answer = http::handle(&self.app, &Call::create(&body(invitee)).event().to_string(), clock).await;
@@ -38,7 +38,7 @@ impl Surroundings {
         id
     }
 
-    /// The whole table, whose invariant holds.
+    /// Returns all rows of the table, and asserts their invariant.
     pub async fn rows(&self) -> Vec<Value> {
         let rows = rows::scan(&Client::new(&self.stack.sdk), &self.app.config.table_name).await;
         invariant::assert_holds(&self.app.config, &rows, now(), &[]);

@@ -1,4 +1,5 @@
-//! Bulk creates that are more than the time, SES, the table or a response can hold, and concurrent ones.
+//! Bulk creates that exceed the time budget, the rate of SES, the capacity of the table or the size of a response, and
+//! concurrent bulk creates.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +20,7 @@ use crate::helpers::{
 };
 
 #[tokio::test]
-async fn what_the_time_cannot_hold_is_told_before_anything_of_it_is_written() {
+async fn items_that_do_not_fit_into_the_time_budget_fail_before_they_are_written() {
     let app = TestApp::start_behind_proxy(&[("MAIL_RATE_PER_SECOND", "4")]).await;
     let items = mailed(0..40);
     let budget = Duration::from_secs(6);
@@ -33,11 +34,11 @@ async fn what_the_time_cannot_hold_is_told_before_anything_of_it_is_written() {
         assert_eq!(
             (&result["status"], &result["retryAfter"]),
             (&json!(503), &json!(1)),
-            "the first ones are done: {result}"
+            "only the first items are done: {result}"
         );
         assert_eq!(result["body"]["code"], "connector.general");
     }
-    assert_eq!(app.proxy().count("GetItem"), 0, "nothing is read for them either");
+    assert_eq!(app.proxy().count("GetItem"), 0, "the items that do not fit are not read either");
     let kinds = (count(&app, "INVITATION").await, count(&app, "ORG").await, count(&app, "SENDS").await);
     assert_eq!((kinds, count(&app, "IDEMPOTENCY").await, app.mails().len()), ((done, done, done), done, done));
     invariant::check(&app, NOW).await;
@@ -49,7 +50,7 @@ async fn what_the_time_cannot_hold_is_told_before_anything_of_it_is_written() {
 #[tokio::test]
 async fn throttling_slows_the_pace_and_fails_no_item_while_there_is_time() {
     let app = TestApp::start_with(&[("MAIL_RATE_PER_SECOND", "50")]).await;
-    // A single message is given up after three of them.
+    // A single message fails after three throttled attempts.
     (0..12).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
     let items = mailed(0..20);
     let found = results(&app.call(bulk(&items)).await);
@@ -59,7 +60,7 @@ async fn throttling_slows_the_pace_and_fails_no_item_while_there_is_time() {
 }
 
 #[tokio::test]
-async fn throttling_that_goes_on_is_told_in_time_and_what_was_written_is_rolled_back() {
+async fn continued_throttling_is_reported_in_time_and_the_invitations_are_rolled_back() {
     let app = TestApp::start_with(&[("MAIL_RATE_PER_SECOND", "50")]).await;
     let before = app.rows().await;
     (0..1000).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
@@ -67,8 +68,8 @@ async fn throttling_that_goes_on_is_told_in_time_and_what_was_written_is_rolled_
     let found = results(&app.call_within(budget, bulk(&mailed(0..30))).await);
     assert!(started.elapsed() < budget, "{:?}", started.elapsed());
     for result in &found {
-        let told = (result["status"].as_u64().unwrap(), result["body"]["code"].as_str().unwrap());
-        assert!([(429, "connector.rate_limit_exceeded"), (503, "connector.general")].contains(&told), "{result}");
+        let reported = (result["status"].as_u64().unwrap(), result["body"]["code"].as_str().unwrap());
+        assert!([(429, "connector.rate_limit_exceeded"), (503, "connector.general")].contains(&reported), "{result}");
         assert_eq!(result["retryAfter"], 1);
     }
     let left: Vec<Value> = app.rows().await.into_iter().filter(|row| row["sends"] != json!([])).collect();
@@ -99,7 +100,7 @@ async fn long_roles(app: &TestApp, length: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_the_response_cannot_hold_is_told_before_it_is_written() {
+async fn items_that_do_not_fit_into_the_response_fail_before_they_are_written() {
     let app = TestApp::start_with(&[FAST]).await;
     let ids = long_roles(&app, 1500).await;
     let items: Vec<Value> = (0..40).map(|n| with(body(&address(n)), json!({ "organizationRoleIds": ids }))).collect();
@@ -115,7 +116,7 @@ async fn what_the_response_cannot_hold_is_told_before_it_is_written() {
         left =
             rest.inspect(|place| assert_eq!(found[*place]["retryAfter"], 1)).map(|place| left[place].clone()).collect();
         if left.is_empty() {
-            assert!(round > 0, "not all at once");
+            assert!(round > 0, "one response does not hold all items");
             break;
         }
     }
@@ -124,7 +125,7 @@ async fn what_the_response_cannot_hold_is_told_before_it_is_written() {
 }
 
 #[tokio::test]
-async fn failures_that_repeat_a_large_request_leave_room_for_the_invitations_of_the_response() {
+async fn errors_that_echo_a_large_request_leave_room_for_the_invitations_in_the_response() {
     let app = TestApp::start_with(&[FAST]).await;
     let ids = long_roles(&app, 1500).await;
     let with_roles = |number: usize, ids: Value| with(body(&address(number)), json!({ "organizationRoleIds": ids }));
@@ -140,7 +141,7 @@ async fn failures_that_repeat_a_large_request_leave_room_for_the_invitations_of_
     let single = app.call(Call::create(&items[13])).await.json();
     assert_eq!(found[13]["body"], single);
     let (code, message) = (&found[83]["body"]["code"], &found[84]["body"]["message"]);
-    assert_eq!(found[83]["body"], json!({ "code": code, "message": message }), "the rest of the largest is left out");
+    assert_eq!(found[83]["body"], json!({ "code": code, "message": message }), "the largest error body has no details");
     assert_eq!(found[84]["body"]["data"], json!({ "organizationRoleIds": ["nobody"] }));
 }
 
@@ -154,7 +155,7 @@ async fn replays_take_room_in_the_response_too() {
     for part in items.chunks(10) {
         assert_eq!(statuses(&results(&app.call(bulk(part).with_key("k")).await)), [201; 10]);
     }
-    for reason in ["by the transaction", "without a role by now, by the record"] {
+    for reason in ["replayed from the transaction", "a role is deleted: replayed from the idempotency record"] {
         let answer = app.call(bulk(&items).with_key("k")).await;
         assert!(serde_json::to_string(&answer.text).unwrap().len() < MOST, "{reason}");
         let replayed = results(&answer).iter().filter(|result| result["replayed"] == true).count();
@@ -169,7 +170,7 @@ async fn an_item_that_fails_takes_no_room_in_the_response() {
     let proxy = Proxy::start(&app.stack.ses_url).await;
     let app = app.behind_ses_proxy(proxy.url());
     let ids = long_roles(&app, 750).await;
-    // 27 of them fit into a response, and so do the 16 that are made at the same time.
+    // 27 of these invitations fit into a response, and so do the 16 that are created concurrently.
     let long = |item| with(item, json!({ "organizationRoleIds": ids }));
     let plain = |numbers: Range<usize>| numbers.map(|number| long(body(&address(number)))).collect::<Vec<_>>();
     for numbers in [0..20, 20..35] {
@@ -178,7 +179,7 @@ async fn an_item_that_fails_takes_no_room_in_the_response() {
     let mailed: Vec<Value> = mailed(100..135).into_iter().map(long).collect();
     (0..35).for_each(|_| app.stack.ses.fail_next(SesFault::MessageRejected));
     for (minutes, failing, status, reason) in [
-        (1, plain(0..35), 422, "invited already"),
+        (1, plain(0..35), 422, "already invited"),
         (2, mailed.clone(), 400, "rejected by SES"),
         (3, mailed, 503, "no connection to SES"),
     ] {
@@ -193,14 +194,14 @@ async fn an_item_that_fails_takes_no_room_in_the_response() {
 }
 
 #[tokio::test]
-async fn conflicts_and_throttling_of_the_table_are_got_over_item_by_item() {
+async fn conflicts_and_throttling_of_the_table_are_retried_per_item() {
     let app = TestApp::start_behind_proxy(&[FAST]).await;
     app.proxy().fail_at_random(7, 20, &["ThrottlingException", "InternalServerError"]);
     for _ in 0..5 {
         app.proxy().next("TransactWriteItems", Intervention::CancelWith("TransactionConflict"));
         app.proxy().next("TransactWriteItems", Intervention::LoseAnswer);
     }
-    // One address in many organizations: their sends are counted in one row.
+    // One address in many organizations: one row counts all sends to it.
     let mut items = mailed(0..40);
     for (number, item) in items.iter_mut().enumerate().take(8) {
         app.add_organization(&format!("org{number}")).await;
@@ -209,7 +210,7 @@ async fn conflicts_and_throttling_of_the_table_are_got_over_item_by_item() {
     }
     let mut found = results(&app.call(bulk(&items).with_key("k")).await);
     app.proxy().stop_faults();
-    // Three failures in a row are told as a single create tells them.
+    // An item whose three attempts fail gets the same error as a single create.
     if statuses(&found).contains(&503) {
         found = results(&app.call_at(NOW + 60_000, bulk(&items).with_key("k")).await);
     }
@@ -218,7 +219,7 @@ async fn conflicts_and_throttling_of_the_table_are_got_over_item_by_item() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_the_same_call_made_many_times_at_once_each_invitation_is_made_once() {
+async fn concurrent_identical_bulks_create_each_invitation_once() {
     let app = Arc::new(TestApp::start_with(&[FAST]).await);
     let items = mailed(0..10);
     let calls = (0..6).map(|n| (NOW, if n % 2 == 0 { bulk(&items).with_key("k") } else { bulk(&items) })).collect();
@@ -235,7 +236,7 @@ async fn of_the_same_call_made_many_times_at_once_each_invitation_is_made_once()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_bulk_that_invites_again_at_the_expiry_and_a_change_of_it_just_before_one_succeeds() {
+async fn one_succeeds_of_a_bulk_that_invites_again_at_the_expiry_and_a_change_just_before_it() {
     let app = Arc::new(TestApp::start_with(&[FAST, ("DIRECTORY_CACHE_SECONDS", "30")]).await);
     let expiry = NOW + 1000;
     let mut outcomes = BTreeSet::new();
@@ -255,5 +256,5 @@ async fn of_a_bulk_that_invites_again_at_the_expiry_and_a_change_of_it_just_befo
         outcomes.insert(outcome);
     }
     invariant::check(&app, expiry).await;
-    assert_eq!(outcomes.len(), 2, "each has come first at some time, so that these were races");
+    assert_eq!(outcomes.len(), 2, "each call has won at least once, so these were races");
 }

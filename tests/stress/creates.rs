@@ -14,14 +14,14 @@ use crate::{
 const CREATES: usize = 1000;
 const ORGANIZATIONS: usize = 50;
 const TENANTS: usize = 100;
-/// One create in so many asks for mail: without optimization, most of the time goes to composing that.
+/// One create in this many sends mail. In a debug build, composing mail takes most of the time.
 const MAILED: usize = 10;
 
-/// Longer than the 25 s that the deployed function has: here one machine does the work of a thousand containers, of
+/// Longer than the 25 s of the deployed function, because one machine does the work of a thousand containers, of
 /// DynamoDB and of SES.
 const BUDGET: Duration = Duration::from_mins(3);
 
-/// The creates of people `n`, over the organizations of one tenant or over many tenants.
+/// One create for each person `n`, spread over the organizations of one tenant or over many tenants.
 fn creates(place: fn(usize) -> (String, String)) -> Vec<Call> {
     let create = |n| {
         let (tenant, organization) = place(n);
@@ -44,8 +44,8 @@ fn over_tenants(n: usize) -> (String, String) {
     (format!("tenant{}", n % TENANTS), "acme".to_owned())
 }
 
-/// Makes all calls at once, and checks that each created one invitation, and sent one mail where it should. DynamoDB
-/// throttles so many percent of its requests, always the same ones in their order.
+/// Makes all calls at once, and checks that each creates one invitation and sends the mail that it asks for. DynamoDB
+/// throttles `throttled_percent` of its requests, always at the same positions in their order.
 async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (String, String)) {
     let settings = [("DEFAULT_FROM_EMAIL_ADDRESS", "invitations@example.com")];
     let app = Box::pin(TestApp::start_behind_proxy(&settings)).await;
@@ -70,10 +70,10 @@ async fn assert_each_creates_one(throttled_percent: usize, place: fn(usize) -> (
     let answers = running.join_all().await;
     let others: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 201).collect();
     assert!(others.is_empty(), "{} of {CREATES}: {:?}", others.len(), others[0]);
-    // Each is one read and one transaction, and each throttled request is retried once.
+    // Each create is one read and one transaction, and each throttled request is retried once.
     let requests = app.proxy().total() - requests_before;
     let expected = 2 * CREATES * 100 / (100 - throttled_percent);
-    assert!(requests.abs_diff(expected) < expected / 10, "{requests} requests, and not some {expected}");
+    assert!(requests.abs_diff(expected) < expected / 10, "{requests} requests instead of about {expected}");
 
     let rows = app.rows().await;
     invariant::assert_holds(&app, &rows, NOW);

@@ -1,4 +1,4 @@
-//! The directory command with a throttled or failing DynamoDB, and with a large file: it loses no row.
+//! The directory command with a throttled or failing DynamoDB, and with a large file. It loses no row.
 
 use std::fmt::Write as _;
 
@@ -29,7 +29,7 @@ const COMMANDS: &[&[&str]] = &[
     &["person", "delete", "u@example.com", "--yes"],
 ];
 
-/// What every command shows, and then the whole table.
+/// The output of every command, and then the whole table.
 async fn run_all(app: &TestApp, before_each: impl Fn(&TestApp)) -> Vec<Result<Vec<Value>, String>> {
     let mut shown = Vec::new();
     for command in COMMANDS {
@@ -58,10 +58,10 @@ async fn throttled_requests_are_retried_and_no_row_is_lost() {
     let expected = run_all(&TestApp::start().await, |_| {}).await;
     assert!(expected.iter().all(Result::is_ok), "{expected:?}");
     for (fault, operations, times, reason) in [
-        (Fail(400, "TransactionConflictException"), SINGLE_WRITES, 1, "a transaction is at the same row"),
-        (Fail(400, "TransactionConflictException"), ALL, 5, "one after the other, whoever may say so"),
-        (CancelWith("TransactionConflict"), &["TransactWriteItems"], 5, "another transaction is at the same row"),
-        (Fail(400, "ThrottlingException"), ALL, 5, "throttled for longer than a request of the function is tried"),
+        (Fail(400, "TransactionConflictException"), SINGLE_WRITES, 1, "a transaction writes the same row"),
+        (Fail(400, "TransactionConflictException"), ALL, 5, "repeated conflicts, for every request"),
+        (CancelWith("TransactionConflict"), &["TransactWriteItems"], 5, "another transaction writes the same row"),
+        (Fail(400, "ThrottlingException"), ALL, 5, "throttled more often than the function retries"),
         (Fail(500, "InternalServerError"), ALL, 1, "DynamoDB fails"),
         (LeaveUnprocessed, &["BatchGetItem"], 5, "UnprocessedKeys"),
         (WriteOnly(3), &["BatchWriteItem"], 5, "UnprocessedItems"),
@@ -81,7 +81,7 @@ async fn throttled_requests_are_retried_and_no_row_is_lost() {
 }
 
 #[tokio::test]
-async fn an_error_that_no_retry_helps_is_reported_at_once() {
+async fn a_permanent_error_is_reported_without_a_retry() {
     let app = TestApp::start_behind_proxy(&[]).await;
     let before = app.rows().await;
     for (operation, command) in [
@@ -110,6 +110,6 @@ async fn a_large_file_is_imported_without_growing_the_memory() {
     let file = TestFile::new(&text);
     let summary = directory(&app, &["import", file.path()]).await.unwrap();
     assert_eq!(summary[0]["rows"], ROWS);
-    // The demo's, and the one of the tests.
+    // Besides them, the demo's user and the tests' user.
     assert_eq!(directory(&app, &["user", "list"]).await.unwrap().len(), ROWS + 2);
 }

@@ -1,4 +1,4 @@
-//! Faults of AWS: the caller's response, and that nothing is half-written.
+//! Faults of AWS: the caller gets the right response, and nothing is half-written.
 
 mod dynamodb;
 mod ses;
@@ -26,9 +26,9 @@ async fn a_released_send_leaves_a_row_that_dynamodb_deletes() {
     let app = TestApp::start().await;
     app.stack.ses.fail_next(SesFault::MessageRejected);
     app.create_at(NOW, &body_with_mail("a@example.com")).await.assert_error(400, "connector.invalid_response");
-    let window = app.row("default", "SENDS#a@example.com").await.unwrap();
-    assert_eq!(window["sends"], json!([]));
-    assert_eq!(window["ttl"], NOW / 1000 + 600, "not in 1970, which DynamoDB takes for never");
+    let rate_limit = app.row("default", "SENDS#a@example.com").await.unwrap();
+    assert_eq!(rate_limit["sends"], json!([]));
+    assert_eq!(rate_limit["ttl"], NOW / 1000 + 600, "a ttl in 1970 would mean never to DynamoDB");
 }
 
 #[tokio::test]

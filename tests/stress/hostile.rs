@@ -1,4 +1,4 @@
-//! Huge and deeply nested events: each gets its response soon, with little in the log.
+//! Huge and deeply nested events: each gets a fast response and a short log line.
 
 use std::time::Instant;
 
@@ -7,11 +7,11 @@ use crate::{
     hostile_events::{self, MIB, Row},
 };
 
-/// What may be logged of one of them, in bytes.
+/// The most bytes that may be logged for one event.
 const LONGEST_LOG: usize = 2_000;
 
 #[tokio::test]
-async fn huge_and_deeply_nested_events_get_their_response_soon() {
+async fn huge_and_deeply_nested_events_get_a_fast_response() {
     let app = TestApp::start().await;
     let log = Log::capture("info");
     let mut complaints = Vec::new();

@@ -17,7 +17,7 @@ use crate::helpers::{Answer, Call, NOW, TestApp, body, directory_id, rows};
 
 const COUNT: i64 = 5000;
 
-/// An invitation, and its row. Four at a time are of the same millisecond.
+/// An invitation and its row. Every four invitations have the same millisecond.
 fn invitation(n: i64, role_name: &str) -> (String, Item) {
     let invitation = Invitation {
         organization_roles: vec![OrganizationRole { id: directory_id("member"), name: role_name.to_owned() }],
@@ -35,7 +35,7 @@ fn ids(answer: &Answer) -> Vec<String> {
     entities.iter().map(|entity| entity["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The pages from `query` on, as one list.
+/// Follows the pages from `query` on, and returns them as one list.
 async fn all_pages(app: &TestApp, query: &str) -> Vec<String> {
     let (mut found, mut query) = (Vec::new(), query.to_owned());
     loop {
@@ -46,11 +46,11 @@ async fn all_pages(app: &TestApp, query: &str) -> Vec<String> {
     }
 }
 
-/// Every one of `seeded`, which are newest first, is there once and in order; what else is there is newer.
+/// Asserts that `found` ends with `seeded`, newest first, and that everything before it is newer.
 fn assert_complete(found: &[String], seeded: &[String], name: &str) {
     let newer = found.len().checked_sub(seeded.len()).unwrap_or_else(|| panic!("{name}: {} found", found.len()));
-    assert!(found[newer..] == *seeded, "{name}: each once, and in order");
-    assert!(found.is_sorted_by(|newer, older| newer > older), "{name}: nothing twice");
+    assert!(found[newer..] == *seeded, "{name}: each invitation once, and in order");
+    assert!(found.is_sorted_by(|newer, older| newer > older), "{name}: no duplicates");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +80,7 @@ async fn a_list_of_five_thousand_is_complete_and_in_order_during_creates() {
         assert_complete(&all_pages(&app, query).await, &seeded, query);
     }
     done.store(true, Ordering::Relaxed);
-    assert!(creating.await.unwrap() > 0, "others were created meanwhile");
+    assert!(creating.await.unwrap() > 0, "invitations were created concurrently");
 }
 
 #[tokio::test]

@@ -1,10 +1,6 @@
-//! Faults, races, many callers, many rows and large inputs. They take longer than the rest of the tests, so they have a
-//! target of their own, and `api` stays the fast loop.
-#![allow(
-    clippy::needless_pass_by_value,
-    clippy::unwrap_used,
-    reason = "a test may be brief, and stops when it cannot go on"
-)]
+//! Faults, races, many callers, many rows and large inputs. These tests take longer than the others, so they are a
+//! separate target, and `api` stays fast.
+#![allow(clippy::needless_pass_by_value, clippy::unwrap_used, reason = "short test code; a panic fails the test")]
 
 mod bulk;
 #[path = "../common/mod.rs"]
@@ -29,7 +25,7 @@ mod templates;
 use aws_config::{stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use helpers::{BUDGET, TestApp};
 
-/// Without the SDK's own time limits, which a machine under load might not keep.
+/// Removes the SDK's own time limits, which a machine under load might exceed.
 fn without_time_limits(app: TestApp) -> TestApp {
     let limits = TimeoutConfig::builder().connect_timeout(BUDGET).build();
     let unprotected = StalledStreamProtectionConfig::disabled();

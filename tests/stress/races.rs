@@ -13,17 +13,17 @@ use crate::{
     helpers::{Answer, Call, NOW, TestApp, body, body_with_mail, invariant, with},
 };
 
-/// The ways to accept.
+/// The operations that accept.
 const ACCEPTS: [Operation; 3] = [Accept, AcceptByToken, AcceptOwn];
 
 /// When the raced invitations expire.
 const EXPIRY: i64 = NOW + 1000;
 
-/// With the cache the operations take equally long, and each has a chance to be the first.
+/// With the directory cache, the operations take equally long, so each has a chance to win.
 const SETTINGS: [(&str, &str); 2] = [("DIRECTORY_CACHE_SECONDS", "30"), ("MESSAGE_RATE_LIMIT", "100")];
 
-/// The operations that race in pairs. A create with a key or with mail ends as the plain one does against another
-/// operation; `idempotency.rs` and `concurrency.rs` race those with each other.
+/// The operations that race in pairs. A create with a key or with mail ends like a plain create against another
+/// operation; `idempotency.rs` and `concurrency.rs` race such creates with each other.
 fn racing() -> Vec<Operation> {
     let races = |operation: &Operation| match operation {
         CreateWithKey | CreateWithMail | CreateWithMailAndKey | Bulk | GetWithDelivery | ListOwn => false,
@@ -34,7 +34,8 @@ fn racing() -> Vec<Operation> {
     Operation::ALL.into_iter().filter(races).collect()
 }
 
-/// The call of an operation for the invitation `id` of `ada` to `organization`; a create is for the same two.
+/// The call of an operation for the invitation `id` of `ada` to `organization`. A create invites the same person to the
+/// same organization.
 fn call(operation: Operation, id: &str, organization: &str) -> Call {
     match operation {
         Create => Call::create(&with(body("ADA@example.com"), json!({ "organizationId": organization }))),
@@ -52,7 +53,7 @@ fn may_answer(operation: Operation, answer: &Answer, other: Operation) -> bool {
         (Change | Message | Accept | AcceptByToken | AcceptOwn | Revoke, 422) => {
             answer.code() == "request.invalid_input"
         }
-        // Of one that has ended or expired, too, and of one whose token a message has replaced.
+        // Also if the invitation has ended or expired, or a message has replaced its token.
         (VerifyToken, 404) => answer.code() == "entity.not_found",
         (Change | Message | Accept | AcceptByToken | AcceptOwn | Revoke | Delete | Get, 404) => {
             is_deleted && answer.code() == "entity.not_found"
@@ -75,9 +76,9 @@ async fn invite(app: &TestApp, organization: &str) -> String {
 
 /// Races accepting, revoking and deleting one invitation. Returns the operations that succeeded.
 ///
-/// - Of accepting and revoking, one caller succeeds at most, and exactly one where nobody deletes.
-/// - Of deleting, exactly one caller succeeds where any tries: it may in any status, so also after another's success.
-/// - All others get the error that the invitation has ended, or does not exist, whichever is true by then.
+/// - At most one caller accepts or revokes, and exactly one if nobody deletes.
+/// - If anybody deletes, exactly one caller deletes: every status allows it, so also after another caller's success.
+/// - All others get the error that the invitation has ended or does not exist.
 async fn race_to_end(app: &Arc<TestApp>, organization: &str, endings: &[Operation]) -> BTreeSet<Operation> {
     let id = invite(app, organization).await;
     let calls = endings.iter().map(|ending| (NOW + 5, call(*ending, &id, organization))).collect();
@@ -120,7 +121,7 @@ fn status_after(ending: Operation) -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_eight_concurrent_ends_of_an_invitation_one_succeeds_and_the_table_is_consistent() {
+async fn one_of_eight_concurrent_ends_of_an_invitation_succeeds_and_the_table_is_consistent() {
     for (mix, rounds) in [
         ([Accept; 8], 20),
         ([Revoke; 8], 20),
@@ -139,12 +140,12 @@ async fn of_eight_concurrent_ends_of_an_invitation_one_succeeds_and_the_table_is
             succeeded.extend(race_to_end(&app, &format!("org{round}"), &mix).await);
             mix.rotate_left(1);
         }
-        assert_eq!(succeeded, mix.into(), "each has come first at some time, so that these were races");
+        assert_eq!(succeeded, mix.into(), "each operation has won at least once, so these were races");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_accept_at_the_same_time_as_a_change_sees_all_of_it_or_nothing() {
+async fn an_accept_concurrent_with_a_change_sees_all_of_the_change_or_none() {
     let app = Arc::new(TestApp::start_with(&SETTINGS).await);
     let mut outcomes = BTreeSet::new();
     for round in 0..60 {
@@ -162,14 +163,17 @@ async fn an_accept_at_the_same_time_as_a_change_sees_all_of_it_or_nothing() {
             _ => ("member", EXPIRY),
         };
         assert!(may_answer(Change, changed, Accept), "{answers:?}");
-        let told = accepted.json();
-        assert_eq!((&told["organizationRoles"][0]["id"], &told["expiresAt"]), (&json!(expected.0), &json!(expected.1)));
+        let entity = accepted.json();
+        assert_eq!(
+            (&entity["organizationRoles"][0]["id"], &entity["expiresAt"]),
+            (&json!(expected.0), &json!(expected.1))
+        );
         let membership = app.row("default", &format!("MEMBER#{organization}#ada")).await.unwrap();
         assert_eq!(membership["organizationRoleIds"], json!([expected.0]), "{answers:?}");
         outcomes.insert(changed.status);
     }
     invariant::check(&app, NOW + 5).await;
-    assert_eq!(outcomes, [200, 422].into(), "each has come first at some time, so that these were races");
+    assert_eq!(outcomes, [200, 422].into(), "each operation has won at least once, so these were races");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,7 +185,7 @@ async fn every_pair_of_operations_leaves_the_table_consistent_with_any_clocks() 
         .flat_map(|(position, one)| operations[position..].iter().map(|other| (*one, *other)));
     for (one, other) in pairs {
         let app = Arc::new(TestApp::start_with(&SETTINGS).await);
-        // Two rounds each. The first end before the rest begin, since time only goes on.
+        // Two rounds for each pair of clocks, in ascending order, since time does not go back.
         for round in 0..8 {
             let (one_now, other_now) =
                 [(NOW, NOW), (EXPIRY - 1, EXPIRY), (EXPIRY, EXPIRY - 1), (EXPIRY, EXPIRY)][round / 2];
@@ -209,7 +213,7 @@ async fn every_pair_of_operations_leaves_the_table_consistent_with_any_clocks() 
 async fn an_invitation_that_changed_while_its_email_failed_stays_and_the_send_is_released() {
     for (meanwhile, status) in [(Accept, json!("Accepted")), (Revoke, json!("Revoked")), (Delete, Value::Null)] {
         let app = Arc::new(TestApp::start_with(&[("MESSAGE_RATE_LIMIT", "1")]).await);
-        // Three attempts take long enough.
+        // Three attempts leave time for the other operation.
         (0..3).for_each(|_| app.stack.ses.fail_next(SesFault::TooManyRequests));
         let mailed = body_with_mail("ada@example.com");
         let creating = tokio::spawn({
@@ -252,7 +256,7 @@ async fn an_invitation_that_expired_while_ses_rejected_its_email_is_rolled_back_
         creating.await.unwrap().assert_error(429, "connector.rate_limit_exceeded");
         let left = app.call_at(EXPIRY, Call::list("")).await.json();
         let ids: Vec<&str> = left.as_array().unwrap().iter().map(|entity| entity["id"].as_str().unwrap()).collect();
-        assert_eq!(ids, [next.as_str()], "the expired one is rolled back, {key:?}");
+        assert_eq!(ids, [next.as_str()], "the expired invitation is rolled back, {key:?}");
         invariant::check(&app, EXPIRY).await;
     }
 }

@@ -1,11 +1,11 @@
-//! The memory of the largest templates.
+//! The memory that the largest templates take.
 
 use std::process::Command;
 
 use organization_invitations::mail::render::{MAX_TAGS, render};
 use serde_json::json;
 
-/// In a process of its own, since others would add to its memory.
+/// Runs in a separate process, since other tests would add to its memory.
 #[test]
 fn fifty_tenants_with_the_largest_templates_take_little_memory() {
     let child = Command::new(std::env::current_exe().unwrap())
@@ -27,13 +27,13 @@ fn renders_the_templates_of_fifty_tenants() {
     let render = |tenant: usize| {
         let part = |name: &str| {
             let begin = format!("{name} of {tenant} ");
-            // As many bytes as a part with so many tags can have.
+            // The most bytes that a part with this many tags can have.
             let filling = "x".repeat((10_000_000 / MAX_TAGS - begin.len()) / MAX_TAGS - "{{a.b}}".len());
             begin + &format!("{{{{a.b}}}}{filling}").repeat(MAX_TAGS)
         };
         let variables = json!({ "a": { "b": "value" } });
         render(&part("subject"), &part("html"), &part("text"), &variables).unwrap();
-        // Too many tags, and few enough bytes to be kept if only these were counted.
+        // Too many tags, but few enough bytes for the cache if it counted bytes only.
         assert!(render("s", "h", &format!("{tenant}{}", "{{a.b}} ".repeat(7_500)), &variables).is_err());
     };
     let before = resident();

@@ -4,7 +4,7 @@ import logging
 import pytest
 from deployment import USER_POOL, Deployment
 
-# SAM's transform talks of feature flags and metrics that only AWS has.
+# SAM's transform logs warnings about feature flags and metrics that exist only at AWS.
 logging.disable(logging.WARNING)
 
 ISSUER = {"JwtIssuer": "https://issuer.example.com/oidc", "JwtAudience": "https://api.example.com"}
@@ -14,7 +14,7 @@ deployment = functools.cache(Deployment)
 
 @pytest.fixture
 def deploy():
-    """Deploys template.yaml with these parameters, and unless they name another with an issuer."""
+    """Deploys template.yaml with these parameters, and with a default issuer unless they name one."""
     return lambda **overrides: deployment(**ISSUER | overrides)
 
 

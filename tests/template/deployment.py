@@ -1,5 +1,5 @@
-"""The resources that CloudFormation would make of template.yaml and user-pool.yaml: SAM's transform, run offline, and then
-the functions of the template language, evaluated for a set of parameters."""
+"""The resources that CloudFormation would create from template.yaml and user-pool.yaml: runs SAM's transform offline, and
+then evaluates the intrinsic functions for a set of parameters."""
 
 import copy
 import functools
@@ -22,12 +22,12 @@ PSEUDO_PARAMETERS = {
 }
 NO_VALUE = object()
 
-# SAM asks boto3 for the region, and nothing else.
+# SAM needs boto3 only for the region.
 os.environ["AWS_DEFAULT_REGION"] = REGION
 
 
 class NoPolicies:
-    """The template names no managed policy, so that none has to be looked up in an account."""
+    """An empty list of managed policies: the template names none, so none has to be looked up in an account."""
 
     def load(self):
         return {}
@@ -42,11 +42,11 @@ def source(file=SERVICE):
 
 
 class Refused(Exception):
-    """A parameter that its constraints do not allow, or parameters that Rules do not allow together."""
+    """A parameter violates its constraints, or parameters violate the template's Rules."""
 
 
 class Deployment:
-    """The resources, outputs and parameters of a stack that is deployed with `overrides`. Resources stand for themselves:
+    """The resources, outputs and parameters of a stack deployed with `overrides`. A placeholder stands for each resource:
     what is `!Ref UserPool` in the template is `<UserPool>` here, and `!GetAtt UserPool.Arn` is `<UserPool.Arn>`.
     """
 
@@ -58,7 +58,7 @@ class Deployment:
         unknown = overrides.keys() - self.parameters.keys()
         assert not unknown, f"no such parameters: {unknown}"
         if "Transform" in template:
-            # As `sam package` leaves it.
+            # As `sam package` sets it.
             template["Resources"]["OrganizationInvitationsFunction"]["Properties"]["CodeUri"] = "s3://bucket/code"
             template = transform(template, dict(self.parameters), NoPolicies())
         self.template = template
@@ -155,13 +155,13 @@ FUNCTIONS = {
 
 
 def value(name, parameter, overrides):
-    """What the parameter is, if its constraints allow it. As in CloudFormation, every value is text."""
+    """The parameter's value, if its constraints allow it. As in CloudFormation, every value is text."""
     if name not in overrides and "Default" not in parameter:
         raise Refused(f"{name} is missing")
     given = str(overrides.get(name, parameter.get("Default")))
     allowed = parameter.get("AllowedValues")
     if allowed and given not in map(str, allowed):
-        raise Refused(f"{name} is none of {allowed}")
+        raise Refused(f"{name} is not one of {allowed}")
     if not re.fullmatch(parameter.get("AllowedPattern", ".*"), given):
         raise Refused(f"{name} {parameter.get('ConstraintDescription')}")
     if len(given) < int(parameter.get("MinLength", 0)):

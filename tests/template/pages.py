@@ -24,7 +24,7 @@ def without_blocks(text):
 
 
 def anchors(text):
-    """The anchors of the headings, as GitHub makes them: the second of a name ends in -1."""
+    """The anchors of the headings, as GitHub generates them: the second of the same name ends in -1."""
     found = []
     for heading in re.findall(r"^#+ (.*)$", without_blocks(text), re.MULTILINE):
         anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
@@ -33,14 +33,14 @@ def anchors(text):
 
 
 def links(text):
-    """The targets of the links and images that are relative."""
+    """The targets of the relative links and images."""
     text = re.sub(r"`[^`\n]*`", "", without_blocks(text))
     found = re.findall(r"\]\(([^)\s]*)\)", text) + re.findall(r"<img src=\"([^\"]+)\"", text)
     return [target for target in found if not re.match(r"[a-z]+:", target)]
 
 
 def commands(text):
-    """The commands of the shell blocks, each on one line, and those in the text."""
+    """The commands in shell blocks, each joined to one line, and the inline commands."""
     for block in re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL):
         yield from block.replace("\\\n", " ").splitlines()
     yield from re.findall(r"`([^`\n]+)`", without_blocks(text))
@@ -56,7 +56,7 @@ def section(text, heading):
 
 
 def rows(text):
-    """The rows of the tables, each a list of its cells, without the heads."""
+    """The rows of the tables as lists of cells, without the header rows."""
     lines = [line for line in without_blocks(text).splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     rules = {at for at, row in enumerate(cells) if all(re.fullmatch(r":?-+:?", cell) for cell in row)}
@@ -68,7 +68,7 @@ def names(cell):
 
 
 def sentences(text):
-    """The sentences of the text and of the cells of its tables, in words, with links as their text."""
+    """The sentences of the text and of the table cells, as words. A link counts as its text."""
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"<[^>]+>", " ", without_blocks(text)))
     for part in re.split(r"\||\n(?=[#\-*|>]|\d+\.|\n)|(?<=[.!?:;])\s", text):
         words = re.findall(r"[\w{}/$'-]+", part.lower())

@@ -1,4 +1,4 @@
-"""stacks.py DIRECTORY: writes there, for other tools, what would be deployed for the choices that make the most of it."""
+"""stacks.py DIRECTORY: writes the resolved stacks with all optional parts to DIRECTORY, for other tools."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ import sys
 
 from deployment import USER_POOL, Deployment
 
-# SAM's transform talks of feature flags and metrics that only AWS has.
+# SAM's transform logs warnings about feature flags and metrics that exist only at AWS.
 logging.disable(logging.WARNING)
 
 CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/51af3dc0-da77-11e4-872e-1234567db123"

@@ -1,4 +1,4 @@
-"""The documents and samconfig.toml against the templates that they are about."""
+"""Checks the documents and samconfig.toml against the templates."""
 
 import json
 import re
@@ -10,18 +10,18 @@ from samcli.cli.types import CfnParameterOverridesType
 from samcli.lib.config.samconfig import SamConfig
 
 OBSERVABILITY = (ROOT / "docs/observability.md").read_text()
-# The guide: what its commands and names are about.
+# The text of the guide for operators.
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 GUIDE = OPERATIONS + (ROOT / "docs/token-issuers.md").read_text() + OBSERVABILITY
 README = (ROOT / "README.md").read_text()
-# The keys of the function's line in the log.
+# The keys of the function's log line.
 LOG_KEYS = set(
     "requestId traceId tenant operation outcome status code cause duration dynamoDbDuration dynamoDbCalls sesDuration "
     "sesCalls retries coldStart version invitationId results".split()
 )
-# Those of the other lines that the queries use.
+# The keys of other log lines that the queries use.
 OTHER_KEYS = {"message", "cause", "aws_request_id", "invitation_id"}
-# Of the functions and words of Logs Insights, those that the queries use.
+# The functions and keywords of Logs Insights that the queries use.
 QUERY_WORDS = set(
     "filter fields sort stats limit by as asc desc and or count pct max min sum bin h ispresent timestamp like".split()
 )
@@ -60,10 +60,10 @@ def test_every_name_in_the_operations_manual_exists():
 
 
 def test_the_readme_shows_what_samconfig_has_to_uncomment():
-    """A block to be pasted would be a second table of the same name, which TOML refuses."""
+    """A pasted block would be a second table of the same name, which TOML rejects."""
     [block] = re.findall(r"^```toml\n(.*?)```$", README, re.MULTILINE | re.DOTALL)
     assert "[" not in re.sub(r'".*?"', "", block).replace("= [", "")
-    # All its lines are there, those that the stack needs of whoever deploys it as comments.
+    # samconfig.toml has all its lines. The lines with values of the deploying person are comments.
     there = SAMCONFIG.splitlines()
     commented = [line for line in block.splitlines() if line not in there]
     assert len(commented) > 2
@@ -76,7 +76,7 @@ def test_the_documents_say_that_no_account_has_seen_the_stack():
 
 
 def test_pip_is_not_asked_to_install_outside_of_an_environment():
-    """Debian refuses it: externally-managed-environment."""
+    """Debian rejects that: externally-managed-environment."""
     assert not re.findall(r"^(?:.*[`$ ])?pip3? install (?!`)(?=[a-z])", GUIDE + README, re.MULTILINE)
 
 
@@ -106,7 +106,7 @@ def queries():
 
 
 def other_lines():
-    """The function's other lines in the log, by their text: level and keys."""
+    """The level and the keys of the function's other log lines, by text."""
     tools = {"local", "directory_command", "bin"}
     files = [file for file in (ROOT / "src").rglob("*.rs") if not tools & {part.removesuffix(".rs") for part in file.parts}]
     code = "\n".join(file.read_text().partition("#[cfg(test)]\nmod tests")[0] for file in files)
@@ -136,12 +136,12 @@ def test_the_queries_are_all_there():
 
 
 SAMCONFIG = (ROOT / "samconfig.toml").read_text()
-# Lines like `  # "Name=value",`, each of which somebody may uncomment.
+# With all lines like `  # "Name=value",` uncommented.
 UNCOMMENTED = re.sub(r"""^( *)# (["'].*["'],)$""", r"\1\2", SAMCONFIG, flags=re.MULTILINE)
 
 
 def parameters_of(command, config, environment):
-    """The template's parameters that the SAM CLI hands to this command."""
+    """The template parameters that the SAM CLI passes to this command."""
     settings = SamConfig(config).get_all([command], "parameters", env=environment)
     overrides = settings.get("parameter_overrides", [])
     return CfnParameterOverridesType().convert(overrides, None, None) if overrides else {}
@@ -153,11 +153,11 @@ def test_samconfig_gives_parameters_that_the_template_takes(deploy, deploy_pool,
     (tmp_path / "samconfig.toml").write_text(text)
     given = parameters_of("deploy", tmp_path, environment)
     deploy(**given)
-    # A missing one would be a surprise to whoever uncomments them all.
+    # With all lines uncommented, no parameter may be missing.
     assert text is SAMCONFIG or {"JwtIssuer", "JwtAudience", "DefaultFromEmailAddress", "AlarmTopicArn"} <= given.keys()
-    # `sam build` has to know the architecture that `sam deploy` deploys.
+    # `sam build` needs the same architecture as `sam deploy`.
     assert parameters_of("build", tmp_path, environment) == given
-    # Roles without names of their own need no more than this.
+    # Roles with generated names need only this capability.
     config = tomllib.loads(text)[environment]
     assert config["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
     for stack in deploy(), deploy_pool():
@@ -165,7 +165,7 @@ def test_samconfig_gives_parameters_that_the_template_takes(deploy, deploy_pool,
 
 
 def test_the_sam_cli_drops_what_follows_a_space_unless_it_is_quoted():
-    """What operations.md warns of; when this fails, the warning can go."""
+    """operations.md warns of this. When this test fails, the warning can be removed."""
     convert = CfnParameterOverridesType().convert
     assert convert(["AllowedScopes=x y"], None, None) == {"AllowedScopes": "x"}
     assert convert(['AllowedScopes="x y"'], None, None) == {"AllowedScopes": "x y"}

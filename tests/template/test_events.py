@@ -1,4 +1,4 @@
-"""Events: what is there only with them, what the pipe may do, and which changes of the table it hands over."""
+"""Events: the resources that exist only with them, the pipe's permissions, and the row changes that its filters pass."""
 
 import http.server
 import json
@@ -15,10 +15,10 @@ PIPE = "EventsPipe"
 ONLY_WITH_EVENTS = {PIPE, "EventsPipeRole", "EventBus", "EventsDeadLetters", "EventsLostAlarm"}
 
 
-def test_without_events_nothing_of_them_is_there(deploy):
+def test_without_events_no_resource_of_events_exists(deploy):
     on, off = deploy(Events="on"), deploy()
     assert on.resources.keys() - off.resources.keys() == ONLY_WITH_EVENTS
-    # And with them, nothing else changes but the stream, and the dashboard, which shows one more alarm.
+    # Events change no other resource, except that the table gets a stream and the dashboard one more alarm.
     changed = {name for name in off.resources if on.resources[name] != off.resources[name]}
     assert changed == {"InvitationsTable", "Dashboard"}
     assert "StreamSpecification" not in off.properties("InvitationsTable")
@@ -44,19 +44,19 @@ def test_the_pipe_leads_from_the_stream_through_the_function_to_the_bus(deploy):
     }
 
 
-def test_what_fails_is_tried_again_by_itself_and_then_given_up(deploy):
+def test_a_failing_record_is_isolated_retried_and_given_up(deploy):
     source = deploy(Events="on").properties(PIPE)["SourceParameters"]["DynamoDBStreamParameters"]
     assert source["BatchSize"] <= 10, "PutEvents takes ten"
-    # As often as the age allows: a throttled function uses attempts up in minutes.
+    # Attempts are limited by age, not by number: with a throttled function, any number is used up in minutes.
     assert source["MaximumRetryAttempts"] == -1
-    assert 0 < source["MaximumRecordAgeInSeconds"] < 24 * 3600, "and DynamoDB keeps a record for a day"
+    assert 0 < source["MaximumRecordAgeInSeconds"] < 24 * 3600, "DynamoDB keeps a record for a day"
     assert source["OnPartialBatchItemFailure"] == "AUTOMATIC_BISECT"
     assert source["DeadLetterConfig"] == {"Arn": "<EventsDeadLetters.Arn>"}
-    # More than one batch at a time would not keep the order of one invitation's events.
+    # Parallel batches would not keep the order of an invitation's events.
     assert source.get("ParallelizationFactor", 1) == 1
 
 
-def test_the_pipe_may_do_this_and_nothing_else(deploy):
+def test_the_role_of_the_pipe_has_exactly_these_permissions(deploy):
     stack = deploy(Events="on")
     assert list(statements(stack, "EventsPipeRole")) == [
         [
@@ -74,7 +74,7 @@ def test_the_pipe_may_do_this_and_nothing_else(deploy):
 
 
 def matches(pattern, event):
-    """As much of EventBridge's patterns as the filters use: the record has one of the values at each path."""
+    """EventBridge's matching, as far as the filters use it: the record has one of the values at each path."""
     if isinstance(pattern, dict):
         return isinstance(event, dict) and all(name in event and matches(each, event[name]) for name, each in pattern.items())
     return any(event.startswith(each["prefix"]) if isinstance(each, dict) else event == each for each in pattern)
@@ -85,10 +85,10 @@ def passes(stack, record):
     return any(matches(json.loads(each["Pattern"]), record) for each in filters)
 
 
-def test_a_filter_looks_at_nothing_but_the_change_itself(deploy):
-    """Of a record of DynamoDB, a pipe filters by `dynamodb` only."""
+def test_a_filter_uses_only_the_field_dynamodb(deploy):
+    """A pipe can filter DynamoDB records only by their field `dynamodb`."""
     filters = deploy(Events="on").properties(PIPE)["SourceParameters"]["FilterCriteria"]["Filters"]
-    assert len(filters) <= 5, "a pipe has no more"
+    assert len(filters) <= 5, "a pipe has at most five filters"
     for each in filters:
         assert list(json.loads(each["Pattern"])) == ["dynamodb"]
 
@@ -98,24 +98,24 @@ def test_a_filter_looks_at_nothing_but_the_change_itself(deploy):
     [
         ("INVITATION#0mwshl16meeoe2l4w0lik", None, True, "a new invitation"),
         ("INVITATION#0mwshl16meeoe2l4w0lik", {}, True, "a changed one"),
-        ("DELIVERY#0mwshl16meeoe2l4w0lik", None, True, "what SES said"),
+        ("DELIVERY#0mwshl16meeoe2l4w0lik", None, True, "a delivery status from SES"),
         ("ORG#acme#INVITEE#a@example.com", {"state": {"S": "pending"}}, True, "a pending standing may have expired"),
-        ("ORG#acme#INVITEE#a@example.com", None, False, "a new standing has not"),
-        ("ORG#acme#INVITEE#a@example.com", {"state": {"S": "member"}}, False, "nor has a member's"),
+        ("ORG#acme#INVITEE#a@example.com", None, False, "a new standing has not expired"),
+        ("ORG#acme#INVITEE#a@example.com", {"state": {"S": "member"}}, False, "the standing of a member does not expire"),
         ("ORGANIZATION#acme", {"state": {"S": "pending"}}, False, "the directory"),
         ("SENDS#a@example.com", None, False, "a rate limit"),
-        ("IDEMPOTENCY#c#k", None, False, "a record of a request"),
+        ("IDEMPOTENCY#c#k", None, False, "an idempotency record"),
         ("MEMBER#acme#ada", None, False, "a membership"),
     ],
 )
-def test_the_pipe_hands_over_what_may_be_an_event_and_pays_for_nothing_else(deploy, sk, old, passed, reason):
+def test_the_filters_pass_only_records_that_may_become_events(deploy, sk, old, passed, reason):
     change = {"Keys": {"pk": {"S": "TENANT#t"}, "sk": {"S": sk}}} | ({} if old is None else {"OldImage": old})
     assert passes(deploy(Events="on"), {"eventSource": "aws:dynamodb", "dynamodb": change}) == passed, reason
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in (ROOT / "events").glob("changes*.json")))
 def test_the_pipe_hands_over_the_records_of_the_examples(deploy, file):
-    """What the function makes of them is in tests/api/events.rs."""
+    """tests/api/events.rs tests the function with these records."""
     for record in json.loads((ROOT / "events" / file).read_text()):
         assert passes(deploy(Events="on"), record) or "dynamodb" not in record
 
@@ -134,7 +134,7 @@ def test_the_document_lists_every_type_and_links_every_recipe():
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_selects_events_that_there_are(deploy, recipe):
+def test_a_recipe_selects_events_that_exist(deploy, recipe):
     stack = deploy(Events="on")
     target = stack.properties(PIPE)["TargetParameters"]["EventBridgeEventBusParameters"]
     template = yaml_parse(recipe.read_text())
@@ -146,13 +146,13 @@ def test_a_recipe_selects_events_that_there_are(deploy, recipe):
         assert pattern["source"] == [target["Source"]]
         assert pattern.get("detail-type", [target["DetailType"]]) == [target["DetailType"]]
         assert set(pattern.get("detail", {}).get("type", TYPES)) <= TYPES
-    # What a recipe asks for, the stack puts out, or somebody has to choose it.
+    # Each parameter of a recipe is an output of the stack, or has to be chosen.
     given = {name for name in template["Parameters"] if f"output {name}" in template["Parameters"][name]["Description"]}
     assert given and given <= stack.outputs.keys()
 
 
 class Scheduler:
-    """As much of the client as the reminders use. A schedule's name can be taken once."""
+    """The part of the scheduler client that the reminders use. A schedule name can be created once."""
 
     class exceptions:
         class ConflictException(Exception):
@@ -168,7 +168,7 @@ class Scheduler:
 
 
 class Reminded(http.server.BaseHTTPRequestHandler):
-    """The issuer, and the API: it answers what the test wants for each invitation."""
+    """The issuer and the API. The test sets the status of the response for each invitation."""
 
     statuses, requests = {}, []
 
@@ -186,7 +186,7 @@ class Reminded(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def reminders(monkeypatch):
-    """The handler of the reminders, its scheduler, and what it asks by HTTP."""
+    """The handler of the reminders, its scheduler, and its HTTP requests."""
     server = http.server.HTTPServer(("127.0.0.1", 0), Reminded)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
@@ -217,7 +217,7 @@ DAY = 86_400_000
 CREATED = 1_767_225_600_000
 
 
-@pytest.mark.parametrize("lifetime, scheduled, reason", [(7, 1, "in time"), (3, 0, "it will have expired by then")])
+@pytest.mark.parametrize("lifetime, scheduled, reason", [(7, 1, "expires after the reminder"), (3, 0, "expires before the reminder")])
 def test_an_invitation_gets_one_schedule_also_when_its_event_comes_twice(reminders, lifetime, scheduled, reason):
     handler, scheduler = reminders
     data = {"id": "0mwshl16meeoe2l4w0lik", "createdAt": CREATED, "expiresAt": CREATED + lifetime * DAY}
@@ -234,10 +234,10 @@ def test_an_invitation_gets_one_schedule_also_when_its_event_comes_twice(reminde
     "status, raises, reason",
     [
         (204, False, "mailed"),
-        (422, False, "it has ended"),
-        (404, False, "it was deleted"),
-        (503, True, "the scheduler tries again"),
-        (403, True, "the client's scope is wrong, which somebody should see"),
+        (422, False, "the invitation has ended"),
+        (404, False, "the invitation is deleted"),
+        (503, True, "the scheduler retries"),
+        (403, True, "the client's scope is wrong, which must be visible"),
     ],
 )
 def test_a_reminder_is_a_message_of_the_invitation(reminders, status, raises, reason):

@@ -1,4 +1,4 @@
-"""The archive of a release, and the workflows that nobody has run."""
+"""The archive of a release, and the workflows that have not run yet."""
 
 import importlib.machinery
 import importlib.util

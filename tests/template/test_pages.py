@@ -1,4 +1,4 @@
-"""Every document: links, commands, and what the code and the documents both name."""
+"""Every document: links, commands, and the names that the documents share with the code."""
 
 import collections
 import functools
@@ -16,7 +16,7 @@ ALIASES = tomllib.loads((ROOT / ".cargo/config.toml").read_text())["alias"]
 OF_CARGO = {"bench", "build", "check", "clippy", "doc", "fmt", "install", "metadata", "run", "test"}
 PLUGINS = {"deny", "fuzz", "lambda", "mutants"}
 FOLDERS = r"\.cargo|\.ci|\.github|benches|docs|events|examples|fuzz|src|tests"
-# Made by a run, and so in no checkout.
+# Created by a run, so not in the repository.
 GENERATED = {"fuzz/artifacts/event/"}
 WORDS_OF_A_SENTENCE = 12
 
@@ -47,7 +47,7 @@ def all_commands():
 
 
 def words_after(tool):
-    """The words after a tool's name, of each command that calls it."""
+    """The arguments of each command that calls the tool."""
     for name, command in all_commands():
         for call in re.split(r"&&|;|\||\$\(", command.split(" #")[0]):
             found = re.match(rf"\s*(?:[A-Z_]+=\S+ |env |eval )*{re.escape(tool)} +(.*)", call)
@@ -65,7 +65,7 @@ def test_every_cargo_command_exists():
 
 
 def assert_targets_exist(where, words):
-    """The features, binaries, tests and benches that a command names."""
+    """Asserts that the features, binaries, tests and benches in a command exist."""
     for option, value in zip(words, words[1:], strict=False):
         if option == "--features":
             assert set(value.split(",")) <= CARGO["features"].keys(), where
@@ -80,7 +80,7 @@ def options_of(words):
 
 
 def fields(text):
-    """The names of the options that clap makes of fields, or that they are given."""
+    """The names of clap's options: the field names, and the explicit names and aliases."""
     given = re.findall(r"(?:long|alias) = \"([a-z-]+)\"", text)
     return {name.replace("-", "_") for name in given} | set(re.findall(r"^ +(?:pub )?(\w+): ", text, re.MULTILINE))
 
@@ -91,7 +91,7 @@ def test_every_option_and_subcommand_of_ours_exists():
         for name, command, words in words_after(f"cargo {alias}"):
             words = words[2:] if words[:1] == ["--tenant"] else words
             assert options_of(words) <= fields(source_text), (name, command)
-            # After the options of the server comes no subcommand.
+            # No subcommand follows the server's options.
             assert not words or words[0].startswith("-") or words[0] in known, (name, command)
 
 
@@ -110,7 +110,7 @@ def test_every_npm_and_node_command_exists():
 
 @pytest.mark.parametrize("name", pages())
 def test_every_file_that_is_named_exists(name):
-    """Scripts, events, sources: in commands and in the text."""
+    """Scripts, events and sources, in commands and in the text."""
     spans = {span for each in commands(page(name)) for span in re.findall(rf"(?:^|(?<=[\s(]))(?:{FOLDERS})/[\w./-]*", each)}
     for path in spans - GENERATED:
         assert (ROOT / path).exists() or re.search(rf"{re.escape(path)}<", page(name)), path
@@ -144,14 +144,14 @@ def test_no_sentence_is_in_two_places():
 
 
 def settings_table():
-    """Variables, parameters, default and limits of each row."""
+    """The variables, the parameters, the default and the limits of each row."""
     found = [(names(row[0]), names(row[1]), row[2], row[3]) for row in rows(page("docs/configuration.md"))]
     assert len(found) > 30
     return found
 
 
 def variables():
-    """The variables that the function reads."""
+    """The environment variables that the function reads."""
     sources = re.sub(r"env!\(.*?\)", "", code("src/config.rs", "src/app/environment.rs", "src/main.rs"))
     read = set(re.findall(r"\"([A-Z][A-Z0-9]*_[A-Z0-9_]+)\"", sources))
     services = {f"AWS_ENDPOINT_URL{service}" for service in ("", "_DYNAMODB", "_SESV2")}
@@ -204,15 +204,15 @@ def assert_as_in_the_template(name, text, limits):
         assert re.sub("`", "", limits).split(", ") == [str(value) for value in parameter["AllowedValues"]], name
 
 
-# What an answer and the log say
+# Codes, log keys and metrics
 
 
 def test_every_error_code_is_in_the_reference_and_no_other_anywhere():
     codes = set(re.findall(r"\"((?:auth|connector|entity|guard|request|service)\.[a-z_]+)\"", code("src/http/error.rs")))
     assert len(codes) > 15
-    for text, told in (page("docs/api.md"), codes), ("".join(pages().values()), set()):
+    for text, expected in (page("docs/api.md"), codes), ("".join(pages().values()), set()):
         listed = set(re.findall(r"`((?:auth|connector|entity|guard|request|service)\.[a-z_]+)`", text))
-        assert told <= listed <= codes, listed ^ codes
+        assert expected <= listed <= codes, listed ^ codes
 
 
 def test_every_code_of_a_violation_is_in_the_reference():
@@ -222,7 +222,7 @@ def test_every_code_of_a_violation_is_in_the_reference():
 
 
 def members_of_the_line():
-    """Keys and metrics of the line that the function writes for each request."""
+    """The keys and the metrics of the log line for each request."""
     structure = re.search(r"struct Embedded.*?\{\n(.*?)^\}", code("src/telemetry/embedded.rs"), re.MULTILINE | re.DOTALL)[1]
     renamed = set(re.findall(r"rename = \"(\w+)\"", structure)) - {"_aws"}
     plain = re.findall(r"^    (\w+): ", re.sub(r"rename = .*?\n    \w+: ", "", structure), re.MULTILINE)

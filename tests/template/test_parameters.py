@@ -1,4 +1,4 @@
-"""The parameters: what they allow, and what each of them changes."""
+"""The parameters: the allowed values, and the effect of each."""
 
 import pytest
 from deployment import SERVICE, USER_POOL, Deployment, Refused, source
@@ -19,7 +19,7 @@ def test_every_parameter_is_described_and_bounded(file):
         assert any(
             key in parameter for key in ("AllowedValues", "AllowedPattern", "MinValue", "MinLength")
         ) or name in (
-            # Any text is a list of scopes, or of groups.
+            # Every text is a valid list of scopes or groups.
             "AllowedScopes",
             "AllowedGroups",
         ), name
@@ -31,43 +31,43 @@ ISSUER = {"JwtIssuer": "https://issuer.example.com", "JwtAudience": "https://api
 @pytest.mark.parametrize(
     "overrides, reason",
     [
-        ({}, "nobody's issuer is the default"),
-        ({"JwtIssuer": "https://issuer.example.com"}, "an issuer without audience lets every one of its tokens in"),
-        ({"JwtAudience": "https://api.example.com"}, "and an audience names no issuer"),
-        ({"JwtIssuer": "http://issuer.example.com", "JwtAudience": "a"}, "an issuer speaks https"),
+        ({}, "there is no default issuer"),
+        ({"JwtIssuer": "https://issuer.example.com"}, "without an audience, every token of the issuer would be valid"),
+        ({"JwtAudience": "https://api.example.com"}, "an audience needs an issuer"),
+        ({"JwtIssuer": "http://issuer.example.com", "JwtAudience": "a"}, "an issuer must use https"),
         ({"JwtIssuer": "https://issuer.example.com", "JwtAudience": "a, b"}, "a space would be a part of the audience"),
-        ({"JwtIssuer": "https://issuer.example.com", "JwtAudience": "a,,b"}, "nothing is no audience"),
-        ({"JwtIssuer": "https://issuer.example.com", "JwtAudience": ",".join(["a"] * 51)}, "an authorizer takes 50"),
+        ({"JwtIssuer": "https://issuer.example.com", "JwtAudience": "a,,b"}, "an audience must not be empty"),
+        ({"JwtIssuer": "https://issuer.example.com", "JwtAudience": ",".join(["a"] * 51)}, "50 are the maximum"),
         ({**ISSUER, "DomainName": "api.example.com"}, "a domain needs a certificate"),
-        ({**ISSUER, "DomainName": "API.example.com"}, "API Gateway wants lower case"),
+        ({**ISSUER, "DomainName": "API.example.com"}, "API Gateway requires lower case"),
         ({**ISSUER, "Events": "yes"}, "events are on or off"),
-        ({**ISSUER, "SelfService": "yes"}, "on or off"),
-        ({**ISSUER, "CorsOrigins": "*"}, "whose pages use the API is known"),
-        ({**ISSUER, "CorsOrigins": "https://*.example.com"}, "no browser sends that, and API Gateway does not match it"),
+        ({**ISSUER, "SelfService": "yes"}, "self-service is on or off"),
+        ({**ISSUER, "CorsOrigins": "*"}, "origins must be listed"),
+        ({**ISSUER, "CorsOrigins": "https://*.example.com"}, "API Gateway matches no wildcard in a host"),
         ({**ISSUER, "CorsOrigins": "app.example.com"}, "an origin has a scheme"),
-        ({**ISSUER, "CorsOrigins": "http://app.example.com"}, "anybody on the way can change a page without TLS"),
-        ({**ISSUER, "CorsOrigins": "http://localhost.example.com"}, "nor is this the machine of a developer"),
+        ({**ISSUER, "CorsOrigins": "http://app.example.com"}, "a page without TLS can be changed in transit"),
+        ({**ISSUER, "CorsOrigins": "http://localhost.example.com"}, "only localhost may use http"),
         ({**ISSUER, "CorsOrigins": "https://app.example.com/"}, "an origin has no path"),
-        ({**ISSUER, "CorsOrigins": "https://App.example.com"}, "browsers send lower case"),
-        ({**ISSUER, "CorsOrigins": "https://app.example.com:443"}, "browsers leave out the scheme's own port"),
-        ({**ISSUER, "CorsOrigins": "http://localhost:80,https://app.example.com"}, "of either scheme, at any place"),
+        ({**ISSUER, "CorsOrigins": "https://App.example.com"}, "browsers send origins in lower case"),
+        ({**ISSUER, "CorsOrigins": "https://app.example.com:443"}, "browsers leave out the scheme's default port"),
+        ({**ISSUER, "CorsOrigins": "http://localhost:80,https://app.example.com"}, "the default port of http, in a list"),
         ({**ISSUER, "CorsOrigins": "https://a.example.com, https://b.example.com"}, "a space would be a part of the origin"),
-        ({**ISSUER, "CorsOrigins": "null"}, "every sandboxed frame has this one"),
-        ({**ISSUER, "Events": "on", "TableName": "restored"}, "nobody knows the stream of another table"),
+        ({**ISSUER, "CorsOrigins": "null"}, "the origin of every sandboxed frame is null"),
+        ({**ISSUER, "Events": "on", "TableName": "restored"}, "the stream of another table is unknown"),
         ({**ISSUER, "EmailIdentity": "nobody"}, "neither a domain nor an address"),
         ({**ISSUER, "DefaultFromEmailAddress": "nobody"}, "not an address"),
-        ({**ISSUER, "DefaultAllowedLinkHosts": "https://app.example.com"}, "a host, not an address"),
-        ({**ISSUER, "LogRetentionDays": 10}, "CloudWatch does not know this retention"),
-        ({**ISSUER, "MessageRateLimit": 101}, "out of its bounds"),
-        ({**ISSUER, "MailRatePerSecond": 0}, "no mail would ever go out"),
-        ({**ISSUER, "Architecture": "x86"}, "no processor of Lambda's"),
-        ({**ISSUER, "Deployment": "Canary"}, "CodeDeploy does not know it"),
-        ({**ISSUER, "AlarmTopicArn": "me@example.com"}, "an address is no topic"),
-        ({**ISSUER, "RustLog": ""}, "something has to be logged"),
-        ({**ISSUER, "MailFeedback": "true"}, "on or off"),
+        ({**ISSUER, "DefaultAllowedLinkHosts": "https://app.example.com"}, "a host, not a URL"),
+        ({**ISSUER, "LogRetentionDays": 10}, "CloudWatch has no such retention"),
+        ({**ISSUER, "MessageRateLimit": 101}, "above the maximum"),
+        ({**ISSUER, "MailRatePerSecond": 0}, "no mail would be sent"),
+        ({**ISSUER, "Architecture": "x86"}, "Lambda has no such processor"),
+        ({**ISSUER, "Deployment": "Canary"}, "CodeDeploy has no such configuration"),
+        ({**ISSUER, "AlarmTopicArn": "me@example.com"}, "an address is not a topic"),
+        ({**ISSUER, "RustLog": ""}, "the log level must not be empty"),
+        ({**ISSUER, "MailFeedback": "true"}, "feedback is on or off"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_created(overrides, reason):
+def test_invalid_parameters_are_rejected_before_anything_is_created(overrides, reason):
     with pytest.raises(Refused):
         Deployment(**overrides)
 
@@ -75,7 +75,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_created(overrides, re
 ORIGINS = "https://app.example.com,https://app.example.com:8443,http://localhost:5173,http://127.0.0.1,http://localhost:443"
 
 
-def test_pages_have_origins_of_theirs_or_of_a_developers_machine(deploy):
+def test_origins_are_https_or_on_localhost(deploy):
     cors = deploy(CorsOrigins=ORIGINS).properties("Api")["Body"]["x-amazon-apigateway-cors"]
     assert cors["allowOrigins"] == ORIGINS.split(",")
 
@@ -124,7 +124,7 @@ ANOTHER = {
     "LogRetentionDays": 1,
     "RustLog": "debug",
 }
-# What a parameter needs of others before it does anything.
+# The other parameters that a parameter needs to have an effect.
 TOGETHER_WITH = {
     "DomainName": {"CertificateArn": ANOTHER["CertificateArn"]},
     "CertificateArn": {
@@ -144,21 +144,21 @@ def test_every_parameter_changes_something(deploy, name):
 
 @pytest.mark.parametrize("name", source()["Parameters"])
 def test_whatever_changes_the_function_makes_a_new_version_of_it(deploy, name):
-    """Else the alias, and so the API, would stay on the old settings."""
+    """Otherwise the alias, and so the API, would keep the old settings."""
     others = TOGETHER_WITH.get(name, {})
     before, after = deploy(**others), deploy(**others | {name: ANOTHER[name]})
 
     def published(stack):
-        # A reservation belongs to the function as a whole; its versions know nothing of it.
+        # Reserved concurrency belongs to the function, not to its versions.
         return {**stack.properties(FUNCTION), "ReservedConcurrentExecutions": None}
 
     def version(stack):
         [version] = stack.of_type("AWS::Lambda::Version")
         assert stack.properties(version)["Description"] == "settings <SettingsVersion.VersionNumber>"
-        # The description changes with this, and a version with another description is another version.
+        # The description contains this number, and a changed description creates a new version.
         return version, stack.properties("SettingsVersion")
 
-    # And no version without a change: Lambda would refuse to publish what is published.
+    # No version without a change: Lambda would not publish the same code and settings again.
     assert (published(before) != published(after)) == (version(before) != version(after))
 
 

@@ -1,4 +1,4 @@
-"""What is deployed: who is let in, what is logged, what the roles may do, and what is protected."""
+"""The deployed resources: authorization, logging, the roles' permissions, and protection from deletion."""
 
 import io
 import json
@@ -16,11 +16,11 @@ CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/51af3dc0-da77-1
 
 def test_the_function_runs_what_sam_build_makes(deploy):
     function = deploy(Architecture="x86_64", MemorySize=512).properties(FUNCTION)
-    # What cargo-lambda builds is called bootstrap, and is linked for this runtime's C library.
+    # cargo-lambda names the binary bootstrap, and links it for this runtime's C library.
     assert (function["Runtime"], function["Handler"]) == ("provided.al2023", "bootstrap")
     assert (function["Architectures"], function["MemorySize"]) == (["x86_64"], "512")
     assert function["TracingConfig"] == {"Mode": "Active"}
-    assert function["Timeout"] < 30, "API Gateway waits for no longer"
+    assert function["Timeout"] < 30, "API Gateway waits for at most 30 seconds"
     assert deploy().properties(FUNCTION)["Architectures"] == ["arm64"]
     build = source()["Resources"][FUNCTION]["Metadata"]
     assert (build["BuildMethod"], build["BuildProperties"]) == (
@@ -54,11 +54,11 @@ def test_the_function_runs_what_sam_build_makes(deploy):
 def test_every_request_has_to_bring_a_token_of_the_chosen_issuer(deploy, overrides, audience, scopes):
     stack = deploy(**overrides)
     body = stack.properties("Api")["Body"]
-    assert list(body["paths"]) == ["/$default"], "one route, so that every answer is the function's"
+    assert list(body["paths"]) == ["/$default"], "one route, so every response is the function's"
     [operation] = body["paths"]["/$default"].values()
     assert operation["isDefaultRoute"] is True
     [[scheme, route_scopes]] = [list(each.items())[0] for each in operation["security"]]
-    # The function looks at scopes and groups, and answers 403 in its own form.
+    # The function checks scopes and groups, and responds with 403 in its own form.
     assert route_scopes == []
     assert body["components"]["securitySchemes"][scheme]["x-amazon-apigateway-authorizer"] == {
         "type": "jwt",
@@ -76,7 +76,7 @@ def test_every_request_has_to_bring_a_token_of_the_chosen_issuer(deploy, overrid
     assert stack.properties(FUNCTION)["Environment"]["Variables"]["ALLOWED_SCOPES"] == scopes
 
 
-def test_a_browser_asks_without_a_token_whether_it_may_call_and_the_rest_stays_behind_the_authorizer(deploy):
+def test_preflights_need_no_token_and_all_other_requests_are_authorized(deploy):
     body = deploy(CorsOrigins="https://app.example.com").properties("Api")["Body"]
     assert body["x-amazon-apigateway-cors"] == {
         "allowOrigins": ["https://app.example.com"],
@@ -85,7 +85,7 @@ def test_a_browser_asks_without_a_token_whether_it_may_call_and_the_rest_stays_b
         "exposeHeaders": ["link", "retry-after", "idempotent-replayed", "apigw-requestid"],
         "maxAge": 3600,
     }
-    # Tokens are sent in a header by the page, never by the browser of itself.
+    # A page sends the token in a header; the browser never adds it.
     assert "allowCredentials" not in body["x-amazon-apigateway-cors"]
     assert sorted(body["paths"]) == ["/$default", "/{proxy+}"]
     [(method, preflight)] = body["paths"]["/{proxy+}"].items()
@@ -93,14 +93,14 @@ def test_a_browser_asks_without_a_token_whether_it_may_call_and_the_rest_stays_b
     [default] = body["paths"]["/$default"].values()
     assert default["security"] == [{"AccessToken": []}]
     integration = "x-amazon-apigateway-integration"
-    assert preflight[integration] == default[integration], "the function is behind both"
+    assert preflight[integration] == default[integration], "both routes invoke the function"
     without = deploy().properties("Api")["Body"]
     assert "x-amazon-apigateway-cors" not in without
-    assert list(without["paths"]) == ["/$default"], "nobody is let in without a token"
+    assert list(without["paths"]) == ["/$default"], "without CORS, no route works without a token"
 
 
 def test_an_issuer_that_cannot_be_reached_fails_the_deployment(deploy):
-    """Else API Gateway only warns, and the API is there, without authorizer and without route."""
+    """Otherwise API Gateway only warns, and creates the API without authorizer and route."""
     assert deploy().properties("Api")["FailOnWarnings"] is True
 
 
@@ -136,11 +136,11 @@ def test_people_sign_in_on_pages_without_a_secret_and_get_no_scope_of_the_api(de
     assert client["GenerateSecret"] is False
     assert (client["AllowedOAuthFlows"], client["AllowedOAuthScopes"]) == (["code"], ["openid"])
     assert client["CallbackURLs"] == CALLBACKS.split(",")
-    assert client["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"], "no password without the sign-in page"
+    assert client["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"], "passwords only on the sign-in page"
     outputs = {name: output["Value"] for name, output in stack.outputs.items()}
     assert outputs["BrowserClientId"] == "<BrowserClient>"
     assert outputs["AuthorizeUrl"] == "https://<UserPoolDomain>.auth.eu-central-1.amazoncognito.com/oauth2/authorize"
-    # The authorizer takes the tokens of both clients.
+    # The authorizer accepts the tokens of both clients.
     audience = deploy(JwtAudience=outputs["JwtAudience"]).properties("Api")["Body"]["components"]["securitySchemes"]
     [scheme] = audience.values()
     configuration = scheme["x-amazon-apigateway-authorizer"]["jwtConfiguration"]
@@ -152,30 +152,30 @@ def test_people_sign_in_on_pages_without_a_secret_and_get_no_scope_of_the_api(de
     "urls, reason",
     [
         ("app.example.com", "no scheme"),
-        ("http://app.example.com/", "a code without TLS"),
+        ("http://app.example.com/", "the code would be sent without TLS"),
         ("http://localhost.example.com/", "another machine"),
-        ("http://localhost@evil.example/", "a user by that name"),
+        ("http://localhost@evil.example/", "localhost as the user name in front of another host"),
         ("https://app.example.com/#callback", "a fragment"),
         ("https://app.example.com/, https://b.example.com/", "a space would be a part of the address"),
-        ("https://app.example.com/,", "nothing is no address"),
+        ("https://app.example.com/,", "an address must not be empty"),
         ("https:///callback", "no host"),
-        ("https://app.example.com@evil.example/", "a user, in front of another host"),
+        ("https://app.example.com@evil.example/", "a user name in front of another host"),
     ],
 )
-def test_nobody_returns_to_what_is_no_page(deploy_pool, urls, reason):
+def test_an_invalid_callback_url_is_rejected(deploy_pool, urls, reason):
     with pytest.raises(Refused):
         deploy_pool(BrowserCallbackUrls=urls)
 
 
-def test_an_address_counts_when_it_is_proved(deploy_pool):
-    """Else a user could take the address of another, and with it that person's invitations."""
+def test_an_address_is_used_only_after_verification(deploy_pool):
+    """Otherwise a user could claim another person's address, and with it that person's invitations."""
     stack = deploy_pool(BrowserCallbackUrls=CALLBACKS)
     pool = stack.properties("UserPool")
     assert pool["UserAttributeUpdateSettings"] == {"AttributesRequireVerificationBeforeUpdate": ["email"]}
-    # Cognito wants it of each attribute that it is to verify before an update.
+    # Cognito requires this for each attribute that it verifies before an update.
     assert pool["AutoVerifiedAttributes"] == ["email"]
     client = stack.properties("BrowserClient")
-    assert client["WriteAttributes"] == ["name"], "no address, and nothing that says that it is verified"
+    assert client["WriteAttributes"] == ["name"], "neither the address nor email_verified"
     assert "aws.cognito.signin.user.admin" not in client["AllowedOAuthScopes"], "a token changes no attribute"
 
 
@@ -186,7 +186,7 @@ def test_the_created_client_can_ask_for_what_the_function_wants(deploy_pool):
     client = stack.properties("MachineClient")
     assert set(client["AllowedOAuthScopes"]) == known == {"organization-invitations/all", "tenants/acme"}
     assert client["AllowedOAuthFlows"] == ["client_credentials"]
-    # Cognito refuses a client with scopes that are not there yet.
+    # Cognito rejects a client with scopes that do not exist yet.
     assert set(stack.resources["MachineClient"]["DependsOn"]) == {"ApiScopes", "TenantScopes"}
     assert set(stack.outputs["TokenScopes"]["Value"].split()) == known
     assert set(stack.outputs["AllowedScopes"]["Value"].split()) <= known
@@ -195,12 +195,12 @@ def test_the_created_client_can_ask_for_what_the_function_wants(deploy_pool):
 def test_nobody_can_write_their_own_tenant(deploy_pool):
     pool = deploy_pool().properties("UserPool")
     [tenant] = [each for each in pool["Schema"] if each["Name"] == "tenant_id"]
-    assert tenant["Mutable"] is False, "whatever an app client may write, it cannot change"
-    assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True, "nobody can sign up with it"
+    assert tenant["Mutable"] is False, "no app client can change it"
+    assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True, "nobody can sign up and set it"
 
 
 def test_a_retained_user_pool_keeps_its_trigger(deploy_pool):
-    """A pool whose trigger is gone issues no token at all."""
+    """A pool without its trigger issues no tokens."""
     stack = deploy_pool()
     pool = stack.resources["UserPool"]
     needed, kept = {"UserPool"}, set()
@@ -216,7 +216,7 @@ def test_a_retained_user_pool_keeps_its_trigger(deploy_pool):
         entry = stack.resources[name]
         assert entry["DeletionPolicy"] in ("Retain", "RetainExceptOnCreate"), name
         assert entry["UpdateReplacePolicy"] == "Retain", name
-    # RetainExceptOnCreate would fail on a pool that protects itself.
+    # RetainExceptOnCreate would fail for a pool with deletion protection.
     assert (pool["DeletionPolicy"], pool["Properties"]["DeletionProtection"]) == ("Retain", "ACTIVE")
 
 
@@ -233,21 +233,21 @@ MACHINE, USER = "TokenGeneration_ClientCredentials", "TokenGeneration_HostedAuth
     "source, request_, tenant, reason",
     [
         (MACHINE, {"scopes": ["organization-invitations/all", "tenants/acme"]}, "acme", "a client's own tenant"),
-        (MACHINE, {"scopes": ["organization-invitations/all", "tenants-1/acme"]}, "acme", "a tenant beyond the stack's"),
+        (MACHINE, {"scopes": ["organization-invitations/all", "tenants-1/acme"]}, "acme", "a tenant of tenants-1"),
         (MACHINE, {"scopes": ["tenants/a", "tenants/b"]}, None, "a token is for one tenant"),
-        (MACHINE, {"scopes": ["tenants/a", "tenants-1/b"]}, None, "also where they are of two resource servers"),
+        (MACHINE, {"scopes": ["tenants/a", "tenants-1/b"]}, None, "two tenants in different resource servers"),
         (MACHINE, {"scopes": ["tenantsx/acme", "x/tenants/acme", "tenants"]}, None, "other resource servers"),
-        (MACHINE, {"scopes": ["organization-invitations/all"]}, None, "no tenant was granted"),
+        (MACHINE, {"scopes": ["organization-invitations/all"]}, None, "no scope names a tenant"),
         (MACHINE, {"scopes": None}, None, "no scopes at all"),
-        (MACHINE, {"scopes": [], "clientMetadata": {"tenant_id": "acme"}}, None, "what a client says of itself"),
-        (USER, {"userAttributes": {"custom:tenant_id": "acme"}}, "acme", "what an administrator has set"),
+        (MACHINE, {"scopes": [], "clientMetadata": {"tenant_id": "acme"}}, None, "untrusted metadata"),
+        (USER, {"userAttributes": {"custom:tenant_id": "acme"}}, "acme", "an attribute that an administrator set"),
         (USER, {"userAttributes": {}, "scopes": ["tenants/acme"]}, None, "a user's scopes name no tenant"),
-        (USER, {"userAttributes": {"tenant_id": "acme"}}, None, "not the pool's attribute"),
+        (USER, {"userAttributes": {"tenant_id": "acme"}}, None, "not the pool's custom attribute"),
     ],
 )
 def test_the_tenant_in_a_token_is_one_that_an_administrator_gave(deploy, deploy_pool, source, request_, tenant, reason):
     pool = deploy_pool().properties("UserPool")
-    # V3_0 is the version that covers the client credentials grant, and wants this plan.
+    # Only V3_0 covers the client credentials grant, and it needs this plan.
     assert pool["LambdaConfig"]["PreTokenGenerationConfig"]["LambdaVersion"] == "V3_0"
     assert pool["UserPoolTier"] == "ESSENTIALS"
     event = {"triggerSource": source, "request": request_, "response": {}}
@@ -268,27 +268,27 @@ PERSON = {"email": "Grace@example.com", "email_verified": True}
     [
         (USER, {"userAttributes": VERIFIED | {"custom:tenant_id": "acme"}}, PERSON | {"tenant_id": "acme"}, "a person"),
         (USER, {"userAttributes": VERIFIED}, PERSON, "a person without a tenant"),
-        ("TokenGeneration_RefreshTokens", {"userAttributes": VERIFIED}, PERSON, "at each token, as it is then"),
-        (USER, {"userAttributes": VERIFIED | {"email_verified": "false"}}, {}, "nobody has proved the address"),
-        (USER, {"userAttributes": {"email": "grace@example.com"}}, {}, "nor is it known that anybody has"),
+        ("TokenGeneration_RefreshTokens", {"userAttributes": VERIFIED}, PERSON, "a refreshed token"),
+        (USER, {"userAttributes": VERIFIED | {"email_verified": "false"}}, {}, "the address is not verified"),
+        (USER, {"userAttributes": {"email": "grace@example.com"}}, {}, "email_verified is missing"),
         (USER, {"userAttributes": {"email_verified": "true"}}, {}, "no address"),
-        (USER, {"userAttributes": VERIFIED | {"email": ""}}, {}, "an empty one"),
+        (USER, {"userAttributes": VERIFIED | {"email": ""}}, {}, "an empty address"),
         (USER, {"userAttributes": VERIFIED | {"email_verified": "True"}}, {}, "Cognito writes lower case"),
-        (USER, {"userAttributes": {"custom:email": "a@example.com", "custom:email_verified": "true"}}, {}, "of others"),
-        (USER, {"userAttributes": {}, "clientMetadata": VERIFIED}, {}, "what the page says"),
+        (USER, {"userAttributes": {"custom:email": "a@example.com", "custom:email_verified": "true"}}, {}, "custom attributes"),
+        (USER, {"userAttributes": {}, "clientMetadata": VERIFIED}, {}, "untrusted metadata of a page"),
         (USER, {"userAttributes": None}, {}, "no attributes at all"),
-        (MACHINE, {"scopes": ["tenants/acme"], "userAttributes": VERIFIED}, {"tenant_id": "acme"}, "a program is nobody"),
-        (MACHINE, {"scopes": [], "clientMetadata": VERIFIED}, {}, "whatever it says"),
+        (MACHINE, {"scopes": ["tenants/acme"], "userAttributes": VERIFIED}, {"tenant_id": "acme"}, "a program has no address"),
+        (MACHINE, {"scopes": [], "clientMetadata": VERIFIED}, {}, "metadata from a program is not trusted"),
     ],
 )
 def test_the_address_in_a_token_is_one_that_its_person_has_proved(deploy_pool, source, request_, claims, reason):
     event = {"triggerSource": source, "request": request_, "response": {}}
     details = trigger(deploy_pool())(event, None)["response"].get("claimsAndScopeOverrideDetails", {})
-    # Only into access tokens: Cognito's id tokens have it by themselves.
+    # Only in access tokens: Cognito adds it to id tokens itself.
     assert details == ({"accessTokenGeneration": {"claimsToAddOrOverride": claims}} if claims else {}), reason
 
 
-def test_the_access_log_says_nothing_of_who_somebody_is(deploy):
+def test_the_access_log_identifies_nobody(deploy):
     [stage] = deploy(ThrottlingRateLimit=7).of_type("AWS::ApiGatewayV2::Stage").values()
     stage = stage["Properties"]
     assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": "7", "ThrottlingBurstLimit": 200}
@@ -296,7 +296,7 @@ def test_the_access_log_says_nothing_of_who_somebody_is(deploy):
     assert settings["DestinationArn"] == "<AccessLogGroup.Arn>"
     assert "\n" not in settings["Format"], "one line for each request"
     variables = set(re.findall(r"\$context\.([A-Za-z.]+)", settings["Format"]))
-    # Of API Gateway's variables, those that hold neither addresses (path, query string, network) nor claims.
+    # The variables of API Gateway without addresses (path, query string, network) and claims.
     assert variables == {
         "requestId",
         "requestTimeEpoch",
@@ -311,7 +311,7 @@ def test_the_access_log_says_nothing_of_who_somebody_is(deploy):
         "authorizer.error",
         "error.responseType",
     }
-    # In quotation marks, since a variable that has no value becomes a hyphen.
+    # Values are quoted, since a variable without a value becomes a hyphen.
     assert all(value.startswith("$context.") for value in json.loads(settings["Format"]).values())
 
 
@@ -347,9 +347,9 @@ INDEXES = ["byOrganization", "byInvitee", "byInviter"]
     "overrides, table, others",
     [({}, "<InvitationsTable>", []), ({"TableName": "restored"}, "restored", [f"arn:aws:dynamodb:{HERE}:table/restored"])],
 )
-def test_the_function_may_do_this_and_nothing_else(deploy, overrides, table, others):
+def test_the_role_of_the_function_has_exactly_these_permissions(deploy, overrides, table, others):
     stack = deploy(**overrides)
-    # The stack's own table also beside another: the old version must work until the new one has taken over.
+    # The stack's own table stays allowed beside another table: the old version must work until the alias has moved.
     tables = ["<InvitationsTable.Arn>", *others]
     with_indexes = [[arn, *(f"{arn}/index/{index}" for index in INDEXES)] for arn in tables]
     assert list(statements(stack, ROLE)) == [
@@ -372,10 +372,10 @@ def test_the_function_may_do_this_and_nothing_else(deploy, overrides, table, oth
     assert stack.outputs["TableName"]["Value"] == table
 
 
-def test_what_proves_a_new_version_may_call_it_and_report(deploy):
+def test_the_role_of_the_prove_hook_can_invoke_versions_and_report(deploy):
     assert list(statements(deploy(), "ProveRole")) == [
         [["logs:CreateLogStream", "logs:PutLogEvents"], ["<ProveLogGroup.Arn>"]],
-        # Versions and aliases of the function only.
+        # Only versions and aliases of the function.
         [["lambda:InvokeFunction"], [f"<{FUNCTION}.Arn>:*"]],
         [["lambda:GetFunctionConcurrency"], [f"<{FUNCTION}.Arn>"]],
         [
@@ -385,7 +385,7 @@ def test_what_proves_a_new_version_may_call_it_and_report(deploy):
     ]
 
 
-def test_iam_knows_every_action_and_each_works_on_the_resources_that_it_is_given_for(deploy, deploy_pool):
+def test_every_action_exists_in_iam_and_supports_its_resources(deploy, deploy_pool):
     roles = [(deploy(TableName="restored"), ROLE), (deploy(MailFeedback="on"), ROLE), (deploy(), "ProveRole"), (deploy_pool(), "TenantClaimRole")]
     roles.append((deploy(Events="on"), "EventsPipeRole"))
     for stack, role in roles:
@@ -396,7 +396,7 @@ def test_iam_knows_every_action_and_each_works_on_the_resources_that_it_is_given
                 assert known, f"{action} does not exist"
                 kinds = {row["resource_arn_format"] for row in known}
                 for resource in resources:
-                    assert any(fits(resource, kind) for kind in kinds), f"{action} knows no {resource}"
+                    assert any(fits(resource, kind) for kind in kinds), f"{action} does not support {resource}"
 
 
 ARNS = {
@@ -405,7 +405,7 @@ ARNS = {
     r"<InvitationsTable\.StreamArn>": f"arn:aws:dynamodb:{HERE}:table/t/stream/s",
     r"<EventBus\.Arn>": f"arn:aws:events:{HERE}:event-bus/b",
     r"<EventsDeadLetters\.Arn>": f"arn:aws:sqs:{HERE}:q",
-    # IAM's list has no format for the ARN of an alias, but a policy takes one.
+    # IAM's list has no ARN format for an alias, but a policy can name one.
     rf"<{FUNCTION}Aliaslive>": f"arn:aws:lambda:{HERE}:function:f",
     rf"<{FUNCTION}\.Arn>(:\*)?": f"arn:aws:lambda:{HERE}:function:f",
     r"<MailFeedbackDeadLetters\.Arn>": f"arn:aws:sqs:{HERE}:q",
@@ -413,10 +413,10 @@ ARNS = {
 
 
 def fits(resource, kind):
-    """The ARN is of this kind. Placeholders are names, but for those of `ARNS`, which are whole ARNs."""
+    """True if the ARN is of this kind. Placeholders are names, except those of `ARNS`, which are whole ARNs."""
     if resource in ("*", kind):
         return resource == kind
-    # The one action that takes a resource although IAM's list names none, as in CodeDeploy's own examples.
+    # The only action with a resource that IAM's list does not have; CodeDeploy's own examples use it.
     if resource.startswith("arn:aws:codedeploy:"):
         return kind == "*"
     for placeholder, arn in ARNS.items():
@@ -432,7 +432,7 @@ def test_everything_that_logs_writes_to_a_group_with_retention(deploy, deploy_po
         for function in functions:
             group = function["Properties"]["LoggingConfig"]["LogGroup"].strip("<>")
             assert group in groups
-        assert len(groups) == len(functions) + others, "and the API"
+        assert len(groups) == len(functions) + others, "one log group for each function, and one for the API"
 
 
 def test_a_domain_name_replaces_the_address_that_api_gateway_gives(deploy):
@@ -468,9 +468,9 @@ def test_a_registered_domain_shows_the_records_that_prove_it(deploy, identity, r
 
 
 def test_a_registered_sender_outlives_the_stack(deploy):
-    """All applications of the account send by it."""
+    """Other applications of the account may send with the identity."""
     identity = deploy(EmailIdentity="example.com").resources["Identity"]
-    # But for a stack whose creation failed, where it would be in the way of the next try.
+    # A failed creation deletes it, because a retained identity would make the next attempt fail.
     assert (identity["DeletionPolicy"], identity["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
@@ -498,7 +498,7 @@ def test_an_alarm_of_the_deployment_looks_at_the_new_version(deploy):
         return {each["Name"]: each["Value"] for each in stack.properties(name)["Dimensions"]}
 
     live = {"FunctionName": f"<{FUNCTION}>", "Resource": f"<{FUNCTION}>:live"}
-    assert dimensions("FunctionErrorsAlarm") == live, "not what ProveFunction saw of a version without traffic"
+    assert dimensions("FunctionErrorsAlarm") == live, "not the calls of ProveFunction to a version without traffic"
     assert dimensions("NewVersionErrorsAlarm") == live | {"ExecutedVersion": f"<{version}.Version>"}
 
 
@@ -512,13 +512,13 @@ def test_a_new_version_proves_itself_before_it_gets_traffic(deploy):
     assert alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["BeforeAllowTrafficHook"] == "<ProveFunction>"
     prove = stack.properties("ProveFunction")
     assert prove["Environment"]["Variables"]["NEW_VERSION"] == f"<{version}>"
-    # CodeDeploy's role, which is AWS's own policy, may invoke functions of this name only; a name has at most 64 letters.
+    # AWS's policy for CodeDeploy's role allows only functions with this prefix. A name has at most 64 characters.
     assert prove["FunctionName"].startswith("CodeDeployHook_")
     assert len(prove["FunctionName"]) <= 64
 
 
 class Functions:
-    """As much of Lambda's client as the proof uses."""
+    """The part of the Lambda client that the proof uses."""
 
     def __init__(self, answers, reserved=None):
         self.answers, self.reserved, self.invoked = list(answers), reserved, []
@@ -535,7 +535,7 @@ class Functions:
 
 
 def prove(stack, functions, monkeypatch):
-    """The status that the proof reports to CodeDeploy, and what it raised."""
+    """Runs the proof, and returns the status that it reports to CodeDeploy and the exception that it raises."""
     for name, value in stack.properties("ProveFunction")["Environment"]["Variables"].items():
         monkeypatch.setenv(name, value)
     namespace, reported = {}, []
@@ -562,18 +562,18 @@ GOOD, UNAVAILABLE = {"statusCode": 200, "body": "[]"}, {"statusCode": 503, "body
 @pytest.mark.parametrize(
     "answers, reserved, status, calls, reason",
     [
-        ([GOOD], None, "Succeeded", 1, "it starts, takes its settings, lets the caller in and reads the table"),
-        ([GOOD], 5, "Succeeded", 1, "a reservation is in nobody's way"),
-        ([UNAVAILABLE, UNAVAILABLE, GOOD], None, "Succeeded", 3, "the role's new policy was not seen everywhere yet"),
+        ([GOOD], None, "Succeeded", 1, "it starts, accepts its settings, authorizes the caller and reads the table"),
+        ([GOOD], 5, "Succeeded", 1, "reserved concurrency above zero"),
+        ([UNAVAILABLE, UNAVAILABLE, GOOD], None, "Succeeded", 3, "the role's new policy has not propagated yet"),
         ([UNAVAILABLE], None, "Failed", 6, "it cannot read the table"),
         ([{"errorType": "Runtime.ExitError"}], None, "Failed", 6, "it does not start"),
-        ([{"statusCode": 403, "body": "{}"}], None, "Failed", 6, "it lets nobody in"),
+        ([{"statusCode": 403, "body": "{}"}], None, "Failed", 6, "it rejects the caller"),
         ([{"statusCode": 200, "body": "<html>"}], None, "Failed", 6, "it is another function"),
-        ([RuntimeError()], None, "Failed", 1, "Lambda could not be asked: CodeDeploy is told all the same"),
-        ([UNAVAILABLE], 0, "Succeeded", 0, "a function that was stopped answers nobody"),
+        ([RuntimeError()], None, "Failed", 1, "an error of the Lambda API is still reported to CodeDeploy"),
+        ([UNAVAILABLE], 0, "Succeeded", 0, "a stopped function is not called"),
     ],
 )
-def test_the_proof_tells_whether_traffic_may_come(deploy, monkeypatch, answers, reserved, status, calls, reason):
+def test_the_proof_reports_success_or_failure_to_codedeploy(deploy, monkeypatch, answers, reserved, status, calls, reason):
     functions = Functions(answers, reserved)
     assert prove(deploy(), functions, monkeypatch) == status, reason
     assert len(functions.invoked) == calls
@@ -590,12 +590,12 @@ def test_the_proof_tells_whether_traffic_may_come(deploy, monkeypatch, answers, 
         ),
     ],
 )
-def test_the_proof_comes_as_a_caller_whom_the_settings_let_in(deploy, monkeypatch, overrides, claims):
+def test_the_proof_calls_as_a_caller_that_the_settings_allow(deploy, monkeypatch, overrides, claims):
     functions = Functions([GOOD])
     stack = deploy(**overrides)
     prove(stack, functions, monkeypatch)
     [version] = stack.of_type("AWS::Lambda::Version")
-    # The function's own tests answer this event: tests/api/events.rs.
+    # tests/api/events.rs tests the function with this event.
     event = json.loads((ROOT / "events/list-of-the-proof.json").read_text())
     event["requestContext"]["authorizer"]["jwt"]["claims"] = claims
     assert functions.invoked == [(f"<{version}>", event)]
@@ -606,25 +606,25 @@ def test_the_proof_comes_as_a_caller_whom_the_settings_let_in(deploy, monkeypatc
 QUEUE = "<MailFeedbackDeadLetters.Arn>"
 
 
-def test_without_mail_feedback_nothing_of_it_is_there(deploy):
+def test_without_mail_feedback_no_resource_of_it_exists(deploy):
     off, on = deploy(), deploy(MailFeedback="on")
     added = on.resources.keys() - off.resources.keys()
     assert {name for name in added if not name.startswith("MailFeedback")} == set()
     assert "MailFeedback" not in json.dumps(off.resources)
-    # With it, the function's version stays, and its role may send to the queue, and nothing else is different.
+    # Mail feedback only lets the function's role send to the queue. The function's version stays the same.
     changed = {name for name in off.resources if off.resources[name] != on.resources[name]}
     assert changed == {ROLE, "Dashboard"}
     assert [each for each in statements(on, ROLE) if each not in statements(off, ROLE)] == [[["sqs:SendMessage"], [QUEUE]]]
 
 
 def matches(pattern, event):
-    """EventBridge's matching, as far as the pattern uses it: a list has the value, or an element of it."""
+    """EventBridge's matching, as far as the rule uses it: a list has the value, or one of its elements."""
     if isinstance(pattern, dict):
         return isinstance(event, dict) and all(matches(each, event.get(name)) for name, each in pattern.items())
     return any(value in pattern for value in (event if isinstance(event, list) else [event]))
 
 
-def test_the_rule_lets_through_what_ses_reports_of_this_stacks_mail(deploy):
+def test_the_rule_matches_only_reports_about_mail_of_this_stack(deploy):
     pattern = deploy(MailFeedback="on").properties("MailFeedbackRule")["EventPattern"]
     events = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events/feedback").glob("*.json")}
     passing = set()
@@ -643,7 +643,7 @@ def test_ses_reports_what_the_rule_asks_for(deploy):
     destination = stack.properties("MailFeedbackEvents")["EventDestination"]
     assert destination["EventBridgeDestination"] == {"EventBusArn": f"arn:aws:events:{HERE}:event-bus/default"}
     assert stack.properties("MailFeedbackEvents")["ConfigurationSetName"] == "<ConfigurationSet>"
-    # As the events are called in the events' data, and by EventBridge.
+    # The event types in the events' data, and their detail types in EventBridge.
     names = {
         "send": "Email Sent",
         "delivery": "Email Delivered",
@@ -677,8 +677,8 @@ def test_a_report_that_is_given_up_ends_in_one_encrypted_queue(deploy):
     assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
     [target] = stack.properties("MailFeedbackRule")["Targets"]
     retries = stack.properties("MailFeedbackRetries")
-    assert target["DeadLetterConfig"] == {"Arn": QUEUE}, "what EventBridge gives up"
-    assert retries["DestinationConfig"] == {"OnFailure": {"Destination": QUEUE}}, "what Lambda gives up"
+    assert target["DeadLetterConfig"] == {"Arn": QUEUE}, "reports that EventBridge gives up"
+    assert retries["DestinationConfig"] == {"OnFailure": {"Destination": QUEUE}}, "reports that Lambda gives up"
     assert (retries["FunctionName"], retries["Qualifier"]) == (f"<{FUNCTION}>", "live")
     assert stack.resources["MailFeedbackRetries"]["DependsOn"] in stack.of_type("AWS::Lambda::Alias")
     assert (target["RetryPolicy"]["MaximumEventAgeInSeconds"], retries["MaximumRetryAttempts"]) == (24 * 3600, 2)
@@ -713,7 +713,7 @@ def acyclic(resources):
     }
     while edges:
         free = [name for name, needed in edges.items() if not needed & edges.keys() - {name}]
-        assert free, f"a circle among {sorted(edges)}"
+        assert free, f"a circular dependency among {sorted(edges)}"
         for name in free:
             del edges[name]
 
@@ -723,14 +723,14 @@ def depends_on(entry):
     return {names} if isinstance(names, str) else set(names)
 
 
-def test_resources_do_not_wait_for_each_other_in_a_circle(deploy, deploy_pool):
-    """CloudFormation refuses such a stack. cfn-lint does not see circles through an alias's UpdatePolicy."""
+def test_resources_have_no_circular_dependency(deploy, deploy_pool):
+    """CloudFormation rejects a circular dependency. cfn-lint does not follow an alias's UpdatePolicy."""
     with_domain = deploy(DomainName="a.example", CertificateArn=CERTIFICATE)
     for stack in deploy(), with_domain, deploy(MailFeedback="on", Events="on"), deploy_pool():
         acyclic(stack.resources)
 
 
-# The longest names and texts that AWS takes; a stack's name has up to 128 characters.
+# The length limits of AWS for names and texts. A stack's name has up to 128 characters.
 LONGEST = {
     ("AWS::AppConfig::Application", "Name"): 64,
     ("AWS::AppConfig::Application", "Description"): 1024,
@@ -757,7 +757,7 @@ def test_a_long_name_of_the_stack_makes_no_name_too_long(file, monkeypatch):
     for entry in Deployment(file, **most).resources.values():
         for name, value in entry["Properties"].items():
             longest = LONGEST.get((entry["Type"], name))
-            # No other text is made of the stack's name.
+            # No other text contains the stack's name.
             known = longest or not isinstance(value, str) or name == "DashboardBody"
             assert known or "n" * 128 not in value, (entry["Type"], name)
             assert not longest or len(value) <= longest, (entry["Type"], name)

@@ -1,11 +1,11 @@
-"""The alarms and the dashboard, against the metrics that there are."""
+"""Checks the alarms and the dashboard against the existing metrics."""
 
 import json
 import re
 
 import pytest
 
-# What the function publishes.
+# The metrics that the function publishes.
 OUTCOMES = {"ok", "refused", "rate_limited", "mail_refused", "mail_throttled", "mail_unavailable", "mail_unknown"}
 OUTCOMES |= {"unavailable", "internal"}
 OPERATIONS = {"create", "bulk", "list", "get", "change", "delete", "message", "status", "verify", "my_list", "my_status"}
@@ -17,7 +17,7 @@ OWN_METRICS = {
     "SesDuration": [{"function", "operation"}],
     "UnreadableRows": [{"function"}],
 }
-# What AWS publishes, and by which dimensions, of which the later ones narrow.
+# The metrics that AWS publishes, with their dimensions, from general to specific.
 AWS_METRICS = {
     "AWS/Lambda": (
         ["FunctionName", "Resource", "ExecutedVersion"],
@@ -45,7 +45,7 @@ TOPIC = "arn:aws:sns:eu-central-1:111122223333:alarms"
 
 
 def assert_exists(stack, namespace, metric, dimensions):
-    """The metric is one that something publishes, with these dimensions, for this stack."""
+    """Asserts that the function or AWS publishes this metric with these dimensions for this stack."""
     for name, value in dimensions.items():
         choices = {"outcome": OUTCOMES, "operation": OPERATIONS, "GlobalSecondaryIndexName": INDEXES}
         choices["QueueName"] = {"<MailFeedbackDeadLetters.QueueName>", "<EventsDeadLetters.QueueName>"}
@@ -87,13 +87,13 @@ def test_every_alarm_watches_a_metric_that_exists(deploy):
 @pytest.mark.parametrize(
     "alarm, requests, others, sounds, reason",
     [
-        ("ApiClientErrorsAlarm", 20, 20, True, "a key of the issuer that was changed makes everything 401"),
+        ("ApiClientErrorsAlarm", 20, 20, True, "after a change of the issuer's key every request is 401"),
         ("ApiClientErrorsAlarm", 19, 19, False, "one caller with an expired token"),
-        ("ApiClientErrorsAlarm", 100, 89, False, "people who were invited already"),
-        ("ApiClientErrorsAlarm", 100, 90, True, "one caller of ten is still let in"),
-        ("ApiServerErrorsAlarm", 50, 5, True, "a tenth"),
-        ("ApiServerErrorsAlarm", 4, 4, False, "a tenant without connector"),
-        ("ApiServerErrorsAlarm", 51, 5, False, "less than a tenth"),
+        ("ApiClientErrorsAlarm", 100, 89, False, "many invitees who are already invited"),
+        ("ApiClientErrorsAlarm", 100, 90, True, "one request of ten succeeds"),
+        ("ApiServerErrorsAlarm", 50, 5, True, "a tenth of the requests"),
+        ("ApiServerErrorsAlarm", 4, 4, False, "a tenant without a connector"),
+        ("ApiServerErrorsAlarm", 51, 5, False, "less than a tenth of the requests"),
     ],
 )
 def test_the_share_of_failures_is_watched(deploy, alarm, requests, others, sounds, reason):
@@ -112,7 +112,7 @@ PAGING = """FunctionErrorsAlarm NewVersionErrorsAlarm UnavailableAlarm InternalE
 ApiClientErrorsAlarm MailRefusedAlarm MailUnknownAlarm"""
 
 
-def test_few_things_wake_somebody_and_the_others_are_on_the_dashboard(deploy):
+def test_only_these_alarms_page_and_other_metrics_are_on_the_dashboard(deploy):
     stack = deploy()
     assert sorted(stack.of_type("AWS::CloudWatch::Alarm")) == sorted(PAGING.split())
     with_feedback = deploy(MailFeedback="on").of_type("AWS::CloudWatch::Alarm")
@@ -123,7 +123,7 @@ def test_few_things_wake_somebody_and_the_others_are_on_the_dashboard(deploy):
     for metric in "Throttles Duration TransactionConflict RenderingFailure UnreadableRows".split():
         assert (metric,) in shown
     assert {("Reputation.BounceRate",), ("Reputation.ComplaintRate",)} <= shown
-    # DynamoDB counts what an index throttles by the index, not with the table.
+    # DynamoDB counts requests throttled by an index under the index, not under the table.
     for metric in "ReadThrottleEvents", "WriteThrottleEvents":
         assert {(metric,), *((metric, "GlobalSecondaryIndexName", index) for index in INDEXES)} <= shown
 
@@ -135,7 +135,7 @@ def test_no_alarm_sounds_because_nobody_calls(deploy):
 
 
 @pytest.mark.parametrize("overrides, actions", [({}, None), ({"AlarmTopicArn": TOPIC}, [TOPIC])])
-def test_the_topic_is_told_of_every_alarm_and_of_its_end(deploy, overrides, actions):
+def test_every_alarm_and_its_end_notify_the_topic(deploy, overrides, actions):
     for name, alarm in deploy(MailFeedback="on", Events="on", **overrides).of_type("AWS::CloudWatch::Alarm").items():
         assert alarm["Properties"].get("AlarmActions") == actions, name
         assert alarm["Properties"].get("OKActions") == actions, name
@@ -154,7 +154,7 @@ def test_the_dashboard_shows_every_alarm(deploy, feedback, events):
 
 
 def spelt_out(rows):
-    """The rows of a metric widget without CloudWatch's abbreviations: "." is the value above, "..." all but the last."""
+    """The rows of a metric widget, without abbreviations: "." is the value above, and "..." all values but the last."""
     previous = []
     for row in rows:
         row = [each for each in row if not isinstance(each, dict)]

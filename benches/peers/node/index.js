@@ -1,6 +1,6 @@
-// A create with mail as a Node.js function would do it: the caller, the body, the directory (remembered), one
-// transaction, one message. Kept as small as it can be, and so doing less than the function: no templates of a
-// connector, no retries of its own, few of the checks.
+// A create with mail as a Node.js function would do it: the caller, the body, the directory (cached), one transaction,
+// one message. Kept as small as possible, so it does less than the function: no connector templates, no retries besides
+// the SDK's, few of the checks.
 import http from "node:http";
 import { randomBytes } from "node:crypto";
 import { BatchGetItemCommand, DynamoDBClient, TransactWriteItemsCommand } from "@aws-sdk/client-dynamodb";
@@ -103,7 +103,7 @@ async function create(event) {
   return answer(201, { tenantId: tenant, id, ...body, status: "Pending", createdAt: now, updatedAt: now });
 }
 
-// What Lambda's own runtime for Node.js does.
+// Does the work of Lambda's own runtime for Node.js.
 const agent = new http.Agent({ keepAlive: true });
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
 function runtime(method, path, body) {

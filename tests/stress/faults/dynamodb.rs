@@ -1,4 +1,4 @@
-//! Faults of DynamoDB: each of them, in every call of every operation, once and repeatedly.
+//! Faults of DynamoDB: each fault in every call of every operation, once and repeatedly.
 
 use std::{
     sync::Arc,
@@ -26,14 +26,14 @@ use crate::{
     },
 };
 
-/// What a fault does, and whether a retry can help.
+/// The effect of a fault, and whether a retry can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Nothing was executed, and a retry may help.
     Passing,
     /// Nothing was executed, and no retry helps until an operator acts.
     Lasting,
-    /// Nothing was executed, and the same request never will be.
+    /// Nothing was executed, and the same request will always fail.
     Permanent,
     /// The request was executed, or may have been, and its response is lost.
     Lost,
@@ -49,7 +49,7 @@ const BATCHES: &[&str] = &["BatchGetItem"];
 /// Longer than the function waits for a response.
 const TOO_LONG: Duration = Duration::from_secs(3);
 
-/// What a machine that is busy with many tests may be late by.
+/// The delay that a machine under load may add.
 const SLACK: Duration = Duration::from_secs(1);
 
 #[rustfmt::skip]
@@ -59,37 +59,37 @@ const FAULTS: &[(Intervention, &[&str], Kind, &str)] = &[
     (Fail(400, "RequestLimitExceeded"), BATCHES, Passing, "throttled: the account's limit"),
     (Fail(500, "InternalServerError"), EVERY_CALL, Passing, "DynamoDB fails"),
     (Fail(503, "ServiceUnavailable"), EVERY_CALL, Passing, "DynamoDB is not available"),
-    (Disconnect, EVERY_CALL, Passing, "the connection ends before the request is read"),
-    (Silence, EVERY_CALL, Passing, "no answer ever comes"),
+    (Disconnect, EVERY_CALL, Passing, "the connection closes before the request is read"),
+    (Silence, EVERY_CALL, Passing, "no response arrives"),
     (LeaveUnprocessed, BATCHES, Passing, "UnprocessedKeys"),
-    (CancelWith("TransactionConflict"), TRANSACTIONS, Passing, "another transaction is at the same row"),
+    (CancelWith("TransactionConflict"), TRANSACTIONS, Passing, "another transaction writes the same row"),
     (CancelWith("ThrottlingError"), TRANSACTIONS, Passing, "a part of the transaction is throttled"),
-    (CancelWith("ProvisionedThroughputExceeded"), TRANSACTIONS, Passing, "a part of it meets a hot partition"),
-    (Fail(400, "TransactionConflictException"), SINGLE_ROWS, Passing, "a transaction is at the same row"),
-    (Fail(400, "ReplicatedWriteConflictException"), SINGLE_ROWS, Passing, "another region is at the same row"),
-    (Fail(400, "TransactionInProgressException"), TRANSACTIONS, Passing, "an earlier attempt is still being done"),
+    (CancelWith("ProvisionedThroughputExceeded"), TRANSACTIONS, Passing, "a part of the transaction meets a hot partition"),
+    (Fail(400, "TransactionConflictException"), SINGLE_ROWS, Passing, "a transaction writes the same row"),
+    (Fail(400, "ReplicatedWriteConflictException"), SINGLE_ROWS, Passing, "another region writes the same row"),
+    (Fail(400, "TransactionInProgressException"), TRANSACTIONS, Passing, "an earlier attempt is in progress"),
     (Fail(400, "ExpiredTokenException"), EVERY_CALL, Lasting, "the credentials have expired"),
-    (Fail(400, "UnrecognizedClientException"), EVERY_CALL, Lasting, "the credentials are none any more"),
+    (Fail(400, "UnrecognizedClientException"), EVERY_CALL, Lasting, "the credentials are no longer valid"),
     (Fail(400, "AccessDeniedException"), EVERY_CALL, Lasting, "the function's role lacks a permission"),
-    (Fail(400, "ResourceNotFoundException"), EVERY_CALL, Lasting, "there is no table"),
-    (CancelWith("ValidationError"), TRANSACTIONS, Permanent, "a part of the transaction is impossible"),
-    (CancelWith("ItemCollectionSizeLimitExceeded"), TRANSACTIONS, Permanent, "a part of it is too large"),
-    (Fail(400, "ValidationException"), EVERY_CALL, Permanent, "the request is impossible"),
-    (LoseAnswer, EVERY_CALL, Lost, "done, and answered with a failure"),
-    (DisconnectAfter, EVERY_CALL, Lost, "done, and the connection ends before the answer"),
-    (CutOff, EVERY_CALL, Lost, "done, and the connection ends in the middle of the answer"),
-    (Delay(TOO_LONG), EVERY_CALL, Lost, "done, and answered when nobody waits any more"),
-    (Truncate, EVERY_CALL, Lost, "done, and the answer is half of one"),
-    (Garble("<html>502</html>"), EVERY_CALL, Lost, "done, and the answer is not JSON"),
-    (Garble("[]"), EVERY_CALL, Lost, "done, and the answer is other JSON"),
+    (Fail(400, "ResourceNotFoundException"), EVERY_CALL, Lasting, "the table does not exist"),
+    (CancelWith("ValidationError"), TRANSACTIONS, Permanent, "a part of the transaction is invalid"),
+    (CancelWith("ItemCollectionSizeLimitExceeded"), TRANSACTIONS, Permanent, "a part of the transaction is too large"),
+    (Fail(400, "ValidationException"), EVERY_CALL, Permanent, "the request is invalid"),
+    (LoseAnswer, EVERY_CALL, Lost, "executed, and the response is a failure"),
+    (DisconnectAfter, EVERY_CALL, Lost, "executed, and the connection closes before the response"),
+    (CutOff, EVERY_CALL, Lost, "executed, and the connection closes within the response"),
+    (Delay(TOO_LONG), EVERY_CALL, Lost, "executed, and the response arrives after the timeout"),
+    (Truncate, EVERY_CALL, Lost, "executed, and the response body is truncated"),
+    (Garble("<html>502</html>"), EVERY_CALL, Lost, "executed, and the response is not JSON"),
+    (Garble("[]"), EVERY_CALL, Lost, "executed, and the response is unexpected JSON"),
 ];
 
-/// The operations that respond with the error itself. A bulk create responds with the errors of its items: `bulk.rs`.
+/// The operations whose response is the error itself. A bulk create responds with an error per item: see `bulk.rs`.
 fn operations() -> impl Iterator<Item = Operation> {
     Operation::ALL.into_iter().filter(|operation| *operation != Bulk)
 }
 
-/// The errors of DynamoDB that are injected, and the reasons of cancellations.
+/// The injected errors of DynamoDB and the injected cancellation reasons.
 pub fn error_names() -> impl Iterator<Item = &'static str> {
     FAULTS.iter().filter_map(|(fault, ..)| match fault {
         Fail(_, name) | CancelWith(name) => Some(*name),
@@ -121,8 +121,8 @@ async fn a_repeated_fault_is_an_error_in_time_and_leaves_nothing_half_written() 
         let app = CaseApp::with_invitation(app).await;
         let before = app.rows().await;
         app.proxy().always(case.call, case.fault);
-        // What may pass is waited for as long as there is time; what is lost takes three attempts.
-        // A machine that is busy needs some of it before it mails.
+        // A passing fault is retried until the time budget ends; a lost response is retried twice.
+        // A machine under load needs a part of the budget before it sends the mail.
         let waits = if case.operation.mails() > 0 { 8 } else { 4 };
         let budget = Duration::from_secs(if case.kind == Passing { waits } else { 10 });
         let started = Instant::now();
@@ -142,8 +142,8 @@ async fn a_repeated_fault_is_an_error_in_time_and_leaves_nothing_half_written() 
 /// Faults of a transaction, one after another.
 #[rustfmt::skip]
 const IN_A_ROW: [(&[Intervention], &str); 2] = [
-    (&[CancelWith("TransactionConflict"); 3], "other transactions are at the same row, again and again"),
-    (&[CancelWith("TransactionConflict"), LoseAnswer], "in the way of others, and then done without an answer"),
+    (&[CancelWith("TransactionConflict"); 3], "other transactions keep writing the same row"),
+    (&[CancelWith("TransactionConflict"), LoseAnswer], "a conflict, and then executed with a lost response"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,19 +190,19 @@ impl Case {
         app.invoke_within(budget, NOW, &event).await
     }
 
-    /// Whether the operation succeeds even though no answer to this call arrives: what has become of an invitation that
-    /// was to be ended is read.
+    /// `true` if the operation succeeds although no response to this call arrives: the function reads the invitation
+    /// again to see whether the change was made.
     fn is_seen(&self) -> bool {
         let ends = matches!(self.operation, Accept | AcceptByToken | AcceptOwn | Change | Delete | Revoke);
         ends && self.kind == Lost && self.call == "TransactWriteItems"
     }
 
-    /// Whether the mail is out by then, so that the operation succeeds although its record stays in progress.
+    /// `true` if the mail is sent before this call: the operation succeeds although its record stays in progress.
     fn is_after_the_mail(&self) -> bool {
         self.call == "UpdateItem"
     }
 
-    /// Whether a change that was done stays although its caller gets an error: the same key replays it, and no mail is
+    /// `true` if an executed change stays although its caller gets an error: the same key replays it, and no mail is
     /// missing.
     fn stays(&self) -> bool {
         self.operation == CreateWithKey && self.kind == Lost && self.call == "TransactWriteItems"
@@ -253,10 +253,10 @@ impl std::fmt::Display for Case {
     }
 }
 
-/// The function of a case.
+/// The app of a case, with one invitation.
 struct CaseApp {
     app: Arc<TestApp>,
-    /// The one invitation that there is.
+    /// The identifier of the only invitation.
     id: String,
     mails_before: usize,
 }
@@ -281,14 +281,14 @@ impl std::ops::Deref for CaseApp {
     }
 }
 
-/// Runs a test for each fault in each call of each operation: some calls at the same time, since most of it is waiting,
-/// and so many faults of one after another, so that not each needs an emulator of its own.
+/// Runs a test for each fault in each call of each operation. Cases run concurrently, since they mostly wait.
+/// `in_a_row` faults run one after another on one emulator, so that not every case starts its own.
 async fn each_case<T: Future<Output = ()> + Send + 'static>(in_a_row: usize, test: fn(Case, Arc<TestApp>) -> T) {
     const AT_ONCE: usize = 24;
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
     for operation in operations() {
-        // With a key the directory is read as without.
+        // An idempotency key does not change how the directory is read.
         let has_key = matches!(operation, CreateWithKey | CreateWithMailAndKey);
         for call in operation.aws_calls().iter().filter(|call| !has_key || !BATCHES.contains(call)) {
             let faults: Vec<_> = FAULTS.iter().filter(|(_, calls, ..)| calls.contains(call)).collect();

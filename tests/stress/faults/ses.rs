@@ -1,4 +1,4 @@
-//! Faults of SES: each of them, for a create with mail and for a message.
+//! Faults of SES: each fault, for a create with mail and for a message.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::helpers::{
     ses_faults::{FAILED, FAULTS, LOST_ANSWERS, Outcome, SHORT},
 };
 
-/// What an attempt may take, and as much again for a busy machine.
+/// Twice the time of an attempt, for a machine under load.
 const IN_TIME: Duration = Duration::from_secs(4);
 
 fn assert_outcome(answer: &Answer, (status, code, retry_after): Outcome, case: &str) {
@@ -21,7 +21,7 @@ fn assert_outcome(answer: &Answer, (status, code, retry_after): Outcome, case: &
     assert_eq!(answer.headers.get("retry-after").map(String::as_str), retry_after, "{case}");
 }
 
-/// The rows, without those of rate limits that count no send.
+/// The rows, without rate limit rows that count no send.
 async fn rows_without_empty_rate_limits(app: &TestApp) -> Vec<Value> {
     let rows = app.rows().await;
     invariant::assert_holds(app, &rows, NOW);
@@ -45,7 +45,7 @@ async fn assert_rolled_back(
     assert_eq!(rows_without_empty_rate_limits(app).await, before, "{case}");
     assert_eq!(app.mails().len(), mails, "{case}");
     let again = app.call(call).await;
-    assert!(again.status == 201 || again.status == 204, "the send was released too, {case}: {again:?}");
+    assert!(again.status == 201 || again.status == 204, "the send is released too, {case}: {again:?}");
     assert_eq!(app.mails().len() - mails, 1, "{case}");
 }
 
@@ -72,7 +72,7 @@ async fn without_a_connection_to_ses_the_invitation_is_rolled_back_with_a_503() 
     let id = app.invite(&body("ada@example.com")).await;
     let before = rows_without_empty_rate_limits(&app).await;
     for call in [Call::create(&body_with_mail("grace@example.com")), Call::message(&id, &json!({}))] {
-        assert_outcome(&app.call(call).await, FAILED, "nobody listens");
+        assert_outcome(&app.call(call).await, FAILED, "connection refused");
         assert_eq!(rows_without_empty_rate_limits(&app).await, before);
     }
 }
@@ -88,9 +88,9 @@ async fn a_throttled_email_is_sent_again() {
 }
 
 #[tokio::test]
-async fn without_time_to_write_and_to_send_nothing_is_written_or_sent() {
+async fn nothing_is_written_or_sent_without_time_for_both() {
     for (millis, has_time, reason) in
-        [(2000, false, "a timeout of two seconds"), (3500, true, "of a bit more than three")]
+        [(2000, false, "a timeout of two seconds"), (3500, true, "a timeout of 3.5 seconds")]
     {
         let app = TestApp::start_behind_proxy(&[]).await;
         let id = app.invite(&body("ada@example.com")).await;
@@ -133,7 +133,7 @@ async fn when_ses_may_have_accepted_a_creates_email_the_invitation_stays_and_is_
             assert_eq!(replayed.headers["idempotent-replayed"], "true", "{fault:?}: {reason}");
             assert_eq!((app.mails().len(), app.stack.ses.calls()), (usize::from(is_taken), 1), "{fault:?}: {reason}");
             let id = created.json()["id"].as_str().unwrap().to_owned();
-            assert_eq!(app.call(Call::get(&id)).await.text, created.text, "its link leads to it, {fault:?}");
+            assert_eq!(app.call(Call::get(&id)).await.text, created.text, "the link works, {fault:?}");
             invariant::check(&app, NOW).await;
         })
     });
@@ -168,8 +168,8 @@ async fn a_slow_ses_gets_each_email_once() {
     let app = TestApp::start().await.with_time_limits();
     let create = Call::create(&body_with_mail("grace@example.com"));
     for (call, statuses, reason) in [
-        (create.clone(), [201, 422, 422], "without a key, the first invitation is in the way"),
-        (Call::create(&body_with_mail("ada@example.com")).with_key("k"), [201, 201, 201], "with a key, it is replayed"),
+        (create.clone(), [201, 422, 422], "without a key, the first invitation conflicts"),
+        (Call::create(&body_with_mail("ada@example.com")).with_key("k"), [201, 201, 201], "with a key, a replay"),
     ] {
         let mails = app.mails().len();
         for status in statuses {
@@ -207,10 +207,10 @@ async fn a_connection_that_was_just_used_is_not_proved_again() {
     let app = app.behind_ses_proxy(proxy.url());
     let path = "/v2/email/outbound-emails";
     for (later, requests, reason) in [
-        (0, 2, "the first proves the connection"),
-        (1_999, 1, "it was just used"),
+        (0, 2, "the first request proves the connection"),
+        (1_999, 1, "the connection was just used"),
         (2_000, 1, "and again"),
-        (4_001, 2, "it was idle for two seconds and more"),
+        (4_001, 2, "the connection was idle for more than two seconds"),
         (4_000, 2, "the clock was set back"),
     ] {
         let before = proxy.count(path);
@@ -224,8 +224,8 @@ async fn a_connection_that_was_just_used_is_not_proved_again() {
 async fn a_proof_of_the_connection_does_not_outlive_a_freeze() {
     const PATH: &str = "/v2/email/outbound-emails";
     for (later, requests, reason) in [
-        (3_600_000, 2, "an hour later, the request proves the connection for itself"),
-        (1_000, 1, "a request at the same time shares the proof"),
+        (3_600_000, 2, "an hour later, the request proves the connection again"),
+        (1_000, 1, "a concurrent request shares the proof"),
     ] {
         let app = TestApp::start().await;
         let proxy = Proxy::start(&app.stack.ses_url).await;

@@ -22,7 +22,7 @@ async function dynamoDbCall(operation: string, input: object) {
     headers: {
       'x-amz-target': `DynamoDB_20120810.${operation}`,
       'content-type': 'application/x-amz-json-1.0',
-      // The emulator wants a signature, and does not verify it.
+      // The emulator requires a signature, but does not verify it.
       authorization: 'AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
       'x-amz-date': '20260101T000000Z',
     },
@@ -195,7 +195,7 @@ for (const CLIENT of ['fetch', 'logto']) {
       assert.deepEqual([refusal.status, refusal.body.code], [422, 'request.invalid_input'], 'the address is not a member');
     });
 
-    test('of two clicks at once both lead into the application', async () => {
+    test('two concurrent clicks both lead to the application', async () => {
       const { id, organizationId } = await invite();
       const cookies = [ada, await open(id)];
       for (const { status, headers, text } of await Promise.all([press(id, cookies), press(id, cookies)])) {
@@ -240,7 +240,7 @@ for (const CLIENT of ['fetch', 'logto']) {
       assert.equal((await see(mailedAgain.id, [ada, await open(mailedAgain.id)])).status, 200, 'the newer link');
     });
 
-    test('whoever has no token, or an odd one, learns nothing', async () => {
+    test('without a token, or with a malformed one, a caller learns nothing', async () => {
       const { id } = await invite();
       const odd = await visit(`/invitations/${id}?token=${encodeURIComponent('a; Path=/')}`);
       assert.deepEqual([odd.status, odd.cookie], [404, '']);
@@ -250,7 +250,7 @@ for (const CLIENT of ['fetch', 'logto']) {
       }
     });
 
-    test('a request of another site is refused', async () => {
+    test('a request from another site is rejected', async () => {
       const { id } = await invite();
       const token = await open(id);
       for (const [reason, headers] of [
@@ -269,7 +269,7 @@ for (const CLIENT of ['fetch', 'logto']) {
       assert.equal((await get(id)).status, 'Pending');
     });
 
-    test('hostile names are text', async () => {
+    test('names with HTML are shown as text', async () => {
       const role = newId();
       const inviterId = `"'><i>${newId()}`;
       const organizationId = `<img src=x ${newId()}>`;
@@ -287,7 +287,7 @@ for (const CLIENT of ['fetch', 'logto']) {
       assert.doesNotMatch((await visit('/"><b>')).text, /<b>/);
     });
 
-    test('whoever is not signed in sees the invitation, and signs in first', async () => {
+    test('a person who is not signed in sees the invitation, and must sign in first', async () => {
       const { id } = await invite();
       const token = await open(id);
       const signInUrl = `/sign-in?return_to=%2Finvitations%2F${id}`;
@@ -297,7 +297,7 @@ for (const CLIENT of ['fetch', 'logto']) {
       assert.equal((await get(id)).status, 'Pending');
     });
 
-    test('a sign-in that another browser began is refused', async () => {
+    test('a sign-in that another browser started is rejected', async () => {
       const [own, other] = [await visit('/sign-in'), await visit('/sign-in')];
       const state = new URL(other.headers.get('location') ?? '').searchParams.get('state');
       for (const headers of [{ cookie: own.cookie }, { cookie: '' }] as Record<string, string>[]) {
@@ -306,7 +306,7 @@ for (const CLIENT of ['fetch', 'logto']) {
       }
     });
 
-    test('a user who is not in the directory yet is told so', async () => {
+    test('a user who is not in the directory yet gets a page that says so', async () => {
       const { id } = await invite();
       const nobody = await signIn(`nobody-${newId()}@example.com`);
       const { status, text } = await press(id, [nobody, await open(id)]);
@@ -315,7 +315,7 @@ for (const CLIENT of ['fetch', 'logto']) {
       assert.equal((await get(id)).status, 'Pending');
     });
 
-    test('failures of the API are a page without their reason', async () => {
+    test('a failure of the API is a page without the reason', async () => {
       const { id } = await invite();
       const token = await open(id);
       for (const settings of [{ API_URL: 'http://127.0.0.1:9' }, { TOKEN_PARAMETERS: 'scope=none' }] as Record<string, string>[]) {
