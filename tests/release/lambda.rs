@@ -29,6 +29,9 @@ async fn the_release_binary_creates_and_mails() {
     function.invoke(&event).await.assert_error(422, "entity.unique_integrity_violation");
     let log = function.stop().await;
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let (sent, lines): (Vec<Value>, Vec<Value>) = lines.into_iter().partition(|line| line["message"] == "mail sent");
+    assert_eq!(sent.len(), 1, "one line for the mail: {log}");
+    assert_eq!((&sent[0]["message_id"], &sent[0]["invitation_id"]), (&mail.id.into(), &answer.json()["id"]));
     assert_eq!(lines.len(), 2, "one line for each request: {log}");
     assert_eq!((lines[0]["status"].as_u64(), lines[1]["status"].as_u64()), (Some(201), Some(422)));
     assert_eq!(lines[1]["code"], "entity.unique_integrity_violation");
