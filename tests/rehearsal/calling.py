@@ -127,7 +127,9 @@ def log_lines(rehearsal):
 
 def logs_and_counts(rehearsal):
     check, kept = rehearsal.report.check, rehearsal.kept
-    check("addresses in the log", [line for line in log_text(rehearsal) if "@" in line], [])
+    # The emulator's message ids end with this, unlike those of SES v2.
+    addresses = [line for line in log_text(rehearsal) if "@" in line.replace("@email.amazonses.com", "")]
+    check("addresses in the log", addresses, [])
     lines = log_lines(rehearsal)
     [line] = [line for line in lines if line.get("invitationId") == kept["id"] and line["operation"] == "create"]
     seen = {key: line[key] for key in ("level", "outcome", "tenant", "status", "dynamoDbCalls", "sesCalls")}
