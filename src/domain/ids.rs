@@ -59,12 +59,6 @@ impl fmt::Display for DirectoryId {
     }
 }
 
-impl AsRef<str> for DirectoryId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
 impl<'de> Deserialize<'de> for DirectoryId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;

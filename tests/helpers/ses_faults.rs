@@ -7,7 +7,7 @@ use organization_invitations::local::ses::SesFault::{self, *};
 /// The caller's response: status, code and `Retry-After`.
 pub type Outcome = (u16, &'static str, Option<&'static str>);
 
-pub const REJECTED: Outcome = (400, "connector.invalid_response", None);
+const REJECTED: Outcome = (400, "connector.invalid_response", None);
 const THROTTLED: Outcome = (429, "connector.rate_limit_exceeded", Some("1"));
 pub const FAILED: Outcome = (503, "connector.general", Some("1"));
 
